@@ -1,0 +1,205 @@
+"""The original POET's genome of terrain: ranges that obstacles are drawn from.
+
+Initial values, mutation steps and maxima from the paper's table of
+environmental parameters (arXiv:1901.01753, section 3). A kind of obstacle is
+absent from the first environment and appears with its initial range at the
+first mutation; afterwards its range moves to a neighbouring one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
+from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import Genome
+
+Range: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gene:
+    """How one field of the genome starts, moves and ends."""
+
+    initial: float | Range
+    step: float
+    maximum: float
+    kind: str  # of obstacle; what a configuration switches on
+    unit: str
+
+
+ROUGHNESS = Gene(initial=(0.0, 0.6), step=0.6, maximum=10.0, kind="roughness", unit="1")
+PIT = Gene(initial=(0.0, 0.8), step=0.4, maximum=10.0, kind="pit", unit="steps of 14/30 m")
+STUMP = Gene(initial=(0.0, 0.4), step=0.2, maximum=5.0, kind="stump", unit="steps of 14/30 m")
+STAIR = Gene(initial=(0.0, 0.4), step=0.2, maximum=5.0, kind="stair", unit="steps of 14/30 m")
+STAIR_COUNT = Gene(initial=1, step=1, maximum=9, kind="stair", unit="stairs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParametricGenome:
+    """What a course is drawn from. A range (lo, hi) of None means no such obstacle.
+
+    Raises:
+        ValueError: a value lies outside its gene's bounds; the message names gene, value and bounds.
+    """
+
+    roughness: Annotated[float, ROUGHNESS] = 0.0
+    pit_gap: Annotated[Range | None, PIT] = None
+    stump_height: Annotated[Range | None, STUMP] = None
+    stair_height: Annotated[Range | None, STAIR] = None
+    stair_steps: Annotated[int, STAIR_COUNT] = 1
+
+    def __post_init__(self) -> None:
+        _check_number("roughness", self.roughness, 0.0, ROUGHNESS.maximum)
+        _check_number("stair_steps", self.stair_steps, STAIR_COUNT.initial, STAIR_COUNT.maximum)
+        if self.stair_steps != int(self.stair_steps):
+            raise ValueError(f"stair_steps is {self.stair_steps}; it must be a whole number")
+        for name in RANGES:
+            bounds = getattr(self, name)
+            if bounds is not None:
+                _check_range(name, bounds, GENES[name].maximum)
+
+    @staticmethod
+    def from_json(genome: Genome) -> ParametricGenome:
+        """Read a JSON object, such as ``{"roughness": 1.2, "pit_gap": [0.4, 1.6]}``.
+
+        Raises:
+            ValueError: a key is unknown or a value is out of bounds.
+        """
+        for name in genome:
+            if name not in GENES:
+                raise ValueError(f"the genome has a gene {name!r}; genes are {', '.join(GENES)}")
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in genome.items()}
+        return ParametricGenome(**values)
+
+    def to_json(self) -> Genome:
+        """Write the JSON object that `from_json` reads back exactly."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+def _genes() -> dict[str, Gene]:
+    hints = get_type_hints(ParametricGenome, include_extras=True)
+    return {field.name: get_args(hints[field.name])[1] for field in fields(ParametricGenome)}
+
+
+GENES = _genes()
+RANGES = ("pit_gap", "stump_height", "stair_height")
+KINDS = tuple(dict.fromkeys(gene.kind for gene in GENES.values()))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_number(name: str, value: Any, low: Any, high: float) -> None:
+    if not _is_number(value) or not low <= value <= high:
+        raise ValueError(f"{name} is {value}; it must lie in [{low}, {high:g}]")
+
+
+def _check_range(name: str, bounds: Any, maximum: float) -> None:
+    valid = isinstance(bounds, tuple) and len(bounds) == 2 and all(_is_number(bound) for bound in bounds)
+    if not valid or not 0 <= bounds[0] <= bounds[1] <= maximum:
+        raise ValueError(f"{name} is {bounds}; it must be two numbers, 0 <= lo <= hi <= {maximum:g}")
+
+
+def neighbours(bounds: Range, gene: Gene) -> list[Range]:
+    """List the ranges one mutation away: each end moves by {+step, 0, -step}, not both by 0.
+
+    The ends stay ordered, at or above the gene's initial ends and at most its maximum.
+    """
+    low_floor, high_floor = gene.initial  # type: ignore[misc]
+    found = []
+    for low_move, high_move in product((gene.step, 0.0, -gene.step), repeat=2):
+        low, high = round(bounds[0] + low_move, 1), round(bounds[1] + high_move, 1)
+        moved = (low, high) != bounds
+        if moved and low_floor <= low <= high and high_floor <= high <= gene.maximum:
+            found.append((low, high))
+    return found
+
+
+@dataclass(frozen=True)
+class ParametricEncoding:
+    """Genomes as vectors of ranges; only the listed kinds of obstacle ever mutate."""
+
+    kinds: tuple[str, ...] = ("roughness", "pit", "stump")
+    name: str = "parametric"
+
+    @staticmethod
+    def from_options(options: Any) -> ParametricEncoding:
+        """Read a configuration's encoding options.
+
+        Raises:
+            ValueError: an option or a kind of obstacle is unknown.
+        """
+        for option in options:
+            if option != "kinds":
+                raise ValueError(f"encoding option {option!r} is unknown; the parametric encoding takes kinds")
+        kinds: Sequence[str] = options.get("kinds", ParametricEncoding.kinds)
+        for kind in kinds:
+            if kind not in KINDS:
+                raise ValueError(f"kinds has {kind!r}; kinds of obstacle are {', '.join(KINDS)}")
+        if not kinds:
+            raise ValueError(f"kinds is empty; name at least one of {', '.join(KINDS)}")
+        return ParametricEncoding(tuple(kinds))
+
+    def initial(self) -> Genome:
+        """Give flat ground without obstacles."""
+        return ParametricGenome().to_json()
+
+    def check(self, genome: Genome) -> None:
+        """Raise ValueError unless every gene is known and within bounds."""
+        ParametricGenome.from_json(genome)
+
+    def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
+        """Move every enabled kind of obstacle by one step, as published."""
+        parent = ParametricGenome.from_json(genome)
+        child = parent
+        if "roughness" in self.kinds:
+            child = replace(child, roughness=_mutate_roughness(parent.roughness, rng))
+        for name in RANGES:
+            if GENES[name].kind in self.kinds:
+                child = replace(child, **{name: _mutate_range(getattr(parent, name), GENES[name], rng)})
+        if "stair" in self.kinds and parent.stair_height is not None:
+            child = replace(child, stair_steps=_mutate_stair_steps(parent.stair_steps, rng))
+        return child.to_json()
+
+    def vector(self, genome: Genome) -> NDArray[np.float64]:
+        """Place the genome in [0, 1]^d: every gene over its maximum, an absent obstacle at 0."""
+        decoded = ParametricGenome.from_json(genome)
+        parts = [decoded.roughness / ROUGHNESS.maximum]
+        for name in RANGES:
+            parts += [end / GENES[name].maximum for end in getattr(decoded, name) or (0.0, 0.0)]
+        parts.append(decoded.stair_steps / STAIR_COUNT.maximum if decoded.stair_height else 0.0)
+        return np.array(parts)
+
+    def describe(self, genome: Genome) -> str:
+        """Write the genome in a few words, such as ``roughness 0.4, pit 0-0.8``."""
+        decoded = ParametricGenome.from_json(genome)
+        words = [f"roughness {decoded.roughness:g}"] if decoded.roughness else []
+        for name in RANGES:
+            if bounds := getattr(decoded, name):
+                words.append(f"{GENES[name].kind} {bounds[0]:g}-{bounds[1]:g}")
+        if decoded.stair_height:
+            words[-1] += f" x{decoded.stair_steps}"
+        return ", ".join(words) or "flat"
+
+
+def _mutate_roughness(roughness: float, rng: np.random.Generator) -> float:
+    low, high = ROUGHNESS.initial if roughness == 0 else (-ROUGHNESS.step, ROUGHNESS.step)  # type: ignore[misc]
+    return float(np.clip(round(roughness + rng.uniform(low, high), 1), 0.0, ROUGHNESS.maximum))
+
+
+def _mutate_range(bounds: Range | None, gene: Gene, rng: np.random.Generator) -> Range:
+    if bounds is None:
+        return gene.initial  # type: ignore[return-value]
+    choices = neighbours(bounds, gene)
+    return choices[rng.integers(len(choices))]
+
+
+def _mutate_stair_steps(steps: int, rng: np.random.Generator) -> int:
+    choices = [count for count in (steps - 1, steps, steps + 1) if 1 <= count <= STAIR_COUNT.maximum]
+    return int(choices[rng.integers(len(choices))])

@@ -1,0 +1,36 @@
+"""The 2D walker as a domain: body and courses on Box2D."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from environments.domain import Environment
+from environments.encodings.parametric import ParametricEncoding
+from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
+from environments.walker2d.simulator import CONTROLLER, ENGINES, rollout
+
+
+class Walker2D:
+    """POET's bipedal walker; meets `environments.domain.Domain`."""
+
+    name = "walker2d"
+    controller = CONTROLLER
+    episode_limit = EPISODE_LIMIT
+    fall_return = FALL_REWARD
+    solved_return = 230.0
+    engines = tuple(ENGINES)
+    rollout = staticmethod(rollout)
+
+    def encoding(self, name: str, options: Mapping[str, Any]) -> ParametricEncoding:
+        """Make the encoding called `name`; ValueError names what is valid."""
+        if name != ParametricEncoding.name:
+            raise ValueError(f"encoding is {name!r}; walker2d has {ParametricEncoding.name}")
+        return ParametricEncoding.from_options(options)
+
+    def make_env(self, environment: Environment, *, render_mode: str | None = None) -> WalkerEnv:
+        """Make the reference environment for one task."""
+        return WalkerEnv(environment, render_mode=render_mode)
+
+
+DOMAIN = Walker2D()

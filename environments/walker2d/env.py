@@ -1,0 +1,328 @@
+"""The reference walker: POET's modified BipedalWalker as a Gymnasium environment on Box2D.
+
+Bodies, joints, observations, lidar and reward are those of Gymnasium's
+BipedalWalker-v3; courses are `Terrain`s (arXiv:1901.01753, section 3). Given
+the same ground, push and actions the two agree to the last bit. Every reset
+builds a fresh world, so an episode depends on nothing that ran before it.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import Box2D
+import gymnasium
+import numpy as np
+from Box2D.b2 import contactListener, edgeShape, fixtureDef, polygonShape, rayCastCallback, revoluteJointDef
+from numpy.typing import NDArray
+
+from environments.domain import Environment, Outcome
+from environments.walker2d.drawing import FPS, Scene, Screen, draw
+from environments.walker2d.terrain import FINISH, SCALE, START_HEIGHT, START_PAD, STEP, Terrain, terrain_of
+
+EPISODE_LIMIT = 2000  # control steps
+FALL_REWARD = -100.0
+
+MOTOR_TORQUE = 80.0  # N m at full action
+SPEED_HIP = 4.0  # rad/s
+SPEED_KNEE = 6.0  # rad/s
+LIDAR_RANGE = 160 / SCALE  # m
+LIDAR_RAYS = 10
+PUSH = 5.0  # N, the largest force on the hull at the start
+FRICTION = 2.5
+VELOCITY_ITERATIONS, POSITION_ITERATIONS = 180, 60
+VIEW_WIDTH, VIEW_HEIGHT = 600 / SCALE, 400 / SCALE  # m; they scale the observed velocities
+LEG_DOWN = -8 / SCALE
+LEG_WIDTH, LEG_HEIGHT = 8 / SCALE, 34 / SCALE
+HULL_CORNERS = [(-30, 9), (6, 9), (34, 1), (34, -8), (-30, -8)]  # pixels
+GROUND_BIT, WALKER_BIT = 0x0001, 0x0020
+
+HULL = fixtureDef(
+    shape=polygonShape(vertices=[(x / SCALE, y / SCALE) for x, y in HULL_CORNERS]),
+    density=5.0,
+    friction=0.1,
+    categoryBits=WALKER_BIT,
+    maskBits=GROUND_BIT,
+    restitution=0.0,
+)
+THIGH, SHIN = (
+    fixtureDef(
+        shape=polygonShape(box=(width / 2, LEG_HEIGHT / 2)),
+        density=1.0,
+        restitution=0.0,
+        categoryBits=WALKER_BIT,
+        maskBits=GROUND_BIT,
+    )
+    for width in (LEG_WIDTH, 0.8 * LEG_WIDTH)
+)
+
+RAY_DIRECTIONS = [
+    (math.sin(1.5 * i / 10.0) * LIDAR_RANGE, -math.cos(1.5 * i / 10.0) * LIDAR_RANGE) for i in range(LIDAR_RAYS)
+]
+
+_PI = math.pi
+# Joint speeds may pass 1: five times the rated speed covers impulses from the ground.
+_HIGH = np.array([_PI, 5, 5, 5, *[_PI, 5, _PI, 5, 5] * 2, *[1] * LIDAR_RAYS], dtype=np.float32)
+_LOW = np.array([-_PI, -5, -5, -5, *[-_PI, -5, -_PI, -5, 0] * 2, *[-1] * LIDAR_RAYS], dtype=np.float32)
+
+
+def start_pushes(seeds: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Give the horizontal force on the hull, in N within ±5, that each episode's seed means.
+
+    SplitMix64's finaliser, so that engines in any language agree exactly.
+    """
+    with np.errstate(over="ignore"):
+        z = seeds.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return PUSH * (2.0 * (z >> np.uint64(11)) / 2**53 - 1.0)
+
+
+class _Contacts(contactListener):
+    """Notes when the hull touches anything, and which feet stand on the ground."""
+
+    def __init__(self, hull: Any, feet: list[Any]) -> None:
+        super().__init__()
+        self.hull = hull
+        self.feet = feet
+        self.standing = [False, False]
+        self.hull_touched = False
+
+    def BeginContact(self, contact: Any) -> None:
+        bodies = (contact.fixtureA.body, contact.fixtureB.body)
+        if self.hull in bodies:
+            self.hull_touched = True
+        self._note(bodies, True)
+
+    def EndContact(self, contact: Any) -> None:
+        # One contact ending clears the flag though another may last: so does Gymnasium's.
+        self._note((contact.fixtureA.body, contact.fixtureB.body), False)
+
+    def _note(self, bodies: tuple[Any, Any], standing: bool) -> None:
+        for i, foot in enumerate(self.feet):
+            if foot in bodies:
+                self.standing[i] = standing
+
+
+class _Ray(rayCastCallback):
+    """Keeps the nearest hit of ground along one lidar ray."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fraction = 1.0
+        self.end = (0.0, 0.0)
+
+    def ReportFixture(self, fixture: Any, point: Any, normal: Any, fraction: float) -> float:
+        if not fixture.filterData.categoryBits & GROUND_BIT:
+            return -1.0
+        self.end = (point[0], point[1])
+        self.fraction = fraction
+        return fraction
+
+
+class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """POET's walker on one course.
+
+    Observation, float32 (24,): hull angle (rad), its rate and velocity (scaled), then for each leg
+    hip angle and speed, knee angle and speed, foot contact, then ten lidar fractions.
+    Action, float32 (4,) in [-1, 1]: hip, knee, hip, knee; the sign drives, the size limits the torque.
+    Reward: 130/30 a metre, less 5 a radian of hull tilt and 0.028 a unit of torque; -100 for a fall.
+    `info["outcome"]` holds the `Outcome` once the episode is over.
+
+    Args:
+        environment: the task; flat ground when None.
+        terrain: a course used in place of the task's own.
+        episode_limit: control steps before truncation.
+        render_mode: "rgb_array", "human" or None.
+    """
+
+    metadata = {"render_modes": ["human", "rgb_array"], "render_fps": FPS}
+
+    def __init__(
+        self,
+        environment: Environment | None = None,
+        *,
+        terrain: Terrain | None = None,
+        episode_limit: int = EPISODE_LIMIT,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode is {render_mode!r}; it must be None, 'human' or 'rgb_array'")
+        self.terrain = terrain_of(environment) if terrain is None else terrain
+        self.episode_limit = episode_limit
+        self.render_mode = render_mode
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
+        self.observation_space = gymnasium.spaces.Box(_LOW, _HIGH)
+        self._screen: Screen | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Put the walker on the start pad; `options["push"]` sets the starting force in N."""
+        super().reset(seed=seed)
+        episode = self.np_random.integers(2**64, dtype=np.uint64) if seed is None else np.uint64(seed)
+        push = (options or {}).get("push")
+        self._build(float(start_pushes(np.array([episode]))[0]) if push is None else push)
+        observation = self._advance(np.zeros(4))
+        self._shaping = self._potential()
+        self._steps = 0
+        if self.render_mode == "human":
+            self.render()
+        return observation, {}
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Apply one action for 1/50 s; see the class for what comes back."""
+        self._steps += 1
+        action = np.asarray(action, dtype=np.float64)
+        try:
+            observation = self._advance(action)
+        except FloatingPointError:
+            nothing = np.zeros(self.observation_space.shape, dtype=np.float32)
+            return nothing, FALL_REWARD, True, False, {"outcome": Outcome.DIVERGED}
+        potential = self._potential()
+        reward = potential - self._shaping - float(np.sum(0.00035 * MOTOR_TORQUE * np.clip(np.abs(action), 0, 1)))
+        self._shaping = potential
+        outcome = self._outcome()
+        if outcome is Outcome.FELL:
+            reward = FALL_REWARD
+        if self.render_mode == "human":
+            self.render()
+        info = {} if outcome is None else {"outcome": outcome}
+        truncated = outcome is Outcome.TIMED_OUT
+        return observation, reward, outcome is not None and not truncated, truncated, info
+
+    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        """Draw the walker: (400, 600, 3) for "rgb_array", a window for "human"."""
+        if self.render_mode == "rgb_array":
+            return draw(self.scene())
+        if self.render_mode == "human":
+            self._screen = self._screen or Screen()
+            self._screen.show(draw(self.scene()))
+        return None
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None
+
+    def scene(self) -> Scene:
+        """Say what there is to draw, as plain numbers."""
+        bodies = [self._legs[2], self._legs[3], self._hull, self._legs[0], self._legs[1]]
+        return Scene(
+            terrain=self.terrain,
+            bodies=[np.array([body.transform * v for v in body.fixtures[0].shape.vertices]) for body in bodies],
+            position=(self._hull.position.x, self._hull.position.y),
+            rays=[ray.end for ray in self._rays],
+            step=self._steps,
+        )
+
+    def _build(self, push: float) -> None:
+        # The order of creation decides the order of contacts; it is Gymnasium's.
+        self._world = Box2D.b2World()
+        for corners in self.terrain.boxes.tolist():
+            shape = polygonShape(vertices=corners)
+            self._world.CreateStaticBody(fixtures=fixtureDef(shape=shape, friction=FRICTION))
+        ground = self.terrain.ground.tolist()
+        for left, right in pairwise(ground):
+            edge = edgeShape(vertices=[left, right])
+            self._world.CreateStaticBody(
+                fixtures=fixtureDef(shape=edge, friction=FRICTION, categoryBits=GROUND_BIT)
+            )
+        x, y = STEP * START_PAD / 2, START_HEIGHT + 2 * LEG_HEIGHT
+        self._hull = self._world.CreateDynamicBody(position=(x, y), fixtures=HULL)
+        self._hull.ApplyForceToCenter((push, 0), True)
+        self._legs: list[Any] = []
+        self._joints: list[Any] = []
+        for side in (-1, 1):
+            self._add_leg(side, x, y)
+        self._contacts = _Contacts(self._hull, [self._legs[1], self._legs[3]])
+        self._world.contactListener = self._contacts
+        self._rays = [_Ray() for _ in range(LIDAR_RAYS)]
+
+    def _add_leg(self, side: int, x: float, y: float) -> None:
+        motor = {"enableMotor": True, "enableLimit": True, "maxMotorTorque": MOTOR_TORQUE}
+        thigh = self._world.CreateDynamicBody(
+            position=(x, y - LEG_HEIGHT / 2 - LEG_DOWN), angle=side * 0.05, fixtures=THIGH
+        )
+        hip = revoluteJointDef(
+            bodyA=self._hull,
+            bodyB=thigh,
+            localAnchorA=(0, LEG_DOWN),
+            localAnchorB=(0, LEG_HEIGHT / 2),
+            motorSpeed=side,
+            lowerAngle=-0.8,
+            upperAngle=1.1,
+            **motor,
+        )
+        self._joints.append(self._world.CreateJoint(hip))
+        shin = self._world.CreateDynamicBody(
+            position=(x, y - LEG_HEIGHT * 3 / 2 - LEG_DOWN), angle=side * 0.05, fixtures=SHIN
+        )
+        knee = revoluteJointDef(
+            bodyA=thigh,
+            bodyB=shin,
+            localAnchorA=(0, -LEG_HEIGHT / 2),
+            localAnchorB=(0, LEG_HEIGHT / 2),
+            motorSpeed=1,
+            lowerAngle=-1.6,
+            upperAngle=-0.1,
+            **motor,
+        )
+        self._joints.append(self._world.CreateJoint(knee))
+        self._legs += [thigh, shin]
+
+    def _advance(self, action: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Drive the motors for one step and observe; FloatingPointError where the numbers broke down."""
+        if not np.isfinite(action).all():
+            raise FloatingPointError("the action is not finite")
+        for joint, speed, drive in zip(
+            self._joints, (SPEED_HIP, SPEED_KNEE) * 2, action.tolist(), strict=True
+        ):
+            joint.motorSpeed = math.copysign(speed, drive) if drive else 0.0
+            joint.maxMotorTorque = MOTOR_TORQUE * min(abs(drive), 1.0)
+        try:
+            self._world.Step(1.0 / FPS, VELOCITY_ITERATIONS, POSITION_ITERATIONS)
+        except AssertionError as error:
+            raise FloatingPointError("Box2D refused the state") from error
+        observation = self._observe()
+        if not np.isfinite(observation).all():
+            raise FloatingPointError("the state is not finite")
+        return observation
+
+    def _observe(self) -> NDArray[np.float32]:
+        x, y = self._hull.position
+        velocity = self._hull.linearVelocity
+        for ray, (dx, dy) in zip(self._rays, RAY_DIRECTIONS, strict=True):
+            ray.fraction = 1.0
+            ray.end = (x + dx, y + dy)
+            self._world.RayCast(ray, (x, y), ray.end)
+        state = [
+            self._hull.angle,
+            2.0 * self._hull.angularVelocity / FPS,
+            0.3 * velocity.x * VIEW_WIDTH / FPS,
+            0.3 * velocity.y * VIEW_HEIGHT / FPS,
+        ]
+        for side in (0, 1):
+            hip, knee = self._joints[2 * side : 2 * side + 2]
+            state += [hip.angle, hip.speed / SPEED_HIP, knee.angle + 1.0, knee.speed / SPEED_KNEE]
+            state.append(float(self._contacts.standing[side]))
+        state += [ray.fraction for ray in self._rays]
+        return np.array(state, dtype=np.float32)
+
+    def _potential(self) -> float:
+        """Progress less tilt; its differences are the reward."""
+        return float(130 * self._hull.position[0] / SCALE - 5.0 * abs(self._hull.angle))
+
+    def _outcome(self) -> Outcome | None:
+        x = self._hull.position[0]
+        if self._contacts.hull_touched or x < 0:
+            return Outcome.FELL
+        if x > FINISH:
+            return Outcome.FINISHED
+        return Outcome.TIMED_OUT if self._steps >= self.episode_limit else None

@@ -1,0 +1,71 @@
+"""Episodes of many walkers at once, over whichever engine is asked for.
+
+The reference engine steps `WalkerEnv`; it is the ground truth that faster
+engines answer to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.controller import Controller
+from environments.domain import Environment, Rollouts
+from environments.walker2d.env import EPISODE_LIMIT, WalkerEnv
+
+CONTROLLER = Controller((24, 40, 40, 4))
+
+Engine: TypeAlias = Callable[[NDArray[np.float32], Environment, NDArray[np.uint64], int], Rollouts]
+
+
+def rollout_reference(
+    thetas: NDArray[np.float32], environment: Environment, seeds: NDArray[np.uint64], episode_limit: int
+) -> Rollouts:
+    """Run the episodes one after another in the Box2D environment."""
+    env = WalkerEnv(environment, episode_limit=episode_limit)
+    episodes = [_episode(env, theta, int(seed)) for theta, seed in zip(thetas, seeds, strict=True)]
+    returns, lengths, outcomes = zip(*episodes, strict=True) if episodes else ((), (), ())
+    return Rollouts(
+        np.array(returns, dtype=np.float64), np.array(lengths, dtype=np.int32), np.array(outcomes, dtype=np.int8)
+    )
+
+
+def _episode(env: WalkerEnv, theta: NDArray[np.float32], seed: int) -> tuple[float, int, int]:
+    act = CONTROLLER.policy(theta)
+    observation, info = env.reset(seed=seed)
+    total, length = 0.0, 0
+    while "outcome" not in info:
+        observation, reward, _, _, info = env.step(act(observation))
+        total += reward
+        length += 1
+    return total, length, int(info["outcome"])
+
+
+ENGINES: dict[str, Engine] = {"reference": rollout_reference}
+
+
+def rollout(
+    thetas: NDArray[np.float32],
+    environment: Environment,
+    seeds: NDArray[np.uint64],
+    *,
+    episode_limit: int | None = None,
+    engine: str | None = None,
+) -> Rollouts:
+    """Run one episode for each controller; see `environments.domain.Domain.rollout`.
+
+    Raises:
+        ValueError: the shapes do not fit, or there is no such engine.
+    """
+    if thetas.ndim != 2 or thetas.shape[1] != CONTROLLER.parameters:
+        raise ValueError(f"thetas has shape {thetas.shape}; it must be (n, {CONTROLLER.parameters})")
+    if seeds.shape != thetas.shape[:1]:
+        raise ValueError(f"seeds has shape {seeds.shape}; it must be ({len(thetas)},), one for each controller")
+    name = engine or next(iter(ENGINES))
+    if name not in ENGINES:
+        raise ValueError(f"engine is {name!r}; it must be one of {', '.join(ENGINES)}")
+    limit = EPISODE_LIMIT if episode_limit is None else episode_limit
+    return ENGINES[name](thetas.astype(np.float32), environment, seeds.astype(np.uint64), limit)

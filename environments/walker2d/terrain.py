@@ -1,0 +1,154 @@
+"""Courses of the 2D walker: from a genome and a seed to ground and obstacles.
+
+POET's modification of the hardcore BipedalWalker (arXiv:1901.01753, section 3
+and its published code): grass between obstacles, an obstacle's kind drawn
+uniformly from those present in the order stump, stairs, pit. Expressing is
+pure; drawing, the engines and the report all read the same `Terrain`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import Environment
+from environments.encodings.parametric import ParametricGenome, Range
+
+SCALE = 30.0  # pixels per metre in the original; fixes every length below
+STEP = 14 / SCALE  # m between neighbouring ground points
+POINTS = 200  # ground points
+START_HEIGHT = 400 / SCALE / 4  # m, of the start pad
+START_PAD = 20  # points, flat
+GRASS = (5, 10)  # points between obstacles, upper end excluded
+FINISH = (POINTS - 10) * STEP  # m; the course ends here
+PIT_DEPTH = 4  # steps
+STAIR_WIDTH = 4  # steps
+STUMP_WIDTH = 1  # steps
+
+Corners: TypeAlias = list[tuple[float, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Terrain:
+    """One course: a polyline of ground and four-cornered obstacles, in metres."""
+
+    ground: NDArray[np.float64]  # (200, 2) x and height; neighbours make the ground's edges
+    boxes: NDArray[np.float64]  # (k, 4, 2) corners of static polygons, in order of creation
+
+
+class _Course:
+    """The state that the generator carries from one ground point to the next."""
+
+    def __init__(self, genome: ParametricGenome, rng: np.random.Generator) -> None:
+        self.genome = genome
+        self.rng = rng
+        self.xs: list[float] = []
+        self.heights: list[float] = []
+        self.boxes: list[Corners] = []
+        self.height = START_HEIGHT
+        self.velocity = 0.0
+
+    def grass(self, points: int) -> None:
+        """Lay ordinary ground; it rolls with the genome's roughness after the start pad."""
+        for number in range(points):
+            i = len(self.xs)
+            # The published generator leaves the height alone on the first point of each stretch but the pad's.
+            if number > 0 or i == 0:
+                self.velocity = 0.8 * self.velocity + 0.01 * np.sign(START_HEIGHT - self.height)
+                if i > START_PAD:
+                    self.velocity += self.rng.uniform(-1, 1) / SCALE
+                self.height += self.genome.roughness * self.velocity
+            self._point(self.height)
+
+    def stump(self, heights: Range) -> None:
+        height = self.rng.uniform(*heights)
+        x, y = self._x(), self.height
+        right, top = x + STUMP_WIDTH * STEP, y + height * STEP
+        self.boxes.append([(x, y), (right, y), (right, top), (x, top)])
+        self._point(y)
+
+    def stairs(self, heights: Range) -> None:
+        rise = self.rng.uniform(*heights)
+        slope = 1 if self.rng.random() > 0.5 else -1
+        steps = self.genome.stair_steps
+        x, y = self._x(), self.height
+        for step in range(steps):
+            left, right = x + step * STAIR_WIDTH * STEP, x + (step + 1) * STAIR_WIDTH * STEP
+            top = y + step * rise * slope * STEP
+            bottom = y + (step * rise * slope - rise) * STEP
+            self.boxes.append([(left, top), (right, top), (right, bottom), (left, bottom)])
+        drop = rise if slope == -1 else 0.0
+        self._point(y)
+        for point in range(steps * STAIR_WIDTH):
+            self.height = y + (point // STAIR_WIDTH * rise * slope - drop) * STEP
+            self._point(self.height)
+
+    def pit(self, widths: Range) -> None:
+        width = 1.0 + self.rng.uniform(*widths)
+        points = math.ceil(width)
+        x, y = self._x(), self.height
+        bottom = y - PIT_DEPTH * STEP
+        wall = [(x, y), (x + STEP, y), (x + STEP, bottom), (x, bottom)]
+        self.boxes.append(wall)
+        self.boxes.append([(corner_x + STEP * width, corner_y) for corner_x, corner_y in wall])
+        self._point(y)
+        for _ in range(points):
+            self._point(bottom)
+        # Moved back so that the gap is exactly `width` wide.
+        self._point(y, shift=-(points - width) * STEP)
+
+    @property
+    def unfinished(self) -> bool:
+        return len(self.xs) < POINTS
+
+    def _x(self) -> float:
+        return len(self.xs) * STEP
+
+    def _point(self, height: float, shift: float = 0.0) -> None:
+        self.xs.append(self._x() + shift)
+        self.heights.append(height)
+
+    def terrain(self) -> Terrain:
+        ground = np.column_stack([self.xs[:POINTS], self.heights[:POINTS]])
+        boxes = np.array(self.boxes, dtype=np.float64).reshape(-1, 4, 2)
+        ground.flags.writeable = boxes.flags.writeable = False
+        return Terrain(ground, boxes)
+
+
+@lru_cache(maxsize=256)
+def express(genome: ParametricGenome, seed: int) -> Terrain:
+    """Build the course that a genome and a terrain seed stand for.
+
+    Pure: equal arguments give equal arrays, which are read-only and cached.
+    """
+    rng = np.random.default_rng(seed)
+    course = _Course(genome, rng)
+    obstacles: list[Callable[[], None]] = []
+    if genome.stump_height is not None:
+        obstacles.append(partial(course.stump, genome.stump_height))
+    if genome.stair_height is not None:
+        obstacles.append(partial(course.stairs, genome.stair_height))
+    if genome.pit_gap is not None:
+        obstacles.append(partial(course.pit, genome.pit_gap))
+    course.grass(START_PAD)
+    while course.unfinished:
+        stretch = int(rng.integers(*GRASS))
+        if obstacles:
+            # The stretch drawn above goes unused here, as published: it keeps the order of draws.
+            obstacles[rng.integers(len(obstacles))]()
+            stretch = int(rng.integers(*GRASS))
+        course.grass(stretch)
+    return course.terrain()
+
+
+def terrain_of(environment: Environment | None) -> Terrain:
+    """Express a task of this domain; flat ground when None."""
+    if environment is None:
+        return express(ParametricGenome(), 0)
+    return express(ParametricGenome.from_json(environment.genome), environment.seed)
