@@ -1,0 +1,1 @@
+"""Where work items run. Knows nothing of evolution or environments."""

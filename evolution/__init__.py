@@ -1,0 +1,1 @@
+"""What changes agents and environments: evolution strategies, mutation, admission."""

@@ -1,0 +1,1 @@
+"""POET: the algorithm, its archive, and what people touch."""

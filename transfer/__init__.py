@@ -1,0 +1,1 @@
+"""Agents moving between environments."""

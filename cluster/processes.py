@@ -1,0 +1,159 @@
+"""Work items on this machine's cores: one process each, fed over a pipe of its own.
+
+A worker that dies is replaced and its items run again elsewhere. A worker
+whose master dies reads the end of its pipe and leaves: no orphans.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import traceback
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+from cluster.executor import Progress, WorkItem, WorkItemError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+AHEAD = 2  # items at a worker, so that none waits for a round trip
+ATTEMPTS = 3  # deaths of a worker that one item may be charged with
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    items: deque[int] = field(default_factory=deque)  # indices sent and not yet answered
+
+
+@dataclass
+class _Round:
+    """One call of `run`: what is still to do, what came back."""
+
+    items: Sequence[WorkItem[Any]]
+    waiting: deque[int]
+    results: dict[int, Any] = field(default_factory=dict)
+    deaths: dict[int, int] = field(default_factory=dict)
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Processes:
+    """Runs items in `workers` processes of this machine; one per core by default."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or cores()
+        self._context = multiprocessing.get_context("spawn")
+        self._pool = [self._hire() for _ in range(self.workers)]
+        self._run_number = 0
+
+    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T]:
+        """Run every item and return the results in order; see `Executor.run`."""
+        self._run_number += 1
+        work = _Round(items, deque(range(len(items))))
+        while len(work.results) < len(items):
+            self._feed(work)
+            ready = wait([worker.pipe for worker in self._pool])
+            for worker in list(self._pool):
+                if worker.pipe in ready:
+                    self._receive(worker, work)
+            if progress is not None:
+                progress(len(work.results))
+        return [work.results[index] for index in range(len(items))]
+
+    def close(self) -> None:
+        """Tell every worker to leave, and make those leave that are still busy."""
+        for worker in self._pool:
+            worker.pipe.close()
+            worker.process.terminate()
+        for worker in self._pool:
+            worker.process.join()
+        self._pool = []
+
+    def _hire(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
+        with _single_threaded():
+            process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _feed(self, work: _Round) -> None:
+        for depth in range(1, AHEAD + 1):
+            for worker in list(self._pool):
+                if work.waiting and len(worker.items) < depth:
+                    index = work.waiting.popleft()
+                    worker.items.append(index)
+                    try:
+                        worker.pipe.send((self._run_number, index, work.items[index]))
+                    except OSError:
+                        self._replace(worker, work)
+
+    def _receive(self, worker: _Worker, work: _Round) -> None:
+        try:
+            run_number, index, result, failure = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._replace(worker, work)
+            return
+        if run_number != self._run_number:
+            return  # an answer to a run that was given up
+        worker.items.remove(index)
+        if failure is not None:
+            raise WorkItemError(f"{work.items[index]} failed in a worker:\n{failure}")
+        work.results[index] = result
+
+    def _replace(self, worker: _Worker, work: _Round) -> None:
+        worker.process.join()
+        logger.warning("replaced worker pid=%s exitcode=%s", worker.process.pid, worker.process.exitcode)
+        for index in worker.items:
+            work.deaths[index] = work.deaths.get(index, 0) + 1
+            if work.deaths[index] >= ATTEMPTS:
+                raise WorkItemError(f"{work.items[index]} ended its worker {ATTEMPTS} times")
+        work.waiting.extendleft(reversed(worker.items))
+        worker.pipe.close()
+        self._pool[self._pool.index(worker)] = self._hire()
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Start a child whose numerical libraries keep to one thread: processes are the parallelism."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _serve(pipe: Connection) -> None:
+    """Answer items until the master hangs up."""
+    # Ctrl-C goes to the whole group; the master alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        while True:
+            run_number, index, item = pipe.recv()
+            try:
+                answer = (run_number, index, item(), None)
+            except Exception:
+                answer = (run_number, index, None, traceback.format_exc())
+            pipe.send(answer)
+    except (EOFError, OSError):
+        return

@@ -1,0 +1,138 @@
+"""Estimate how a policy's return changes with its parameters, and follow it.
+
+Antithetic evolution strategies after Salimans et al. 2017, section 2
+(arXiv:1703.03864), with centered ranks, weight decay and Adam (Kingma and Ba
+2015, algorithm 1), and the constants of POET (arXiv:1901.01753, supplement).
+Pure array functions: no simulator and no randomness; callers bring noise and
+returns.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evolution.settings import Bounds, check_bounds
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ESSettings:
+    """How every agent learns; the defaults are POET's."""
+
+    pairs: Annotated[int, Bounds(1)] = 256  # antithetic, two episodes each
+    sigma: Annotated[float, Bounds(1e-6)] = 0.1  # of the perturbation
+    sigma_decay: Annotated[float, Bounds(0, 1)] = 0.999  # a step
+    sigma_floor: Annotated[float, Bounds(1e-6)] = 0.01
+    step_size: Annotated[float, Bounds(0)] = 0.01  # of Adam
+    step_size_decay: Annotated[float, Bounds(0, 1)] = 0.9999  # a step
+    step_size_floor: Annotated[float, Bounds(0)] = 0.001
+    weight_decay: Annotated[float, Bounds(0)] = 0.01  # L2 coefficient
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learner:
+    """An agent and the state of its optimiser."""
+
+    theta: Vector  # (P,)
+    first_moment: Vector  # (P,)
+    second_moment: Vector  # (P,)
+    updates: int  # since the last reset
+    step_size: float
+    sigma: float
+
+    @staticmethod
+    def fresh(theta: Vector, settings: ESSettings) -> Learner:
+        """Start learning from theta: what happens at creation and on every accepted transfer."""
+        zeros = np.zeros_like(theta)
+        return Learner(theta, zeros, zeros, 0, settings.step_size, settings.sigma)
+
+
+def perturbed(theta: NDArray[np.float32], sigma: float, noise: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Lay out theta + sigma*noise and theta - sigma*noise in turn: (2n, P) from noise (n, P)."""
+    offsets = np.float32(sigma) * noise
+    both = np.stack([theta + offsets, theta - offsets], axis=1)
+    return both.reshape(-1, theta.size)
+
+
+def centered_ranks(returns: Vector) -> Vector:
+    """Replace returns, of any shape, by their ranks scaled to [-0.5, 0.5]; equal returns share theirs.
+
+    Raises:
+        ValueError: a return is NaN.
+    """
+    if np.isnan(returns).any():
+        raise ValueError("returns hold NaN; a diverged episode must be given a score before ranking")
+    _, inverse, counts = np.unique(returns, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts) - 1
+    ranks = last - (counts - 1) / 2
+    scale = max(returns.size - 1, 1)
+    return np.asarray(ranks[inverse].reshape(returns.shape) / scale - 0.5)
+
+
+def es_gradient(noise: NDArray[np.float32], returns: Vector, sigma: float) -> Vector:
+    """Estimate the ascent direction of the expected return.
+
+    Args:
+        noise: (n, P) standard normal directions.
+        returns: (n, 2) episode returns at theta + sigma*noise and theta - sigma*noise.
+        sigma: size of the perturbation, > 0.
+
+    Returns:
+        (P,) gradient of the rank-shaped return.
+
+    Raises:
+        ValueError: `returns` does not hold one pair per direction.
+    """
+    if returns.shape != (len(noise), 2):
+        raise ValueError(f"returns has shape {returns.shape}; {len(noise)} directions need ({len(noise)}, 2)")
+    ranks = centered_ranks(returns)
+    weights = ranks[:, 0] - ranks[:, 1]  # antithetic pairs cancel even terms
+    total = np.zeros(noise.shape[1])
+    # Not a matrix product: its order of sums, and so its last bits, vary with the machine.
+    for weight, direction in zip(weights, noise, strict=True):
+        total += weight * direction.astype(np.float64)
+    return total / (len(noise) * sigma)
+
+
+def _adam(learner: Learner, theta: Vector, gradient: Vector, settings: ESSettings) -> tuple[Vector, Vector, Vector]:
+    """Move theta uphill by one Adam step from the learner's moments: (theta, first, second moment)."""
+    ascent = gradient - settings.weight_decay * theta
+    updates = learner.updates + 1
+    first = BETA1 * learner.first_moment + (1 - BETA1) * ascent
+    second = BETA2 * learner.second_moment + (1 - BETA2) * ascent * ascent
+    scale = learner.step_size * math.sqrt(1 - BETA2**updates) / (1 - BETA1**updates)
+    return theta + scale * first / (np.sqrt(second) + EPSILON), first, second
+
+
+def es_update(learner: Learner, gradient: Vector, settings: ESSettings) -> Learner:
+    """Take one step and let step size and sigma decay to their floors."""
+    theta, first, second = _adam(learner, learner.theta, gradient, settings)
+    return replace(
+        learner,
+        theta=theta,
+        first_moment=first,
+        second_moment=second,
+        updates=learner.updates + 1,
+        step_size=max(learner.step_size * settings.step_size_decay, settings.step_size_floor),
+        sigma=max(learner.sigma * settings.sigma_decay, settings.sigma_floor),
+    )
+
+
+def es_proposal(learner: Learner, theta: Vector, gradient: Vector, settings: ESSettings) -> Vector:
+    """Fine-tune a visiting theta by one step of the learner it visits, which stays as it is."""
+    if learner.updates == 0:
+        # A new learner's first Adam step is the same size in every coordinate, mostly noise:
+        # the published code takes a plain gradient step there.
+        return theta + learner.step_size * (gradient - settings.weight_decay * theta)
+    return _adam(learner, theta, gradient, settings)[0]

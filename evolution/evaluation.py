@@ -1,0 +1,207 @@
+"""The one door for all evaluation: requests for episodes, cut into work items.
+
+A request carries keys, not noise; a worker draws the perturbations itself.
+How requests are cut has no influence on what they return.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
+from evolution.es import perturbed
+from evolution.noise import Key, directions, episode_seeds
+
+ITEM_EPISODES = (16, 256)  # fewest and most in one item
+ITEMS_PER_WORKER = 4  # a phase is cut at least so fine, to even out the load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """How episodes are run, the same for a whole run."""
+
+    domain: str
+    seed: int  # of the run
+    episode_limit: int | None = None
+    engine: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ScoreRequest:
+    """Episodes of one agent in one environment."""
+
+    simulation: Simulation
+    environment: Environment
+    theta: NDArray[np.float32]  # (P,)
+    key: Key  # names the episodes' seeds
+    start: int
+    stop: int  # episodes numbered start to stop
+
+    @property
+    def episodes(self) -> int:
+        return self.stop - self.start
+
+    def split(self, episodes: int) -> Iterator[ScoreRequest]:
+        """Cut into requests of at most so many episodes."""
+        for start in range(self.start, self.stop, episodes):
+            yield replace(self, start=start, stop=min(start + episodes, self.stop))
+
+    def __call__(self) -> Rollouts:
+        thetas = np.broadcast_to(self.theta, (self.episodes, self.theta.size))
+        seeds = episode_seeds(self.simulation.seed, self.key, self.start, self.stop)
+        return _rollout(self.simulation, self.environment, thetas, seeds)
+
+    def __str__(self) -> str:
+        return _describe("scoring", self)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PerturbationRequest:
+    """Episodes of an agent's antithetic perturbations in one environment, plus and minus in turn."""
+
+    simulation: Simulation
+    environment: Environment
+    theta: NDArray[np.float32]  # (P,)
+    sigma: float
+    key: Key  # names the noise and the episodes' seeds
+    start: int
+    stop: int  # pairs numbered start to stop
+
+    @property
+    def episodes(self) -> int:
+        return 2 * (self.stop - self.start)
+
+    def split(self, episodes: int) -> Iterator[PerturbationRequest]:
+        """Cut into requests of at most so many episodes, never within a pair."""
+        pairs = max(episodes // 2, 1)
+        for start in range(self.start, self.stop, pairs):
+            yield replace(self, start=start, stop=min(start + pairs, self.stop))
+
+    def __call__(self) -> Rollouts:
+        thetas = perturbed(self.theta, self.sigma, self.noise())
+        # Both halves of a pair meet the same episode: their difference is theta's doing.
+        seeds = np.repeat(episode_seeds(self.simulation.seed, self.key, self.start, self.stop), 2)
+        return _rollout(self.simulation, self.environment, thetas, seeds)
+
+    def noise(self) -> NDArray[np.float32]:
+        """Draw the directions again: (pairs, P)."""
+        return directions(self.simulation.seed, self.key, self.start, self.stop, self.theta.size)
+
+    def __str__(self) -> str:
+        return _describe("perturbing", self)
+
+
+Request: TypeAlias = ScoreRequest | PerturbationRequest
+
+
+def _describe(verb: str, request: Request) -> str:
+    return (
+        f"{verb} key={request.key} numbers {request.start} to {request.stop} of run seed {request.simulation.seed} "
+        f"in environment {request.environment.id} {request.environment.to_json()}"
+    )
+
+
+def _rollout(
+    simulation: Simulation, environment: Environment, thetas: NDArray[np.float32], seeds: NDArray[np.uint64]
+) -> Rollouts:
+    domain = find_domain(simulation.domain)
+    return domain.rollout(
+        thetas, environment, seeds, episode_limit=simulation.episode_limit, engine=simulation.engine
+    )
+
+
+@dataclass
+class Tally:
+    """What evaluations cost, by purpose."""
+
+    episodes: Counter[str] = field(default_factory=Counter)
+    steps: Counter[str] = field(default_factory=Counter)
+    diverged: int = 0
+
+    def add(self, purpose: str, rollouts: Rollouts) -> None:
+        """Count some episodes."""
+        self.episodes[purpose] += len(rollouts.returns)
+        self.steps[purpose] += int(rollouts.lengths.sum())
+        self.diverged += rollouts.count(Outcome.DIVERGED)
+
+
+PhaseListener = Callable[[str, int, int], None]
+"""Called with a phase's purpose, its episodes done and its episodes in all."""
+
+
+class Workers(Protocol):
+    """What evaluation asks of an executor; `cluster.executor.Executor` is one."""
+
+    workers: int
+
+    def run(self, items: Sequence[Request], progress: Callable[[int], None] | None = None) -> list[Rollouts]:
+        """Run every item and return the results in the items' order."""
+        ...
+
+
+class Evaluator:
+    """Runs whole phases of requests through an executor and keeps count."""
+
+    def __init__(self, simulation: Simulation, executor: Workers, listener: PhaseListener | None = None) -> None:
+        self.simulation = simulation
+        self.executor = executor
+        self.listener = listener
+        self.tally = Tally()
+
+    @property
+    def domain(self) -> Domain:
+        """The domain that everything is simulated in."""
+        return find_domain(self.simulation.domain)
+
+    def run(self, purpose: str, requests: Sequence[Request]) -> list[Rollouts]:
+        """Run a phase and return one `Rollouts` for each request, in order."""
+        total = sum(request.episodes for request in requests)
+        size = int(np.clip(total // (self.executor.workers * ITEMS_PER_WORKER), *ITEM_EPISODES))
+        parts = [list(request.split(size)) for request in requests]
+        items = [item for part in parts for item in part]
+
+        def progress(done: int) -> None:
+            if self.listener is not None:
+                self.listener(purpose, total * done // len(items), total)
+
+        results = iter(self.executor.run(items, progress))
+        joined = [Rollouts.join([next(results) for _ in part]) for part in parts]
+        for rollouts in joined:
+            self.tally.add(purpose, rollouts)
+        return joined
+
+    def score_request(self, theta: NDArray[np.float64], environment: Environment, key: Key, episodes: int) -> Request:
+        """Ask for an agent's episodes in an environment."""
+        return ScoreRequest(
+            simulation=self.simulation,
+            environment=environment,
+            theta=theta.astype(np.float32),
+            key=key,
+            start=0,
+            stop=episodes,
+        )
+
+    def perturbation_request(
+        self, theta: NDArray[np.float64], sigma: float, environment: Environment, key: Key, pairs: int
+    ) -> PerturbationRequest:
+        """Ask for the episodes of an ES step."""
+        return PerturbationRequest(
+            simulation=self.simulation,
+            environment=environment,
+            theta=theta.astype(np.float32),
+            sigma=sigma,
+            key=key,
+            start=0,
+            stop=pairs,
+        )
+
+    def take_tally(self) -> Tally:
+        """Hand over the count and start a new one."""
+        tally, self.tally = self.tally, Tally()
+        return tally

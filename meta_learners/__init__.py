@@ -1,0 +1,1 @@
+"""Learners over an exported curriculum; none is written yet."""

@@ -1,0 +1,269 @@
+"""POET's outer loop, to be read beside the paper's pseudo-code.
+
+Algorithms 1 to 4 of Wang, Lehman, Clune and Stanley 2019 (arXiv:1901.01753).
+Every phase hands all of its episodes to the evaluator at once. An iteration is
+a function of the population it starts from and the configuration: whoever
+holds the population between two iterations can go on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from enum import IntEnum
+
+import numpy as np
+
+from environments.domain import Outcome
+from evolution.es import Learner, es_gradient, es_update
+from evolution.evaluation import Evaluator
+from evolution.minimal_criterion import Verdict
+from evolution.novelty import encoding_novelty
+from evolution.reproduction import Child, bear_children
+from poet.config import Config
+from poet.population import Niche, Pair, Population
+from poet.records import ChildRecord, Decision, Journal, Origin, ScoreRecord, TransferRecord
+from transfer.tournament import Candidate, Target, Visitor, best, evaluate_candidates
+
+
+class Phase(IntEnum):
+    """What a draw of noise or of episodes is for: the first number of its key."""
+
+    OPTIMISE = 0
+    SCORE = 1
+    TRANSFER = 2
+    CHILD = 3
+
+
+def evolve(population: Population, config: Config, evaluator: Evaluator) -> Iterator[tuple[Population, Journal]]:
+    """Run iteration after iteration from where the population stands, to the configured number."""
+    while population.iteration < config.iterations:
+        population, journal = iterate(population, config, evaluator)
+        yield population, journal
+
+
+def iterate(population: Population, config: Config, evaluator: Evaluator) -> tuple[Population, Journal]:
+    """Run one iteration of POET (algorithm 2)."""
+    iteration = population.iteration
+    journal = Journal(iteration)
+    if config.reproduction.due(iteration):
+        population = reproduce(population, config, evaluator, journal)
+    population = optimise(population, config, evaluator, journal)
+    if config.transfer.due(iteration):
+        population = transfer(population, config, evaluator, journal)
+    if (iteration + 1) % config.archive.checkpoint_every == 0:
+        for pair in population.pairs:
+            journal.keep(pair, Origin.CHECKPOINT)
+    journal.tally = evaluator.take_tally()
+    return replace(population, iteration=iteration + 1), journal
+
+
+def reproduce(population: Population, config: Config, evaluator: Evaluator, journal: Journal) -> Population:
+    """Admit children that meet the minimal criterion, most novel first; retire the oldest (algorithm 3)."""
+    parents = [
+        (pair.niche.id, pair.niche.environment)
+        for pair in population.pairs
+        if pair.score is not None and pair.score >= config.reproduction.parent_score
+    ]
+    if not parents:
+        return population
+    children = bear_children(
+        parents, config.make_encoding(), config.reproduction, config.seed, journal.iteration
+    )
+    for child, record in _screen(children, population, config, evaluator, journal):
+        if len(journal.admitted) == config.reproduction.admitted:
+            journal.children.append(replace(record, decision=Decision.OUTRANKED))
+            continue
+        candidate = _first_agent(child, population, config, evaluator, journal.iteration)
+        verdict = config.minimal_criterion.verdict(candidate.score)
+        if verdict is Verdict.MET:
+            population = _admit(child, replace(record, candidate=candidate), population, config, journal)
+        else:
+            too_hard = verdict is Verdict.TOO_HARD
+            decision = Decision.TRANSFER_TOO_HARD if too_hard else Decision.TRANSFER_TOO_EASY
+            journal.children.append(replace(record, decision=decision, candidate=candidate))
+    return _retire_oldest(population, config.reproduction.capacity, journal)
+
+
+def optimise(population: Population, config: Config, evaluator: Evaluator, journal: Journal) -> Population:
+    """Take one ES step in every active pair, then score every agent in its own environment."""
+    iteration = journal.iteration
+    steps = [
+        evaluator.perturbation_request(
+            pair.learner.theta,
+            pair.learner.sigma,
+            pair.niche.environment,
+            (Phase.OPTIMISE, iteration, pair.niche.id),
+            config.es.pairs,
+        )
+        for pair in population.pairs
+    ]
+    tried = evaluator.run("optimise", steps)
+    gradients = [
+        es_gradient(step.noise(), rollouts.returns.reshape(-1, 2), step.sigma)
+        for step, rollouts in zip(steps, tried, strict=True)
+    ]
+    improved = [
+        replace(pair, learner=es_update(pair.learner, gradient, config.es))
+        for pair, gradient in zip(population.pairs, gradients, strict=True)
+    ]
+    own = evaluator.run(
+        "score",
+        [
+            evaluator.score_request(
+                pair.learner.theta,
+                pair.niche.environment,
+                _score_key(pair, iteration),
+                config.score_episodes,
+            )
+            for pair in improved
+        ],
+    )
+    pairs = []
+    for pair, gradient, step, rollouts in zip(improved, gradients, tried, own, strict=True):
+        score = float(rollouts.returns.mean())
+        finished = rollouts.count(Outcome.FINISHED) == config.score_episodes
+        pairs.append(pair.note_score(score, iteration, finished and score >= evaluator.domain.solved_return))
+        journal.scores.append(
+            ScoreRecord(
+                niche=pair.niche.id,
+                score=score,
+                outcomes=[rollouts.count(outcome) for outcome in Outcome],
+                steps=round(float(rollouts.lengths.mean())),
+                es_mean=float(step.returns.mean()),
+                es_deviation=float(step.returns.std()),
+                es_best=float(step.returns.max()),
+                gradient_norm=float(np.linalg.norm(gradient)),
+                theta_norm=float(np.linalg.norm(pair.learner.theta)),
+                sigma=pair.learner.sigma,
+                step_size=pair.learner.step_size,
+            )
+        )
+    return replace(population, pairs=tuple(pairs))
+
+
+def transfer(population: Population, config: Config, evaluator: Evaluator, journal: Journal) -> Population:
+    """Try every agent in every other environment, directly and fine-tuned; better ones move in (algorithm 4)."""
+    if len(population.pairs) < 2:
+        return population
+    targets = [
+        Target(
+            environment=pair.niche.environment,
+            learner=pair.learner,
+            visitors=[visitor for visitor in _visitors(population) if visitor.niche != pair.niche.id],
+            noise_key=(Phase.TRANSFER, journal.iteration, pair.niche.id),
+            # The episodes of the incumbent's own score, so that luck favours nobody.
+            score_key=_score_key(pair, journal.iteration),
+            episodes=config.score_episodes,
+        )
+        for pair in population.pairs
+    ]
+    pairs = []
+    found = evaluate_candidates(evaluator, "transfer", targets, config.es)
+    for pair, candidates in zip(population.pairs, found, strict=True):
+        assert pair.score is not None  # optimise has just scored it
+        challenger = best(candidates)
+        wins = challenger.score > pair.score
+        journal.transfers.append(
+            TransferRecord(pair.niche.id, pair.score, candidates, challenger if wins else None)
+        )
+        if wins:
+            journal.keep(pair, Origin.MOVED_OUT)
+            pair = pair.move_in(challenger.theta, config.es).note_score(challenger.score, journal.iteration)
+            journal.keep(pair, Origin.MOVED_IN, challenger.source)
+        pairs.append(pair)
+    return replace(population, pairs=tuple(pairs))
+
+
+def _score_key(pair: Pair, iteration: int) -> tuple[int, ...]:
+    return (Phase.SCORE, iteration, pair.niche.id)
+
+
+def _visitors(population: Population) -> list[Visitor]:
+    return [Visitor(pair.niche.id, pair.learner.theta) for pair in population.pairs]
+
+
+def _screen(
+    children: list[Child], population: Population, config: Config, evaluator: Evaluator, journal: Journal
+) -> list[tuple[Child, ChildRecord]]:
+    """Keep the children that meet the minimal criterion with their parent's agent, most novel first."""
+    active = [pair.niche.environment.genome for pair in population.pairs]
+    fresh = []
+    for child in children:
+        if child.environment.genome in active:
+            journal.children.append(_child_record(child, Decision.DUPLICATE))
+        else:
+            fresh.append(child)
+    agents = {pair.niche.id: pair.learner.theta for pair in population.pairs}
+    rollouts = evaluator.run(
+        "children",
+        [
+            evaluator.score_request(
+                agents[child.parent],
+                child.environment,
+                (Phase.CHILD, journal.iteration, child.number),
+                config.score_episodes,
+            )
+            for child in fresh
+        ],
+    )
+    encoding = config.make_encoding()
+    archive = np.stack([encoding.vector(niche.environment.genome) for niche in population.niches])
+    passed = []
+    for child, tried in zip(fresh, rollouts, strict=True):
+        score = float(tried.returns.mean())
+        verdict = config.minimal_criterion.verdict(score)
+        if verdict is not Verdict.MET:
+            decision = Decision.TOO_HARD if verdict is Verdict.TOO_HARD else Decision.TOO_EASY
+            journal.children.append(_child_record(child, decision, score))
+            continue
+        novelty = encoding_novelty(
+            encoding.vector(child.environment.genome), archive, config.reproduction.neighbours
+        )
+        passed.append((child, _child_record(child, Decision.ADMITTED, score, novelty)))
+    return sorted(passed, key=lambda entry: -(entry[1].novelty or 0.0))
+
+
+def _child_record(
+    child: Child, decision: Decision, score: float | None = None, novelty: float | None = None
+) -> ChildRecord:
+    return ChildRecord(child.number, child.parent, child.environment, decision, score, novelty)
+
+
+def _first_agent(
+    child: Child, population: Population, config: Config, evaluator: Evaluator, iteration: int
+) -> Candidate:
+    """Find the agent that serves a new environment best."""
+    visitors = _visitors(population)
+    target = Target(
+        environment=child.environment,
+        learner=Learner.fresh(visitors[0].theta, config.es),
+        visitors=visitors,
+        noise_key=(Phase.CHILD, iteration, child.number),
+        score_key=(Phase.CHILD, iteration, child.number),
+        episodes=config.score_episodes,
+    )
+    return best(evaluate_candidates(evaluator, "children", [target], config.es)[0])
+
+
+def _admit(
+    child: Child, record: ChildRecord, population: Population, config: Config, journal: Journal
+) -> Population:
+    """Pair a new niche with the agent that serves it best."""
+    assert record.candidate is not None
+    niche = Niche(len(population.niches), child.environment, child.parent, journal.iteration)
+    learner = Learner.fresh(record.candidate.theta, config.es)
+    pair = Pair(niche, learner).note_score(record.candidate.score, journal.iteration)
+    journal.admitted.append(niche)
+    journal.children.append(replace(record, niche=niche.id))
+    journal.keep(pair, Origin.ADMITTED, record.candidate.source)
+    return replace(population, pairs=(*population.pairs, pair), niches=(*population.niches, niche))
+
+
+def _retire_oldest(population: Population, capacity: int, journal: Journal) -> Population:
+    """Let the oldest pairs go until the rest fit; the archive keeps them."""
+    surplus = max(len(population.pairs) - capacity, 0)
+    for pair in population.pairs[:surplus]:
+        journal.retired.append(pair.niche.id)
+        journal.keep(pair, Origin.RETIRED)
+    return replace(population, pairs=population.pairs[surplus:])

@@ -1,0 +1,206 @@
+"""The settings of a run: presets, TOML files and overrides become one checked `Config`.
+
+Every key that can be set stands here or in a settings class named here.
+Unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from environments.domain import Encoding, find_domain
+from evolution.es import ESSettings
+from evolution.evaluation import Simulation
+from evolution.minimal_criterion import MinimalCriterion
+from evolution.reproduction import ReproductionSettings
+from evolution.settings import Bounds, check_bounds
+from poet.errors import InputError
+from transfer.tournament import TransferSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodingSettings:
+    """Which genomes environments have."""
+
+    name: str = "parametric"
+    options: Mapping[str, Any] = field(default_factory=dict)  # the encoding's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveSettings:
+    """What the archive keeps beyond the latest state."""
+
+    checkpoint_every: Annotated[int, Bounds(1)] = 25  # iterations between kept copies of every agent
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One run's settings. With the seed they decide every bit of its archive."""
+
+    seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
+    iterations: Annotated[int, Bounds(1)] = 25_200
+    domain: str = "walker2d"
+    engine: str = "auto"  # of the domain; auto is its first
+    episode_limit: Annotated[int, Bounds(1)] = 2000  # control steps
+    score_episodes: Annotated[int, Bounds(1)] = 5  # averaged in every score
+    es: ESSettings = field(default_factory=ESSettings)
+    minimal_criterion: MinimalCriterion = field(default_factory=MinimalCriterion)
+    reproduction: ReproductionSettings = field(default_factory=ReproductionSettings)
+    transfer: TransferSettings = field(default_factory=TransferSettings)
+    encoding: EncodingSettings = field(default_factory=EncodingSettings)
+    archive: ArchiveSettings = field(default_factory=ArchiveSettings)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        engines = find_domain(self.domain).engines
+        if self.engine not in ("auto", *engines):
+            raise ValueError(f"engine is {self.engine!r}; it must be one of auto, {', '.join(engines)}")
+        self.make_encoding()
+
+    def make_encoding(self) -> Encoding:
+        """Make the encoding that the settings name."""
+        return find_domain(self.domain).encoding(self.encoding.name, self.encoding.options)
+
+    def simulation(self) -> Simulation:
+        """Say how episodes of this run are run."""
+        engine = None if self.engine == "auto" else self.engine
+        return Simulation(domain=self.domain, seed=self.seed, episode_limit=self.episode_limit, engine=engine)
+
+    def to_toml(self) -> str:
+        """Write every setting as TOML."""
+        return tomli_w.dumps(asdict(self))
+
+
+def presets() -> list[str]:
+    """List the presets' names."""
+    return sorted(file.name.removesuffix(".toml") for file in files("poet.presets").iterdir() if _is_toml(file.name))
+
+
+def _is_toml(name: str) -> bool:
+    return name.endswith(".toml")
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """Read a preset's table.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    if name not in presets():
+        raise InputError(f"preset is {name!r}; presets are {', '.join(presets())}")
+    return tomllib.loads((files("poet.presets") / f"{name}.toml").read_text())
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a TOML file's table.
+
+    Raises:
+        InputError: the file cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from error
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """Read ``section.key=value`` into nested tables; a value that is not TOML is a string.
+
+    Raises:
+        InputError: there is no key or no value.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {text!r} is not an assignment; write it as key=value, such as es.pairs=64")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    return dict(parsed)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one table over another, section by section."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def build(table: Mapping[str, Any], origin: str) -> Config:
+    """Check a table and make it a `Config`.
+
+    Raises:
+        InputError: a key is unknown or a value is of the wrong type or out of range; `origin` is named.
+    """
+    try:
+        config: Config = _build(Config, table, "")
+    except ValueError as error:
+        raise InputError(f"{origin}: {error}") from error
+    return config
+
+
+def _build(kind: Any, table: Mapping[str, Any], path: str) -> Any:
+    hints = get_type_hints(kind, include_extras=True)
+    known = [each.name for each in fields(kind)]
+    for key in table:
+        if key not in known:
+            raise ValueError(f"unknown setting {path}{key}; known are {', '.join(path + name for name in known)}")
+    values = {key: _convert(hints[key], value, path + key) for key, value in table.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ValueError(f"{path}{error}") from error
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    if get_origin(hint) is Annotated:
+        return _convert(get_args(hint)[0], value, path)
+    if is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{path} is {value!r}; it must be a table of settings")
+        return _build(hint, value, f"{path}.")
+    expected: Sequence[Any] = get_args(hint) if isinstance(hint, UnionType) else (get_origin(hint) or hint,)
+    if float in expected and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, tuple(expected)) or isinstance(value, bool):
+        names = " or ".join(TYPE_NAMES.get(kind, kind.__name__) for kind in expected)
+        raise ValueError(f"{path} is {value!r}; it must be {names}")
+    return value
+
+
+TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", Mapping: "a table"}
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """List the settings that differ, as ``es.pairs was 256, is 64``; iterations may always differ."""
+    before, after = _flat(asdict(old)), _flat(asdict(new))
+    names = sorted(set(before) | set(after))
+    return [
+        f"{name} was {before.get(name)!r}, is {after.get(name)!r}"
+        for name in names
+        if before.get(name) != after.get(name) and name != "iterations"
+    ]
+
+
+def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
+    return flat

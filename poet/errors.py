@@ -1,0 +1,9 @@
+"""What can go wrong through no fault of the program; the command line turns these into one sentence."""
+
+
+class InputError(ValueError):
+    """A user's option, file or folder cannot be used: exit status 2."""
+
+
+class ArchiveError(RuntimeError):
+    """The archive could not be written or read on: exit status 1."""

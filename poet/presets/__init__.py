@@ -1,0 +1,1 @@
+"""Settings that come with the program, as TOML files."""

@@ -1,0 +1,108 @@
+"""What one iteration did, as rows for the archive and lines for the display."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import Environment
+from evolution.evaluation import Tally
+from poet.population import Niche, Pair
+from transfer.tournament import Candidate
+
+
+class Decision(StrEnum):
+    """What became of a child environment."""
+
+    ADMITTED = "admitted"
+    DUPLICATE = "duplicate of an active environment"
+    TOO_HARD = "too hard for its parent's agent"
+    TOO_EASY = "too easy for its parent's agent"
+    TRANSFER_TOO_HARD = "too hard for every agent"
+    TRANSFER_TOO_EASY = "too easy for the best agent"
+    OUTRANKED = "less novel than those admitted"
+
+
+class Origin(StrEnum):
+    """Why a copy of an agent was kept."""
+
+    INITIAL = "initial"
+    ADMITTED = "admitted"
+    MOVED_IN = "moved in"
+    MOVED_OUT = "moved out"
+    CHECKPOINT = "checkpoint"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRecord:
+    """One child environment and what was decided on it."""
+
+    number: int
+    parent: int  # niche id
+    environment: Environment
+    decision: Decision
+    parent_score: float | None = None  # of the parent's agent in the child
+    novelty: float | None = None
+    candidate: Candidate | None = None  # the best of all agents, where they were tried
+    niche: int | None = None  # its id, if admitted
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRecord:
+    """One pair's ES step and the self-evaluation that followed."""
+
+    niche: int
+    score: float
+    outcomes: Sequence[int]  # episodes of the self-evaluation that finished, fell, timed out, diverged
+    steps: int  # of the self-evaluation, mean
+    es_mean: float  # over the perturbed returns
+    es_deviation: float
+    es_best: float
+    gradient_norm: float
+    theta_norm: float
+    sigma: float
+    step_size: float
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRecord:
+    """One target's tournament: all candidates, the incumbent's score, and who won."""
+
+    target: int
+    incumbent_score: float
+    candidates: Sequence[Candidate]
+    winner: Candidate | None  # None where the incumbent stays
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRecord:
+    """A copy of an agent, kept for good."""
+
+    niche: int
+    origin: Origin
+    theta: NDArray[np.float64]
+    score: float | None
+    source: int | None = None  # the niche that it came from
+
+
+@dataclass(slots=True)
+class Journal:
+    """Everything that one iteration did, filled in as it goes."""
+
+    iteration: int
+    admitted: list[Niche] = field(default_factory=list)
+    children: list[ChildRecord] = field(default_factory=list)
+    retired: list[int] = field(default_factory=list)  # niche ids
+    scores: list[ScoreRecord] = field(default_factory=list)
+    transfers: list[TransferRecord] = field(default_factory=list)
+    agents: list[AgentRecord] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    def keep(self, pair: Pair, origin: Origin, source: int | None = None) -> None:
+        """Keep a copy of a pair's agent."""
+        self.agents.append(AgentRecord(pair.niche.id, origin, pair.learner.theta, pair.score, source))
