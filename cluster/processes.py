@@ -150,10 +150,11 @@ def _serve(pipe: Connection) -> None:
     try:
         while True:
             run_number, index, item = pipe.recv()
+            result, failure = None, None
             try:
-                answer = (run_number, index, item(), None)
+                result = item()
             except Exception:
-                answer = (run_number, index, None, traceback.format_exc())
-            pipe.send(answer)
+                failure = traceback.format_exc()
+            pipe.send((run_number, index, result, failure))
     except (EOFError, OSError):
         return

@@ -111,9 +111,7 @@ def _rollout(
     simulation: Simulation, environment: Environment, thetas: NDArray[np.float32], seeds: NDArray[np.uint64]
 ) -> Rollouts:
     domain = find_domain(simulation.domain)
-    return domain.rollout(
-        thetas, environment, seeds, episode_limit=simulation.episode_limit, engine=simulation.engine
-    )
+    return domain.rollout(thetas, environment, seeds, episode_limit=simulation.episode_limit, engine=simulation.engine)
 
 
 @dataclass
@@ -163,7 +161,7 @@ class Evaluator:
         """Run a phase and return one `Rollouts` for each request, in order."""
         total = sum(request.episodes for request in requests)
         size = int(np.clip(total // (self.executor.workers * ITEMS_PER_WORKER), *ITEM_EPISODES))
-        parts = [list(request.split(size)) for request in requests]
+        parts: list[list[Request]] = [list(request.split(size)) for request in requests]
         items = [item for part in parts for item in part]
 
         def progress(done: int) -> None:

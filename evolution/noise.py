@@ -45,4 +45,4 @@ def episode_seeds(seed: int, key: Key, start: int, stop: int) -> NDArray[np.uint
     """Give the seeds of episodes number `start` to `stop` of a key: (stop - start,)."""
     first = np.random.SeedSequence(seed, spawn_key=(Stream.EPISODE, *key)).generate_state(1, np.uint64)
     # Consecutive numbers: the simulators scramble seeds themselves. Wrap-around is meant.
-    return first + np.arange(start, stop, dtype=np.uint64)
+    return np.asarray(first + np.arange(start, stop, dtype=np.uint64), dtype=np.uint64)

@@ -56,7 +56,7 @@ def bear_children(
     children = []
     for number in range(settings.children):
         rng = keyed_rng(seed, Stream.CHILD, iteration, number)
-        niche, parent = parents[rng.integers(len(parents))]
+        niche, parent = parents[int(rng.integers(len(parents)))]
         environment = Environment(
             domain=parent.domain,
             encoding=parent.encoding,

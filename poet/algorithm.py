@@ -67,9 +67,7 @@ def reproduce(population: Population, config: Config, evaluator: Evaluator, jour
     ]
     if not parents:
         return population
-    children = bear_children(
-        parents, config.make_encoding(), config.reproduction, config.seed, journal.iteration
-    )
+    children = bear_children(parents, config.make_encoding(), config.reproduction, config.seed, journal.iteration)
     for child, record in _screen(children, population, config, evaluator, journal):
         if len(journal.admitted) == config.reproduction.admitted:
             journal.children.append(replace(record, decision=Decision.OUTRANKED))
@@ -164,15 +162,17 @@ def transfer(population: Population, config: Config, evaluator: Evaluator, journ
         assert pair.score is not None  # optimise has just scored it
         challenger = best(candidates)
         wins = challenger.score > pair.score
-        journal.transfers.append(
-            TransferRecord(pair.niche.id, pair.score, candidates, challenger if wins else None)
-        )
-        if wins:
-            journal.keep(pair, Origin.MOVED_OUT)
-            pair = pair.move_in(challenger.theta, config.es).note_score(challenger.score, journal.iteration)
-            journal.keep(pair, Origin.MOVED_IN, challenger.source)
-        pairs.append(pair)
+        journal.transfers.append(TransferRecord(pair.niche.id, pair.score, candidates, challenger if wins else None))
+        pairs.append(_move_in(challenger, pair, config, journal) if wins else pair)
     return replace(population, pairs=tuple(pairs))
+
+
+def _move_in(challenger: Candidate, pair: Pair, config: Config, journal: Journal) -> Pair:
+    """Put a better agent in the incumbent's place; the archive keeps both."""
+    journal.keep(pair, Origin.MOVED_OUT)
+    served = pair.move_in(challenger.theta, config.es).note_score(challenger.score, journal.iteration)
+    journal.keep(served, Origin.MOVED_IN, challenger.source)
+    return served
 
 
 def _score_key(pair: Pair, iteration: int) -> tuple[int, ...]:
@@ -217,9 +217,7 @@ def _screen(
             decision = Decision.TOO_HARD if verdict is Verdict.TOO_HARD else Decision.TOO_EASY
             journal.children.append(_child_record(child, decision, score))
             continue
-        novelty = encoding_novelty(
-            encoding.vector(child.environment.genome), archive, config.reproduction.neighbours
-        )
+        novelty = encoding_novelty(encoding.vector(child.environment.genome), archive, config.reproduction.neighbours)
         passed.append((child, _child_record(child, Decision.ADMITTED, score, novelty)))
     return sorted(passed, key=lambda entry: -(entry[1].novelty or 0.0))
 
@@ -246,9 +244,7 @@ def _first_agent(
     return best(evaluate_candidates(evaluator, "children", [target], config.es)[0])
 
 
-def _admit(
-    child: Child, record: ChildRecord, population: Population, config: Config, journal: Journal
-) -> Population:
+def _admit(child: Child, record: ChildRecord, population: Population, config: Config, journal: Journal) -> Population:
     """Pair a new niche with the agent that serves it best."""
     assert record.candidate is not None
     niche = Niche(len(population.niches), child.environment, child.parent, journal.iteration)

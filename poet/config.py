@@ -77,9 +77,13 @@ class Config:
         engine = None if self.engine == "auto" else self.engine
         return Simulation(domain=self.domain, seed=self.seed, episode_limit=self.episode_limit, engine=engine)
 
+    def to_table(self) -> dict[str, Any]:
+        """Give every setting as nested tables, such as `build` reads."""
+        return asdict(self)
+
     def to_toml(self) -> str:
         """Write every setting as TOML."""
-        return tomli_w.dumps(asdict(self))
+        return tomli_w.dumps(self.to_table())
 
 
 def presets() -> list[str]:
@@ -190,7 +194,7 @@ TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", Mapping: "a
 
 def differences(old: Config, new: Config) -> list[str]:
     """List the settings that differ, as ``es.pairs was 256, is 64``; iterations may always differ."""
-    before, after = _flat(asdict(old)), _flat(asdict(new))
+    before, after = _flat(old.to_table()), _flat(new.to_table())
     names = sorted(set(before) | set(after))
     return [
         f"{name} was {before.get(name)!r}, is {after.get(name)!r}"

@@ -73,7 +73,9 @@ class ParametricGenome:
         for name in genome:
             if name not in GENES:
                 raise ValueError(f"the genome has a gene {name!r}; genes are {', '.join(GENES)}")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in genome.items()}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in genome.items()
+        }
         return ParametricGenome(**values)
 
     def to_json(self) -> Genome:
@@ -162,7 +164,8 @@ class ParametricEncoding:
             child = replace(child, roughness=_mutate_roughness(parent.roughness, rng))
         for name in RANGES:
             if GENES[name].kind in self.kinds:
-                child = replace(child, **{name: _mutate_range(getattr(parent, name), GENES[name], rng)})
+                moved: dict[str, Any] = {name: _mutate_range(getattr(parent, name), GENES[name], rng)}
+                child = replace(child, **moved)
         if "stair" in self.kinds and parent.stair_height is not None:
             child = replace(child, stair_steps=_mutate_stair_steps(parent.stair_steps, rng))
         return child.to_json()

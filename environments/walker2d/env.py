@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import Box2D
 import gymnasium
@@ -81,7 +81,7 @@ def start_pushes(seeds: NDArray[np.uint64]) -> NDArray[np.float64]:
     return PUSH * (2.0 * (z >> np.uint64(11)) / 2**53 - 1.0)
 
 
-class _Contacts(contactListener):
+class _Contacts(contactListener):  # type: ignore[misc]
     """Notes when the hull touches anything, and which feet stand on the ground."""
 
     def __init__(self, hull: Any, feet: list[Any]) -> None:
@@ -91,13 +91,13 @@ class _Contacts(contactListener):
         self.standing = [False, False]
         self.hull_touched = False
 
-    def BeginContact(self, contact: Any) -> None:
+    def BeginContact(self, contact: Any) -> None:  # noqa: N802
         bodies = (contact.fixtureA.body, contact.fixtureB.body)
         if self.hull in bodies:
             self.hull_touched = True
         self._note(bodies, True)
 
-    def EndContact(self, contact: Any) -> None:
+    def EndContact(self, contact: Any) -> None:  # noqa: N802
         # One contact ending clears the flag though another may last: so does Gymnasium's.
         self._note((contact.fixtureA.body, contact.fixtureB.body), False)
 
@@ -107,7 +107,7 @@ class _Contacts(contactListener):
                 self.standing[i] = standing
 
 
-class _Ray(rayCastCallback):
+class _Ray(rayCastCallback):  # type: ignore[misc]
     """Keeps the nearest hit of ground along one lidar ray."""
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class _Ray(rayCastCallback):
         self.fraction = 1.0
         self.end = (0.0, 0.0)
 
-    def ReportFixture(self, fixture: Any, point: Any, normal: Any, fraction: float) -> float:
+    def ReportFixture(self, fixture: Any, point: Any, normal: Any, fraction: float) -> float:  # noqa: N802
         if not fixture.filterData.categoryBits & GROUND_BIT:
             return -1.0
         self.end = (point[0], point[1])
@@ -139,7 +139,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         render_mode: "rgb_array", "human" or None.
     """
 
-    metadata = {"render_modes": ["human", "rgb_array"], "render_fps": FPS}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": FPS}
 
     def __init__(
         self,
@@ -173,19 +173,17 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             self.render()
         return observation, {}
 
-    def step(
-        self, action: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Apply one action for 1/50 s; see the class for what comes back."""
         self._steps += 1
-        action = np.asarray(action, dtype=np.float64)
+        drives = np.asarray(action, dtype=np.float64)
         try:
-            observation = self._advance(action)
+            observation = self._advance(drives)
         except FloatingPointError:
-            nothing = np.zeros(self.observation_space.shape, dtype=np.float32)
+            nothing = np.zeros(len(_LOW), dtype=np.float32)
             return nothing, FALL_REWARD, True, False, {"outcome": Outcome.DIVERGED}
         potential = self._potential()
-        reward = potential - self._shaping - float(np.sum(0.00035 * MOTOR_TORQUE * np.clip(np.abs(action), 0, 1)))
+        reward = potential - self._shaping - float(np.sum(0.00035 * MOTOR_TORQUE * np.clip(np.abs(drives), 0, 1)))
         self._shaping = potential
         outcome = self._outcome()
         if outcome is Outcome.FELL:
@@ -196,7 +194,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         truncated = outcome is Outcome.TIMED_OUT
         return observation, reward, outcome is not None and not truncated, truncated, info
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Draw the walker: (400, 600, 3) for "rgb_array", a window for "human"."""
         if self.render_mode == "rgb_array":
             return draw(self.scene())
@@ -231,9 +229,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         ground = self.terrain.ground.tolist()
         for left, right in pairwise(ground):
             edge = edgeShape(vertices=[left, right])
-            self._world.CreateStaticBody(
-                fixtures=fixtureDef(shape=edge, friction=FRICTION, categoryBits=GROUND_BIT)
-            )
+            self._world.CreateStaticBody(fixtures=fixtureDef(shape=edge, friction=FRICTION, categoryBits=GROUND_BIT))
         x, y = STEP * START_PAD / 2, START_HEIGHT + 2 * LEG_HEIGHT
         self._hull = self._world.CreateDynamicBody(position=(x, y), fixtures=HULL)
         self._hull.ApplyForceToCenter((push, 0), True)
@@ -281,9 +277,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Drive the motors for one step and observe; FloatingPointError where the numbers broke down."""
         if not np.isfinite(action).all():
             raise FloatingPointError("the action is not finite")
-        for joint, speed, drive in zip(
-            self._joints, (SPEED_HIP, SPEED_KNEE) * 2, action.tolist(), strict=True
-        ):
+        for joint, speed, drive in zip(self._joints, (SPEED_HIP, SPEED_KNEE) * 2, action.tolist(), strict=True):
             joint.motorSpeed = math.copysign(speed, drive) if drive else 0.0
             joint.maxMotorTorque = MOTOR_TORQUE * min(abs(drive), 1.0)
         try:

@@ -1,0 +1,39 @@
+# `make evolve` and `make test` do all of their own set-up in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+RUN ?= runs/quick
+OPTIONS ?=
+
+.PHONY: evolve test check format setup clean
+
+evolve: setup  ## Evolve walkers and their environments in RUN; again to resume
+	$(BIN)/poet evolve $(RUN) $(OPTIONS)
+
+test: setup  ## Run every test
+	$(BIN)/pytest -n auto --dist worksteal
+
+check: setup  ## Lint, format check, type check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup  ## Mend what a tool can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+setup: $(READY)  ## Make .venv, when pyproject.toml or constraints.txt are newer
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it by: make PYTHON=python3.x $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up $(VENV): once, some minutes"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e . --group dev
+	@touch $@
+
+clean:  ## Remove .venv and caches; runs stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

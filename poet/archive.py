@@ -1,0 +1,339 @@
+"""The archive of a run: one SQLite file, one transaction an iteration, nothing deleted.
+
+The file is made aside and renamed, so it never exists half-built. The writer
+holds a lock on the run's folder; readers open the file read-only at any time.
+Resuming is reading the last commit. Tables: `poet/schema.sql`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import IO, Any
+
+from poet import config as configuration
+from poet.config import Config
+from poet.errors import ArchiveError, InputError
+from poet.population import Population
+from poet.records import AgentRecord, Journal, Origin
+from poet.rows import (
+    agent_row,
+    child_row,
+    niche_from,
+    niche_row,
+    pair_from,
+    pair_row,
+    proposal_rows,
+    score_row,
+    transfer_row,
+)
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x504F4554  # "POET"
+ARCHIVE_NAME, CONFIG_NAME, LOCK_NAME = "archive.sqlite", "config.toml", "lock"
+WALL_CLOCK_TABLES = ("session", "timing")  # all that differs between equal runs
+NOT_OURS = "is not a POET archive"
+
+
+def holds_run(folder: Path) -> bool:
+    """Say whether a folder has an archive."""
+    return (folder / ARCHIVE_NAME).exists()
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open the archive of a run read-only, for as long as the block runs; the run may be going on.
+
+    Raises:
+        InputError: there is no archive, it is damaged, or it is not one that this version can read.
+    """
+    path = folder / ARCHIVE_NAME
+    if not path.is_file():
+        raise InputError(f"{folder} holds no run: there is no {ARCHIVE_NAME} in it")
+    with _explaining(path):
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        connection.row_factory = sqlite3.Row
+        with closing(connection):
+            _check_identity(connection, path)
+            yield connection
+
+
+def read_config(connection: sqlite3.Connection) -> Config:
+    """Read the configuration that a run was started with."""
+    (text,) = connection.execute("SELECT value FROM run WHERE key = 'config'").fetchone()
+    return configuration.build(json.loads(text), ARCHIVE_NAME)
+
+
+def read_population(connection: sqlite3.Connection) -> Population:
+    """Read where a run stands."""
+    niches = {row["id"]: niche_from(row) for row in connection.execute("SELECT * FROM niche ORDER BY id")}
+    active = connection.execute(
+        "SELECT pair.*, niche.solved FROM pair JOIN niche ON niche.id = pair.niche WHERE retired IS NULL ORDER BY niche"
+    )
+    pairs = tuple(pair_from(row, niches[row["niche"]]) for row in active)
+    (iteration,) = connection.execute("SELECT coalesce(max(iteration) + 1, 0) FROM iteration").fetchone()
+    return Population(iteration, pairs, tuple(niches.values()))
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Turn SQLite's failures to read into one sentence."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        foreign = "not a database" in str(error)
+        raise InputError(f"{path} {NOT_OURS if foreign else 'is damaged or truncated; restore a copy'}") from error
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
+        raise InputError(f"{path} {NOT_OURS}")
+    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+    if schema != SCHEMA_VERSION:
+        hint = "; install a newer version of poet-trailblazer" if schema > SCHEMA_VERSION else ""
+        raise InputError(f"{path} has schema version {schema}; this version reads {SCHEMA_VERSION}{hint}")
+
+
+class Archive:
+    """The archive as its one writer sees it.
+
+    Raises:
+        InputError: another process is writing, or the file cannot be used.
+    """
+
+    def __init__(self, folder: Path, lock: IO[str]) -> None:
+        self.path = folder / ARCHIVE_NAME
+        self._lock = lock
+        with _explaining(self.path):
+            self._connection = sqlite3.connect(self.path, isolation_level=None)
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")  # a commit is on disk, even if the power fails
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self.config = read_config(self._connection)
+            self.population = read_population(self._connection)
+        self._session: int | None = None
+
+    @staticmethod
+    def create(folder: Path, config: Config, population: Population) -> Archive:
+        """Make a new run's folder, configuration file and archive.
+
+        Raises:
+            InputError: the folder cannot be written or holds something else.
+        """
+        lock = _prepare(folder)
+        aside = folder / f"{ARCHIVE_NAME}.new"
+        aside.unlink(missing_ok=True)
+        try:
+            with _complaining(aside):
+                connection = sqlite3.connect(aside, isolation_level=None)
+                connection.executescript((files("poet") / "schema.sql").read_text())
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                with _transaction(connection):
+                    _write_start(connection, config, population)
+                connection.close()
+            _write_aside(folder / CONFIG_NAME, config.to_toml())
+            aside.rename(folder / ARCHIVE_NAME)
+            _sync_folder(folder)
+        except BaseException:
+            lock.close()
+            aside.unlink(missing_ok=True)
+            raise
+        return Archive(folder, lock)
+
+    @staticmethod
+    def resume(folder: Path) -> Archive:
+        """Open a run to go on with it.
+
+        Raises:
+            InputError: another process is writing, or the file cannot be used.
+        """
+        with reading(folder):
+            lock = _take_lock(folder)
+        try:
+            return Archive(folder, lock)
+        except BaseException:
+            lock.close()
+            raise
+
+    def extend(self, iterations: int) -> None:
+        """Set a new number of iterations to run to."""
+        self.config = replace(self.config, iterations=iterations)
+        with _complaining(self.path), _transaction(self._connection):
+            self._connection.execute("UPDATE run SET value = ? WHERE key = 'config'", (_config_json(self.config),))
+        _write_aside(self.path.with_name(CONFIG_NAME), self.config.to_toml())
+
+    def commit(self, population: Population, journal: Journal, seconds: float, workers: int) -> None:
+        """Write one iteration in one transaction; when this returns it is on disk.
+
+        Raises:
+            ArchiveError: it could not be written; the archive stands as before the iteration.
+        """
+        with _complaining(self.path), _transaction(self._connection):
+            self._write_journal(population, journal)
+            self._write_timing(journal.iteration, seconds, workers)
+        self.population = population
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and let go of the run."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+        self._lock.close()
+
+    def _write_journal(self, population: Population, journal: Journal) -> None:
+        connection, iteration = self._connection, journal.iteration
+        _insert(connection, "niche", [niche_row(niche) for niche in journal.admitted])
+        connection.execute(
+            "INSERT INTO iteration VALUES (?, ?, ?)", (iteration, len(population.pairs), journal.tally.diverged)
+        )
+        _insert(
+            connection,
+            "cost",
+            [
+                {
+                    "iteration": iteration,
+                    "purpose": purpose,
+                    "episodes": episodes,
+                    "steps": journal.tally.steps[purpose],
+                }
+                for purpose, episodes in sorted(journal.tally.episodes.items())
+            ],
+        )
+        _insert(connection, "score", [score_row(record, iteration) for record in journal.scores])
+        _insert(connection, "child", [child_row(record, iteration) for record in journal.children])
+        _insert(connection, "transfer", [transfer_row(record, iteration) for record in journal.transfers])
+        _insert(
+            connection, "proposal", [row for record in journal.transfers for row in proposal_rows(record, iteration)]
+        )
+        _insert(connection, "agent", [agent_row(record, iteration) for record in journal.agents])
+        for niche in journal.retired:
+            connection.execute("UPDATE niche SET retired = ? WHERE id = ?", (iteration, niche))
+        for pair in population.pairs:
+            connection.execute("UPDATE niche SET solved = ? WHERE id = ?", (pair.solved, pair.niche.id))
+        _insert(connection, "pair", [pair_row(pair) for pair in population.pairs], replacing=True)
+
+    def _write_timing(self, iteration: int, seconds: float, workers: int) -> None:
+        if self._session is None:
+            row = (socket.gethostname(), os.getpid(), workers, version("poet-trailblazer"), _now())
+            self._session = self._connection.execute(
+                "INSERT INTO session (host, process, workers, version, started) VALUES (?, ?, ?, ?, ?)", row
+            ).lastrowid
+        self._connection.execute("INSERT INTO timing VALUES (?, ?, ?, ?)", (iteration, self._session, seconds, _now()))
+
+
+def _prepare(folder: Path) -> IO[str]:
+    """Make the folder and lock it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
+    ours = {
+        ARCHIVE_NAME,
+        f"{ARCHIVE_NAME}.new",
+        f"{ARCHIVE_NAME}.new-journal",
+        CONFIG_NAME,
+        f"{CONFIG_NAME}.new",
+        LOCK_NAME,
+    }
+    strangers = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
+    if strangers:
+        raise InputError(f"{folder} holds no run but has {strangers[0]!r} in it; name an empty or a new folder")
+    return _take_lock(folder)
+
+
+def _take_lock(folder: Path) -> IO[str]:
+    try:
+        lock = (folder / LOCK_NAME).open("w")
+    except OSError as error:
+        raise InputError(f"cannot write in {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise InputError(f"another process is evolving {folder}; stop it first, or name another folder") from error
+    return lock
+
+
+def _write_aside(path: Path, text: str) -> None:
+    aside = path.with_name(f"{path.name}.new")
+    try:
+        with aside.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _complaining(path: Path) -> Iterator[None]:
+    """Turn SQLite's failures to write into one sentence."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        cause = "the disk is full" if full else str(error)
+        raise ArchiveError(
+            f"could not write {path}: {cause}; what was committed before is intact, and the same command resumes there"
+        ) from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite has rolled back by itself after some errors, a full disk among them.
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _insert(
+    connection: sqlite3.Connection, table: str, rows: Sequence[dict[str, Any]], replacing: bool = False
+) -> None:
+    if rows:
+        verb = "INSERT OR REPLACE" if replacing else "INSERT"
+        columns, places = ", ".join(rows[0]), ", ".join(f":{name}" for name in rows[0])
+        connection.executemany(f"{verb} INTO {table} ({columns}) VALUES ({places})", rows)
+
+
+def _write_start(connection: sqlite3.Connection, config: Config, population: Population) -> None:
+    connection.execute("INSERT INTO run VALUES ('config', ?)", (_config_json(config),))
+    _insert(connection, "niche", [niche_row(niche) for niche in population.niches])
+    _insert(connection, "pair", [pair_row(pair) for pair in population.pairs])
+    initial = [AgentRecord(pair.niche.id, Origin.INITIAL, pair.learner.theta, pair.score) for pair in population.pairs]
+    _insert(connection, "agent", [agent_row(record, 0) for record in initial])
+
+
+def _config_json(config: Config) -> str:
+    return json.dumps(config.to_table(), sort_keys=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

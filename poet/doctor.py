@@ -1,0 +1,95 @@
+"""Says what of the installation works, by trying each part."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from cluster.processes import cores
+from environments.domain import Environment, find_domain
+
+TIMEOUT = 60  # s for a part that runs in a process of its own
+
+MPI_PROBE = """
+from mpi4py import MPI
+world = MPI.COMM_WORLD
+total = world.allreduce(world.rank + 1)
+if world.rank == 0:
+    print(f"{world.size} ranks agree" if total == 3 else f"sum {total}", MPI.Get_library_version().split(",")[0])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of one part."""
+
+    part: str
+    works: bool
+    detail: str
+    needed: bool  # for evolving the walker
+
+
+def diagnose() -> list[Finding]:
+    """Try every part, one after another."""
+    checks: list[tuple[str, bool, Callable[[], str]]] = [
+        ("Python", True, lambda: f"{sys.version.split()[0]}, {cores()} cores"),
+        ("walker (Box2D)", True, _walker),
+        ("PyBullet", False, _pybullet),
+        ("MPI", False, _mpi),
+        ("PyTorch", False, _torch),
+    ]
+    return [_try(*check) for check in checks]
+
+
+def _try(part: str, needed: bool, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(part, True, check(), needed)
+    except Exception as error:
+        return Finding(part, False, f"{type(error).__name__}: {error}", needed)
+
+
+def _walker() -> str:
+    domain = find_domain("walker2d")
+    environment = Environment(domain="walker2d", encoding="parametric", genome={"roughness": 1.0}, seed=0)
+    theta = np.zeros((1, domain.controller.parameters), dtype=np.float32)
+    result = domain.rollout(theta, environment, np.zeros(1, dtype=np.uint64), episode_limit=20)
+    return f"Box2D {version('box2d')}, engine {domain.engines[0]}: an episode of {result.lengths[0]} steps ran"
+
+
+def _pybullet() -> str:
+    # In a process of its own: PyBullet greets on standard output when imported.
+    probe = "import pybullet as p; c = p.connect(p.DIRECT); p.stepSimulation(physicsClientId=c)"
+    _run([sys.executable, "-c", probe])
+    return f"PyBullet {version('pybullet')}: a step ran"
+
+
+def _mpi() -> str:
+    beside = Path(sys.executable).with_name("mpirun")
+    mpirun = str(beside) if beside.exists() else shutil.which("mpirun")
+    if mpirun is None:
+        raise FileNotFoundError("there is no mpirun in this environment")
+    root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+    return _run([mpirun, *root, "--oversubscribe", "-n", "2", sys.executable, "-c", MPI_PROBE])
+
+
+def _torch() -> str:
+    import torch  # noqa: PLC0415 - slow to import
+
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU, the CPU serves"
+    return f"PyTorch {torch.__version__}, {gpu}"
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise RuntimeError(lines[-1])
+    return done.stdout.strip()

@@ -1,0 +1,192 @@
+"""What an archive says of its run: queries that return plain values, equal for equal runs.
+
+Wall-clock times and hosts differ between equal runs and come only from `timing`.
+"""
+
+from __future__ import annotations
+
+import json
+from sqlite3 import Connection
+from typing import Any
+
+from environments.domain import find_domain
+from poet.archive import read_config
+from poet.config import Config
+from poet.errors import InputError
+
+Row = dict[str, Any]
+
+NICHES = """
+SELECT niche.id, niche.parent, niche.born, niche.retired, niche.solved, niche.environment, niche.genome,
+    niche.terrain_seed, pair.score, pair.best_score, pair.best_iteration, child.source AS first_agent,
+    child.score AS first_score, child.novelty
+FROM niche JOIN pair ON pair.niche = niche.id LEFT JOIN child ON child.niche = niche.id
+"""
+
+
+def summary(connection: Connection) -> Row:
+    """Give a run's headline figures."""
+    config = read_config(connection)
+    figures = _row(
+        connection,
+        """SELECT (SELECT coalesce(max(iteration) + 1, 0) FROM iteration) AS iterations,
+            count(*) AS niches, count(*) FILTER (WHERE retired IS NULL) AS active,
+            count(*) FILTER (WHERE retired IS NOT NULL) AS retired,
+            count(*) FILTER (WHERE solved IS NOT NULL) AS solved FROM niche""",
+    )
+    return {
+        "domain": config.domain,
+        "encoding": config.encoding.name,
+        "seed": config.seed,
+        **figures,
+        "iterations_wanted": config.iterations,
+        "children": _counts(connection, "SELECT decision, count(*) FROM child GROUP BY decision ORDER BY decision"),
+        "transfers": transfer_totals(connection),
+        "episodes": _counts(connection, "SELECT purpose, sum(episodes) FROM cost GROUP BY purpose ORDER BY purpose"),
+        "steps": _counts(connection, "SELECT purpose, sum(steps) FROM cost GROUP BY purpose ORDER BY purpose"),
+        "diverged_episodes": _row(connection, "SELECT coalesce(sum(diverged), 0) AS n FROM iteration")["n"],
+    }
+
+
+def transfer_totals(connection: Connection) -> Row:
+    """Count tournaments and how they ended."""
+    return _row(
+        connection,
+        """SELECT count(*) AS attempts, count(source) AS accepted,
+            count(*) FILTER (WHERE kind = 'direct') AS direct,
+            count(*) FILTER (WHERE kind = 'fine-tuned') AS fine_tuned FROM transfer""",
+    )
+
+
+def niches(connection: Connection) -> list[Row]:
+    """List every niche, oldest first."""
+    config = read_config(connection)
+    return [_niche(row, config) for row in connection.execute(f"{NICHES} ORDER BY niche.id")]
+
+
+def niche(connection: Connection, number: int) -> Row:
+    """Tell all of one niche.
+
+    Raises:
+        InputError: there is no such niche.
+    """
+    found = connection.execute(f"{NICHES} WHERE niche.id = ?", (number,)).fetchone()
+    if found is None:
+        (count,) = connection.execute("SELECT count(*) FROM niche").fetchone()
+        raise InputError(f"there is no niche {number}; this run has niches 0 to {count - 1}")
+    return {
+        **_niche(found, read_config(connection)),
+        "ancestors": _ancestors(connection, number),
+        "children": _rows(
+            connection,
+            "SELECT iteration, number, decision, parent_score, novelty, score, niche FROM child WHERE parent = ?",
+            number,
+        ),
+        "transfers_in": _rows(
+            connection,
+            """SELECT iteration, source, kind, incumbent_score, score FROM transfer
+            WHERE target = ? AND source IS NOT NULL ORDER BY iteration""",
+            number,
+        ),
+        "transfers_out": _rows(
+            connection,
+            "SELECT iteration, target, kind, score FROM transfer WHERE source = ? ORDER BY iteration, target",
+            number,
+        ),
+        "scores": _rows(
+            connection,
+            """SELECT iteration, score, finished, fell, timed_out, diverged, steps, es_mean, es_best, sigma, step_size
+            FROM score WHERE niche = ? ORDER BY iteration""",
+            number,
+        ),
+    }
+
+
+def lineage(connection: Connection) -> list[Row]:
+    """List parents and children: enough to draw the family tree."""
+    config = read_config(connection)
+    return [
+        {key: entry[key] for key in ("id", "parent", "born", "retired", "solved", "best_score", "description")}
+        for entry in (_niche(row, config) for row in connection.execute(f"{NICHES} ORDER BY niche.id"))
+    ]
+
+
+def transfers(connection: Connection) -> Row:
+    """Count accepted moves between each two niches, and totals."""
+    return {
+        **transfer_totals(connection),
+        "moves": _rows(
+            connection,
+            """SELECT source, target, count(*) AS moves, count(*) FILTER (WHERE kind = 'fine-tuned') AS fine_tuned
+            FROM transfer WHERE source IS NOT NULL GROUP BY source, target ORDER BY source, target""",
+        ),
+        "attempts_by_target": _rows(
+            connection,
+            """SELECT target, count(*) AS attempts, count(source) AS accepted FROM transfer
+            GROUP BY target ORDER BY target""",
+        ),
+    }
+
+
+def metrics(connection: Connection) -> list[Row]:
+    """Give one row an iteration."""
+    return _rows(
+        connection,
+        """SELECT iteration, active, diverged,
+            (SELECT count(*) FROM niche WHERE born <= iteration.iteration) AS niches,
+            (SELECT count(*) FROM niche WHERE solved <= iteration.iteration) AS solved,
+            (SELECT avg(score) FROM score WHERE score.iteration = iteration.iteration) AS mean_score,
+            (SELECT max(score) FROM score WHERE score.iteration = iteration.iteration) AS best_score,
+            (SELECT count(source) FROM transfer WHERE transfer.iteration = iteration.iteration) AS transfers,
+            (SELECT sum(episodes) FROM cost WHERE cost.iteration = iteration.iteration) AS episodes,
+            (SELECT sum(steps) FROM cost WHERE cost.iteration = iteration.iteration) AS steps
+        FROM iteration ORDER BY iteration""",
+    )
+
+
+def timing(connection: Connection) -> Row:
+    """Tell when and where the run ran, and how fast."""
+    return {
+        "sessions": _rows(
+            connection,
+            """SELECT session.*, count(timing.iteration) AS iterations, sum(seconds) AS seconds,
+                max(committed) AS last_commit FROM session JOIN timing ON session = session.id
+            GROUP BY session.id ORDER BY session.id""",
+        ),
+        **_row(
+            connection,
+            """SELECT (SELECT coalesce(sum(seconds), 0) FROM timing) AS seconds,
+                (SELECT coalesce(sum(steps), 0) FROM cost) / (SELECT max(sum(seconds), 1e-9) FROM timing)
+                AS steps_per_second""",
+        ),
+    }
+
+
+def _niche(row: Any, config: Config) -> Row:
+    entry = dict(row)
+    entry["genome"] = json.loads(entry["genome"])
+    encoding = find_domain(config.domain).encoding(config.encoding.name, config.encoding.options)
+    return {**entry, "description": encoding.describe(entry["genome"])}
+
+
+def _ancestors(connection: Connection, number: int) -> list[int]:
+    chain = connection.execute(
+        """WITH RECURSIVE chain (id, depth) AS (
+            SELECT parent, 1 FROM niche WHERE id = ?
+            UNION ALL SELECT niche.parent, depth + 1 FROM niche JOIN chain ON niche.id = chain.id
+        ) SELECT id FROM chain WHERE id IS NOT NULL ORDER BY depth""",
+        (number,),
+    )
+    return [row[0] for row in chain]
+
+
+def _rows(connection: Connection, query: str, *values: Any) -> list[Row]:
+    return [dict(row) for row in connection.execute(query, values)]
+
+
+def _row(connection: Connection, query: str) -> Row:
+    return dict(connection.execute(query).fetchone())
+
+
+def _counts(connection: Connection, query: str) -> dict[str, int]:
+    return dict(iter(connection.execute(query)))

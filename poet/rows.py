@@ -1,0 +1,155 @@
+"""Between the program's objects and the archive's rows, both ways; the columns are those of `schema.sql`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from sqlite3 import Row
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import Environment
+from evolution.es import Learner
+from poet.population import Best, Niche, Pair
+from poet.records import AgentRecord, ChildRecord, ScoreRecord, TransferRecord
+
+
+def _blob(vector: NDArray[np.float64]) -> bytes:
+    return vector.astype("<f8").tobytes()
+
+
+def read_blob(blob: bytes) -> NDArray[np.float64]:
+    """Read a vector that the archive keeps: (P,)."""
+    return np.frombuffer(blob, dtype="<f8").astype(np.float64)
+
+
+def niche_from(row: Row) -> Niche:
+    """Read a niche."""
+    environment = Environment(
+        domain=row["domain"],
+        encoding=row["encoding"],
+        genome=json.loads(row["genome"]),
+        seed=row["terrain_seed"],
+    )
+    return Niche(row["id"], environment, row["parent"], row["born"])
+
+
+def niche_row(niche: Niche) -> dict[str, Any]:
+    """Lay out a niche."""
+    return {
+        "id": niche.id,
+        **_environment_row(niche.environment),
+        "domain": niche.environment.domain,
+        "encoding": niche.environment.encoding,
+        "parent": niche.parent,
+        "born": niche.born,
+    }
+
+
+def _environment_row(environment: Environment) -> dict[str, Any]:
+    return {
+        "environment": environment.id,
+        "genome": json.dumps(environment.genome, sort_keys=True),
+        "terrain_seed": environment.seed,
+    }
+
+
+def pair_from(row: Row, niche: Niche) -> Pair:
+    """Read a pair, given its niche."""
+    learner = Learner(
+        theta=read_blob(row["theta"]),
+        first_moment=read_blob(row["first_moment"]),
+        second_moment=read_blob(row["second_moment"]),
+        updates=row["updates"],
+        step_size=row["step_size"],
+        sigma=row["sigma"],
+    )
+    best = None
+    if row["best_theta"] is not None:
+        best = Best(row["best_score"], row["best_iteration"], read_blob(row["best_theta"]))
+    return Pair(niche, learner, row["score"], best, row["solved"])
+
+
+def pair_row(pair: Pair) -> dict[str, Any]:
+    """Lay out the latest state of a pair."""
+    learner, best = pair.learner, pair.best
+    return {
+        "niche": pair.niche.id,
+        "theta": _blob(learner.theta),
+        "first_moment": _blob(learner.first_moment),
+        "second_moment": _blob(learner.second_moment),
+        "updates": learner.updates,
+        "step_size": learner.step_size,
+        "sigma": learner.sigma,
+        "score": pair.score,
+        "best_score": best.score if best else None,
+        "best_iteration": best.iteration if best else None,
+        "best_theta": _blob(best.theta) if best else None,
+    }
+
+
+def score_row(record: ScoreRecord, iteration: int) -> dict[str, Any]:
+    """Lay out a pair's ES step and self-evaluation."""
+    row = asdict(record)
+    finished, fell, timed_out, diverged = row.pop("outcomes")
+    outcomes = {"finished": finished, "fell": fell, "timed_out": timed_out, "diverged": diverged}
+    return {"iteration": iteration, **row, **outcomes}
+
+
+def child_row(record: ChildRecord, iteration: int) -> dict[str, Any]:
+    """Lay out a child environment and the decision on it."""
+    candidate = record.candidate
+    return {
+        "iteration": iteration,
+        "number": record.number,
+        "parent": record.parent,
+        **_environment_row(record.environment),
+        "decision": record.decision,
+        "parent_score": record.parent_score,
+        "novelty": record.novelty,
+        "source": candidate.source if candidate else None,
+        "kind": candidate.kind if candidate else None,
+        "score": candidate.score if candidate else None,
+        "niche": record.niche,
+    }
+
+
+def transfer_row(record: TransferRecord, iteration: int) -> dict[str, Any]:
+    """Lay out a tournament's result."""
+    winner = record.winner
+    return {
+        "iteration": iteration,
+        "target": record.target,
+        "incumbent_score": record.incumbent_score,
+        "source": winner.source if winner else None,
+        "kind": winner.kind if winner else None,
+        "score": winner.score if winner else None,
+    }
+
+
+def proposal_rows(record: TransferRecord, iteration: int) -> list[dict[str, Any]]:
+    """Lay out a tournament's candidates."""
+    return [
+        {
+            "iteration": iteration,
+            "target": record.target,
+            "source": candidate.source,
+            "kind": candidate.kind,
+            "score": candidate.score,
+        }
+        for candidate in record.candidates
+    ]
+
+
+def agent_row(record: AgentRecord, iteration: int) -> dict[str, Any]:
+    """Lay out a kept copy of an agent."""
+    return {
+        "niche": record.niche,
+        "iteration": iteration,
+        "origin": record.origin,
+        "source": record.source,
+        "score": record.score,
+        "theta": _blob(record.theta),
+    }

@@ -1,0 +1,157 @@
+"""Inspection's plain values as tables and trees for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.tree import Tree
+
+from poet.display import duration
+
+Row = Mapping[str, Any]
+
+METRIC_ROWS = 30  # shown to people; --json has them all
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def summary(figures: Row) -> RenderableType:
+    """Lay out a run's headline figures."""
+    table = _pairs()
+    transfers, steps = figures["transfers"], sum(figures["steps"].values())
+    table.add_row("run", f"{figures['domain']}, {figures['encoding']} encoding, seed {figures['seed']}")
+    table.add_row("iterations", f"{figures['iterations']:,} of {figures['iterations_wanted']:,}")
+    table.add_row(
+        "niches",
+        f"{figures['niches']}: {figures['active']} active, {figures['retired']} retired, {figures['solved']} solved",
+    )
+    for decision, count in figures["children"].items():
+        table.add_row(f"children {decision}", f"{count:,}")
+    table.add_row("transfers", _acceptance(transfers))
+    table.add_row("episodes", f"{sum(figures['episodes'].values()):,} ({steps:,} steps)")
+    table.add_row("diverged episodes", f"{figures['diverged_episodes']:,}")
+    return table
+
+
+def niches(entries: Sequence[Row]) -> RenderableType:
+    """Lay out a list of niches."""
+    return _table(
+        entries,
+        ("id", "parent", "born", "retired", "solved", "description", "first_score", "score", "best_score", "novelty"),
+    )
+
+
+def niche(entry: Row) -> RenderableType:
+    """Lay out one niche."""
+    table = _pairs()
+    table.add_row("niche", f"{entry['id']}, environment {entry['environment']}")
+    table.add_row("terrain", f"{entry['description']}; terrain seed {entry['terrain_seed']}")
+    table.add_row("genome", ", ".join(f"{gene} {_text(value)}" for gene, value in entry["genome"].items()))
+    table.add_row("ancestors", " < ".join(map(str, entry["ancestors"])) or "none: the first")
+    table.add_row("born", f"iteration {entry['born']}")
+    if entry["parent"] is not None:
+        table.add_row(
+            "admitted",
+            f"the agent of niche {entry['first_agent']} scored {entry['first_score']:.1f} in it, "
+            f"within the minimal criterion; novelty {entry['novelty']:.3f}",
+        )
+    table.add_row("retired", "active" if entry["retired"] is None else f"iteration {entry['retired']}")
+    table.add_row("solved", "not yet" if entry["solved"] is None else f"iteration {entry['solved']}")
+    if entry["scores"]:
+        scores = [row["score"] for row in entry["scores"]]
+        table.add_row("scores", f"{spark(scores)} {scores[0]:.1f} to {scores[-1]:.1f}, best {max(scores):.1f}")
+    moves_in = [f"{row['source']} ({row['kind']}, iteration {row['iteration']})" for row in entry["transfers_in"]]
+    moves_out = [f"{row['target']} (iteration {row['iteration']})" for row in entry["transfers_out"]]
+    table.add_row("agents from", ", ".join(moves_in) or "-")
+    table.add_row("agents to", ", ".join(moves_out) or "-")
+    born = [f"{row['niche']}" for row in entry["children"] if row["niche"] is not None]
+    table.add_row("children", f"{', '.join(born) or 'none'} admitted of {len(entry['children'])} tried")
+    return table
+
+
+def lineage(entries: Sequence[Row]) -> RenderableType:
+    """Draw the family tree."""
+    branches: dict[int, Tree] = {}
+    root = Tree("[bold]lineage[/]")
+    for entry in entries:
+        parent = root if entry["parent"] is None else branches[entry["parent"]]
+        retired = "" if entry["retired"] is None else f", retired {entry['retired']}"
+        solved = "" if entry["solved"] is None else f", [green]solved {entry['solved']}[/]"
+        label = f"[bold]{entry['id']}[/] {entry['description']} (born {entry['born']}{retired}{solved}; "
+        branches[entry["id"]] = parent.add(f"{label}best {_text(entry['best_score'])})")
+    return root
+
+
+def transfers(figures: Row) -> RenderableType:
+    """Lay out accepted moves as a matrix, target by source."""
+    targets = figures["attempts_by_target"]
+    sources = sorted({move["source"] for move in figures["moves"]})
+    moves = {(move["source"], move["target"]): move["moves"] for move in figures["moves"]}
+    table = Table(title=f"transfers: {_acceptance(figures)}", title_justify="left")
+    for heading in ("to \\ from", *map(str, sources), "accepted", "rate"):
+        table.add_column(heading, justify="right")
+    for row in targets:
+        cells = [str(moves.get((source, row["target"]), "")) for source in sources]
+        rate = row["accepted"] / row["attempts"]
+        table.add_row(str(row["target"]), *cells, f"{row['accepted']} of {row['attempts']}", f"{rate:.0%}")
+    return table
+
+
+def metrics(rows: Sequence[Row]) -> RenderableType:
+    """Lay out metrics, thinned to what fits a screen."""
+    stride = max(-(-len(rows) // METRIC_ROWS), 1)
+    # Counted from the end, so that the latest iteration is always shown.
+    return _table(list(rows[::-1][::stride][::-1]), tuple(rows[0]) if rows else ("iteration",))
+
+
+def timing(figures: Row) -> RenderableType:
+    """Lay out when and where a run ran."""
+    columns = ("id", "host", "process", "workers", "version", "started", "last_commit", "iterations", "seconds")
+    table = _table(figures["sessions"], columns)
+    table.caption = f"{duration(figures['seconds'])} in all, {figures['steps_per_second']:,.0f} steps/s"
+    return table
+
+
+def spark(values: Sequence[float], width: int = 40) -> str:
+    """Draw a curve in one line of text."""
+    stride = max(len(values) / width, 1.0)
+    thinned = [values[int(i * stride)] for i in range(min(width, len(values)))]
+    low, high = min(thinned), max(thinned)
+    scale = (len(SPARKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(SPARKS[round((value - low) * scale)] for value in thinned)
+
+
+def _acceptance(figures: Row) -> str:
+    if not figures["attempts"]:
+        return "none tried yet"
+    rate = figures["accepted"] / figures["attempts"]
+    kinds = f"{figures['direct']} direct, {figures['fine_tuned']} fine-tuned"
+    return f"{figures['accepted']:,} of {figures['attempts']:,} accepted, {rate:.0%} ({kinds})"
+
+
+def _pairs() -> Table:
+    table = Table(show_header=False, box=None)
+    table.add_column(style="bold")
+    table.add_column()
+    return table
+
+
+def _table(rows: Sequence[Row], columns: Sequence[str]) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="left" if column == "description" else "right")
+    for row in rows:
+        table.add_row(*(_text(row[column]) for column in columns))
+    return table
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    if isinstance(value, list):
+        return f"{value[0]:g}-{value[1]:g}"
+    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
