@@ -42,7 +42,7 @@ SCHEMA_VERSION = 1
 APPLICATION_ID = 0x504F4554  # "POET"
 ARCHIVE_NAME, CONFIG_NAME, LOCK_NAME = "archive.sqlite", "config.toml", "lock"
 WALL_CLOCK_TABLES = ("session", "timing")  # all that differs between equal runs
-NOT_OURS = "is not a POET archive"
+NOT_OURS, DAMAGED = "is not a POET archive", "is damaged or truncated; restore a copy"
 
 
 def holds_run(folder: Path) -> bool:
@@ -94,7 +94,7 @@ def _explaining(path: Path) -> Iterator[None]:
         raise InputError(f"cannot read {path}: {error}") from error
     except sqlite3.DatabaseError as error:
         foreign = "not a database" in str(error)
-        raise InputError(f"{path} {NOT_OURS if foreign else 'is damaged or truncated; restore a copy'}") from error
+        raise InputError(f"{path} {NOT_OURS if foreign else DAMAGED}") from error
 
 
 def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
@@ -105,6 +105,12 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     if schema != SCHEMA_VERSION:
         hint = "; install a newer version of poet-trailblazer" if schema > SCHEMA_VERSION else ""
         raise InputError(f"{path} has schema version {schema}; this version reads {SCHEMA_VERSION}{hint}")
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    wal = path.with_name(f"{path.name}-wal")
+    # Pages that are still in the write-ahead log may rightly be missing from the file.
+    if path.stat().st_size < pages * size and not (wal.exists() and wal.stat().st_size):
+        raise InputError(f"{path} {DAMAGED}")
 
 
 class Archive:

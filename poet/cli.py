@@ -73,7 +73,7 @@ def evolve(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that simulate; one per core by default, 1 for none beside this."),
+        typer.Option(help="Processes that simulate; one per core by default, 1 for none beside this."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -87,8 +87,9 @@ def evolve(
         raise InputError("--preset and --config exclude each other; give one, and refine it by --set")
     settings, origin = _settings(preset, config, set_ or [], seed)
     given = any(option is not None for option in (preset, config, set_, seed))
-    if iterations is not None and iterations < 1:
-        raise InputError(f"--iterations is {iterations}; it must be at least 1")
+    for option, value in (("--iterations", iterations), ("--workers", workers)):
+        if value is not None and value < 1:
+            raise InputError(f"{option} is {value}; it must be at least 1")
     with interruptible():
         archive = open_run(run, settings, origin, given, iterations)
         try:

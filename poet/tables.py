@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import RenderableType
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from poet.display import duration
@@ -14,6 +16,7 @@ from poet.display import duration
 Row = Mapping[str, Any]
 
 METRIC_ROWS = 30  # shown to people; --json has them all
+HEADINGS = {"description": "environment", "first_score": "first", "best_score": "best", "mean_score": "mean"}
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -27,8 +30,8 @@ def summary(figures: Row) -> RenderableType:
         "niches",
         f"{figures['niches']}: {figures['active']} active, {figures['retired']} retired, {figures['solved']} solved",
     )
-    for decision, count in figures["children"].items():
-        table.add_row(f"children {decision}", f"{count:,}")
+    children = figures["children"]
+    table.add_row("children", "; ".join(f"{count:,} {decision}" for decision, count in children.items()) or "none yet")
     table.add_row("transfers", _acceptance(transfers))
     table.add_row("episodes", f"{sum(figures['episodes'].values()):,} ({steps:,} steps)")
     table.add_row("diverged episodes", f"{figures['diverged_episodes']:,}")
@@ -37,10 +40,8 @@ def summary(figures: Row) -> RenderableType:
 
 def niches(entries: Sequence[Row]) -> RenderableType:
     """Lay out a list of niches."""
-    return _table(
-        entries,
-        ("id", "parent", "born", "retired", "solved", "description", "first_score", "score", "best_score", "novelty"),
-    )
+    columns = ("id", "parent", "born", "retired", "solved", "description", "first_score", "score", "best_score")
+    return _table(entries, columns)
 
 
 def niche(entry: Row) -> RenderableType:
@@ -89,7 +90,7 @@ def transfers(figures: Row) -> RenderableType:
     targets = figures["attempts_by_target"]
     sources = sorted({move["source"] for move in figures["moves"]})
     moves = {(move["source"], move["target"]): move["moves"] for move in figures["moves"]}
-    table = Table(title=f"transfers: {_acceptance(figures)}", title_justify="left")
+    table = Table(title=f"transfers: {_acceptance(figures)}", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("to \\ from", *map(str, sources), "accepted", "rate"):
         table.add_column(heading, justify="right")
     for row in targets:
@@ -108,10 +109,10 @@ def metrics(rows: Sequence[Row]) -> RenderableType:
 
 def timing(figures: Row) -> RenderableType:
     """Lay out when and where a run ran."""
-    columns = ("id", "host", "process", "workers", "version", "started", "last_commit", "iterations", "seconds")
+    columns = ("id", "host", "workers", "version", "started", "iterations", "seconds")
     table = _table(figures["sessions"], columns)
-    table.caption = f"{duration(figures['seconds'])} in all, {figures['steps_per_second']:,.0f} steps/s"
-    return table
+    total = f"{duration(figures['seconds'])} in all, {figures['steps_per_second']:,.0f} steps/s"
+    return Group(table, Text(total))
 
 
 def spark(values: Sequence[float], width: int = 40) -> str:
@@ -139,9 +140,11 @@ def _pairs() -> Table:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str]) -> Table:
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column.replace("_", " "), justify="left" if column == "description" else "right")
+        wide = column == "description"
+        heading = HEADINGS.get(column, column.replace("_", " "))
+        table.add_column(heading, justify="left" if wide else "right", ratio=1 if wide else None)
     for row in rows:
         table.add_row(*(_text(row[column]) for column in columns))
     return table

@@ -128,6 +128,7 @@ class ParametricEncoding:
     """Genomes as vectors of ranges; only the listed kinds of obstacle ever mutate."""
 
     kinds: tuple[str, ...] = ("roughness", "pit", "stump")
+    start: ParametricGenome = ParametricGenome()
     name: str = "parametric"
 
     @staticmethod
@@ -138,19 +139,20 @@ class ParametricEncoding:
             ValueError: an option or a kind of obstacle is unknown.
         """
         for option in options:
-            if option != "kinds":
-                raise ValueError(f"encoding option {option!r} is unknown; the parametric encoding takes kinds")
+            if option not in ("kinds", "start"):
+                raise ValueError(f"option {option!r} is unknown; the parametric encoding takes kinds and start")
+        start = ParametricGenome.from_json(options.get("start", {}))
         kinds: Sequence[str] = options.get("kinds", ParametricEncoding.kinds)
         for kind in kinds:
             if kind not in KINDS:
                 raise ValueError(f"kinds has {kind!r}; kinds of obstacle are {', '.join(KINDS)}")
         if not kinds:
             raise ValueError(f"kinds is empty; name at least one of {', '.join(KINDS)}")
-        return ParametricEncoding(tuple(kinds))
+        return ParametricEncoding(tuple(kinds), start)
 
     def initial(self) -> Genome:
-        """Give flat ground without obstacles."""
-        return ParametricGenome().to_json()
+        """Give what a run starts from: flat ground without obstacles, unless told otherwise."""
+        return self.start.to_json()
 
     def check(self, genome: Genome) -> None:
         """Raise ValueError unless every gene is known and within bounds."""

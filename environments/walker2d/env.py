@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import Box2D
 import gymnasium
@@ -139,7 +139,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         render_mode: "rgb_array", "human" or None.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": FPS}
+    metadata = {"render_modes": ["human", "rgb_array"], "render_fps": FPS}  # noqa: RUF012 - as Gymnasium declares it
 
     def __init__(
         self,
@@ -282,9 +282,9 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             joint.maxMotorTorque = MOTOR_TORQUE * min(abs(drive), 1.0)
         try:
             self._world.Step(1.0 / FPS, VELOCITY_ITERATIONS, POSITION_ITERATIONS)
+            observation = self._observe()
         except AssertionError as error:
             raise FloatingPointError("Box2D refused the state") from error
-        observation = self._observe()
         if not np.isfinite(observation).all():
             raise FloatingPointError("the state is not finite")
         return observation

@@ -1,0 +1,122 @@
+import functools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from runs import alive, variables
+
+from cluster.executor import InProcess, WorkItemError
+from cluster.processes import Processes
+
+
+def square(x):
+    return x * x
+
+
+def slow_square(x):
+    time.sleep(0.02)
+    return x * x
+
+
+def fail(x):
+    raise ArithmeticError(f"no square of {x}")
+
+
+def end_worker():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(params=[InProcess, lambda: Processes(1), lambda: Processes(3)], ids=["here", "one", "three"])
+def executor(request):
+    executor = request.param()
+    yield executor
+    executor.close()
+
+
+def test_results_come_in_the_items_order(executor):
+    assert executor.run([functools.partial(square, x) for x in range(50)]) == [x * x for x in range(50)]
+
+
+def test_no_items_give_no_results(executor):
+    assert executor.run([]) == []
+
+
+def test_progress_counts_up_to_all(executor):
+    seen = []
+    executor.run([functools.partial(square, x) for x in range(20)], seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 20
+
+
+def test_exception_names_the_item_and_its_cause_and_the_executor_goes_on(executor):
+    items = [functools.partial(square, 1), functools.partial(fail, 7), functools.partial(square, 2)]
+    with pytest.raises(WorkItemError, match=r"fail.*7.*failed[\s\S]*no square of 7"):
+        executor.run(items)
+    assert executor.run([functools.partial(square, x) for x in range(9)]) == [x * x for x in range(9)]
+
+
+def test_killed_workers_are_replaced_and_their_items_run_again():
+    executor = Processes(3)
+    stop = threading.Event()
+    killed = []
+
+    def kill_now_and_then():
+        while not stop.wait(0.15):
+            pid = executor._pool[len(killed) % 3].process.pid
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    killer = threading.Thread(target=kill_now_and_then)
+    killer.start()
+    try:
+        results = executor.run([functools.partial(slow_square, x) for x in range(150)])
+    finally:
+        stop.set()
+        killer.join()
+        executor.close()
+    assert len(killed) >= 3
+    assert results == [x * x for x in range(150)]
+
+
+def test_item_that_always_ends_its_worker_is_given_up_with_its_name():
+    executor = Processes(2)
+    with pytest.raises(WorkItemError, match=r"end_worker.* ended its worker 3 times"):
+        executor.run([end_worker])
+    executor.close()
+
+
+def test_closing_leaves_no_process():
+    executor = Processes(2)
+    pids = [worker.process.pid for worker in executor._pool]
+    executor.close()
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_workers_leave_when_their_master_is_killed():
+    code = (
+        "import time; from cluster.processes import Processes\n"
+        "if __name__ == '__main__':\n"
+        "    pool = Processes(2)\n"
+        "    print(*[w.process.pid for w in pool._pool], flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    master = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=variables())
+    with master:
+        pids = [int(pid) for pid in master.stdout.readline().split()]
+        assert len(pids) == 2
+        time.sleep(0.5)
+        master.kill()
+    deadline = time.monotonic() + 10
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_workers_keep_their_libraries_to_one_thread():
+    executor = Processes(1)
+    assert executor.run([functools.partial(os.getenv, "OMP_NUM_THREADS")]) == ["1"]
+    executor.close()

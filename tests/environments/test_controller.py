@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from environments.controller import Controller
+
+WALKER = Controller((24, 40, 40, 4))
+
+
+def test_walker_controller_has_the_papers_2804_parameters():
+    assert WALKER.parameters == 2804
+
+
+def test_policy_equals_the_sums_written_out_from_the_documented_layout():
+    rng = np.random.default_rng(0)
+    theta = WALKER.initial_theta(rng, scale=0.5).astype(np.float32)
+    observation = rng.standard_normal(24).astype(np.float32)
+    signal, start = list(observation.astype(float)), 0
+    for inputs, outputs in ((24, 40), (40, 40), (40, 4)):
+        biases = theta[start + inputs * outputs : start + inputs * outputs + outputs]
+        sums = [
+            sum(signal[i] * float(theta[start + i * outputs + j]) for i in range(inputs)) + float(biases[j])
+            for j in range(outputs)
+        ]
+        signal = [np.tanh(value) for value in sums]
+        start += inputs * outputs + outputs
+    assert start == 2804
+    np.testing.assert_allclose(WALKER.policy(theta)(observation), signal, atol=2e-6)
+
+
+def test_controller_refuses_theta_of_another_length():
+    with pytest.raises(ValueError, match=r"theta has shape \(2803,\).*need \(2804,\)"):
+        WALKER.policy(np.zeros(2803, dtype=np.float32))
+
+
+def test_initial_theta_has_the_published_spread():
+    theta = WALKER.initial_theta(np.random.default_rng(1))
+    assert abs(theta.std() - 0.1) < 0.005
+    assert abs(theta.mean()) < 0.006

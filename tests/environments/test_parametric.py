@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+
+from environments.encodings.parametric import GENES, PIT, STUMP, ParametricEncoding, ParametricGenome, neighbours
+
+ALL = ParametricEncoding(kinds=("roughness", "pit", "stump", "stair"))
+
+
+def test_first_environment_is_flat():
+    genome = ParametricGenome.from_json(ALL.initial())
+    assert genome.roughness == 0
+    assert genome.pit_gap is genome.stump_height is genome.stair_height is None
+
+
+def test_first_mutation_brings_the_papers_initial_values():
+    child = ALL.mutate(ALL.initial(), np.random.default_rng(0))
+    assert child["pit_gap"] == [0.0, 0.8]
+    assert child["stump_height"] == [0.0, 0.4]
+    assert child["stair_height"] == [0.0, 0.4]
+    assert child["stair_steps"] == 1
+    assert 0 <= child["roughness"] <= 0.6
+
+
+def test_only_enabled_kinds_mutate():
+    encoding = ParametricEncoding(kinds=("pit",))
+    genome = encoding.initial()
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        genome = encoding.mutate(genome, rng)
+    assert genome["stump_height"] is None
+    assert genome["roughness"] == 0
+    assert genome["pit_gap"] is not None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_sequence_of_mutations_stays_valid_and_moves_by_one_step(seed):
+    rng = np.random.default_rng(seed)
+    genome = ALL.mutate(ALL.initial(), rng)
+    for _ in range(200):
+        child = ALL.mutate(genome, rng)
+        ALL.check(child)
+        assert json.loads(json.dumps(child)) == child
+        assert abs(child["roughness"] - genome["roughness"]) <= 0.6 + 1e-9
+        for name in ("pit_gap", "stump_height", "stair_height"):
+            moves = np.abs(np.subtract(child[name], genome[name]))
+            assert moves.any()
+            assert all(np.isclose(moves, 0) | np.isclose(moves, GENES[name].step))
+        genome = child
+
+
+def test_mutation_reaches_the_papers_maxima_and_never_passes_them():
+    rng = np.random.default_rng(3)
+    genome = {**ALL.initial(), "stump_height": [4.6, 5.0]}
+    seen = {tuple(ALL.mutate(genome, rng)["stump_height"]) for _ in range(200)}
+    assert seen == {(4.4, 4.8), (4.4, 5.0), (4.6, 4.8), (4.8, 4.8), (4.8, 5.0)}
+
+
+def test_neighbours_of_the_initial_ranges_keep_order_and_floors():
+    assert set(neighbours((0.0, 0.4), STUMP)) == {(0.0, 0.6), (0.2, 0.4), (0.2, 0.6)}
+    assert set(neighbours((0.0, 0.8), PIT)) == {(0.0, 1.2), (0.4, 0.8), (0.4, 1.2)}
+
+
+@pytest.mark.parametrize(
+    ("genome", "message"),
+    [
+        ({"roughness": 10.5}, r"roughness is 10.5; it must lie in \[0.0, 10\]"),
+        ({"roughness": float("nan")}, "roughness is nan"),
+        ({"pit_gap": [2.0, 1.0]}, r"pit_gap is \(2.0, 1.0\); it must be two numbers, 0 <= lo <= hi <= 10"),
+        ({"stump_height": [0.0, 5.2]}, "stump_height is .* <= 5"),
+        ({"stair_steps": 10}, r"stair_steps is 10; it must lie in \[1, 9\]"),
+        ({"stair_steps": 2.5}, "stair_steps is 2.5; it must be a whole number"),
+        ({"pit_gap": ["a", "b"]}, "pit_gap is .* two numbers"),
+        ({"depth": 1}, "the genome has a gene 'depth'; genes are roughness, pit_gap"),
+    ],
+)
+def test_genome_out_of_bounds_is_refused_by_gene_value_and_range(genome, message):
+    with pytest.raises(ValueError, match=message):
+        ALL.check(genome)
+
+
+def test_vector_is_normalised_by_the_maxima():
+    genome = {"roughness": 10.0, "pit_gap": [0.0, 10.0], "stump_height": [2.5, 5.0]}
+    np.testing.assert_allclose(ALL.vector(genome), [1, 0, 1, 0.5, 1, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kinds": ["lava"]}, "kinds has 'lava'; kinds of obstacle are roughness, pit, stump, stair"),
+        ({"kinds": []}, "kinds is empty"),
+        ({"colour": 1}, "option 'colour' is unknown"),
+        ({"start": {"roughness": -1}}, "roughness is -1"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        ParametricEncoding.from_options(options)
+
+
+def test_description_names_what_is_there():
+    assert ALL.describe(ALL.initial()) == "flat"
+    genome = {"roughness": 0.4, "pit_gap": [0, 0.8], "stair_height": [0.2, 0.4], "stair_steps": 3}
+    assert ALL.describe(genome) == "roughness 0.4, pit 0-0.8, stair 0.2-0.4 x3"

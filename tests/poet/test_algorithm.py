@@ -1,0 +1,177 @@
+"""The outer loop on the toy domain, checked against the rules of the paper."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from runs import TOY_SETTINGS
+
+from cluster.executor import InProcess
+from environments.domain import find_domain
+from evolution.evaluation import Evaluator
+from poet.algorithm import evolve, iterate
+from poet.config import build
+from poet.population import first_population
+from poet.records import Decision, Origin
+
+
+@pytest.fixture(scope="module")
+def history():
+    """A toy run: the population before each iteration, its journal, the population after it."""
+    config = build({**TOY_SETTINGS, "iterations": 80}, "toy")
+    evaluator = Evaluator(config.simulation(), InProcess())
+    before, steps = first_population(config), []
+    for after, journal in evolve(before, config, evaluator):
+        steps.append((before, journal, after))
+        before = after
+    return config, steps
+
+
+def test_agents_learn(history):
+    _, steps = history
+    assert steps[0][2].pairs[0].score < 150
+    assert steps[20][2].pairs[0].best.score > 190
+    assert max(pair.best.score for *_, after in steps for pair in after.pairs) > 198
+
+
+def test_environments_reproduce_only_when_due_and_a_parent_is_good_enough(history):
+    config, steps = history
+    born = [journal.iteration for _, journal, _ in steps if journal.children]
+    assert born
+    assert all(iteration > 0 and iteration % config.reproduction.every == 0 for iteration in born)
+    for before, journal, _ in steps:
+        scores = {pair.niche.id: pair.score for pair in before.pairs}
+        assert all(scores[child.parent] >= config.reproduction.parent_score for child in journal.children)
+        assert len(journal.children) in (0, config.reproduction.children)
+
+
+def test_admitted_environments_meet_the_minimal_criterion_twice(history):
+    config, steps = history
+    admitted = [child for _, journal, _ in steps for child in journal.children if child.niche is not None]
+    assert len(admitted) >= 4
+    for child in admitted:
+        assert config.minimal_criterion.lower <= child.parent_score <= config.minimal_criterion.upper
+        assert config.minimal_criterion.lower <= child.candidate.score <= config.minimal_criterion.upper
+
+
+def test_refused_environments_break_the_rule_that_is_named(history):
+    config, steps = history
+    criterion = config.minimal_criterion
+    refused = [child for _, journal, _ in steps for child in journal.children if child.niche is None]
+    assert {child.decision for child in refused} >= {Decision.TOO_HARD, Decision.OUTRANKED}
+    for child in refused:
+        if child.decision is Decision.TOO_HARD:
+            assert child.parent_score < criterion.lower
+        if child.decision is Decision.TOO_EASY:
+            assert child.parent_score > criterion.upper
+        if child.decision is Decision.TRANSFER_TOO_EASY:
+            assert child.candidate.score > criterion.upper
+
+
+def test_the_most_novel_child_is_tried_first(history):
+    _, steps = history
+    for _, journal, _ in steps:
+        tried = [child.novelty for child in journal.children if child.candidate is not None]
+        passed_over = [child.novelty for child in journal.children if child.decision is Decision.OUTRANKED]
+        assert not passed_over or min(tried) >= max(passed_over)
+
+
+def test_novelty_is_measured_against_every_niche_there_ever_was(history):
+    config, steps = history
+    encoding = config.make_encoding()
+    for before, journal, _ in steps:
+        archive = [encoding.vector(niche.environment.genome) for niche in before.niches]
+        for child in journal.children:
+            if child.novelty is not None:
+                vector = encoding.vector(child.environment.genome)
+                distances = sorted(float(np.linalg.norm(vector - other)) for other in archive)[:5]
+                assert child.novelty == pytest.approx(np.mean(distances))
+
+
+def test_capacity_holds_and_the_oldest_retire(history):
+    config, steps = history
+    retired = [niche for _, journal, _ in steps for niche in journal.retired]
+    assert retired == sorted(retired)
+    assert retired
+    for before, journal, after in steps:
+        assert len(after.pairs) <= config.reproduction.capacity
+        remaining = [pair.niche.id for pair in before.pairs if pair.niche.id not in journal.retired]
+        assert [pair.niche.id for pair in after.pairs][: len(remaining)] == remaining
+
+
+def test_transfers_accept_the_best_candidate_just_when_it_beats_the_incumbent(history):
+    config, steps = history
+    seen = {True: 0, False: 0}
+    for _, journal, after in steps:
+        assert bool(journal.transfers) <= (journal.iteration % config.transfer.every == 0)
+        pairs = {pair.niche.id: pair for pair in after.pairs}
+        for record in journal.transfers:
+            best = max(candidate.score for candidate in record.candidates)
+            seen[record.winner is not None] += 1
+            assert (record.winner is not None) == (best > record.incumbent_score)
+            if record.winner:
+                served = pairs[record.target]
+                assert served.score == best
+                np.testing.assert_array_equal(served.learner.theta, record.winner.theta)
+                assert (served.learner.sigma, served.learner.step_size) == (config.es.sigma, config.es.step_size)
+    assert min(seen.values()) > 0
+
+
+def test_every_agent_is_tried_in_every_other_environment_both_ways(history):
+    _, steps = history
+    for _, journal, after in steps:
+        ids = {pair.niche.id for pair in after.pairs}
+        for record in journal.transfers:
+            tried = {(candidate.source, candidate.kind) for candidate in record.candidates}
+            assert tried == {(n, kind) for n in ids - {record.target} for kind in ("direct", "fine-tuned")}
+
+
+def test_scores_are_the_domains_own(history):
+    _, steps = history
+    _, journal, after = steps[7]
+    pair = after.pairs[0]
+    moved = {record.target for record in journal.transfers if record.winner}
+    assert pair.niche.id not in moved
+    theta = pair.learner.theta.astype(np.float32)[None]
+    seeds = np.zeros(1, dtype=np.uint64)
+    exact = find_domain("toy").rollout(theta, pair.niche.environment, seeds).returns[0]
+    assert 0 <= journal.scores[0].score - exact < 1  # the toy's noise
+
+
+def test_replaced_and_retired_agents_are_kept(history):
+    _, steps = history
+    origins = [record.origin for _, journal, _ in steps for record in journal.agents]
+    moves = sum(record.winner is not None for _, journal, _ in steps for record in journal.transfers)
+    assert origins.count(Origin.MOVED_OUT) == origins.count(Origin.MOVED_IN) == moves
+    assert origins.count(Origin.RETIRED) == sum(len(journal.retired) for _, journal, _ in steps)
+    assert origins.count(Origin.CHECKPOINT) > 0
+
+
+def test_iteration_is_a_function_of_population_and_settings(history):
+    config, steps = history
+    before, journal, after = steps[12]
+    again, second = iterate(before, config, Evaluator(config.simulation(), InProcess()))
+    assert [pair.score for pair in again.pairs] == [pair.score for pair in after.pairs]
+    for ours, theirs in zip(again.pairs, after.pairs, strict=True):
+        np.testing.assert_array_equal(ours.learner.theta, theirs.learner.theta)
+    assert second.tally == journal.tally
+
+
+def test_diverged_episodes_are_counted_and_survived(history):
+    config, steps = history
+    before = steps[5][0]
+    sick = replace(before.pairs[0], learner=replace(before.pairs[0].learner, theta=np.full(3, np.nan)))
+    population = replace(before, pairs=(sick, *before.pairs[1:]))
+    after, journal = iterate(population, config, Evaluator(config.simulation(), InProcess()))
+    assert journal.tally.diverged >= 2 * config.es.pairs
+    assert after.pairs[0].score == -100
+
+
+def test_tally_counts_every_episode(history):
+    config, steps = history
+    for before, journal, _ in steps:
+        if not journal.children and not journal.transfers:
+            active = len(before.pairs)
+            assert journal.tally.episodes["optimise"] == 2 * config.es.pairs * active
+            assert journal.tally.episodes["score"] == config.score_episodes * active
+            assert sum(journal.tally.steps.values()) == 10 * sum(journal.tally.episodes.values())

@@ -1,0 +1,58 @@
+"""Runs of the toy domain and the command line as a process of its own."""
+
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+SUPPORT = Path(__file__).parent
+
+TOY_SETTINGS = {
+    "domain": "toy",
+    "iterations": 36,
+    "episode_limit": 10,
+    "score_episodes": 2,
+    "es": {"pairs": 12, "sigma": 0.1, "step_size": 0.03},
+    "minimal_criterion": {"lower": 50.0, "upper": 195.0},
+    "reproduction": {"every": 4, "parent_score": 150.0, "children": 6, "admitted": 1, "capacity": 3},
+    "transfer": {"every": 3},
+    "encoding": {"name": "target"},
+    "archive": {"checkpoint_every": 5},
+}
+
+
+def variables(**extra):
+    """Environment variables with which another process finds the toy domain too."""
+    paths = os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": paths, "COLUMNS": "200", **extra}
+
+
+def command(*arguments):
+    """The command line that runs `poet` with these arguments."""
+    return [sys.executable, "-m", "poet", *map(str, arguments)]
+
+
+def alive(pid):
+    """Whether a process still runs; a zombie does not, only its entry waits for the parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def dump(folder):
+    """Every row of every table that equal runs share."""
+    connection = sqlite3.connect(f"{(Path(folder) / 'archive.sqlite').as_uri()}?mode=ro", uri=True)
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    tables = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+    connection.close()
+    return {name: sorted(rows, key=repr) for name, rows in tables.items() if name not in ("session", "timing")}
+
+
+def assert_equal_archives(folder, expected):
+    """Compare table by table, naming the first that differs."""
+    ours, theirs = dump(folder), dump(expected)
+    assert ours.keys() == theirs.keys()
+    assert len(theirs["score"]) > 0
+    for name, rows in theirs.items():
+        assert ours[name] == rows, f"table {name} differs"

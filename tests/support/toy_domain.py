@@ -1,0 +1,73 @@
+"""A third party's domain whose returns have a closed form: an agent scores by its distance from a target.
+
+The genome is the target (x, y, z); an episode returns 200 - 100 |theta - target|^2 and
+a little noise from its seed. It lives outside the project's packages and is found by its
+entry point alone, as anybody's would be.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from environments.controller import Controller
+from environments.domain import Outcome, Rollouts
+
+CONTROLLER = Controller((2, 1))  # three parameters
+
+
+@dataclass(frozen=True)
+class ToyEncoding:
+    step: float
+    name: str = "target"
+
+    def initial(self):
+        return {"target": [0.9, -0.6, 0.3]}
+
+    def mutate(self, genome, rng):
+        return {"target": [round(x + float(rng.uniform(-self.step, self.step)), 3) for x in genome["target"]]}
+
+    def check(self, genome):
+        if len(genome["target"]) != 3:
+            raise ValueError(f"target is {genome['target']}; it must be three numbers")
+
+    def vector(self, genome):
+        return np.array(genome["target"])
+
+    def describe(self, genome):
+        return "target " + " ".join(f"{x:g}" for x in genome["target"])
+
+
+class ToyDomain:
+    name = "toy"
+    controller = CONTROLLER
+    episode_limit = 10
+    fall_return = -100.0
+    solved_return = 195.0
+    engines = ("exact",)
+
+    def encoding(self, name, options):
+        if name != "target":
+            raise ValueError(f"encoding is {name!r}; toy has target")
+        return ToyEncoding(**{"step": 0.8, **options})
+
+    def make_env(self, environment, *, render_mode=None):
+        raise NotImplementedError("the toy has no bodies to step")
+
+    def rollout(self, thetas, environment, seeds, *, episode_limit=None, engine=None):
+        # Lets tests stretch a run in wall-clock time without changing what it computes.
+        time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
+        distance = ((thetas.astype(np.float64) - np.array(environment.genome["target"])) ** 2).sum(axis=1)
+        noise = (seeds % np.uint64(1000)).astype(np.float64) / 1000
+        returns = 200 - 100 * distance + noise
+        diverged = ~np.isfinite(returns)
+        outcomes = np.where(returns > 195, Outcome.FINISHED, Outcome.TIMED_OUT)
+        return Rollouts(
+            np.where(diverged, self.fall_return, returns),
+            np.full(len(returns), episode_limit or self.episode_limit, dtype=np.int32),
+            np.where(diverged, Outcome.DIVERGED, outcomes).astype(np.int8),
+        )
+
+
+DOMAIN = ToyDomain()
