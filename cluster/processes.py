@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 AHEAD = 2  # items at a worker, so that none waits for a round trip
 ATTEMPTS = 3  # deaths of a worker that one item may be charged with
+GREETING = 0  # in place of a run's number, which start at 1
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -34,7 +35,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    items: deque[int] = field(default_factory=deque)  # indices sent and not yet answered
+    # (run number, index) of items sent and not yet answered; it works on the first.
+    items: deque[tuple[int, int]] = field(default_factory=deque)
+    started: bool = False
 
 
 @dataclass
@@ -97,7 +100,7 @@ class Processes:
             for worker in list(self._pool):
                 if work.waiting and len(worker.items) < depth:
                     index = work.waiting.popleft()
-                    worker.items.append(index)
+                    worker.items.append((self._run_number, index))
                     try:
                         worker.pipe.send((self._run_number, index, work.items[index]))
                     except OSError:
@@ -109,9 +112,12 @@ class Processes:
         except (EOFError, OSError):
             self._replace(worker, work)
             return
+        if run_number == GREETING:
+            worker.started = True
+            return
+        worker.items.popleft()
         if run_number != self._run_number:
             return  # an answer to a run that was given up
-        worker.items.remove(index)
         if failure is not None:
             raise WorkItemError(f"{work.items[index]} failed in a worker:\n{failure}")
         work.results[index] = result
@@ -119,13 +125,15 @@ class Processes:
     def _replace(self, worker: _Worker, work: _Round) -> None:
         worker.process.join()
         logger.warning("replaced worker pid=%s exitcode=%s", worker.process.pid, worker.process.exitcode)
-        for index in worker.items:
-            work.deaths[index] = work.deaths.get(index, 0) + 1
-            if work.deaths[index] >= ATTEMPTS:
-                raise WorkItemError(f"{work.items[index]} ended its worker {ATTEMPTS} times")
-        work.waiting.extendleft(reversed(worker.items))
         worker.pipe.close()
         self._pool[self._pool.index(worker)] = self._hire()
+        lost = [index for run_number, index in worker.items if run_number == self._run_number]
+        work.waiting.extendleft(reversed(lost))
+        if worker.started and lost:
+            suspect = lost[0]
+            work.deaths[suspect] = work.deaths.get(suspect, 0) + 1
+            if work.deaths[suspect] >= ATTEMPTS:
+                raise WorkItemError(f"{work.items[suspect]} ended its worker {ATTEMPTS} times")
 
 
 @contextmanager
@@ -148,6 +156,7 @@ def _serve(pipe: Connection) -> None:
     # Ctrl-C goes to the whole group; the master alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
+        pipe.send((GREETING, 0, None, None))  # whatever ends this worker from now on is an item's doing
         while True:
             run_number, index, item = pipe.recv()
             result, failure = None, None

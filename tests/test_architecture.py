@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "meta_learners": {"environments"},
     "poet": {"transfer", "evolution", "environments", "cluster"},
 }
-ENGINES = {"Box2D", "pybullet", "mpi4py"}
+ENGINES = ["Box2D", "pybullet", "mpi4py"]
 
 
 def imported(path):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import TOY_SETTINGS, alive, assert_equal_archives, command, dump, variables
+from runs import TOY_SETTINGS, all_end, assert_equal_archives, command, dump, variables
 
 from cluster.executor import InProcess
 from evolution.evaluation import Evaluator
@@ -171,7 +171,7 @@ def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished,
     assert f"interrupted: {reached} iterations are on disk; resume with: poet evolve {folder}" in complaint
     assert "Traceback" not in complaint
     assert workers
-    assert not any(alive(pid) for pid in workers)
+    assert all_end(workers)
     done = subprocess.run(command("evolve", folder), env=variables(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert_equal_archives(folder, finished)

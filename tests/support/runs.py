@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import sys
+import time
 from pathlib import Path
 
 SUPPORT = Path(__file__).parent
@@ -38,6 +39,14 @@ def alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def all_end(pids, seconds=10):
+    """Wait for processes to end; False if one has not by then."""
+    deadline = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(alive(pid) for pid in pids)
 
 
 def dump(folder):
