@@ -21,7 +21,7 @@ from cluster.processes import Processes
 from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
-from poet import inspection, tables
+from poet import inspection, rendering, tables
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
 from poet.session import Interrupted, evolve_archive, interruptible, open_run
@@ -148,6 +148,21 @@ def inspect(
         else:
             found = getattr(inspection, view)(connection)
     _show(found, as_json, getattr(tables, view)(found))
+
+
+@app.command()
+def render(
+    run: Run,
+    niche: Annotated[int, typer.Argument(metavar="NICHE", help="Which niche; its best agent is shown in it.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="FILE.gif, FILE.mp4 or FILE.png.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the episode.")] = 0,
+) -> None:
+    """Make a film of a pair, or a PNG of moments side by side; needs no screen."""
+    rendering.check_format(output)
+    with archives.reading(run) as connection:
+        shown = rendering.film(connection, niche, seed)
+    rendering.write(shown, output)
+    err.print(f"{output}: {len(shown.frames) - 1} steps, return {shown.score:.1f}", highlight=False)
 
 
 @app.command()

@@ -23,7 +23,7 @@ OVERSAMPLING = 2
 
 SKY_TOP, SKY_BOTTOM = (190, 214, 247), (236, 242, 255)
 CLOUD = (255, 255, 255)
-GRASS, EARTH, EARTH_DEEP = (86, 164, 76), (136, 106, 80), (96, 72, 56)
+GRASS, EARTH = (86, 164, 76), (136, 106, 80)
 STONE, STONE_EDGE = (182, 186, 194), (106, 112, 124)
 FAR_LEG, HULL, NEAR_LEG = (112, 66, 124), (127, 51, 229), (178, 101, 152)
 OUTLINE = (56, 36, 84)
@@ -113,8 +113,6 @@ def _ground(canvas: _Canvas, terrain: Terrain) -> None:
     visible = [(a, b) for a, b in edges if canvas.sees(a[0], b[0])]
     for a, b in visible:
         canvas.polygon([a, b, (b[0], floor), (a[0], floor)], EARTH)
-        deep = 1.6
-        canvas.polygon([(a[0], a[1] - deep), (b[0], b[1] - deep), (b[0], floor), (a[0], floor)], EARTH_DEEP)
     for a, b in visible:
         canvas.line(a, b, GRASS, 4)
     for corners in terrain.boxes.tolist():

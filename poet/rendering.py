@@ -1,0 +1,99 @@
+"""Pictures and films of an agent in its environment, for any domain whose environment renders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection
+
+import imageio.v3 as iio
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import find_domain
+from poet.archive import read_config
+from poet.errors import InputError
+from poet.rows import niche_from, read_blob
+
+FORMATS = (".png", ".gif", ".mp4")
+STILLS = 4  # moments side by side in a PNG
+GIF_STRIDE = 2  # browsers show at most 50 frames a second, and files stay small
+Frame = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """One episode: its frames, (n, height, width, 3), and what it returned."""
+
+    frames: Frame
+    score: float
+    fps: int
+
+
+def film(connection: Connection, niche: int, seed: int) -> Film:
+    """Play one episode of a niche's best agent.
+
+    Raises:
+        InputError: there is no such niche, or its agent has not been scored yet.
+    """
+    row = connection.execute(
+        "SELECT niche.*, best_theta FROM niche JOIN pair ON pair.niche = niche.id WHERE niche.id = ?", (niche,)
+    ).fetchone()
+    if row is None:
+        (count,) = connection.execute("SELECT count(*) FROM niche").fetchone()
+        raise InputError(f"there is no niche {niche}; this run has niches 0 to {count - 1}")
+    if row["best_theta"] is None:
+        raise InputError(f"niche {niche} has no scored agent yet; wait for the first iteration")
+    config = read_config(connection)
+    domain = find_domain(config.domain)
+    env = domain.make_env(niche_from(row).environment, render_mode="rgb_array")
+    act = domain.controller.policy(read_blob(row["best_theta"]).astype(np.float32))
+    rewards: list[float] = []
+
+    def play() -> Iterator[Frame]:
+        observation, _ = env.reset(seed=seed)
+        yield _frame(env.render())
+        for _ in range(config.episode_limit):
+            observation, reward, terminated, truncated, _ = env.step(act(observation))
+            rewards.append(float(reward))
+            yield _frame(env.render())
+            if terminated or truncated:
+                return
+
+    frames = np.stack(list(play()))
+    env.close()
+    return Film(frames, sum(rewards), int(env.metadata["render_fps"]))
+
+
+def check_format(path: Path) -> None:
+    """Raise InputError unless a file's ending names a format that `write` knows."""
+    if path.suffix not in FORMATS:
+        raise InputError(f"{path} ends in {path.suffix or 'nothing'}; a picture ends in {', '.join(FORMATS)}")
+
+
+def write(shown: Film, path: Path) -> None:
+    """Write a film as GIF or MP4, or moments of it side by side as PNG.
+
+    Raises:
+        InputError: the ending is another, or the file cannot be written.
+    """
+    check_format(path)
+    try:
+        if path.suffix == ".png":
+            iio.imwrite(path, _strip(shown.frames))
+        elif path.suffix == ".gif":
+            iio.imwrite(path, shown.frames[::GIF_STRIDE], duration=1000 * GIF_STRIDE / shown.fps, loop=0)
+        else:
+            iio.imwrite(path, shown.frames, fps=shown.fps, codec="libx264", macro_block_size=2)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _frame(rendered: object) -> Frame:
+    return np.asarray(rendered, dtype=np.uint8)
+
+
+def _strip(frames: Frame) -> Frame:
+    moments = np.linspace(0, len(frames) - 1, STILLS).round().astype(int)
+    return np.concatenate([frames[moment] for moment in moments], axis=1)
