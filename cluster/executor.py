@@ -7,7 +7,9 @@ failures on the way, returns the same list.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -17,8 +19,15 @@ Progress = Callable[[int], None]
 """Called with the number of items done so far in this `run`."""
 
 
-class WorkItemError(RuntimeError):
-    """A work item raised; the message names the item and holds the traceback."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """In place of the result of an item that raised, or that ended its worker each time it was tried."""
+
+    item: str  # enough to run it again by hand
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.item} failed: {self.reason}"
 
 
 class Executor(Protocol):
@@ -26,12 +35,8 @@ class Executor(Protocol):
 
     workers: int
 
-    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T]:
-        """Run every item and return the results in the items' order.
-
-        Raises:
-            WorkItemError: an item raised an exception.
-        """
+    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
+        """Run every item and return the results in the items' order; an item's failure harms no other."""
         ...
 
     def close(self) -> None:
@@ -44,14 +49,14 @@ class InProcess:
 
     workers = 1
 
-    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T]:
+    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
         """Run every item in order; see `Executor.run`."""
-        results = []
+        results: list[T | Failure] = []
         for done, item in enumerate(items, start=1):
             try:
                 results.append(item())
-            except Exception as error:
-                raise WorkItemError(f"{item} failed: {error!r}") from error
+            except Exception:
+                results.append(Failure(str(item), traceback.format_exc()))
             if progress is not None:
                 progress(done)
         return results

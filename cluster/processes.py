@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from cluster.executor import Progress, WorkItem, WorkItemError
+from cluster.executor import Failure, Progress, WorkItem
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class _Round:
     items: Sequence[WorkItem[Any]]
     waiting: deque[int]
     results: dict[int, Any] = field(default_factory=dict)
-    deaths: dict[int, int] = field(default_factory=dict)
+    deaths: Counter[int] = field(default_factory=Counter)
 
 
 def cores() -> int:
@@ -64,7 +64,7 @@ class Processes:
         self._pool = [self._hire() for _ in range(self.workers)]
         self._run_number = 0
 
-    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T]:
+    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
         """Run every item and return the results in order; see `Executor.run`."""
         self._run_number += 1
         work = _Round(items, deque(range(len(items))))
@@ -118,9 +118,7 @@ class Processes:
         worker.items.popleft()
         if run_number != self._run_number:
             return  # an answer to a run that was given up
-        if failure is not None:
-            raise WorkItemError(f"{work.items[index]} failed in a worker:\n{failure}")
-        work.results[index] = result
+        work.results[index] = result if failure is None else Failure(str(work.items[index]), failure)
 
     def _replace(self, worker: _Worker, work: _Round) -> None:
         worker.process.join()
@@ -130,10 +128,10 @@ class Processes:
         lost = [index for run_number, index in worker.items if run_number == self._run_number]
         work.waiting.extendleft(reversed(lost))
         if worker.started and lost:
-            suspect = lost[0]
-            work.deaths[suspect] = work.deaths.get(suspect, 0) + 1
-            if work.deaths[suspect] >= ATTEMPTS:
-                raise WorkItemError(f"{work.items[suspect]} ended its worker {ATTEMPTS} times")
+            work.deaths[lost[0]] += 1
+            if work.deaths[lost[0]] == ATTEMPTS:
+                work.waiting.popleft()
+                work.results[lost[0]] = Failure(str(work.items[lost[0]]), f"it ended its worker {ATTEMPTS} times")
 
 
 @contextmanager

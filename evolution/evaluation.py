@@ -6,6 +6,7 @@ How requests are cut has no influence on what they return.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
 from evolution.es import perturbed
 from evolution.noise import Key, directions, episode_seeds
+
+logger = logging.getLogger(__name__)
 
 ITEM_EPISODES = (16, 256)  # fewest and most in one item
 ITEMS_PER_WORKER = 4  # a phase is cut at least so fine, to even out the load
@@ -138,9 +141,13 @@ class Workers(Protocol):
 
     workers: int
 
-    def run(self, items: Sequence[Request], progress: Callable[[int], None] | None = None) -> list[Rollouts]:
-        """Run every item and return the results in the items' order."""
+    def run(self, items: Sequence[Request], progress: Callable[[int], None] | None = None) -> Sequence[object]:
+        """Run every item; in the place of an item that failed stands what says why."""
         ...
+
+
+class EvaluationError(RuntimeError):
+    """Nothing could be simulated: no crash of one controller, but something wrong with all."""
 
 
 class Evaluator:
@@ -168,11 +175,39 @@ class Evaluator:
             if self.listener is not None:
                 self.listener(purpose, total * done // len(items), total)
 
-        results = iter(self.executor.run(items, progress))
+        results = iter(self._survive(items, self.executor.run(items, progress)))
         joined = [Rollouts.join([next(results) for _ in part]) for part in parts]
         for rollouts in joined:
             self.tally.add(purpose, rollouts)
         return joined
+
+    def _survive(self, items: Sequence[Request], results: Sequence[object]) -> list[Rollouts]:
+        """Find the episodes that no engine survives and let them count as diverged.
+
+        Raises:
+            EvaluationError: all of many failed.
+        """
+        failed = [item for item, result in zip(items, results, strict=True) if not isinstance(result, Rollouts)]
+        if not failed:
+            return list(results)  # type: ignore[arg-type]
+        reasons = [str(result) for result in results if not isinstance(result, Rollouts)]
+        if len(failed) == len(items) and sum(item.episodes for item in items) >= ITEM_EPISODES[0]:
+            raise EvaluationError(f"no episode could be simulated; the first failure was: {reasons[0]}")
+        singles = [single for item in failed for single in item.split(1)]
+        retried = iter(zip(singles, self.executor.run(singles), strict=True))
+        rescued = iter([Rollouts.join([self._or_diverged(*next(retried)) for _ in item.split(1)]) for item in failed])
+        return [result if isinstance(result, Rollouts) else next(rescued) for result in results]
+
+    def _or_diverged(self, single: Request, result: object) -> Rollouts:
+        if isinstance(result, Rollouts):
+            return result
+        logger.error("counted as diverged: %s", result)
+        n = single.episodes
+        return Rollouts(
+            np.full(n, self.domain.fall_return),
+            np.zeros(n, dtype=np.int32),
+            np.full(n, Outcome.DIVERGED, dtype=np.int8),
+        )
 
     def score_request(self, theta: NDArray[np.float64], environment: Environment, key: Key, episodes: int) -> Request:
         """Ask for an agent's episodes in an environment."""

@@ -16,8 +16,9 @@ import typer
 from rich.console import Console, RenderableType
 from rich.logging import RichHandler
 
-from cluster.executor import Executor, InProcess, WorkItemError
+from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
+from evolution.evaluation import EvaluationError
 from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
@@ -198,7 +199,7 @@ def main() -> NoReturn:
         app()
     except InputError as error:
         _complain(error, BAD_INPUT)
-    except (ArchiveError, WorkItemError) as error:
+    except (ArchiveError, EvaluationError) as error:
         _complain(error, FAILED)
     except (Interrupted, KeyboardInterrupt):
         sys.exit(INTERRUPTED)

@@ -1,5 +1,6 @@
 import functools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 import pytest
 from runs import alive, all_end, variables
 
-from cluster.executor import InProcess, WorkItemError
+from cluster.executor import Failure, InProcess
 from cluster.processes import Processes
 
 
@@ -52,14 +53,13 @@ def test_progress_counts_up_to_all(executor):
     assert seen[-1] == 20
 
 
-def test_exception_names_the_item_and_its_cause_and_the_executor_goes_on(executor):
-    items = [functools.partial(square, 1), functools.partial(fail, 7), functools.partial(square, 2)]
-    with pytest.raises(WorkItemError, match=r"fail.*7.*failed[\s\S]*no square of 7"):
-        executor.run(items)
-    for _ in range(3):
-        with pytest.raises(WorkItemError):
-            executor.run([functools.partial(fail, x) for x in range(9)])
-        assert executor.run([functools.partial(square, x) for x in range(9)]) == [x * x for x in range(9)]
+def test_failure_names_the_item_and_its_cause_and_harms_no_other(executor):
+    items = [functools.partial(square, 2), functools.partial(fail, 7), functools.partial(square, 3)]
+    for _ in range(4):
+        four, failure, nine = executor.run(items)
+        assert (four, nine) == (4, 9)
+        assert isinstance(failure, Failure)
+        assert re.search(r"fail.*7.* failed: [\s\S]*ArithmeticError: no square of 7", str(failure))
 
 
 def test_killed_workers_are_replaced_and_their_items_run_again():
@@ -82,11 +82,14 @@ def test_killed_workers_are_replaced_and_their_items_run_again():
     assert results == [x * x for x in range(300)]
 
 
-def test_item_that_always_ends_its_worker_is_given_up_with_its_name():
+def test_item_that_always_ends_its_worker_is_given_up_by_name_and_the_others_are_done():
     executor = Processes(2)
-    with pytest.raises(WorkItemError, match=r"end_worker.* ended its worker 3 times"):
-        executor.run([end_worker])
+    items = [functools.partial(square, x) for x in range(40)]
+    results = executor.run([*items[:20], end_worker, *items[20:]])
     executor.close()
+    failure = results.pop(20)
+    assert re.search(r"end_worker.* failed: it ended its worker 3 times", str(failure))
+    assert results == [x * x for x in range(40)]
 
 
 def test_closing_leaves_no_process():

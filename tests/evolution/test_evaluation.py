@@ -1,0 +1,118 @@
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from cluster.executor import InProcess
+from cluster.processes import Processes
+from environments.domain import Environment, Outcome
+from evolution.evaluation import EvaluationError, Evaluator, Simulation
+
+PLACE = Environment(domain="toy", encoding="target", genome={"target": [0.5, 0.0, 0.0]}, seed=0)
+SIMULATION = Simulation(domain="toy", seed=3)
+THETA = np.array([0.5, 0.1, 0.0])
+
+
+def test_how_requests_are_cut_does_not_change_what_they_return():
+    whole = Evaluator(SIMULATION, InProcess())
+    request = whole.perturbation_request(THETA, 0.1, PLACE, (0, 1), 40)
+    expected = request().returns
+    assert len(expected) == 80
+    for size in (1, 3, 7, 64):
+        cut = np.concatenate([part().returns for part in request.split(size)])
+        np.testing.assert_array_equal(cut, expected)
+
+
+def test_perturbed_episodes_are_those_of_the_noise():
+    evaluator = Evaluator(SIMULATION, InProcess())
+    request = evaluator.perturbation_request(THETA, 0.1, PLACE, (0, 1), 5)
+    returns = request().returns.reshape(5, 2)
+    for direction, pair in zip(request.noise().astype(float), returns, strict=True):
+        for sign, score in zip((1, -1), pair, strict=True):
+            exact = 200 - 100 * ((THETA + sign * 0.1 * direction - [0.5, 0, 0]) ** 2).sum()
+            assert 0 <= score - exact + 1e-4 < 1.001
+
+
+def test_both_halves_of_a_pair_meet_the_same_episode():
+    request = Evaluator(SIMULATION, InProcess()).perturbation_request(THETA, 1e-12, PLACE, (0, 1), 6)
+    plus, minus = request().returns.reshape(6, 2).T
+    np.testing.assert_array_equal(plus, minus)
+    assert len(set(plus)) == 6
+
+
+def test_tally_counts_episodes_and_steps_by_purpose():
+    evaluator = Evaluator(SIMULATION, InProcess())
+    evaluator.run("score", [evaluator.score_request(THETA, PLACE, (1, 1), 4)])
+    evaluator.run("optimise", [evaluator.perturbation_request(THETA, 0.1, PLACE, (0, 1), 8)])
+    tally = evaluator.take_tally()
+    assert dict(tally.episodes) == {"score": 4, "optimise": 16}
+    assert dict(tally.steps) == {"score": 40, "optimise": 160}
+    assert not evaluator.take_tally().episodes
+
+
+@dataclass(frozen=True)
+class CrashingWorkers:
+    """Real workers whose simulator crashes on one environment, as a fault in an engine would."""
+
+    inner: Processes | InProcess
+    crash: object
+
+    @property
+    def workers(self):
+        return self.inner.workers
+
+    def run(self, items, progress=None):
+        return self.inner.run([_Crashing(item, self.crash) for item in items], progress)
+
+
+@dataclass(frozen=True)
+class _Crashing:
+    item: object
+    crash: object
+
+    def __call__(self):
+        if self.item.start <= 21 < self.item.stop and self.item.environment.genome["target"][0] == 0.5:
+            self.crash()
+        return self.item()
+
+    def __str__(self):
+        return str(self.item)
+
+
+def abort():
+    os.abort()
+
+
+def divide():
+    raise ZeroDivisionError
+
+
+def test_episode_that_crashes_its_worker_counts_as_diverged_and_the_rest_are_done():
+    pool = Processes(2)
+    evaluator = Evaluator(SIMULATION, CrashingWorkers(pool, abort))
+    other = Environment(domain="toy", encoding="target", genome={"target": [0.0, 0.0, 0.0]}, seed=0)
+    requests = [evaluator.score_request(THETA, place, (1, 2), 40) for place in (PLACE, other)]
+    broken, healthy = evaluator.run("score", requests)
+    pool.close()
+    np.testing.assert_array_equal(healthy.returns, requests[1]().returns)
+    expected = requests[0]().returns
+    expected[21] = -100
+    np.testing.assert_array_equal(broken.returns, expected)
+    assert broken.outcomes[21] == Outcome.DIVERGED
+    assert evaluator.take_tally().diverged == 1
+
+
+def test_exception_in_one_episode_is_logged_with_what_reproduces_it(caplog):
+    evaluator = Evaluator(SIMULATION, CrashingWorkers(InProcess(), divide))
+    evaluator.run("score", [evaluator.score_request(THETA, PLACE, (1, 2), 64)])
+    assert "ZeroDivisionError" in caplog.text
+    assert PLACE.id in caplog.text
+    assert "numbers 21 to 22 of run seed 3" in caplog.text
+
+
+def test_run_ends_when_nothing_at_all_can_be_simulated():
+    evaluator = Evaluator(Simulation(domain="toy", seed=3), InProcess())
+    wrong = Environment(domain="toy", encoding="target", genome={}, seed=0)
+    with pytest.raises(EvaluationError, match=r"no episode could be simulated[\s\S]*KeyError: 'target'"):
+        evaluator.run("score", [evaluator.score_request(THETA, wrong, (1, 2), 64)])
