@@ -30,6 +30,10 @@ class Failure:
         return f"{self.item} failed: {self.reason}"
 
 
+class WorkersError(RuntimeError):
+    """No worker can be kept alive."""
+
+
 class Executor(Protocol):
     """Where work items run. No caller knows whether that is here or a thousand nodes away."""
 

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from cluster.executor import Failure, Progress, WorkItem
+from cluster.executor import Failure, Progress, WorkersError, WorkItem
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ T = TypeVar("T")
 AHEAD = 2  # items at a worker, so that none waits for a round trip
 ATTEMPTS = 3  # deaths of a worker that one item may be charged with
 GREETING = 0  # in place of a run's number, which start at 1
+STILLBIRTHS = 10  # in a row, after which it is no use to try again
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -63,6 +64,7 @@ class Processes:
         self._context = multiprocessing.get_context("spawn")
         self._pool = [self._hire() for _ in range(self.workers)]
         self._run_number = 0
+        self._stillborn = 0  # workers that died before they greeted, since one last did
 
     def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
         """Run every item and return the results in order; see `Executor.run`."""
@@ -90,7 +92,7 @@ class Processes:
     def _hire(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _single_threaded():
+        with _single_threaded(), _interrupts_held():
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -113,7 +115,7 @@ class Processes:
             self._replace(worker, work)
             return
         if run_number == GREETING:
-            worker.started = True
+            worker.started, self._stillborn = True, 0
             return
         worker.items.popleft()
         if run_number != self._run_number:
@@ -122,6 +124,9 @@ class Processes:
 
     def _replace(self, worker: _Worker, work: _Round) -> None:
         worker.process.join()
+        self._stillborn += not worker.started
+        if self._stillborn == STILLBIRTHS:
+            raise WorkersError(f"{STILLBIRTHS} workers ended while starting, the last with {worker.process.exitcode}")
         logger.warning("replaced worker pid=%s exitcode=%s", worker.process.pid, worker.process.exitcode)
         worker.pipe.close()
         self._pool[self._pool.index(worker)] = self._hire()
@@ -149,10 +154,21 @@ def _single_threaded() -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Start a child that Ctrl-C cannot hit before it has said what it does about it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection) -> None:
     """Answer items until the master hangs up."""
     # Ctrl-C goes to the whole group; the master alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         pipe.send((GREETING, 0, None, None))  # whatever ends this worker from now on is an item's doing
         while True:
@@ -160,6 +176,8 @@ def _serve(pipe: Connection) -> None:
             result, failure = None, None
             try:
                 result = item()
+            except (MemoryError, OSError):
+                os._exit(1)  # the machine's fault, not the item's: it may run elsewhere
             except Exception:
                 failure = traceback.format_exc()
             pipe.send((run_number, index, result, failure))

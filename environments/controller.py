@@ -47,13 +47,18 @@ class Controller:
         return layers
 
     def policy(self, theta: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-        """Give the function from observation (inputs,) to action (outputs,) in [-1, 1]."""
+        """Give the function from observation (inputs,) to action (outputs,) in [-1, 1].
+
+        Raises:
+            ValueError: theta has another length than `parameters`.
+        """
         layers = self.layers(theta)
 
         def act(observation: NDArray[np.float32]) -> NDArray[np.float32]:
             signal = observation
             for weights, biases in layers:
-                signal = np.tanh(signal @ weights + biases)
+                # Not a matrix product: its order of sums, and so its last bits, vary with the machine.
+                signal = np.tanh((signal[:, None] * weights).sum(axis=0) + biases)
             return signal
 
         return act

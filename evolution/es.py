@@ -27,17 +27,21 @@ Vector = NDArray[np.float64]
 class ESSettings:
     """How every agent learns; the defaults are POET's."""
 
-    pairs: Annotated[int, Bounds(1)] = 256  # antithetic, two episodes each
-    sigma: Annotated[float, Bounds(1e-6)] = 0.1  # of the perturbation
+    pairs: Annotated[int, Bounds(1, 10**6)] = 256  # antithetic, two episodes each
+    sigma: Annotated[float, Bounds(1e-6, 100)] = 0.1  # of the perturbation
     sigma_decay: Annotated[float, Bounds(0, 1)] = 0.999  # a step
-    sigma_floor: Annotated[float, Bounds(1e-6)] = 0.01
-    step_size: Annotated[float, Bounds(0)] = 0.01  # of Adam
+    sigma_floor: Annotated[float, Bounds(1e-6, 100)] = 0.01
+    step_size: Annotated[float, Bounds(0, 100)] = 0.01  # of Adam
     step_size_decay: Annotated[float, Bounds(0, 1)] = 0.9999  # a step
-    step_size_floor: Annotated[float, Bounds(0)] = 0.001
-    weight_decay: Annotated[float, Bounds(0)] = 0.01  # L2 coefficient
+    step_size_floor: Annotated[float, Bounds(0, 100)] = 0.001
+    weight_decay: Annotated[float, Bounds(0, 10)] = 0.01  # L2 coefficient
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        for name in ("sigma", "step_size"):
+            floor, start = getattr(self, f"{name}_floor"), getattr(self, name)
+            if floor > start:
+                raise ValueError(f"{name}_floor is {floor}; it must be at most {name}, {start}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

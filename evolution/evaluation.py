@@ -124,6 +124,7 @@ class Tally:
     episodes: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
     diverged: int = 0
+    crashed: int = 0  # of the diverged: episodes that no engine survived
 
     def add(self, purpose: str, rollouts: Rollouts) -> None:
         """Count some episodes."""
@@ -158,6 +159,7 @@ class Evaluator:
         self.executor = executor
         self.listener = listener
         self.tally = Tally()
+        self._last_failure = ""
 
     @property
     def domain(self) -> Domain:
@@ -182,17 +184,10 @@ class Evaluator:
         return joined
 
     def _survive(self, items: Sequence[Request], results: Sequence[object]) -> list[Rollouts]:
-        """Find the episodes that no engine survives and let them count as diverged.
-
-        Raises:
-            EvaluationError: all of many failed.
-        """
+        """Find the episodes that no engine survives and let them count as diverged."""
         failed = [item for item, result in zip(items, results, strict=True) if not isinstance(result, Rollouts)]
         if not failed:
             return list(results)  # type: ignore[arg-type]
-        reasons = [str(result) for result in results if not isinstance(result, Rollouts)]
-        if len(failed) == len(items) and sum(item.episodes for item in items) >= ITEM_EPISODES[0]:
-            raise EvaluationError(f"no episode could be simulated; the first failure was: {reasons[0]}")
         singles = [single for item in failed for single in item.split(1)]
         retried = iter(zip(singles, self.executor.run(singles), strict=True))
         rescued = iter([Rollouts.join([self._or_diverged(*next(retried)) for _ in item.split(1)]) for item in failed])
@@ -203,6 +198,8 @@ class Evaluator:
             return result
         logger.error("counted as diverged: %s", result)
         n = single.episodes
+        self.tally.crashed += n
+        self._last_failure = str(result)
         return Rollouts(
             np.full(n, self.domain.fall_return),
             np.zeros(n, dtype=np.int32),
@@ -235,6 +232,12 @@ class Evaluator:
         )
 
     def take_tally(self) -> Tally:
-        """Hand over the count and start a new one."""
+        """Hand over the count and start a new one.
+
+        Raises:
+            EvaluationError: every single episode since the last count has failed.
+        """
         tally, self.tally = self.tally, Tally()
+        if tally.crashed and tally.crashed == tally.episodes.total():
+            raise EvaluationError(f"no episode could be simulated; the last failure was: {self._last_failure}")
         return tally

@@ -21,12 +21,12 @@ TERRAIN_SEEDS = 10**6
 class ReproductionSettings:
     """When and how environments reproduce; the defaults are POET's."""
 
-    every: Annotated[int, Bounds(1)] = 200  # iterations
+    every: Annotated[int, Bounds(1, 10**6)] = 200  # iterations
     parent_score: float = 200.0  # a parent's agent scores at least this in it
-    children: Annotated[int, Bounds(1)] = 8  # tried at each reproduction
-    admitted: Annotated[int, Bounds(1)] = 1  # at most, of them
-    capacity: Annotated[int, Bounds(1)] = 20  # active pairs; above it the oldest retires
-    neighbours: Annotated[int, Bounds(1)] = 5  # in the measure of novelty
+    children: Annotated[int, Bounds(1, 10**6)] = 8  # tried at each reproduction
+    admitted: Annotated[int, Bounds(1, 10**6)] = 1  # at most, of them
+    capacity: Annotated[int, Bounds(1, 10**6)] = 20  # active pairs; above it the oldest retires
+    neighbours: Annotated[int, Bounds(1, 10**6)] = 5  # in the measure of novelty
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -15,7 +15,7 @@ class Bounds:
     high: float = math.inf
 
     def __str__(self) -> str:
-        return f"at least {self.low:g}" if math.isinf(self.high) else f"in [{self.low:g}, {self.high:g}]"
+        return f"at least {self.low:.10g}" if math.isinf(self.high) else f"in [{self.low:.10g}, {self.high:.20g}]"
 
 
 def check_bounds(settings: Any) -> None:

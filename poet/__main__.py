@@ -1,5 +1,17 @@
-"""`python -m poet` is the same as `poet`."""
+"""Where the program starts: `poet`, and `python -m poet`."""
 
-from poet.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line; Ctrl-C while it is still loading ends it like any other."""
+    try:
+        from poet.cli import main as run  # noqa: PLC0415 - loading takes long enough to be interrupted
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

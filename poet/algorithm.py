@@ -8,13 +8,15 @@ holds the population between two iterations can go on from there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
-from environments.domain import Outcome
+from environments.domain import Genome, Outcome
 from evolution.es import Learner, es_gradient, es_update
 from evolution.evaluation import Evaluator
 from evolution.minimal_criterion import Verdict
@@ -33,6 +35,7 @@ class Phase(IntEnum):
     SCORE = 1
     TRANSFER = 2
     CHILD = 3
+    AUDITION = 4
 
 
 def evolve(population: Population, config: Config, evaluator: Evaluator) -> Iterator[tuple[Population, Journal]]:
@@ -68,18 +71,23 @@ def reproduce(population: Population, config: Config, evaluator: Evaluator, jour
     if not parents:
         return population
     children = bear_children(parents, config.make_encoding(), config.reproduction, config.seed, journal.iteration)
+    # One tournament after another: the first child tried is mostly admitted, and ends it.
     for child, record in _screen(children, population, config, evaluator, journal):
+        if child.environment.genome in _active_genomes(population):
+            journal.children.append(replace(record, decision=Decision.DUPLICATE))
+            continue
         if len(journal.admitted) == config.reproduction.admitted:
             journal.children.append(replace(record, decision=Decision.OUTRANKED))
             continue
-        candidate = _first_agent(child, population, config, evaluator, journal.iteration)
-        verdict = config.minimal_criterion.verdict(candidate.score)
+        candidates = _audition(child, population, config, evaluator, journal.iteration)
+        heard = replace(record, candidates=candidates)
+        verdict = config.minimal_criterion.verdict(best(candidates).score)
         if verdict is Verdict.MET:
-            population = _admit(child, replace(record, candidate=candidate), population, config, journal)
+            population = _admit(child, heard, population, config, journal)
         else:
             too_hard = verdict is Verdict.TOO_HARD
             decision = Decision.TRANSFER_TOO_HARD if too_hard else Decision.TRANSFER_TOO_EASY
-            journal.children.append(replace(record, decision=decision, candidate=candidate))
+            journal.children.append(replace(heard, decision=decision))
     return _retire_oldest(population, config.reproduction.capacity, journal)
 
 
@@ -131,8 +139,8 @@ def optimise(population: Population, config: Config, evaluator: Evaluator, journ
                 es_mean=float(step.returns.mean()),
                 es_deviation=float(step.returns.std()),
                 es_best=float(step.returns.max()),
-                gradient_norm=float(np.linalg.norm(gradient)),
-                theta_norm=float(np.linalg.norm(pair.learner.theta)),
+                gradient_norm=_norm(gradient),
+                theta_norm=_norm(pair.learner.theta),
                 sigma=pair.learner.sigma,
                 step_size=pair.learner.step_size,
             )
@@ -175,6 +183,11 @@ def _move_in(challenger: Candidate, pair: Pair, config: Config, journal: Journal
     return served
 
 
+def _norm(vector: NDArray[np.float64]) -> float:
+    """Measure a vector, to the same last bit on every machine."""
+    return math.sqrt(math.fsum(vector * vector))
+
+
 def _score_key(pair: Pair, iteration: int) -> tuple[int, ...]:
     return (Phase.SCORE, iteration, pair.niche.id)
 
@@ -187,7 +200,7 @@ def _screen(
     children: list[Child], population: Population, config: Config, evaluator: Evaluator, journal: Journal
 ) -> list[tuple[Child, ChildRecord]]:
     """Keep the children that meet the minimal criterion with their parent's agent, most novel first."""
-    active = [pair.niche.environment.genome for pair in population.pairs]
+    active = _active_genomes(population)
     fresh = []
     for child in children:
         if child.environment.genome in active:
@@ -222,37 +235,41 @@ def _screen(
     return sorted(passed, key=lambda entry: -(entry[1].novelty or 0.0))
 
 
+def _active_genomes(population: Population) -> list[Genome]:
+    return [pair.niche.environment.genome for pair in population.pairs]
+
+
 def _child_record(
     child: Child, decision: Decision, score: float | None = None, novelty: float | None = None
 ) -> ChildRecord:
     return ChildRecord(child.number, child.parent, child.environment, decision, score, novelty)
 
 
-def _first_agent(
+def _audition(
     child: Child, population: Population, config: Config, evaluator: Evaluator, iteration: int
-) -> Candidate:
-    """Find the agent that serves a new environment best."""
+) -> list[Candidate]:
+    """Try every agent in a new environment, directly and fine-tuned."""
     visitors = _visitors(population)
     target = Target(
         environment=child.environment,
         learner=Learner.fresh(visitors[0].theta, config.es),
         visitors=visitors,
         noise_key=(Phase.CHILD, iteration, child.number),
-        score_key=(Phase.CHILD, iteration, child.number),
+        # Not the episodes of the screening: the second judgement must not rest on the first one's luck.
+        score_key=(Phase.AUDITION, iteration, child.number),
         episodes=config.score_episodes,
     )
-    return best(evaluate_candidates(evaluator, "children", [target], config.es)[0])
+    return evaluate_candidates(evaluator, "children", [target], config.es)[0]
 
 
 def _admit(child: Child, record: ChildRecord, population: Population, config: Config, journal: Journal) -> Population:
     """Pair a new niche with the agent that serves it best."""
-    assert record.candidate is not None
+    chosen = best(record.candidates)
     niche = Niche(len(population.niches), child.environment, child.parent, journal.iteration)
-    learner = Learner.fresh(record.candidate.theta, config.es)
-    pair = Pair(niche, learner).note_score(record.candidate.score, journal.iteration)
+    pair = Pair(niche, Learner.fresh(chosen.theta, config.es)).note_score(chosen.score, journal.iteration)
     journal.admitted.append(niche)
     journal.children.append(replace(record, niche=niche.id))
-    journal.keep(pair, Origin.ADMITTED, record.candidate.source)
+    journal.keep(pair, Origin.ADMITTED, chosen.source)
     return replace(population, pairs=(*population.pairs, pair), niches=(*population.niches, niche))
 
 
@@ -260,6 +277,6 @@ def _retire_oldest(population: Population, capacity: int, journal: Journal) -> P
     """Let the oldest pairs go until the rest fit; the archive keeps them."""
     surplus = max(len(population.pairs) - capacity, 0)
     for pair in population.pairs[:surplus]:
-        journal.retired.append(pair.niche.id)
+        journal.retired.append(pair)
         journal.keep(pair, Origin.RETIRED)
     return replace(population, pairs=population.pairs[surplus:])

@@ -21,6 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import IO, Any
 
+from environments.domain import find_domain
 from poet import config as configuration
 from poet.config import Config
 from poet.errors import ArchiveError, InputError
@@ -28,6 +29,7 @@ from poet.population import Population
 from poet.records import AgentRecord, Journal, Origin
 from poet.rows import (
     agent_row,
+    audition_rows,
     child_row,
     niche_from,
     niche_row,
@@ -41,7 +43,7 @@ from poet.rows import (
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x504F4554  # "POET"
 ARCHIVE_NAME, CONFIG_NAME, LOCK_NAME = "archive.sqlite", "config.toml", "lock"
-WALL_CLOCK_TABLES = ("session", "timing")  # all that differs between equal runs
+INTACT = "; what was committed before is intact, and the same command resumes there"
 NOT_OURS, DAMAGED = "is not a POET archive", "is damaged or truncated; restore a copy"
 
 
@@ -61,7 +63,10 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise InputError(f"{folder} holds no run: there is no {ARCHIVE_NAME} in it")
     with _explaining(path):
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        # Where nothing can be written, SQLite cannot make the files by which it shares with a writer.
+        sealed = not os.access(folder, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+        mode = "mode=ro&immutable=1" if sealed else "mode=ro"
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
         connection.row_factory = sqlite3.Row
         with closing(connection):
             _check_identity(connection, path)
@@ -87,9 +92,13 @@ def read_population(connection: sqlite3.Connection) -> Population:
 
 @contextmanager
 def _explaining(path: Path) -> Iterator[None]:
-    """Turn SQLite's failures to read into one sentence."""
+    """Turn failures to read into one sentence."""
     try:
         yield
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} {DAMAGED} ({error})") from error
     except sqlite3.OperationalError as error:
         raise InputError(f"cannot read {path}: {error}") from error
     except sqlite3.DatabaseError as error:
@@ -131,6 +140,7 @@ class Archive:
             self._connection.execute("PRAGMA foreign_keys = ON")
             self.config = read_config(self._connection)
             self.population = read_population(self._connection)
+            _check_agents(self.population, self.config)
         self._session: int | None = None
 
     @staticmethod
@@ -144,7 +154,7 @@ class Archive:
         aside = folder / f"{ARCHIVE_NAME}.new"
         aside.unlink(missing_ok=True)
         try:
-            with _complaining(aside):
+            with _complaining(aside, ""):
                 connection = sqlite3.connect(aside, isolation_level=None)
                 connection.executescript((files("poet") / "schema.sql").read_text())
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -177,11 +187,11 @@ class Archive:
             raise
 
     def extend(self, iterations: int) -> None:
-        """Set a new number of iterations to run to."""
+        """Set a new number of iterations to run to, in the configuration file too."""
         self.config = replace(self.config, iterations=iterations)
+        _write_aside(self.path.with_name(CONFIG_NAME), self.config.to_toml())
         with _complaining(self.path), _transaction(self._connection):
             self._connection.execute("UPDATE run SET value = ? WHERE key = 'config'", (_config_json(self.config),))
-        _write_aside(self.path.with_name(CONFIG_NAME), self.config.to_toml())
 
     def commit(self, population: Population, journal: Journal, seconds: float, workers: int) -> None:
         """Write one iteration in one transaction; when this returns it is on disk.
@@ -189,6 +199,8 @@ class Archive:
         Raises:
             ArchiveError: it could not be written; the archive stands as before the iteration.
         """
+        if not self.path.exists():
+            raise ArchiveError(f"{self.path} has been moved or deleted while the run went on; it cannot be written")
         with _complaining(self.path), _transaction(self._connection):
             self._write_journal(population, journal)
             self._write_timing(journal.iteration, seconds, workers)
@@ -221,16 +233,21 @@ class Archive:
         )
         _insert(connection, "score", [score_row(record, iteration) for record in journal.scores])
         _insert(connection, "child", [child_row(record, iteration) for record in journal.children])
+        _insert(
+            connection, "audition", [row for record in journal.children for row in audition_rows(record, iteration)]
+        )
         _insert(connection, "transfer", [transfer_row(record, iteration) for record in journal.transfers])
         _insert(
             connection, "proposal", [row for record in journal.transfers for row in proposal_rows(record, iteration)]
         )
         _insert(connection, "agent", [agent_row(record, iteration) for record in journal.agents])
-        for niche in journal.retired:
-            connection.execute("UPDATE niche SET retired = ? WHERE id = ?", (iteration, niche))
+        for pair in journal.retired:
+            connection.execute("UPDATE niche SET retired = ? WHERE id = ?", (iteration, pair.niche.id))
         for pair in population.pairs:
             connection.execute("UPDATE niche SET solved = ? WHERE id = ?", (pair.solved, pair.niche.id))
-        _insert(connection, "pair", [pair_row(pair) for pair in population.pairs], replacing=True)
+        # The retired too: with a small capacity a pair can come and go within one iteration.
+        changed = [*journal.retired, *population.pairs]
+        _insert(connection, "pair", [pair_row(pair) for pair in changed], replacing=True)
 
     def _write_timing(self, iteration: int, seconds: float, workers: int) -> None:
         if self._session is None:
@@ -239,6 +256,15 @@ class Archive:
                 "INSERT INTO session (host, process, workers, version, started) VALUES (?, ?, ?, ?, ?)", row
             ).lastrowid
         self._connection.execute("INSERT INTO timing VALUES (?, ?, ?, ?)", (iteration, self._session, seconds, _now()))
+
+
+def _check_agents(population: Population, config: Config) -> None:
+    length = find_domain(config.domain).controller.parameters
+    for pair in population.pairs:
+        if pair.learner.theta.shape != (length,):
+            raise ValueError(
+                f"the agent of niche {pair.niche.id} has {pair.learner.theta.size} parameters, not {length}"
+            )
 
 
 def _prepare(folder: Path) -> IO[str]:
@@ -295,16 +321,14 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _complaining(path: Path) -> Iterator[None]:
+def _complaining(path: Path, consolation: str = INTACT) -> Iterator[None]:
     """Turn SQLite's failures to write into one sentence."""
     try:
         yield
     except sqlite3.Error as error:
         full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         cause = "the disk is full" if full else str(error)
-        raise ArchiveError(
-            f"could not write {path}: {cause}; what was committed before is intact, and the same command resumes there"
-        ) from error
+        raise ArchiveError(f"could not write {path}: {cause}{consolation}") from error
 
 
 @contextmanager

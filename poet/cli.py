@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shlex
 import sys
+from collections.abc import Mapping
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -16,7 +20,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.logging import RichHandler
 
-from cluster.executor import Executor, InProcess
+from cluster.executor import Executor, InProcess, WorkersError
 from cluster.processes import Processes
 from evolution.evaluation import EvaluationError
 from poet import archive as archives
@@ -25,10 +29,12 @@ from poet import doctor as doctors
 from poet import inspection, rendering, tables
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
-from poet.session import Interrupted, evolve_archive, interruptible, open_run
+from poet.session import Choices, Interrupted, evolve_archive, interruptible, open_run
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEFAULT_PRESET = "quick"
+MOST_WORKERS = 1024
+LARGEST = 2**63 - 1  # that SQLite and the seeds can hold
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -86,13 +92,11 @@ def evolve(
     """
     if preset is not None and config is not None:
         raise InputError("--preset and --config exclude each other; give one, and refine it by --set")
-    settings, origin = _settings(preset, config, set_ or [], seed)
-    given = any(option is not None for option in (preset, config, set_, seed))
-    for option, value in (("--iterations", iterations), ("--workers", workers)):
-        if value is not None and value < 1:
-            raise InputError(f"{option} is {value}; it must be at least 1")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise InputError(f"--workers is {workers}; it must be in [1, {MOST_WORKERS}]")
+    choices = _choices(preset, config, set_ or [], {"seed": seed, "iterations": iterations})
     with interruptible():
-        archive = open_run(run, settings, origin, given, iterations)
+        archive = open_run(run, choices, configuration.read_preset(DEFAULT_PRESET))
         try:
             _evolve(archive, run, workers)
         finally:
@@ -102,42 +106,49 @@ def evolve(
     _show(figures, as_json, tables.summary(figures))
 
 
-def _settings(
-    preset: str | None, config: Path | None, assignments: list[str], seed: int | None
-) -> tuple[dict[str, Any], str]:
-    table = configuration.read_file(config) if config else configuration.read_preset(preset or DEFAULT_PRESET)
+def _choices(
+    preset: str | None, config: Path | None, assignments: list[str], options: Mapping[str, int | None]
+) -> Choices:
+    base, origin = None, "settings"
+    if config is not None:
+        base, origin = configuration.read_file(config), str(config)
+    elif preset is not None:
+        base, origin = configuration.read_preset(preset), f"preset {preset}"
+    overrides: dict[str, Any] = {}
     for text in assignments:
-        table = configuration.merge(table, configuration.parse_assignment(text))
-    if seed is not None:
-        table = configuration.merge(table, {"seed": seed})
-    return table, str(config) if config else f"preset {preset or DEFAULT_PRESET}"
+        overrides = configuration.merge(overrides, configuration.parse_assignment(text))
+    given = {name: value for name, value in options.items() if value is not None}
+    return Choices(base=base, overrides=configuration.merge(overrides, given), origin=origin)
 
 
 def _evolve(archive: archives.Archive, run: Path, workers: int | None) -> None:
     done, wanted = archive.population.iteration, archive.config.iterations
     if done >= wanted:
-        err.print(f"{run} has all of its {done} iterations; --iterations N goes on to N", highlight=False)
+        _say(f"{run} has all of its {done} iterations; --iterations N goes on to N")
         return
-    err.print(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}", highlight=False)
-    executor: Executor = InProcess() if workers == 1 else Processes(workers)
-    display = make_display(err, archive.config, run, archive.population)
+    _say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
     try:
-        evolve_archive(archive, executor, display)
+        with closing(_executor(workers)) as executor:
+            display = make_display(err, archive.config, run, archive.population)
+            with closing(display):
+                evolve_archive(archive, executor, display)
     except Interrupted:
-        display.close()
         done = archive.population.iteration
-        err.print(f"interrupted: {done} iterations are on disk; resume with: poet evolve {run}", highlight=False)
+        _say(f"interrupted: {done} iterations are on disk; resume with: poet evolve {shlex.quote(str(run))}")
         raise
-    finally:
-        display.close()
-        executor.close()
+
+
+def _executor(workers: int | None) -> Executor:
+    return InProcess() if workers == 1 else Processes(workers)
 
 
 @app.command()
 def inspect(
     run: Run,
     view: Annotated[View, typer.Argument(help="What to show.")] = View.SUMMARY,
-    number: Annotated[int | None, typer.Argument(metavar="[ID]", help="Which niche, with the view niche.")] = None,
+    number: Annotated[
+        int | None, typer.Argument(metavar="[ID]", min=0, max=LARGEST, help="Which niche, with the view niche.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what a run's archive holds, also while the run goes on."""
@@ -154,16 +165,18 @@ def inspect(
 @app.command()
 def render(
     run: Run,
-    niche: Annotated[int, typer.Argument(metavar="NICHE", help="Which niche; its best agent is shown in it.")],
+    niche: Annotated[
+        int, typer.Argument(metavar="NICHE", min=0, max=LARGEST, help="Which niche; its best agent is shown in it.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="FILE.gif, FILE.mp4 or FILE.png.")],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the episode.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the episode.")] = 0,
 ) -> None:
     """Make a film of a pair, or a PNG of moments side by side; needs no screen."""
     rendering.check_format(output)
     with archives.reading(run) as connection:
         shown = rendering.film(connection, niche, seed)
     rendering.write(shown, output)
-    err.print(f"{output}: {len(shown.frames) - 1} steps, return {shown.score:.1f}", highlight=False)
+    _say(f"{output}: {len(shown.frames) - 1} steps, return {shown.score:.1f}")
 
 
 @app.command()
@@ -185,7 +198,7 @@ def doctor(as_json: Json = False) -> None:
 
 def _show(value: Any, as_json: bool, table: RenderableType) -> None:
     if as_json:
-        sys.stdout.write(f"{json.dumps(value, indent=2)}\n")
+        typer.echo(json.dumps(value, indent=2))
     else:
         out.print(table, highlight=False)
 
@@ -195,17 +208,26 @@ def main() -> NoReturn:
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)]
     )
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         app()
+    except BrokenPipeError:  # whoever read us, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     except InputError as error:
         _complain(error, BAD_INPUT)
-    except (ArchiveError, EvaluationError) as error:
+    except (ArchiveError, EvaluationError, WorkersError) as error:
         _complain(error, FAILED)
     except (Interrupted, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     sys.exit(0)
 
 
+def _say(text: str) -> None:
+    err.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
 def _complain(error: Exception, status: int) -> NoReturn:
-    err.print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
+    _say(f"error: {error}")
     sys.exit(status)

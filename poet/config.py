@@ -6,6 +6,7 @@ Unknown keys are errors.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -38,7 +39,7 @@ class EncodingSettings:
 class ArchiveSettings:
     """What the archive keeps beyond the latest state."""
 
-    checkpoint_every: Annotated[int, Bounds(1)] = 25  # iterations between kept copies of every agent
+    checkpoint_every: Annotated[int, Bounds(1, 10**6)] = 25  # iterations between kept copies of every agent
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -49,11 +50,11 @@ class Config:
     """One run's settings. With the seed they decide every bit of its archive."""
 
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
-    iterations: Annotated[int, Bounds(1)] = 25_200
+    iterations: Annotated[int, Bounds(1, 10**9)] = 25_200
     domain: str = "walker2d"
     engine: str = "auto"  # of the domain; auto is its first
-    episode_limit: Annotated[int, Bounds(1)] = 2000  # control steps
-    score_episodes: Annotated[int, Bounds(1)] = 5  # averaged in every score
+    episode_limit: Annotated[int, Bounds(1, 10**6)] = 2000  # control steps
+    score_episodes: Annotated[int, Bounds(1, 10**4)] = 5  # averaged in every score
     es: ESSettings = field(default_factory=ESSettings)
     minimal_criterion: MinimalCriterion = field(default_factory=MinimalCriterion)
     reproduction: ReproductionSettings = field(default_factory=ReproductionSettings)
@@ -183,6 +184,8 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     expected: Sequence[Any] = get_args(hint) if isinstance(hint, UnionType) else (get_origin(hint) or hint,)
     if float in expected and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{path} is {value}; it must be finite")
     if not isinstance(value, tuple(expected)) or isinstance(value, bool):
         names = " or ".join(TYPE_NAMES.get(kind, kind.__name__) for kind in expected)
         raise ValueError(f"{path} is {value!r}; it must be {names}")

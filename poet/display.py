@@ -19,6 +19,7 @@ from rich.text import Text
 from poet.config import Config
 from poet.population import Pair, Population
 from poet.records import Journal
+from transfer.tournament import best
 
 EVENTS = 6  # kept in view
 QUIET_SECONDS = 10.0  # between plain lines in which nothing happened
@@ -46,7 +47,7 @@ def make_display(console: Console, config: Config, folder: Path, population: Pop
     pace = _Pace(config)
     return (
         LiveDisplay(console, config, folder, population, pace)
-        if console.is_terminal
+        if console.is_terminal and not console.is_dumb_terminal
         else PlainDisplay(console, config, pace)
     )
 
@@ -89,15 +90,16 @@ def events(journal: Journal, describe: dict[int, str]) -> Iterator[str]:
     """Say in a line each what an iteration changed in the population."""
     at = f"iteration {journal.iteration}:"
     for child in journal.children:
-        if child.niche is not None and child.candidate is not None:
+        if child.niche is not None:
+            chosen = best(child.candidates)
             yield (
                 f"{at} admitted niche {child.niche} ({describe[child.niche]}), child of {child.parent}; "
-                f"the agent of niche {child.candidate.source} scores {child.candidate.score:.1f} there"
+                f"the agent of niche {chosen.source} scores {chosen.score:.1f} there"
             )
     if journal.children and not journal.admitted:
         yield f"{at} none of {len(journal.children)} children met the minimal criterion"
-    for niche in journal.retired:
-        yield f"{at} retired niche {niche}, the oldest"
+    for pair in journal.retired:
+        yield f"{at} retired niche {pair.niche.id}, the oldest"
     accepted = [record for record in journal.transfers if record.winner is not None]
     if journal.transfers:
         moves = ", ".join(f"{record.winner.source} to {record.target}" for record in accepted if record.winner)
@@ -192,16 +194,16 @@ class LiveDisplay:
         )
         happened = [Text(line, overflow="ellipsis", no_wrap=True, style="dim") for line in self._events]
         body = Group(progress, self._phases, figures, self._pairs(), *happened)
-        return Panel(body, title=f"POET [bold]{self._folder}[/]", title_align="left")
+        return Panel(body, title=Text(f"POET {self._folder}"), title_align="left")
 
     def _pairs(self) -> Table:
         descriptions = _descriptions(self._config, self._population)
         table = Table(box=None, expand=True)
         for heading in ("niche", "parent", "born"):
             table.add_column(heading, justify="right")
-        table.add_column("environment", ratio=1, no_wrap=True, overflow="ellipsis")
+        table.add_column("environment", ratio=1, min_width=24, no_wrap=True, overflow="ellipsis")
         table.add_column("score", justify="right")
-        table.add_column("", width=24)
+        table.add_column("", max_width=24)
         table.add_column("best", justify="right")
         table.add_column("solved", justify="right")
         for pair in self._population.pairs:
@@ -212,7 +214,9 @@ class LiveDisplay:
         niche, score = pair.niche, pair.score
         bar: ProgressBar | str = ""
         if score is not None:
-            bar = ProgressBar(total=300, completed=min(max(score, 0), 300), width=24)
+            # Full at the minimal criterion's upper bound: an agent for which its environment is too easy.
+            full = max(self._config.minimal_criterion.upper, 1.0)
+            bar = ProgressBar(total=full, completed=min(max(score, 0), full))
         return [
             str(niche.id),
             "-" if niche.parent is None else str(niche.parent),

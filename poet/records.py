@@ -24,7 +24,7 @@ class Decision(StrEnum):
     TOO_EASY = "too easy for its parent's agent"
     TRANSFER_TOO_HARD = "too hard for every agent"
     TRANSFER_TOO_EASY = "too easy for the best agent"
-    OUTRANKED = "less novel than those admitted"
+    OUTRANKED = "no more novel than those admitted"
 
 
 class Origin(StrEnum):
@@ -48,7 +48,7 @@ class ChildRecord:
     decision: Decision
     parent_score: float | None = None  # of the parent's agent in the child
     novelty: float | None = None
-    candidate: Candidate | None = None  # the best of all agents, where they were tried
+    candidates: Sequence[Candidate] = ()  # every agent, where they were tried
     niche: int | None = None  # its id, if admitted
 
 
@@ -97,7 +97,7 @@ class Journal:
     iteration: int
     admitted: list[Niche] = field(default_factory=list)
     children: list[ChildRecord] = field(default_factory=list)
-    retired: list[int] = field(default_factory=list)  # niche ids
+    retired: list[Pair] = field(default_factory=list)
     scores: list[ScoreRecord] = field(default_factory=list)
     transfers: list[TransferRecord] = field(default_factory=list)
     agents: list[AgentRecord] = field(default_factory=list)

@@ -14,6 +14,7 @@ from environments.domain import Environment
 from evolution.es import Learner
 from poet.population import Best, Niche, Pair
 from poet.records import AgentRecord, ChildRecord, ScoreRecord, TransferRecord
+from transfer.tournament import best
 
 
 def _blob(vector: NDArray[np.float64]) -> bytes:
@@ -100,7 +101,7 @@ def score_row(record: ScoreRecord, iteration: int) -> dict[str, Any]:
 
 def child_row(record: ChildRecord, iteration: int) -> dict[str, Any]:
     """Lay out a child environment and the decision on it."""
-    candidate = record.candidate
+    candidate = best(record.candidates) if record.candidates else None
     return {
         "iteration": iteration,
         "number": record.number,
@@ -135,6 +136,20 @@ def proposal_rows(record: TransferRecord, iteration: int) -> list[dict[str, Any]
         {
             "iteration": iteration,
             "target": record.target,
+            "source": candidate.source,
+            "kind": candidate.kind,
+            "score": candidate.score,
+        }
+        for candidate in record.candidates
+    ]
+
+
+def audition_rows(record: ChildRecord, iteration: int) -> list[dict[str, Any]]:
+    """Lay out every agent that was tried in a child environment."""
+    return [
+        {
+            "iteration": iteration,
+            "number": record.number,
             "source": candidate.source,
             "kind": candidate.kind,
             "score": candidate.score,

@@ -100,6 +100,16 @@ CREATE TABLE child (  -- one mutated environment, admitted or not
     PRIMARY KEY (iteration, number)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE audition (  -- one agent tried in a child environment
+    iteration INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    source INTEGER NOT NULL REFERENCES niche (id),
+    kind TEXT NOT NULL,  -- direct or fine-tuned
+    score REAL NOT NULL,
+    PRIMARY KEY (iteration, number, source, kind),
+    FOREIGN KEY (iteration, number) REFERENCES child (iteration, number)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE iteration (
     iteration INTEGER PRIMARY KEY,
     active INTEGER NOT NULL,  -- pairs, at its end

@@ -10,60 +10,93 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 from cluster.executor import Executor
 from evolution.evaluation import Evaluator
 from poet import config as configuration
 from poet.algorithm import evolve
-from poet.archive import Archive, holds_run
+from poet.archive import CONFIG_NAME, Archive, holds_run
 from poet.config import Config
 from poet.display import Display
 from poet.errors import InputError
 from poet.population import first_population
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 
 class Interrupted(BaseException):
     """A signal asked the run to stop."""
 
 
-def open_run(folder: Path, settings: Mapping[str, Any], origin: str, given: bool, iterations: int | None) -> Archive:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What the user said of a run's settings."""
+
+    base: Mapping[str, Any] | None  # table of the preset or file that was named, if one was
+    overrides: Mapping[str, Any]  # table of single settings
+    origin: str  # what to name where they are wrong
+
+
+def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Archive:
     """Resume the run in a folder, or start one there.
 
     Args:
         folder: of the run.
-        settings: the table a new run is built from.
-        origin: what to name where the settings are wrong.
-        given: whether the user chose settings; then a run that is resumed must have them.
-        iterations: the number to run to, if the user chose one.
+        choices: a run that is resumed must have them; only its number of iterations may change.
+        default: the table that a new run is built from where no other was named.
 
     Raises:
         InputError: the settings are wrong or are not those of the run that is there.
     """
     if not holds_run(folder):
-        chosen = {} if iterations is None else {"iterations": iterations}
-        config = configuration.build(configuration.merge(settings, chosen), origin)
+        config = _build(default if choices.base is None else choices.base, choices)
         return Archive.create(folder, config, first_population(config))
-    wanted = configuration.build(settings, origin) if given else None
+    if choices.base is not None or choices.overrides:
+        _build(choices.base or {}, choices)  # what is wrong in itself is refused before the archive is touched
     archive = Archive.resume(folder)
     try:
-        _check_same(folder, archive.config, wanted)
-        if iterations is not None and iterations != archive.config.iterations:
-            archive.extend(iterations)
+        _reconcile(archive, folder, choices)
     except BaseException:
         archive.close()
         raise
     return archive
 
 
-def _check_same(folder: Path, config: Config, wanted: Config | None) -> None:
-    changed = configuration.differences(config, wanted) if wanted else []
+def _build(base: Mapping[str, Any], choices: Choices) -> Config:
+    return configuration.build(configuration.merge(base, choices.overrides), choices.origin)
+
+
+def _reconcile(archive: Archive, folder: Path, choices: Choices) -> None:
+    """Check that a run's settings are those asked for, and extend it where more iterations are."""
+    settings = archive.config.to_table()
+    wanted = _build(settings if choices.base is None else choices.base, choices)
+    _check_same(archive.config, wanted, f"{folder} holds a run with other settings")
+    edited = _edited(folder) or archive.config
+    _check_same(archive.config, edited, f"{folder / CONFIG_NAME} is not what the run was started with")
+    iterations = choices.overrides.get("iterations", edited.iterations)
+    if iterations < archive.population.iteration:
+        raise InputError(f"iterations is {iterations}; this run has done {archive.population.iteration} already")
+    if iterations != archive.config.iterations:
+        archive.extend(iterations)
+
+
+def _edited(folder: Path) -> Config | None:
+    """Read the configuration file beside the archive, where somebody may have changed it."""
+    path = folder / CONFIG_NAME
+    return configuration.build(configuration.read_file(path), str(path)) if path.exists() else None
+
+
+def _check_same(config: Config, wanted: Config, complaint: str) -> None:
+    changed = configuration.differences(config, wanted)
     if changed:
         raise InputError(
-            f"{folder} holds a run with other settings ({'; '.join(changed)}); "
-            "leave the settings out to resume it, or name another folder"
+            f"{complaint} ({'; '.join(changed)}): only iterations can change; "
+            "leave the others as they were to resume it, or name another folder"
         )
 
 
@@ -81,30 +114,40 @@ def evolve_archive(archive: Archive, executor: Executor, display: Display) -> No
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into `Interrupted` while the block runs."""
-    with _handling(_interrupt):
+    """Turn the first Ctrl-C or SIGTERM into `Interrupted` while the block runs, and be deaf to more."""
+    before = _handle(_interrupt)
+    try:
         yield
+    except Interrupted:
+        raise  # still deaf: what is left is to close and to leave
+    except BaseException:
+        _restore(before)
+        raise
+    _restore(before)
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Hold a signal back until the block is done."""
     arrived: list[int] = []
-    with _handling(lambda number, frame: arrived.append(number)):
-        yield
-    if arrived:
-        raise Interrupted
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interrupted
-
-
-@contextmanager
-def _handling(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = _handle(lambda number, frame: arrived.append(number))
     try:
         yield
     finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+        _restore(before)
+    if arrived:
+        _interrupt(arrived[0], None)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _handle(signal.SIG_IGN)
+    raise Interrupted
+
+
+def _handle(handler: Handler) -> dict[int, Handler]:
+    return {number: signal.signal(number, handler) for number in STOP_SIGNALS}
+
+
+def _restore(handlers: Mapping[int, Handler]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

@@ -25,7 +25,7 @@ from evolution.settings import Bounds, check_bounds
 class TransferSettings:
     """When agents try to move; the default is POET's."""
 
-    every: Annotated[int, Bounds(1)] = 25  # iterations
+    every: Annotated[int, Bounds(1, 10**6)] = 25  # iterations
 
     def __post_init__(self) -> None:
         check_bounds(self)

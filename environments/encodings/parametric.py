@@ -8,7 +8,7 @@ first mutation; afterwards its range moves to a neighbouring one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
@@ -56,7 +56,7 @@ class ParametricGenome:
     def __post_init__(self) -> None:
         _check_number("roughness", self.roughness, 0.0, ROUGHNESS.maximum)
         _check_number("stair_steps", self.stair_steps, STAIR_COUNT.initial, STAIR_COUNT.maximum)
-        if self.stair_steps != int(self.stair_steps):
+        if not isinstance(self.stair_steps, int):
             raise ValueError(f"stair_steps is {self.stair_steps}; it must be a whole number")
         for name in RANGES:
             bounds = getattr(self, name)
@@ -111,12 +111,13 @@ def _check_range(name: str, bounds: Any, maximum: float) -> None:
 def neighbours(bounds: Range, gene: Gene) -> list[Range]:
     """List the ranges one mutation away: each end moves by {+step, 0, -step}, not both by 0.
 
-    The ends stay ordered, at or above the gene's initial ends and at most its maximum.
+    The ends stay ordered and at most the gene's maximum, and sink no lower than its initial ends
+    (or than where they are, if a run was started lower).
     """
-    low_floor, high_floor = gene.initial  # type: ignore[misc]
+    low_floor, high_floor = (min(pair) for pair in zip(gene.initial, bounds, strict=True))  # type: ignore[arg-type]
     found = []
     for low_move, high_move in product((gene.step, 0.0, -gene.step), repeat=2):
-        low, high = round(bounds[0] + low_move, 1), round(bounds[1] + high_move, 1)
+        low, high = round(bounds[0] + low_move, 6), round(bounds[1] + high_move, 6)
         moved = (low, high) != bounds
         if moved and low_floor <= low <= high and high_floor <= high <= gene.maximum:
             found.append((low, high))
@@ -141,8 +142,12 @@ class ParametricEncoding:
         for option in options:
             if option not in ("kinds", "start"):
                 raise ValueError(f"option {option!r} is unknown; the parametric encoding takes kinds and start")
-        start = ParametricGenome.from_json(options.get("start", {}))
-        kinds: Sequence[str] = options.get("kinds", ParametricEncoding.kinds)
+        genome, kinds = options.get("start", {}), options.get("kinds", list(ParametricEncoding.kinds))
+        if not isinstance(genome, Mapping):
+            raise ValueError(f"start is {genome!r}; it must be a table of genes")
+        if not isinstance(kinds, list):
+            raise ValueError(f"kinds is {kinds!r}; it must be a list of {', '.join(KINDS)}")
+        start = ParametricGenome.from_json(dict(genome))
         for kind in kinds:
             if kind not in KINDS:
                 raise ValueError(f"kinds has {kind!r}; kinds of obstacle are {', '.join(KINDS)}")
@@ -201,7 +206,7 @@ def _mutate_roughness(roughness: float, rng: np.random.Generator) -> float:
 def _mutate_range(bounds: Range | None, gene: Gene, rng: np.random.Generator) -> Range:
     if bounds is None:
         return gene.initial  # type: ignore[return-value]
-    choices = neighbours(bounds, gene)
+    choices = neighbours(bounds, gene) or [bounds]
     return choices[rng.integers(len(choices))]
 
 

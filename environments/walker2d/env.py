@@ -137,6 +137,9 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         terrain: a course used in place of the task's own.
         episode_limit: control steps before truncation.
         render_mode: "rgb_array", "human" or None.
+
+    Raises:
+        ValueError: the task is not the walker's, its genome is not valid, or an argument is out of range.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": FPS}  # noqa: RUF012 - as Gymnasium declares it
@@ -151,12 +154,15 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode is {render_mode!r}; it must be None, 'human' or 'rgb_array'")
+        if episode_limit < 1:
+            raise ValueError(f"episode_limit is {episode_limit}; it must be at least 1")
         self.terrain = terrain_of(environment) if terrain is None else terrain
         self.episode_limit = episode_limit
         self.render_mode = render_mode
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
         self.observation_space = gymnasium.spaces.Box(_LOW, _HIGH)
         self._screen: Screen | None = None
+        self._hull: Any = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -175,6 +181,8 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Apply one action for 1/50 s; see the class for what comes back."""
+        if self._hull is None:
+            raise gymnasium.error.ResetNeeded("call reset before step")
         self._steps += 1
         drives = np.asarray(action, dtype=np.float64)
         try:

@@ -148,7 +148,16 @@ def express(genome: ParametricGenome, seed: int) -> Terrain:
 
 
 def terrain_of(environment: Environment | None) -> Terrain:
-    """Express a task of this domain; flat ground when None."""
+    """Express a task of this domain; flat ground when None.
+
+    Raises:
+        ValueError: the task is another domain's, or its genome is not valid.
+    """
     if environment is None:
         return express(ParametricGenome(), 0)
+    if (environment.domain, environment.encoding) != ("walker2d", "parametric"):
+        raise ValueError(
+            f"the environment is {environment.domain} with {environment.encoding} encoding; "
+            "it must be walker2d with parametric encoding"
+        )
     return express(ParametricGenome.from_json(environment.genome), environment.seed)

@@ -92,6 +92,30 @@ def test_item_that_always_ends_its_worker_is_given_up_by_name_and_the_others_are
     assert results == [x * x for x in range(40)]
 
 
+def test_workers_that_cannot_start_end_the_run_and_not_a_loop(tmp_path):
+    # Whatever a cluster's environment does to Python's start-up, it must not spin for ever.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'spawn_main' in ' '.join(sys.orig_argv): os._exit(7)\n"
+    )
+    code = (
+        "from cluster.processes import Processes\nfrom cluster.executor import WorkersError\n"
+        "import functools, operator\n"
+        "if __name__ == '__main__':\n"
+        "    try: Processes(2).run([functools.partial(operator.add, 1, 2)] * 4)\n"
+        "    except WorkersError as error: print(error)\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), variables()["PYTHONPATH"]])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=variables(PYTHONPATH=paths),
+    )
+    assert "10 workers ended while starting, the last with 7" in done.stdout
+
+
 def test_closing_leaves_no_process():
     executor = Processes(2)
     pids = [worker.process.pid for worker in executor._pool]

@@ -62,6 +62,17 @@ def test_neighbours_of_the_initial_ranges_keep_order_and_floors():
     assert set(neighbours((0.0, 0.8), PIT)) == {(0.0, 1.2), (0.4, 0.8), (0.4, 1.2)}
 
 
+@pytest.mark.parametrize("start", [(0.05, 0.1), (0.0, 0.0), (0.33, 9.99), (10.0, 10.0)])
+def test_run_started_anywhere_within_bounds_goes_on_mutating(start):
+    encoding = ParametricEncoding.from_options({"kinds": ["pit"], "start": {"pit_gap": list(start)}})
+    genome, rng, seen = encoding.initial(), np.random.default_rng(0), set()
+    for _ in range(50):
+        genome = encoding.mutate(genome, rng)
+        encoding.check(genome)
+        seen.add(tuple(genome["pit_gap"]))
+    assert len(seen) > 5
+
+
 @pytest.mark.parametrize(
     ("genome", "message"),
     [
@@ -70,7 +81,7 @@ def test_neighbours_of_the_initial_ranges_keep_order_and_floors():
         ({"pit_gap": [2.0, 1.0]}, r"pit_gap is \(2.0, 1.0\); it must be two numbers, 0 <= lo <= hi <= 10"),
         ({"stump_height": [0.0, 5.2]}, "stump_height is .* <= 5"),
         ({"stair_steps": 10}, r"stair_steps is 10; it must lie in \[1, 9\]"),
-        ({"stair_steps": 2.5}, "stair_steps is 2.5; it must be a whole number"),
+        ({"stair_steps": 2.0}, "stair_steps is 2.0; it must be a whole number"),
         ({"pit_gap": ["a", "b"]}, "pit_gap is .* two numbers"),
         ({"depth": 1}, "the genome has a gene 'depth'; genes are roughness, pit_gap"),
     ],

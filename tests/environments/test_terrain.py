@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from gymnasium_walker import start
 
+from environments.domain import Environment
 from environments.encodings.parametric import ParametricGenome
-from environments.walker2d.terrain import FINISH, GRASS, POINTS, START_HEIGHT, START_PAD, STEP, express
+from environments.walker2d.terrain import FINISH, GRASS, POINTS, START_HEIGHT, START_PAD, STEP, express, terrain_of
 
 
 def test_lengths_are_the_published_ones():
@@ -101,3 +102,79 @@ def test_expressing_is_pure_and_read_only():
     assert (first.ground != other.ground).any()
     with pytest.raises(ValueError, match="read-only"):
         first.ground[0, 0] = 1
+
+
+def published(genome, seed):
+    """The published generator's loop, point by point with its counters, to compare ours with."""
+    rng = np.random.default_rng(seed)
+    kinds = [kind for kind in ("stump", "stair", "pit") if getattr(genome, FIELDS[kind]) is not None]
+    xs, ys, boxes = [], [], []
+    state, oneshot, counter, velocity, y = "grass", False, START_PAD, 0.0, START_HEIGHT
+    for i in range(POINTS):
+        x, shift = i * STEP, 0.0
+        if state == "grass" and not oneshot:
+            velocity = 0.8 * velocity + 0.01 * np.sign(START_HEIGHT - y)
+            if i > START_PAD:
+                velocity += rng.uniform(-1, 1) / 30
+            y += genome.roughness * velocity
+        elif state == "pit" and oneshot:
+            width = 1.0 + rng.uniform(*genome.pit_gap)
+            counter = int(np.ceil(width)) + 2
+            for left in (x, x + width * STEP):
+                boxes.append((left, left + STEP, y - 4 * STEP, y))
+            before = y
+        elif state == "pit":
+            y = before - 4 * STEP if counter > 1 else before
+            shift = -(np.ceil(width) - width) * STEP if counter == 1 else 0.0
+        elif state == "stump" and oneshot:
+            height = rng.uniform(*genome.stump_height)
+            counter = 1
+            boxes.append((x, x + STEP, y, y + height * STEP))
+        elif state == "stair" and oneshot:
+            height = rng.uniform(*genome.stair_height)
+            slope = 1 if rng.random() > 0.5 else -1
+            before = y
+            for step in range(genome.stair_steps):
+                top = y + step * height * slope * STEP
+                boxes.append((x + step * 4 * STEP, x + (step + 1) * 4 * STEP, top - height * STEP, top))
+            counter = genome.stair_steps * 4 + 1
+        elif state == "stair":
+            n = (genome.stair_steps * 4 - counter) // 4
+            y = before + n * height * slope * STEP - (height if slope == -1 else 0) * STEP
+        oneshot = False
+        xs.append(x + shift)
+        ys.append(y)
+        counter -= 1
+        if counter == 0:
+            counter = rng.integers(5, 10)
+            state = kinds[rng.integers(len(kinds))] if state == "grass" and kinds else "grass"
+            oneshot = True
+    return np.column_stack([xs, ys]), np.array(boxes).reshape(-1, 4)
+
+
+FIELDS = {"stump": "stump_height", "stair": "stair_height", "pit": "pit_gap"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "genome",
+    [
+        ParametricGenome(roughness=4.5, pit_gap=(0.8, 6.0), stump_height=(0.2, 2.4)),
+        ParametricGenome(roughness=1.0, stair_height=(0.2, 2.0), stair_steps=5),
+        ParametricGenome(roughness=2.0, pit_gap=(0, 4), stump_height=(0, 2), stair_height=(0, 1), stair_steps=3),
+    ],
+)
+def test_course_equals_the_published_loop_draw_for_draw(genome, seed):
+    ground, boxes = published(genome, seed)
+    terrain = express(genome, seed)
+    np.testing.assert_allclose(terrain.ground, ground, atol=1e-9)
+    # (left, right, bottom, top) in order of creation, which decides the order of contacts
+    low, high = terrain.boxes.min(axis=1), terrain.boxes.max(axis=1)
+    ours = np.column_stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]])
+    np.testing.assert_allclose(ours, boxes, atol=1e-9)
+
+
+def test_another_domains_environment_is_refused():
+    other = Environment(domain="hexapod", encoding="cppn", genome={}, seed=0)
+    with pytest.raises(ValueError, match="the environment is hexapod with cppn encoding; it must be walker2d"):
+        terrain_of(other)

@@ -35,12 +35,13 @@ def random_actions(seed):
 
 @pytest.mark.parametrize("hardcore", [False, True])
 @pytest.mark.parametrize("make_actions", [heuristic_actions, random_actions])
-@pytest.mark.parametrize("seed", range(5))
-def test_whole_episode_equals_gymnasiums_to_the_last_bit(seed, make_actions, hardcore):
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 9])  # 0 and 9 finish the plain course by the heuristic
+def test_whole_episode_equals_gymnasiums(seed, make_actions, hardcore):
     theirs = start(seed, hardcore)
     ours = WalkerEnv(terrain=theirs.terrain)
     observation, _ = ours.reset(options={"push": theirs.push})
-    np.testing.assert_array_equal(observation, theirs.observation)
+    np.testing.assert_array_equal(observation, theirs.observation)  # to the last bit
+    assert not hardcore or len(theirs.terrain.boxes) > 20
     act = make_actions(seed)
     for _ in range(2000):
         # float64, since Gymnasium sums the reward in the precision of the action
@@ -52,18 +53,10 @@ def test_whole_episode_equals_gymnasiums_to_the_last_bit(seed, make_actions, har
         assert our_terminated == terminated
         theirs.observation = expected
         if terminated:
-            assert info["outcome"] in (Outcome.FELL, Outcome.FINISHED)
+            finished = make_actions is heuristic_actions and not hardcore and seed == 9
+            assert info["outcome"] in ((Outcome.FINISHED,) if finished else (Outcome.FELL, Outcome.FINISHED))
             return
     assert our_truncated
-
-
-def test_differential_test_covers_falls_finishes_and_obstacles():
-    assert len(start(0, True).terrain.boxes) > 20
-    finished = start(9, False)
-    act, observation, terminated, reward = heuristic_actions(9), finished.observation, False, 0.0
-    while not terminated:
-        observation, reward, terminated, _, _ = finished.env.step(act(observation))
-    assert reward > -100
 
 
 def test_episode_limit_truncates_with_outcome_timed_out():
@@ -139,6 +132,22 @@ def test_human_mode_works_without_a_screen():
     variables = {**os.environ, "SDL_VIDEODRIVER": "dummy"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=variables, check=True)
     assert "shown" in done.stdout
+
+
+def test_walking_off_the_left_edge_is_a_fall():
+    env = WalkerEnv()
+    env.reset(seed=0)
+    for body in (env._hull, *env._legs):
+        body.position = (body.position[0] - 4.7, body.position[1])
+        body.linearVelocity = (-2.0, 0.0)
+    outcomes = [env.step(np.zeros(4, dtype=np.float32))[4].get("outcome") for _ in range(10)]
+    assert Outcome.FELL in outcomes
+    assert not env._contacts.hull_touched
+
+
+def test_step_before_reset_is_refused():
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        WalkerEnv().step(np.zeros(4, dtype=np.float32))
 
 
 def test_unknown_render_mode_is_refused():

@@ -150,14 +150,17 @@ def test_proposal_leaves_the_learner_as_it_is_and_equals_its_next_step():
     np.testing.assert_array_equal((learner.theta, learner.first_moment), before)
 
 
-def test_proposal_of_a_new_learner_is_a_plain_gradient_step():
-    learner = Learner.fresh(np.zeros(2), STILL)
-    proposal = es_proposal(learner, np.array([1.0, 1.0]), np.array([3.0, -0.5]), STILL)
-    np.testing.assert_allclose(proposal, [1.03, 0.995])
+def test_proposal_of_a_new_learner_is_a_plain_gradient_step_with_weight_decay():
+    settings = ESSettings(weight_decay=0.5)
+    learner = Learner.fresh(np.zeros(2), settings)
+    proposal = es_proposal(learner, np.array([1.0, 1.0]), np.array([3.0, -0.5]), settings)
+    np.testing.assert_allclose(proposal, [1 + 0.01 * (3.0 - 0.5), 1 + 0.01 * (-0.5 - 0.5)])
 
 
 def test_settings_out_of_bounds_are_refused_by_name_value_and_range():
-    with pytest.raises(ValueError, match="pairs is 0; it must be at least 1"):
+    with pytest.raises(ValueError, match=r"pairs is 0; it must be in \[1, 1000000\]"):
         ESSettings(pairs=0)
+    with pytest.raises(ValueError, match=r"sigma_floor is 0.01; it must be at most sigma, 0.001"):
+        ESSettings(sigma=0.001)
     with pytest.raises(ValueError, match=r"sigma_decay is 1.5; it must be in \[0, 1\]"):
         ESSettings(sigma_decay=1.5)

@@ -114,5 +114,16 @@ def test_exception_in_one_episode_is_logged_with_what_reproduces_it(caplog):
 def test_run_ends_when_nothing_at_all_can_be_simulated():
     evaluator = Evaluator(Simulation(domain="toy", seed=3), InProcess())
     wrong = Environment(domain="toy", encoding="target", genome={}, seed=0)
+    evaluator.run("score", [evaluator.score_request(THETA, wrong, (1, 2), 3)])
     with pytest.raises(EvaluationError, match=r"no episode could be simulated[\s\S]*KeyError: 'target'"):
-        evaluator.run("score", [evaluator.score_request(THETA, wrong, (1, 2), 64)])
+        evaluator.take_tally()
+
+
+def test_run_goes_on_when_one_environment_alone_cannot_be_simulated():
+    evaluator = Evaluator(SIMULATION, InProcess())
+    wrong = Environment(domain="toy", encoding="target", genome={}, seed=0)
+    requests = [evaluator.score_request(THETA, place, (1, 2), 3) for place in (wrong, PLACE)]
+    broken, healthy = evaluator.run("score", requests)
+    assert (broken.outcomes == Outcome.DIVERGED).all()
+    assert (healthy.returns > 190).all()
+    assert evaluator.take_tally().crashed == 3

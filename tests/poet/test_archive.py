@@ -1,12 +1,14 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,29 @@ def test_archive_keeps_everything(finished):
     assert (kept["initial"], kept["admitted"], kept["retired"]) == (1, niches - 1, retired)
     assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     connection.close()
+
+
+def test_niche_that_comes_and_goes_within_one_iteration_is_kept(tmp_path, poet, toy_config):
+    config = replace(
+        toy_config, iterations=30, reproduction=replace(toy_config.reproduction, admitted=3, capacity=1, children=12)
+    )
+    folder = run_to_end(tmp_path / "run", config)
+    count = json.loads(poet("inspect", folder, "--json").stdout)["niches"]
+    listed = json.loads(poet("inspect", folder, "niches", "--json").stdout)
+    assert [niche["id"] for niche in listed] == list(range(count))
+    assert any(niche["born"] == niche["retired"] for niche in listed)
+    shown = json.loads(poet("inspect", folder, "niche", count - 1, "--json").stdout)
+    assert shown["best_score"] is not None
+
+
+def test_every_agent_tried_in_a_child_is_kept(finished):
+    tables = dump(finished)
+    heard = [row for row in tables["child"] if row[11] is not None]  # a score of the best agent
+    assert heard
+    for row in heard:
+        scores = [score for iteration, number, _, _, score in tables["audition"] if (iteration, number) == row[:2]]
+        assert len(scores) >= 2
+        assert max(scores) == row[11]
 
 
 def test_archived_agents_score_what_the_archive_says(finished):
@@ -177,11 +202,83 @@ def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished,
     assert_equal_archives(folder, finished)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_while_the_workers_start_stop_the_run_cleanly_too(tmp_path, toy_file, number):
+    lines = command("evolve", tmp_path / "run", "--config", toy_file, "--workers", 4)
+    process = subprocess.Popen(lines, env=variables(), stderr=subprocess.PIPE, text=True, start_new_session=True)
+    with process:
+        assert process.stderr.readline().startswith("starting")
+        for _ in range(3):  # an impatient user
+            os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+            time.sleep(0.02)
+        complaint = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in complaint
+    assert re.search(r"interrupted: \d+ iterations are on disk; resume with: poet evolve", complaint)
+
+
 def test_run_in_two_parts_equals_one_run(tmp_path, finished, toy_file, poet):
     folder = tmp_path / "run"
     assert poet("evolve", folder, "--config", toy_file, "--iterations", 7, "--workers", 1).returncode == 0
     assert poet("evolve", folder, "--iterations", 36, "--workers", 2).returncode == 0
     assert_equal_archives(folder, finished)
+
+
+def test_configuration_file_changed_by_hand_extends_the_run_and_changes_nothing_else(
+    tmp_path, finished, toy_file, poet
+):
+    folder = tmp_path / "run"
+    assert poet("evolve", folder, "--config", toy_file, "--iterations", 5, "--workers", 1).returncode == 0
+    path = folder / "config.toml"
+    text = path.read_text()
+    path.write_text(text.replace("pairs = 12", "pairs = 99"))
+    refused = poet("evolve", folder)
+    assert refused.returncode == 2
+    assert f"{path} is not what the run was started with (es.pairs was 12, is 99)" in refused.stderr
+    path.write_text(text.replace("iterations = 5", "iterations = 36"))
+    assert poet("evolve", folder, "--workers", 1).returncode == 0
+    assert_equal_archives(folder, finished)
+
+
+def test_fewer_iterations_than_are_done_are_refused(finished, poet):
+    before = dump(finished)
+    for option in (("--iterations", 2), ("--set", "iterations=2")):
+        refused = poet("evolve", finished, *option)
+        assert refused.returncode == 2
+        assert "iterations is 2; this run has done 36 already" in refused.stderr
+    assert dump(finished) == before
+
+
+def test_broken_contents_get_a_clear_message(tmp_path, finished, poet):
+    for number, change in enumerate(
+        [
+            "DELETE FROM run",
+            "UPDATE run SET value = 'no json'",
+            "UPDATE pair SET theta = x'00'",
+            "UPDATE pair SET theta = zeroblob(80)",
+        ]
+    ):
+        folder = tmp_path / str(number)
+        shutil.copytree(finished, folder)
+        connection = sqlite3.connect(folder / "archive.sqlite")
+        connection.execute(change)
+        connection.commit()
+        connection.close()
+        refused = poet("evolve", folder, "--iterations", 40)
+        assert refused.returncode == 2, refused.stderr
+        assert re.search(r"archive.sqlite is damaged or truncated", refused.stderr)
+        assert "Traceback" not in refused.stderr
+
+
+def test_folder_deleted_under_a_run_ends_it_with_a_clear_message(tmp_path, toy_config):
+    folder = tmp_path / "run"
+    archive = Archive.create(folder, toy_config, first_population(toy_config))
+    steps = evolve(archive.population, toy_config, Evaluator(toy_config.simulation(), InProcess()))
+    archive.commit(*next(steps), 0.0, 1)
+    shutil.rmtree(folder)
+    with pytest.raises(ArchiveError, match="has been moved or deleted while the run went on"):
+        archive.commit(*next(steps), 0.0, 1)
+    archive.close()
 
 
 def test_second_writer_is_turned_away_and_readers_are_not(tmp_path, toy_config, poet):

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -38,17 +39,17 @@ def snapshot(folder):
         (["--config", "missing.toml"], "cannot read missing.toml: No such file or directory"),
         (["--preset", "quick", "--config", "x.toml"], "--preset and --config exclude each other"),
         (["--set", "es.pairs"], "--set 'es.pairs' is not an assignment"),
-        (["--set", "es.pears=3"], "preset quick: unknown setting es.pears; known are es.pairs"),
-        (["--set", "es.pairs=0"], "preset quick: es.pairs is 0; it must be at least 1"),
-        (["--set", "es.sigma=nan"], "preset quick: es.sigma is nan; it must be at least"),
-        (["--set", "engine=warp"], "preset quick: engine is 'warp'; it must be one of auto"),
+        (["--set", "es.pears=3"], "settings: unknown setting es.pears; known are es.pairs"),
+        (["--set", "es.pairs=0"], "settings: es.pairs is 0; it must be in"),
+        (["--set", "es.sigma=nan"], "settings: es.sigma is nan; it must be finite"),
+        (["--set", "engine=warp"], "settings: engine is 'warp'; it must be one of auto"),
         (
             ["--set", "encoding.options.start.pit_gap=[0,11]"],
             "pit_gap is .* it must be two numbers, 0 <= lo <= hi <= 10",
         ),
         (["--seed", "-1"], "seed is -1; it must be in"),
-        (["--iterations", "0"], "--iterations is 0; it must be at least 1"),
-        (["--workers", "0"], "--workers is 0; it must be at least 1"),
+        (["--iterations", "0"], "iterations is 0; it must be in"),
+        (["--workers", "0"], "--workers is 0; it must be in"),
     ],
 )
 def test_wrong_options_get_one_sentence_and_status_2_and_write_nothing(tmp_path, poet, options, message):
@@ -108,6 +109,36 @@ def test_same_command_on_a_finished_run_changes_nothing_and_says_so(run, poet):
     assert done.returncode == 0
     assert "has all of its 36 iterations; --iterations N goes on to N" in done.stderr
     assert dump(run) == before
+
+
+def test_one_setting_of_an_old_run_may_be_repeated_but_not_changed(run, poet):
+    assert poet("evolve", run, "--set", "es.pairs=12").returncode == 0
+    assert "es.pairs was 12, is 13" in poet("evolve", run, "--set", "es.pairs=13").stderr
+
+
+@pytest.mark.parametrize("name", ["a b", "br[/x]", "br[bold]", "ünï"])
+def test_odd_names_of_folders_are_printed_as_they_are(tmp_path, toy_file, poet, name):
+    done = poet("evolve", tmp_path / name, "--config", toy_file, "--iterations", 1, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert f"starting {tmp_path / name} at iteration 0 of 1" in done.stderr
+
+
+def test_numbers_too_large_are_refused(run, poet, tmp_path):
+    for line in (("inspect", run, "niche", 10**20), ("render", run, 0, "-o", tmp_path / "a.png", "--seed", 10**20)):
+        refused = poet(*line)
+        assert refused.returncode == 2
+        assert "Traceback" not in refused.stderr
+
+
+def test_ascii_terminals_and_closed_pipes_are_survived(run, poet):
+    shown = poet("inspect", run, "niche", 0, PYTHONIOENCODING="ascii")
+    assert shown.returncode == 0, shown.stderr
+    line = " ".join(map(shlex.quote, command("inspect", run, "metrics", "--json")))
+    piped = subprocess.run(
+        ["bash", "-c", f"{line} | head -n 1; {line} >&-"], env=variables(), capture_output=True, text=True, check=False
+    )
+    assert piped.stdout.startswith("[")
+    assert "Traceback" not in piped.stderr
 
 
 @pytest.mark.parametrize("line", [("inspect",), ("inspect", "niches")])
