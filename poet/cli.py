@@ -99,6 +99,10 @@ def evolve(
         archive = open_run(run, choices, configuration.read_preset(DEFAULT_PRESET))
         try:
             _evolve(archive, run, workers)
+        except Interrupted:
+            done = archive.population.iteration
+            _say(f"interrupted: {done} iterations are on disk; resume with: poet evolve {shlex.quote(str(run))}")
+            raise
         finally:
             archive.close()
     with archives.reading(run) as connection:
@@ -127,15 +131,11 @@ def _evolve(archive: archives.Archive, run: Path, workers: int | None) -> None:
         _say(f"{run} has all of its {done} iterations; --iterations N goes on to N")
         return
     _say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
-    try:
-        with closing(_executor(workers)) as executor:
-            display = make_display(err, archive.config, run, archive.population)
-            with closing(display):
-                evolve_archive(archive, executor, display)
-    except Interrupted:
-        done = archive.population.iteration
-        _say(f"interrupted: {done} iterations are on disk; resume with: poet evolve {shlex.quote(str(run))}")
-        raise
+    with (
+        closing(_executor(workers)) as executor,
+        closing(make_display(err, archive.config, run, archive.population)) as display,
+    ):
+        evolve_archive(archive, executor, display)
 
 
 def _executor(workers: int | None) -> Executor:
