@@ -215,7 +215,7 @@ inline void store_impulses(Group& g, const ContactRow& row) {
 inline void correct_contact(const Segment& body, Position& p, const ContactRow& row, I active, F& least) {
     for (int j = 0; j < 2; ++j) {
         const I present = (row.count > j) & active;
-        if (j == 1 && !any(present)) return;
+        if (!any(present)) continue;
         const Rot<F> q = rotation(p.a);
         const F2 center{p.x, p.y};
         const F2 origin = center - mul(q, splat(body.local_center));

@@ -53,43 +53,30 @@ inline Rot<F> rotation(F angle) {
 
 // Hyperbolic tangent to about 1 ulp. Below 5/8 an odd polynomial; above it
 // 1 - 2 / (exp(2x) + 1), with exp by Cody and Waite's reduction. NaN stays NaN.
-inline float hyperbolic_tangent(float x) {
-    const float size = x < 0.0f ? -x : x;
-    const float x2 = x * x;
-    // Least-squares fit of (tanh(x) / x - 1) / x² on (0, 0.625).
-    float p = -5.70498872745e-3f;
-    p = p * x2 + 2.06390887954e-2f;
+inline F hyperbolic_tangent(F x) {
+    const F size = x < 0.0f ? -x : x;
+    const F x2 = x * x;
+    // A fit of (tanh(x) / x - 1) / x² on (0, 0.625).
+    F p = -5.70498872745e-3f * x2 + 2.06390887954e-2f;
     p = p * x2 + -5.37397155531e-2f;
     p = p * x2 + 1.33314422036e-1f;
     p = p * x2 + -3.33332819422e-1f;
-    const float small = x + x * x2 * p;
-    // exp(2 size); past 10 the quotient no longer changes the result.
-    const float twice = 2.0f * (size < 10.0f ? size : 10.0f);
-    const std::int32_t n = static_cast<std::int32_t>(twice * 1.44269504088896341f + 0.5f);
-    const float count = static_cast<float>(n);
-    const float r = (twice - count * 0.693359375f) - count * -2.12194440e-4f;
-    float e = 1.9875691500e-4f;
-    e = e * r + 1.3981999507e-3f;
+    const F small = x + x * x2 * p;
+    // exp(2 size); past 10 the quotient no longer changes the result. (A comparison with NaN picks 10.)
+    const F twice = 2.0f * (size < 10.0f ? size : splat(10.0f));
+    const I n = __builtin_convertvector(twice * 1.44269504088896341f + 0.5f, I);
+    const F count = __builtin_convertvector(n, F);
+    const F r = (twice - count * 0.693359375f) - count * -2.12194440e-4f;
+    F e = 1.9875691500e-4f * r + 1.3981999507e-3f;
     e = e * r + 8.3334519073e-3f;
     e = e * r + 4.1665795894e-2f;
     e = e * r + 1.6666665459e-1f;
     e = e * r + 5.0000001201e-1f;
     e = (e * (r * r) + r) + 1.0f;
-    float power;
-    const std::int32_t bits = (n + 127) << 23;
-    __builtin_memcpy(&power, &bits, 4);
-    const float large = 1.0f - 2.0f / (e * power + 1.0f);
-    const float tangent = size < 0.625f ? small : (x < 0.0f ? -large : large);
+    const F power = reinterpret_cast<F>((n + 127) << 23);
+    const F large = 1.0f - 2.0f / (e * power + 1.0f);
+    const F tangent = size < 0.625f ? small : (x < 0.0f ? -large : large);
     return x == x ? tangent : x;
-}
-
-inline F hyperbolic_tangent(F x) {
-    float in[W], out[W];
-    __builtin_memcpy(in, &x, sizeof in);
-    for (int i = 0; i < W; ++i) out[i] = hyperbolic_tangent(in[i]);
-    F result;
-    __builtin_memcpy(&result, out, sizeof out);
-    return result;
 }
 
 }  // namespace WALKER_KERNEL

@@ -28,13 +28,13 @@ struct VelocitySolver {
     JointRow joint[kJoints];
 
     template <int J>
-    [[gnu::always_inline]] void solve(Velocity* v) {
+    [[gnu::always_inline]] void solve_joint_number(Velocity* v) {
         constexpr int a = J == 0 || J == 2 ? 0 : J, b = J + 1;
         solve_joint(mass[J], v[a], v[b], joint[J], motor_mass[J]);
     }
 
     template <int B>
-    [[gnu::always_inline]] void solve(const WalkerModel& model, ContactRows& rows, Velocity* v) {
+    [[gnu::always_inline]] void solve_contacts_of(const WalkerModel& model, ContactRows& rows, Velocity* v) {
         const Segment& body = model.segment[B];
         for (int k = 0; k < rows.count[B]; ++k) {
             solve_contact(body.inverse_mass, body.inverse_inertia, body.friction, v[B], rows.row[B][k]);
@@ -45,15 +45,18 @@ struct VelocitySolver {
         Velocity v[kBodies];
         for (int b = 0; b < kBodies; ++b) v[b] = shared[b];
         for (int i = 0; i < kVelocityIterations; ++i) {
-            solve<3>(v);
-            solve<2>(v);
-            solve<0>(v);
-            solve<1>(v);
-            solve<4>(model, rows, v);
-            solve<3>(model, rows, v);
-            solve<0>(model, rows, v);
-            solve<1>(model, rows, v);
-            solve<2>(model, rows, v);
+            // Box2D solves all joints, then all contacts. A body's contacts may follow at once
+            // when its last joint is done: they meet no other body, and chains of dependent
+            // operations that do not wait for one another run side by side.
+            solve_joint_number<3>(v);
+            solve_contacts_of<4>(model, rows, v);
+            solve_joint_number<2>(v);
+            solve_contacts_of<3>(model, rows, v);
+            solve_joint_number<0>(v);
+            solve_contacts_of<0>(model, rows, v);
+            solve_joint_number<1>(v);
+            solve_contacts_of<1>(model, rows, v);
+            solve_contacts_of<2>(model, rows, v);
         }
         for (int b = 0; b < kBodies; ++b) shared[b] = v[b];
     }
@@ -77,11 +80,26 @@ inline void integrate_position(Position& p, Velocity& v) {
     p.a += kDt * v.w;
 }
 
+// The lanes in which no position changed in any bit.
+inline I unchanged(const Position* p, const Position* before) {
+    I same = splat_mask(true);
+    for (int b = 0; b < kBodies; ++b) same &= (p[b].x == before[b].x) & (p[b].y == before[b].y) & (p[b].a == before[b].a);
+    return same;
+}
+
 // Gives the lanes whose position errors became small.
+//
+// A world pressed against its limits may never get there, and Box2D then runs
+// all iterations. Most such worlds soon repeat themselves bit for bit: a state
+// equal to the one `period` iterations before will recur, so when a whole
+// number of periods is left the lane already holds its final state.
 inline I correct_positions(const Group& g, const WalkerModel& model, const ContactRows& rows, Position* p) {
-    I solved{};
-    for (int iteration = 0; iteration < kPositionIterations; ++iteration) {
-        const I active = ~solved;
+    I solved{}, done{};
+    for (int lane = 0; lane < W; ++lane) done[lane] = g.mode[lane] == Mode::kIdle ? -1 : 0;
+    Position snapshot[kBodies];
+    int taken = 0;
+    for (int iteration = 1; iteration <= kPositionIterations; ++iteration) {
+        const I active = ~done;
         F least{};
         for (int b : kBodyOrder) {
             for (int k = 0; k < rows.count[b]; ++k) {
@@ -90,8 +108,14 @@ inline I correct_positions(const Group& g, const WalkerModel& model, const Conta
         }
         I okay = least >= -3.0f * kLinearSlop;
         for (int j : kJointOrder) okay &= correct_joint(model, j, p, active, g.limit_state[j]);
-        solved |= okay;
-        if (!any(~solved)) break;
+        solved |= okay & active;
+        done |= okay;
+        if (taken > 0 && (kPositionIterations - iteration) % (iteration - taken) == 0) done |= unchanged(p, snapshot);
+        if (!any(~done)) break;
+        if ((iteration & (iteration - 1)) == 0) {  // 1, 2, 4, 8, ...
+            __builtin_memcpy(static_cast<void*>(snapshot), p, sizeof snapshot);
+            taken = iteration;
+        }
     }
     return solved;
 }
