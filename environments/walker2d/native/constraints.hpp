@@ -12,23 +12,26 @@
 namespace walker {
 inline namespace WALKER_KERNEL {
 
-inline F2 lane_vec(F x, F y) { return {x, y}; }
-inline F2 select(I mask, F2 a, F2 b) { return {select(mask, a.x, b.x), select(mask, a.y, b.y)}; }
-inline F2 splat(Point p) { return {splat(p.x), splat(p.y)}; }
+template <class T> inline Vec2<T> select(MaskOf<T> mask, Vec2<T> a, Vec2<T> b) {
+    return {select(mask, a.x, b.x), select(mask, a.y, b.y)};
+}
+template <class T = F> inline Vec2<T> splat(Point p) { return {splat<T>(p.x), splat<T>(p.y)}; }
 inline F2 clockwise(F2 a) { return {a.y, -a.x}; }
 
 struct Velocity {
     F x, y, w;
 };
 
-struct Position {
-    F x, y, a;
+// What a manifold is, in lanes; T is the row type, so that few worlds may go on in a narrower one.
+template <class T>
+struct ManifoldRow {
+    Vec2<T> local_normal, local_point, local[2];
+    MaskOf<T> on_segment, count;
 };
 
 // One contact of one body in each lane; lanes without one hold zeros, which change nothing.
 struct ContactRow {
-    F2 local_normal, local_point, local[2];
-    I on_segment, count;
+    ManifoldRow<F> manifold;
     F2 normal, tangent, r[2];
     F normal_mass[2], tangent_mass[2];
     F k11, k12, k22;        // of the block of two points
@@ -77,15 +80,15 @@ inline void gather_contacts(Group& g, ContactRows& rows) {
             ContactRow& row = rows.row[contact.body][used[contact.body]++];
             const Manifold& m = contact.manifold;
             row.index[lane] = static_cast<std::int16_t>(i);
-            row.count[lane] = m.count;
-            row.on_segment[lane] = m.on_segment ? -1 : 0;
-            row.local_normal.x[lane] = m.normal.x;
-            row.local_normal.y[lane] = m.normal.y;
-            row.local_point.x[lane] = m.point.x;
-            row.local_point.y[lane] = m.point.y;
+            row.manifold.count[lane] = m.count;
+            row.manifold.on_segment[lane] = m.on_segment ? -1 : 0;
+            row.manifold.local_normal.x[lane] = m.normal.x;
+            row.manifold.local_normal.y[lane] = m.normal.y;
+            row.manifold.local_point.x[lane] = m.point.x;
+            row.manifold.local_point.y[lane] = m.point.y;
             for (int j = 0; j < m.count; ++j) {
-                row.local[j].x[lane] = m.points[j].local.x;
-                row.local[j].y[lane] = m.points[j].local.y;
+                row.manifold.local[j].x[lane] = m.points[j].local.x;
+                row.manifold.local[j].y[lane] = m.points[j].local.y;
                 row.normal_impulse[j][lane] = m.points[j].normal_impulse;
                 row.tangent_impulse[j][lane] = m.points[j].tangent_impulse;
             }
@@ -98,14 +101,14 @@ inline void initialize_contact(const Group& g, const Segment& body, int b, Conta
     const float m = body.inverse_mass, inertia = body.inverse_inertia;
     const Rot<F> q{g.sine[b], g.cosine[b]};
     const F2 origin{g.origin_x[b], g.origin_y[b]}, center{g.x[b], g.y[b]};
-    const F2 face = select(row.on_segment, mul(q, row.local_normal), row.local_normal);
-    const F2 plane = select(row.on_segment, mul(q, row.local_point) + origin, row.local_point);
-    row.normal = select(row.on_segment, -face, face);
+    const F2 face = select(row.manifold.on_segment, mul(q, row.manifold.local_normal), row.manifold.local_normal);
+    const F2 plane = select(row.manifold.on_segment, mul(q, row.manifold.local_point) + origin, row.manifold.local_point);
+    row.normal = select(row.manifold.on_segment, -face, face);
     row.tangent = clockwise(row.normal);
     F along[2];
     for (int j = 0; j < 2; ++j) {
-        const I present = row.count > j;
-        const F2 clip = select(row.on_segment, row.local[j], mul(q, row.local[j]) + origin);
+        const I present = row.manifold.count > j;
+        const F2 clip = select(row.manifold.on_segment, row.manifold.local[j], mul(q, row.manifold.local[j]) + origin);
         const F2 first = clip + (kPolygonRadius - dot(clip - plane, face)) * face;
         const F2 second = clip - splat(kPolygonRadius) * face;
         const F2 middle{0.5f * (first.x + second.x), 0.5f * (first.y + second.y)};
@@ -123,7 +126,7 @@ inline void initialize_contact(const Group& g, const Segment& body, int b, Conta
     row.k22 = m + inertia * along[1] * along[1];
     row.k12 = m + inertia * along[0] * along[1];
     // Two points nearly in one place make the block singular: Box2D then uses the first alone.
-    row.two = (row.count == 2) & (row.k11 * row.k11 < 1000.0f * (row.k11 * row.k22 - row.k12 * row.k12));
+    row.two = (row.manifold.count == 2) & (row.k11 * row.k11 < 1000.0f * (row.k11 * row.k22 - row.k12 * row.k12));
     const F determinant = row.k11 * row.k22 - row.k12 * row.k12;
     const F inverse = select(determinant != 0.0f, 1.0f / determinant, determinant);
     row.inverse11 = inverse * row.k22;
@@ -133,9 +136,9 @@ inline void initialize_contact(const Group& g, const Segment& body, int b, Conta
     row.normal_impulse[1] = select(row.two, row.normal_impulse[1], F{});
     row.tangent_impulse[1] = select(row.two, row.tangent_impulse[1], F{});
     row.any_second = any(row.two);
-    row.normal = select(row.count > 0, row.normal, F2{});
-    row.tangent = select(row.count > 0, row.tangent, F2{});
-    for (int j = 0; j < 2; ++j) row.r[j] = select(row.count > j, row.r[j], F2{});
+    row.normal = select(row.manifold.count > 0, row.normal, F2{});
+    row.tangent = select(row.manifold.count > 0, row.tangent, F2{});
+    for (int j = 0; j < 2; ++j) row.r[j] = select(row.manifold.count > j, row.r[j], F2{});
 }
 
 inline void push(Velocity& v, float m, float inertia, F2 impulse, F turn) {
@@ -208,33 +211,6 @@ inline void store_impulses(Group& g, const ContactRow& row) {
             m.points[j].normal_impulse = row.normal_impulse[j][lane];
             m.points[j].tangent_impulse = row.tangent_impulse[j][lane];
         }
-    }
-}
-
-// b2ContactSolver::SolvePositionConstraints for one contact; gives the least separation so far.
-inline void correct_contact(const Segment& body, Position& p, const ContactRow& row, I active, F& least) {
-    for (int j = 0; j < 2; ++j) {
-        const I present = (row.count > j) & active;
-        if (!any(present)) continue;
-        const Rot<F> q = rotation(p.a);
-        const F2 center{p.x, p.y};
-        const F2 origin = center - mul(q, splat(body.local_center));
-        const F2 face = select(row.on_segment, mul(q, row.local_normal), row.local_normal);
-        const F2 plane = select(row.on_segment, mul(q, row.local_point) + origin, row.local_point);
-        const F2 clip = select(row.on_segment, row.local[j], mul(q, row.local[j]) + origin);
-        const F separation = dot(clip - plane, face) - kPolygonRadius - kPolygonRadius;
-        const F2 normal = select(row.on_segment, -face, face);
-        const F2 r = clip - center;
-        least = select(present, min(least, separation), least);
-        const F error =
-            max(splat(-kMaxLinearCorrection), min(kBaumgarte * (separation + kLinearSlop), F{}));
-        const F arm = cross(r, normal);
-        const F k = body.inverse_mass + body.inverse_inertia * arm * arm;
-        const F size = select(present & (k > 0.0f), -error / k, F{});
-        const F2 impulse = size * normal;
-        p.x = select(present, p.x + body.inverse_mass * impulse.x, p.x);
-        p.y = select(present, p.y + body.inverse_mass * impulse.y, p.y);
-        p.a = select(present, p.a + body.inverse_inertia * cross(r, impulse), p.a);
     }
 }
 
@@ -353,44 +329,6 @@ inline void initialize_joint(Group& g, const WalkerModel& model, int j, JointRow
     row.z = select(point_only, F{}, pressed);
     const F2 impulse{ix, iy};
     pull(a, b, m, impulse, cross(row.ra, impulse) + iz, cross(row.rb, impulse) + iz);
-}
-
-// b2RevoluteJoint::SolvePositionConstraints; gives the lanes whose errors are small.
-inline I correct_joint(const WalkerModel& model, int j, Position* p, I active, I limit_state) {
-    const Joint& joint = model.joint[j];
-    const JointMass m = masses(model, joint);
-    const float motor_mass = 1.0f / m.sum();
-    Position a = p[joint.a], b = p[joint.b];
-    F angular_error{};
-    if (any(limit_state != 0)) {
-        const F angle = b.a - a.a - joint.reference;
-        const F below = angle - joint.lower, above = angle - joint.upper;
-        const F pushed_up = max(splat(-kMaxAngularCorrection), min(below + kAngularSlop, F{}));
-        const F pushed_down = max(F{}, min(above - kAngularSlop, splat(kMaxAngularCorrection)));
-        const I lower = limit_state < 0, upper = limit_state > 0;
-        const F impulse = select(lower, -motor_mass * pushed_up, select(upper, -motor_mass * pushed_down, F{}));
-        angular_error = select(lower, -below, select(upper, above, F{}));
-        a.a -= m.ia * impulse;
-        b.a += m.ib * impulse;
-    }
-    const F2 ra = mul(rotation(a.a), splat(joint.anchor_a)), rb = mul(rotation(b.a), splat(joint.anchor_b));
-    const F2 error{b.x + rb.x - a.x - ra.x, b.y + rb.y - a.y - ra.y};
-    const F size = sqrt(error.x * error.x + error.y * error.y);
-    const F k11 = (m.ma + m.mb) + m.ia * ra.y * ra.y + m.ib * rb.y * rb.y;
-    const F k12 = -m.ia * ra.x * ra.y - m.ib * rb.x * rb.y;
-    const F k22 = (m.ma + m.mb) + m.ia * ra.x * ra.x + m.ib * rb.x * rb.x;
-    const F determinant = k11 * k22 - k12 * k12;
-    const F inverse = select(determinant != 0.0f, 1.0f / determinant, determinant);
-    const F2 impulse{-(inverse * (k22 * error.x - k12 * error.y)), -(inverse * (k11 * error.y - k12 * error.x))};
-    Position& pa = p[joint.a];
-    Position& pb = p[joint.b];
-    pa.x = select(active, a.x - m.ma * impulse.x, pa.x);
-    pa.y = select(active, a.y - m.ma * impulse.y, pa.y);
-    pa.a = select(active, a.a - m.ia * cross(ra, impulse), pa.a);
-    pb.x = select(active, b.x + m.mb * impulse.x, pb.x);
-    pb.y = select(active, b.y + m.mb * impulse.y, pb.y);
-    pb.a = select(active, b.a + m.ib * cross(rb, impulse), pb.a);
-    return (size <= kLinearSlop) & (angular_error <= kAngularSlop);
 }
 
 }  // namespace WALKER_KERNEL

@@ -6,13 +6,10 @@
 // share nothing, so only the order within a body matters.
 #pragma once
 
-#include "constraints.hpp"
+#include "positions.hpp"
 
 namespace walker {
 inline namespace WALKER_KERNEL {
-
-constexpr int kJointOrder[kJoints] = {3, 2, 0, 1};
-constexpr int kBodyOrder[kBodies] = {4, 3, 0, 1, 2};
 
 inline void integrate_velocities(const Group& g, const WalkerModel& model, Velocity* v) {
     for (int b = 0; b < kBodies; ++b) {
@@ -63,7 +60,7 @@ struct VelocitySolver {
 };
 
 // Moves the bodies, with Box2D's limits on how far a step may reach.
-inline void integrate_position(Position& p, Velocity& v) {
+inline void integrate_position(F& x, F& y, F& angle, Velocity& v) {
     const F dx = kDt * v.x, dy = kDt * v.y;
     const F far2 = dx * dx + dy * dy;
     const I too_far = far2 > kMaxTranslation * kMaxTranslation;
@@ -75,49 +72,9 @@ inline void integrate_position(Position& p, Velocity& v) {
     const F turn = kDt * v.w;
     const I too_quick = turn * turn > kMaxRotation * kMaxRotation;
     if (any(too_quick)) v.w = select(too_quick, v.w * (kMaxRotation / abs(turn)), v.w);
-    p.x += kDt * v.x;
-    p.y += kDt * v.y;
-    p.a += kDt * v.w;
-}
-
-// The lanes in which no position changed in any bit.
-inline I unchanged(const Position* p, const Position* before) {
-    I same = splat_mask(true);
-    for (int b = 0; b < kBodies; ++b) same &= (p[b].x == before[b].x) & (p[b].y == before[b].y) & (p[b].a == before[b].a);
-    return same;
-}
-
-// Gives the lanes whose position errors became small.
-//
-// A world pressed against its limits may never get there, and Box2D then runs
-// all iterations. Most such worlds soon repeat themselves bit for bit: a state
-// equal to the one `period` iterations before will recur, so when a whole
-// number of periods is left the lane already holds its final state.
-inline I correct_positions(const Group& g, const WalkerModel& model, const ContactRows& rows, Position* p) {
-    I solved{}, done{};
-    for (int lane = 0; lane < W; ++lane) done[lane] = g.mode[lane] == Mode::kIdle ? -1 : 0;
-    Position snapshot[kBodies];
-    int taken = 0;
-    for (int iteration = 1; iteration <= kPositionIterations; ++iteration) {
-        const I active = ~done;
-        F least{};
-        for (int b : kBodyOrder) {
-            for (int k = 0; k < rows.count[b]; ++k) {
-                correct_contact(model.segment[b], p[b], rows.row[b][k], active, least);
-            }
-        }
-        I okay = least >= -3.0f * kLinearSlop;
-        for (int j : kJointOrder) okay &= correct_joint(model, j, p, active, g.limit_state[j]);
-        solved |= okay & active;
-        done |= okay;
-        if (taken > 0 && (kPositionIterations - iteration) % (iteration - taken) == 0) done |= unchanged(p, snapshot);
-        if (!any(~done)) break;
-        if ((iteration & (iteration - 1)) == 0) {  // 1, 2, 4, 8, ...
-            __builtin_memcpy(static_cast<void*>(snapshot), p, sizeof snapshot);
-            taken = iteration;
-        }
-    }
-    return solved;
+    x += kDt * v.x;
+    y += kDt * v.y;
+    angle += kDt * v.w;
 }
 
 // A world whose every body has been slow for half a second stops dead for this step.
@@ -180,20 +137,27 @@ inline void solve(Group& g, const WalkerModel& model, ContactRows& rows) {
         g.limit_impulse[j] = solver.joint[j].z;
         g.motor_impulse[j] = solver.joint[j].motor;
     }
-    Position p[kBodies];
+    Positions<F> p;
+    PositionRows<F> position_rows;
     for (int b = 0; b < kBodies; ++b) {
-        for (int k = 0; k < rows.count[b]; ++k) store_impulses(g, rows.row[b][k]);
-        g.old_x[b] = g.x[b];
-        g.old_y[b] = g.y[b];
-        g.old_angle[b] = g.angle[b];
-        p[b] = {g.x[b], g.y[b], g.angle[b]};
-        integrate_position(p[b], v[b]);
+        g.old_x[b] = p.x[b] = g.x[b];
+        g.old_y[b] = p.y[b] = g.y[b];
+        g.old_angle[b] = p.a[b] = g.angle[b];
+        integrate_position(p.x[b], p.y[b], p.a[b], v[b]);
+        position_rows.count[b] = rows.count[b];
+        for (int k = 0; k < rows.count[b]; ++k) {
+            store_impulses(g, rows.row[b][k]);
+            position_rows.row[b][k] = rows.row[b][k].manifold;
+        }
     }
-    const I solved = correct_positions(g, model, rows, p);
+    for (int j = 0; j < kJoints; ++j) position_rows.limit_state[j] = g.limit_state[j];
+    I idle{};
+    for (int lane = 0; lane < W; ++lane) idle[lane] = g.mode[lane] == Mode::kIdle ? -1 : 0;
+    const I solved = correct_positions(model, position_rows, p, idle);
     for (int b = 0; b < kBodies; ++b) {
-        g.x[b] = p[b].x;
-        g.y[b] = p[b].y;
-        g.angle[b] = p[b].a;
+        g.x[b] = p.x[b];
+        g.y[b] = p.y[b];
+        g.angle[b] = p.a[b];
         g.vx[b] = v[b].x;
         g.vy[b] = v[b].y;
         g.spin[b] = v[b].w;
