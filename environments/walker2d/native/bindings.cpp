@@ -73,6 +73,16 @@ void step(Worlds& worlds, Table<const float, walker::kActions> actions, Row<cons
     worlds.step(actions.data(), resets.data(), pushes.data(), observations.data(), rewards.data(), outcomes.data());
 }
 
+void reset(Worlds& worlds, Row<const bool> chosen, Row<const double> pushes,
+           Table<float, walker::kObservations> observations) {
+    const std::size_t n = worlds.count();
+    if (chosen.shape(0) != n || pushes.shape(0) != n || observations.shape(0) != n) {
+        throw std::invalid_argument("an array does not have a row for each world");
+    }
+    nb::gil_scoped_release free;
+    worlds.reset(chosen.data(), pushes.data(), observations.data());
+}
+
 nb::bytes get_state(const Worlds& worlds, std::size_t world) {
     auto state = std::make_unique<walker::WorldState>();
     std::memset(static_cast<void*>(state.get()), 0, sizeof *state);
@@ -146,6 +156,7 @@ NB_MODULE(_core, m) {
              nb::arg("count"), nb::arg("kernel") = "")
         .def("__len__", &Worlds::count)
         .def("set_course", &Worlds::set_course)
+        .def("reset", &reset)
         .def("step", &step)
         .def("get_state", &get_state)
         .def("set_state", &set_state);

@@ -128,52 +128,78 @@ StageTimes rollout(const Kernel& kernel, const Course& course, const Episodes& e
 }
 
 Worlds::Worlds(const Kernel& kernel, std::size_t count) : kernel_(kernel), courses_(count) {
-    const auto lanes = static_cast<std::size_t>(kernel.lanes);
-    for (std::size_t i = 0; i < count; i += lanes) groups_.emplace_back(kernel);
+    for (std::size_t i = 0; i < count; i += lanes()) groups_.emplace_back(kernel);
+}
+
+CourseView Worlds::course_of(std::size_t world) const {
+    if (!courses_[world]) throw std::logic_error("a world has no course");
+    return view(*courses_[world]);
 }
 
 void Worlds::set_course(std::size_t world, std::shared_ptr<const Course> course) {
     courses_.at(world) = std::move(course);
     // The old course may be gone: its world must not step before a reset.
-    const auto lanes = static_cast<std::size_t>(kernel_.lanes);
-    kernel_.retire(groups_[world / lanes].get(), static_cast<int>(world % lanes));
+    kernel_.retire(group_of(world), lane_of(world));
+}
+
+void Worlds::reset(const bool* chosen, const double* pushes, float* observations) {
+    const GroupMemory scratch(kernel_);
+    std::vector<StepResult> results(lanes());
+    StageTimes times{};
+    const auto state = std::make_unique<WorldState>();
+    std::vector<std::size_t> seated;
+    const auto flush = [&] {
+        kernel_.step(scratch.get(), results.data(), &times);
+        for (std::size_t i = 0; i < seated.size(); ++i) {
+            const std::size_t world = seated[i];
+            const int lane = static_cast<int>(i);
+            kernel_.get_state(scratch.get(), lane, *state);
+            kernel_.observe(scratch.get(), lane, observations + world * kObservations);
+            kernel_.reset(group_of(world), lane_of(world), course_of(world), 0.0f);
+            kernel_.set_state(group_of(world), lane_of(world), *state);
+        }
+        seated.clear();
+    };
+    for (std::size_t world = 0; world < count(); ++world) {
+        if (!chosen[world]) continue;
+        kernel_.reset(scratch.get(), static_cast<int>(seated.size()), course_of(world),
+                      static_cast<float>(pushes[world]));
+        seated.push_back(world);
+        if (seated.size() == lanes()) flush();
+    }
+    if (!seated.empty()) flush();
 }
 
 void Worlds::step(const float* actions, const bool* resets, const double* pushes, float* observations,
                   double* rewards, std::int8_t* outcomes) {
-    const auto lanes = static_cast<std::size_t>(kernel_.lanes);
-    std::vector<StepResult> results(lanes);
+    std::vector<StepResult> results(lanes());
     StageTimes times{};
-    for (std::size_t group = 0; group < groups_.size(); ++group) {
-        void* const memory = groups_[group].get();
-        const std::size_t first = group * lanes;
-        const std::size_t size = first + lanes < count() ? lanes : count() - first;
-        for (std::size_t i = 0; i < size; ++i) {
-            const std::size_t world = first + i;
-            const int lane = static_cast<int>(i);
+    for (std::size_t first = 0; first < count(); first += lanes()) {
+        void* const group = group_of(first);
+        const std::size_t end = first + lanes() < count() ? first + lanes() : count();
+        for (std::size_t world = first; world < end; ++world) {
             if (resets[world]) {
-                if (!courses_[world]) throw std::logic_error("a world has no course");
-                kernel_.reset(memory, lane, view(*courses_[world]), static_cast<float>(pushes[world]));
+                kernel_.reset(group, lane_of(world), course_of(world), static_cast<float>(pushes[world]));
             }
-            kernel_.set_action(memory, lane, actions + world * kActions);
+            kernel_.set_action(group, lane_of(world), actions + world * kActions);
         }
-        kernel_.step(memory, results.data(), &times);
-        for (std::size_t i = 0; i < size; ++i) {
-            kernel_.observe(memory, static_cast<int>(i), observations + (first + i) * kObservations);
-            rewards[first + i] = results[i].reward;
-            outcomes[first + i] = static_cast<std::int8_t>(results[i].outcome);
+        kernel_.step(group, results.data(), &times);
+        for (std::size_t world = first; world < end; ++world) {
+            kernel_.observe(group, lane_of(world), observations + world * kObservations);
+            rewards[world] = results[world - first].reward;
+            outcomes[world] = static_cast<std::int8_t>(results[world - first].outcome);
         }
     }
 }
 
 void Worlds::get_state(std::size_t world, WorldState& state) const {
-    const auto lanes = static_cast<std::size_t>(kernel_.lanes);
-    kernel_.get_state(groups_.at(world / lanes).get(), static_cast<int>(world % lanes), state);
+    if (world >= count()) throw std::out_of_range("no such world");
+    kernel_.get_state(group_of(world), lane_of(world), state);
 }
 
 void Worlds::set_state(std::size_t world, const WorldState& state) {
-    const auto lanes = static_cast<std::size_t>(kernel_.lanes);
-    kernel_.set_state(groups_.at(world / lanes).get(), static_cast<int>(world % lanes), state);
+    if (world >= count()) throw std::out_of_range("no such world");
+    kernel_.set_state(group_of(world), lane_of(world), state);
 }
 
 }  // namespace walker

@@ -55,6 +55,8 @@ class Worlds {
 
     std::size_t count() const { return courses_.size(); }
     void set_course(std::size_t world, std::shared_ptr<const Course> course);
+    // Starts the chosen worlds and takes the step that belongs to a reset; the others stand still.
+    void reset(const bool* chosen, const double* pushes, float* observations);
     // actions (count, 4); where `resets` is set the world starts anew with its push and its action is unused.
     void step(const float* actions, const bool* resets, const double* pushes, float* observations, double* rewards,
               std::int8_t* outcomes);
@@ -62,6 +64,11 @@ class Worlds {
     void set_state(std::size_t world, const WorldState& state);
 
    private:
+    void* group_of(std::size_t world) const { return groups_.at(world / lanes()).get(); }
+    int lane_of(std::size_t world) const { return static_cast<int>(world % lanes()); }
+    std::size_t lanes() const { return static_cast<std::size_t>(kernel_.lanes); }
+    CourseView course_of(std::size_t world) const;
+
     const Kernel& kernel_;
     std::vector<GroupMemory> groups_;
     std::vector<std::shared_ptr<const Course>> courses_;
