@@ -66,7 +66,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         self._seeds: list[int | None] = [None] * self.num_envs
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
         self._over = np.ones(self.num_envs, dtype=np.bool_)
-        self._observations = np.zeros((self.num_envs, *single.observation_space.shape), dtype=np.float32)
+        self._observations = np.zeros(self.observation_space.shape or (), dtype=np.float32)
         for world, task in enumerate(tasks):
             self.set_task(world, task)
 
@@ -93,7 +93,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
             raise ValueError(f"reset_mask is {mask.dtype} of shape {mask.shape}; it must be bool of ({self.num_envs},)")
         pushes = np.zeros(self.num_envs)
         for world in np.flatnonzero(mask):
-            pushes[world] = self._push(int(world), seeds[world])
+            pushes[world] = self._push(int(world), seeds[int(world)])
         self._worlds.reset(mask, pushes, self._observations)
         self._over[mask] = False
         self._steps[mask] = 0

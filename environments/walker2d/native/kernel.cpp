@@ -147,9 +147,13 @@ void get_state(const void* group, int lane, WorldState& state) {
     for (int i = 0; i < state.contacts; ++i) {
         const Contact& from = g.contacts[lane].list[i];
         ContactState& to = state.contact[i];
-        to = {from.shape, from.body, from.touching, from.manifold.on_segment, from.manifold.count,
-              {from.manifold.normal.x, from.manifold.normal.y}, {from.manifold.point.x, from.manifold.point.y},
-              {}, {}, {}, {}};
+        to = {from.shape, from.body, from.touching, 0, from.manifold.count, {}, {}, {}, {}, {}, {}};
+        if (from.manifold.count == 0) continue;
+        to.on_segment = from.manifold.on_segment;
+        to.normal[0] = from.manifold.normal.x;
+        to.normal[1] = from.manifold.normal.y;
+        to.point[0] = from.manifold.point.x;
+        to.point[1] = from.manifold.point.y;
         for (int k = 0; k < from.manifold.count; ++k) {
             const ManifoldPoint& point = from.manifold.points[k];
             to.local[k][0] = point.local.x;
