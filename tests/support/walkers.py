@@ -85,17 +85,19 @@ class NativeWalker:
 
 
 CONTACT = np.dtype(
-    [("shape", "i4"), ("body", "i4"), ("touching", "i4"), ("on_segment", "i4"), ("count", "i4")]
-    + [("normal", "f4", 2), ("point", "f4", 2), ("local", "f4", (2, 2))]
-    + [("normal_impulse", "f4", 2), ("tangent_impulse", "f4", 2), ("id", "u4", 2)]
+    [
+        *[("shape", "i4"), ("body", "i4"), ("touching", "i4"), ("on_segment", "i4"), ("count", "i4")],
+        *[("normal", "f4", 2), ("point", "f4", 2), ("local", "f4", (2, 2))],
+        *[("normal_impulse", "f4", 2), ("tangent_impulse", "f4", 2), ("id", "u4", 2)],
+    ]
 )
-STATE = np.dtype(
-    [("center", "f4", (5, 2)), ("angle", "f4", 5), ("velocity", "f4", (5, 2)), ("spin", "f4", 5)]
-    + [("sleep_time", "f4", 5), ("fat", "f4", (5, 4)), ("joint_impulse", "f4", (4, 4))]
-    + [("limit_state", "i4", 4), ("standing", "i4", 2), ("hull_touched", "i4"), ("contacts", "i4")]
-    + [("potential", "f8"), ("contact", CONTACT, 256)],
-    align=True,
-)
+WORLD = [
+    *[("center", "f4", (5, 2)), ("angle", "f4", 5), ("velocity", "f4", (5, 2)), ("spin", "f4", 5)],
+    *[("sleep_time", "f4", 5), ("fat", "f4", (5, 4)), ("joint_impulse", "f4", (4, 4))],
+    *[("limit_state", "i4", 4), ("standing", "i4", 2), ("hull_touched", "i4"), ("contacts", "i4")],
+    *[("potential", "f8"), ("contact", CONTACT, 256)],
+]
+STATE = np.dtype(WORLD, align=True)
 
 
 class VisibleReference:
