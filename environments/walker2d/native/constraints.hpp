@@ -154,7 +154,8 @@ inline void warm_start_contact(const Segment& body, Velocity& v, const ContactRo
     }
 }
 
-inline F2 velocity_at(const Velocity& v, F2 r) { return {v.x + -v.w * r.y, v.y + v.w * r.x}; }
+// Here and below a - b stands for Box2D's a + -b, and -(a - b) for its -a - -b: equal but for the sign of zero.
+inline F2 velocity_at(const Velocity& v, F2 r) { return {v.x - v.w * r.y, v.y + v.w * r.x}; }
 
 // b2ContactSolver::SolveVelocityConstraints for one contact.
 [[gnu::always_inline]] inline void solve_contact(float m, float inertia, float friction, Velocity& v, ContactRow& row) {
@@ -165,14 +166,14 @@ inline F2 velocity_at(const Velocity& v, F2 r) { return {v.x + -v.w * r.y, v.y +
         const F slip = dot(velocity_at(v, row.r[j]), tangent);
         const F limit = friction * row.normal_impulse[j];
         const F old = row.tangent_impulse[j];
-        const F now = max(-limit, min(old + row.tangent_mass[j] * -slip, limit));
+        const F now = max(-limit, min(old - row.tangent_mass[j] * slip, limit));
         row.tangent_impulse[j] = now;
         const F2 impulse = (now - old) * tangent;
         push(v, m, inertia, impulse, cross(row.r[j], impulse));
     }
     const F approach1 = dot(velocity_at(v, row.r[0]), normal);
     const F old1 = row.normal_impulse[0];
-    F x1 = max(old1 + -row.normal_mass[0] * approach1, F{});
+    F x1 = max(old1 - row.normal_mass[0] * approach1, F{});
     if (!second) {
         row.normal_impulse[0] = x1;
         const F2 impulse = (x1 - old1) * normal;
@@ -184,19 +185,19 @@ inline F2 velocity_at(const Velocity& v, F2 r) { return {v.x + -v.w * r.y, v.y +
     const F old2 = row.normal_impulse[1];
     const F b1 = approach1 - (row.k11 * old1 + row.k12 * old2);
     const F b2 = approach2 - (row.k12 * old1 + row.k22 * old2);
-    const F both1 = -(row.inverse11 * b1 + row.inverse12 * b2);
-    const F both2 = -(row.inverse12 * b1 + row.inverse22 * b2);
-    const I both = (both1 >= 0.0f) & (both2 >= 0.0f);
-    const F only1 = -row.normal_mass[0] * b1;
-    const I first = (only1 >= 0.0f) & (row.k12 * only1 + b2 >= 0.0f);
-    const F only2 = -row.normal_mass[1] * b2;
-    const I other = (only2 >= 0.0f) & (row.k12 * only2 + b1 >= 0.0f);
+    const F both1 = row.inverse11 * b1 + row.inverse12 * b2;  // the solutions with their signs turned
+    const F both2 = row.inverse12 * b1 + row.inverse22 * b2;
+    const I both = (both1 <= 0.0f) & (both2 <= 0.0f);
+    const F only1 = row.normal_mass[0] * b1;
+    const I first = (only1 <= 0.0f) & (b2 - row.k12 * only1 >= 0.0f);
+    const F only2 = row.normal_mass[1] * b2;
+    const I other = (only2 <= 0.0f) & (b1 - row.k12 * only2 >= 0.0f);
     const I none = (b1 >= 0.0f) & (b2 >= 0.0f);
     const F zero{};
-    const F two1 = select(both, both1, select(first, only1, select(other | none, zero, old1)));
-    const F two2 = select(both, both2, select(first, zero, select(other, only2, select(none, zero, old2))));
-    x1 = select(row.two, two1, x1);
-    const F x2 = select(row.two, two2, zero);
+    const F two1 = select(both, both1, select(first, only1, select(other | none, zero, -old1)));
+    const F two2 = select(both, both2, select(first, zero, select(other, only2, select(none, zero, -old2))));
+    x1 = select(row.two, -two1, x1);
+    const F x2 = select(row.two, -two2, zero);
     row.normal_impulse[0] = x1;
     row.normal_impulse[1] = x2;
     const F2 impulse1 = (x1 - old1) * normal, impulse2 = (x2 - old2) * normal;
@@ -246,6 +247,16 @@ inline void pull(Velocity& a, Velocity& b, const JointMass& m, F2 impulse, F tur
     b.w += m.ib * turn_b;
 }
 
+// The same for an impulse with its sign turned.
+inline void pull_back(Velocity& a, Velocity& b, const JointMass& m, F2 impulse, F turn_a, F turn_b) {
+    a.x += m.ma * impulse.x;
+    a.y += m.ma * impulse.y;
+    a.w += m.ia * turn_a;
+    b.x -= m.mb * impulse.x;
+    b.y -= m.mb * impulse.y;
+    b.w -= m.ib * turn_b;
+}
+
 // b2RevoluteJoint::InitVelocityConstraints, with the warm start.
 inline void initialize_joint(Group& g, const WalkerModel& model, int j, JointRow& row, Velocity* v) {
     const Joint& joint = model.joint[j];
@@ -292,43 +303,40 @@ inline void initialize_joint(Group& g, const WalkerModel& model, int j, JointRow
 [[gnu::always_inline]] inline void solve_joint(const JointMass& m, Velocity& a, Velocity& b, JointRow& row,
                                                float motor_mass) {
     const F motor_old = row.motor;
-    const F motor_now = max(-row.limit_motor, min(motor_old + -motor_mass * (b.w - a.w - row.speed), row.limit_motor));
+    const F motor_now = max(-row.limit_motor, min(motor_old - motor_mass * (b.w - a.w - row.speed), row.limit_motor));
     row.motor = motor_now;
     const F motor_impulse = motor_now - motor_old;
     a.w -= m.ia * motor_impulse;
     b.w += m.ib * motor_impulse;
 
-    const F cx = (b.x + -b.w * row.rb.y - a.x) - -a.w * row.ra.y;
+    const F cx = (b.x - b.w * row.rb.y - a.x) + a.w * row.ra.y;
     const F cy = (b.y + b.w * row.rb.x - a.y) - a.w * row.ra.x;
     if (!row.any_limited) {
-        const F ix = row.inverse2 * (row.k22 * -cx - row.k12 * -cy);
-        const F iy = row.inverse2 * (row.k11 * -cy - row.k12 * -cx);
-        row.x += ix;
-        row.y += iy;
-        const F2 impulse{ix, iy};
-        pull(a, b, m, impulse, cross(row.ra, impulse), cross(row.rb, impulse));
+        const F2 back{row.inverse2 * (row.k22 * cx - row.k12 * cy), row.inverse2 * (row.k11 * cy - row.k12 * cx)};
+        row.x -= back.x;
+        row.y -= back.y;
+        pull_back(a, b, m, back, cross(row.ra, back), cross(row.rb, back));
         return;
     }
     const F cz = b.w - a.w;
     const F k33 = splat(m.sum());
     // b2Mat33::Solve33 by Cramer's rule
-    const F all_x = -(row.inverse3 * (cx * row.cx + cy * row.cy + cz * row.cz));
-    const F all_y = -(row.inverse3 * (row.k11 * (cy * k33 - cz * row.k23) + row.k12 * (cz * row.k13 - cx * k33) +
-                                      row.k13 * (cx * row.k23 - cy * row.k13)));
-    const F all_z = -(row.inverse3 * (row.k11 * (row.k22 * cz - row.k23 * cy) + row.k12 * (row.k23 * cx - row.k12 * cz) +
-                                      row.k13 * (row.k12 * cy - row.k22 * cx)));
-    const F pressed = row.z + all_z;
+    const F all_x = row.inverse3 * (cx * row.cx + cy * row.cy + cz * row.cz);
+    const F all_y = row.inverse3 * (row.k11 * (cy * k33 - cz * row.k23) + row.k12 * (cz * row.k13 - cx * k33) +
+                                      row.k13 * (cx * row.k23 - cy * row.k13));
+    const F all_z = row.inverse3 * (row.k11 * (row.k22 * cz - row.k23 * cy) + row.k12 * (row.k23 * cx - row.k12 * cz) +
+                                      row.k13 * (row.k12 * cy - row.k22 * cx));
+    const F pressed = row.z - all_z;
     const I released = (row.lower & (pressed < 0.0f)) | (row.upper & (pressed > 0.0f));
     const I point_only = released | ~row.limited;
-    const F bx = -cx + row.z * row.k13, by = -cy + row.z * row.k23;
-    const F ix = select(point_only, row.inverse2 * (row.k22 * bx - row.k12 * by), all_x);
-    const F iy = select(point_only, row.inverse2 * (row.k11 * by - row.k12 * bx), all_y);
-    const F iz = select(point_only, -row.z, all_z);
-    row.x += ix;
-    row.y += iy;
+    const F bx = cx - row.z * row.k13, by = cy - row.z * row.k23;
+    const F2 back{select(point_only, row.inverse2 * (row.k22 * bx - row.k12 * by), all_x),
+                  select(point_only, row.inverse2 * (row.k11 * by - row.k12 * bx), all_y)};
+    const F back_z = select(point_only, row.z, all_z);
+    row.x -= back.x;
+    row.y -= back.y;
     row.z = select(point_only, F{}, pressed);
-    const F2 impulse{ix, iy};
-    pull(a, b, m, impulse, cross(row.ra, impulse) + iz, cross(row.rb, impulse) + iz);
+    pull_back(a, b, m, back, cross(row.ra, back) + back_z, cross(row.rb, back) + back_z);
 }
 
 }  // namespace WALKER_KERNEL

@@ -198,7 +198,9 @@ struct ContinuousWorld {
         Row rows[kMaxToiContacts];
         for (int k = 0; k < size; ++k) initialize(rows[k], contacts.list[island[k]].manifold, body, c, a);
         for (int iteration = 0; iteration < kVelocityIterations; ++iteration) {
-            for (int k = 0; k < size; ++k) solve_row(rows[k], body, v, w);
+            bool changed = false;
+            for (int k = 0; k < size; ++k) changed = solve_row(rows[k], body, v, w) || changed;
+            if (!changed) break;  // a fixed point: the other iterations would change nothing
         }
 
         const float h = (1.0f - when) * kDt;
@@ -281,12 +283,15 @@ struct ContinuousWorld {
         w += body.inverse_inertia * turn;
     }
 
-    static void solve_row(Row& row, const Segment& body, V2& v, float& w) {
+    // Gives whether any impulse changed; where none does, neither does the velocity.
+    static bool solve_row(Row& row, const Segment& body, V2& v, float& w) {
+        bool changed = false;
         for (int j = 0; j < row.count; ++j) {
             const float slip = dot(velocity_at(v, w, row.r[j]), row.tangent);
             const float limit = body.friction * row.normal_impulse[j];
             const float old = row.tangent_impulse[j];
             row.tangent_impulse[j] = clampf(old + row.tangent_mass[j] * -slip, -limit, limit);
+            changed = changed || row.tangent_impulse[j] != old;
             const V2 impulse = (row.tangent_impulse[j] - old) * row.tangent;
             apply(body, v, w, impulse, cross(row.r[j], impulse));
         }
@@ -296,7 +301,7 @@ struct ContinuousWorld {
             row.normal_impulse[0] = maxf(old1 + -row.normal_mass[0] * approach1, 0.0f);
             const V2 impulse = (row.normal_impulse[0] - old1) * row.normal;
             apply(body, v, w, impulse, cross(row.r[0], impulse));
-            return;
+            return changed || row.normal_impulse[0] != old1;
         }
         const float approach2 = dot(velocity_at(v, w, row.r[1]), row.normal);
         const float old2 = row.normal_impulse[1];
@@ -311,7 +316,7 @@ struct ContinuousWorld {
                 x2 = -row.normal_mass[1] * b2;
                 if (!(x2 >= 0.0f && row.k12 * x2 + b1 >= 0.0f)) {
                     x2 = 0.0f;
-                    if (!(b1 >= 0.0f && b2 >= 0.0f)) return;
+                    if (!(b1 >= 0.0f && b2 >= 0.0f)) return changed;
                 }
             }
         }
@@ -319,6 +324,7 @@ struct ContinuousWorld {
         apply(body, v, w, impulse1 + impulse2, cross(row.r[0], impulse1) + cross(row.r[1], impulse2));
         row.normal_impulse[0] = x1;
         row.normal_impulse[1] = x2;
+        return changed || x1 != old1 || x2 != old2;
     }
 
     // Writes the segment's new place back and moves its box; true when the box had to move.
