@@ -95,13 +95,12 @@ def main() -> None:
             if arguments.save:
                 arguments.save.mkdir(parents=True, exist_ok=True)
                 np.save(arguments.save / f"{course}-{engine}.npy", theta)
-            row = Row(
-                course, engine, arguments.steps, seconds, score(theta, course, "native"), score(theta, course, "reference")
-            )
+            scores = score(theta, course, "native"), score(theta, course, "reference")
+            row = Row(course, engine, arguments.steps, seconds, *scores)
             rows.append(row)
             if not arguments.json:
-                scores = "   ".join(f"{mean:7.1f} ± {error:4.1f}" for mean, error in (row.native, row.reference))
-                print(f"{course:8} trained on {engine:10} scored on native, reference: {scores}   ({seconds:.0f} s)")
+                shown = "   ".join(f"{mean:7.1f} ± {error:4.1f}" for mean, error in scores)
+                print(f"{course:8} trained on {engine:10} scored on native, reference: {shown}   ({seconds:.0f} s)")
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows]))
 
