@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 RUN ?= runs/quick
 OPTIONS ?=
 
-.PHONY: evolve test check format setup clean
+.PHONY: evolve test check format sanitize setup clean
 
 evolve: setup  ## Evolve walkers and their environments in RUN; again to resume
 	$(BIN)/poet evolve $(RUN) $(OPTIONS)
@@ -23,6 +23,11 @@ check: setup  ## Lint, format check, type check
 format: setup  ## Mend what a tool can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+sanitize: setup  ## Run the walker core's own test under the address and undefined-behaviour sanitisers
+	$(BIN)/cmake -S environments/walker2d/native -B build/sanitize -DWALKER_SANITIZE=ON -DWALKER_SELFTEST=ON
+	$(BIN)/cmake --build build/sanitize
+	build/sanitize/walker_selftest
 
 setup: $(READY)  ## Make .venv, when pyproject.toml or constraints.txt are newer
 

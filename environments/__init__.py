@@ -16,7 +16,9 @@ HARD = Environment(
     seed=0,
 )
 
-gymnasium.register("poet/Walker2D-v0", entry_point="environments.walker2d.env:WalkerEnv")
+_WALKER = "environments.walker2d.env:WalkerEnv"
+_WALKERS = "environments.walker2d.vector:make_worlds"
+gymnasium.register("poet/Walker2D-v0", entry_point=_WALKER, vector_entry_point=_WALKERS)
 gymnasium.register(
-    "poet/Walker2DHard-v0", entry_point="environments.walker2d.env:WalkerEnv", kwargs={"environment": HARD}
+    "poet/Walker2DHard-v0", entry_point=_WALKER, vector_entry_point=_WALKERS, kwargs={"environment": HARD}
 )

@@ -1,7 +1,7 @@
 """Episodes of many walkers at once, over whichever engine is asked for.
 
-The reference engine steps `WalkerEnv`; it is the ground truth that faster
-engines answer to.
+The reference engine steps `WalkerEnv`; it is the ground truth that the native
+engine answers to. The native engine is the default where it is built.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from environments.controller import Controller
 from environments.domain import Environment, Rollouts
+from environments.walker2d import native
 from environments.walker2d.env import EPISODE_LIMIT, WalkerEnv
 
 CONTROLLER = Controller((24, 40, 40, 4))
@@ -45,6 +46,16 @@ def _episode(env: WalkerEnv, theta: NDArray[np.float32], seed: int) -> tuple[flo
 
 
 ENGINES: dict[str, Engine] = {"reference": rollout_reference}
+if native.problem() is None:
+    ENGINES = {"native": native.rollout_native, **ENGINES}
+
+
+def engine_status() -> list[tuple[str, bool, str]]:
+    """List every engine, default first: its name, whether it can be used, and what it runs on or lacks."""
+    reason = native.problem()
+    with_native = ("native", reason is None, reason or f"C++ core, kernel {native.kernel()}")
+    reference = ("reference", True, "Box2D through pybox2d")
+    return [reference, with_native] if reason else [with_native, reference]
 
 
 def rollout(
@@ -65,6 +76,8 @@ def rollout(
     if seeds.shape != thetas.shape[:1]:
         raise ValueError(f"seeds has shape {seeds.shape}; it must be ({len(thetas)},), one for each controller")
     name = engine or next(iter(ENGINES))
+    if name == "native" and name not in ENGINES:
+        raise ValueError(f"engine is 'native', but {native.problem()}")
     if name not in ENGINES:
         raise ValueError(f"engine is {name!r}; it must be one of {', '.join(ENGINES)}")
     limit = EPISODE_LIMIT if episode_limit is None else episode_limit

@@ -1,0 +1,63 @@
+"""The native engine's Python side: courses, rollouts, and why it may be missing.
+
+The C++ beside this file is built by pip; `docs/native-walker.md` tells how it
+works and how equal results on every machine are ensured. This module decides
+nothing about physics: it hands terrains, controllers and pushes to the core.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import Environment, Rollouts
+from environments.walker2d.env import start_pushes
+from environments.walker2d.terrain import Terrain, terrain_of
+
+_problem: str | None = None
+try:
+    from environments.walker2d.native import _core as core
+except ImportError as error:
+    if TYPE_CHECKING:
+        raise
+    core = None
+    _problem = f"the walker's C++ core cannot be imported ({error}); reinstall with a C++20 compiler: pip install ."
+
+
+def problem() -> str | None:
+    """Say in a sentence why the native engine cannot be used; None when it can."""
+    return _problem
+
+
+def kernel() -> str:
+    """Name the kernel that runs here: instruction set and lanes, such as "avx2-8"."""
+    return next(name for name, _, usable in core.kernels() if usable)
+
+
+def build_course(terrain: Terrain) -> core.Course:
+    """Give the core a terrain.
+
+    Raises:
+        ValueError: a coordinate is not finite, or a box has no area.
+    """
+    return core.Course(
+        np.ascontiguousarray(terrain.ground, dtype=np.float64), np.ascontiguousarray(terrain.boxes, dtype=np.float64)
+    )
+
+
+@lru_cache(maxsize=256)
+def _course_of(environment: Environment) -> core.Course:
+    return build_course(terrain_of(environment))
+
+
+def rollout_native(
+    thetas: NDArray[np.float32], environment: Environment, seeds: NDArray[np.uint64], episode_limit: int
+) -> Rollouts:
+    """Run the episodes side by side, a world a SIMD lane."""
+    returns, lengths, outcomes, _ = core.rollout(
+        _course_of(environment), np.ascontiguousarray(thetas), start_pushes(seeds), episode_limit
+    )
+    return Rollouts(returns, lengths, outcomes)

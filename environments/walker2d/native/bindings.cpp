@@ -1,0 +1,163 @@
+// The Python face of the engine, through nanobind. The interpreter's lock is free while worlds run.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+#include <stdexcept>
+
+#include "engine.hpp"
+
+namespace nb = nanobind;
+using walker::Course;
+using walker::Worlds;
+
+namespace {
+
+template <class T, std::size_t... Shape>
+using Array = nb::ndarray<T, nb::shape<static_cast<nb::ssize_t>(Shape)...>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Row = nb::ndarray<T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
+template <class T, int Columns>
+using Table = nb::ndarray<T, nb::shape<-1, Columns>, nb::c_contig, nb::device::cpu>;
+using Boxes = nb::ndarray<const double, nb::shape<-1, 4, 2>, nb::c_contig, nb::device::cpu>;
+
+constexpr int kParameters = 2804;
+
+template <class T>
+nb::ndarray<nb::numpy, T> give(std::size_t n, T* data) {
+    nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
+    return nb::ndarray<nb::numpy, T>(data, {n}, owner);
+}
+
+nb::tuple rollout(const Course& course, Table<const float, kParameters> thetas, Row<const double> pushes, int limit,
+                  const std::string& kernel, int threads) {
+    const std::size_t n = thetas.shape(0);
+    if (pushes.shape(0) != n) throw std::invalid_argument("thetas and pushes differ in length");
+    if (limit < 1) throw std::invalid_argument("episode_limit is below 1");
+    const walker::Kernel& chosen = walker::find_kernel(kernel);
+    auto* returns = new double[n];
+    auto* lengths = new std::int32_t[n];
+    auto* outcomes = new std::int8_t[n];
+    nb::tuple arrays = nb::make_tuple(give(n, returns), give(n, lengths), give(n, outcomes));
+    const walker::Episodes episodes{thetas.data(), pushes.data(), n, limit, returns, lengths, outcomes};
+    walker::StageTimes times;
+    {
+        nb::gil_scoped_release free;
+        times = walker::rollout(chosen, course, episodes, threads);
+    }
+    nb::dict stages;
+    stages["controller"] = times.controller;
+    stages["collision"] = times.collision;
+    stages["solver"] = times.solver;
+    stages["broadphase"] = times.broadphase;
+    stages["continuous"] = times.continuous;
+    stages["lidar"] = times.lidar;
+    stages["other"] = times.other;
+    return nb::make_tuple(arrays[0], arrays[1], arrays[2], stages);
+}
+
+void step(Worlds& worlds, Table<const float, walker::kActions> actions, Row<const bool> resets,
+          Row<const double> pushes, Table<float, walker::kObservations> observations, Row<double> rewards,
+          Row<std::int8_t> outcomes) {
+    const std::size_t n = worlds.count();
+    if (actions.shape(0) != n || resets.shape(0) != n || pushes.shape(0) != n || observations.shape(0) != n ||
+        rewards.shape(0) != n || outcomes.shape(0) != n) {
+        throw std::invalid_argument("an array does not have a row for each world");
+    }
+    nb::gil_scoped_release free;
+    worlds.step(actions.data(), resets.data(), pushes.data(), observations.data(), rewards.data(), outcomes.data());
+}
+
+void reset(Worlds& worlds, Row<const bool> chosen, Row<const double> pushes,
+           Table<float, walker::kObservations> observations) {
+    const std::size_t n = worlds.count();
+    if (chosen.shape(0) != n || pushes.shape(0) != n || observations.shape(0) != n) {
+        throw std::invalid_argument("an array does not have a row for each world");
+    }
+    nb::gil_scoped_release free;
+    worlds.reset(chosen.data(), pushes.data(), observations.data());
+}
+
+nb::bytes get_state(const Worlds& worlds, std::size_t world) {
+    auto state = std::make_unique<walker::WorldState>();
+    std::memset(static_cast<void*>(state.get()), 0, sizeof *state);
+    worlds.get_state(world, *state);
+    return nb::bytes(reinterpret_cast<const char*>(state.get()), sizeof *state);
+}
+
+void set_state(Worlds& worlds, std::size_t world, const nb::bytes& bytes) {
+    auto state = std::make_unique<walker::WorldState>();
+    if (bytes.size() != sizeof *state) throw std::invalid_argument("the state has the wrong size");
+    std::memcpy(static_cast<void*>(state.get()), bytes.data(), sizeof *state);
+    if (state->contacts < 0 || state->contacts > walker::kMaxContacts) {
+        throw std::invalid_argument("the state holds more contacts than a world may have");
+    }
+    worlds.set_state(world, *state);
+}
+
+nb::tuple functions(Row<const float> x, const std::string& kernel) {
+    const std::size_t n = x.shape(0);
+    auto *sine = new float[n], *cosine = new float[n], *tanh = new float[n];
+    nb::tuple result = nb::make_tuple(give(n, sine), give(n, cosine), give(n, tanh));
+    walker::find_kernel(kernel).functions(x.data(), sine, cosine, tanh, n);
+    return result;
+}
+
+std::vector<std::tuple<std::string, int, bool>> kernels() {
+    std::vector<std::tuple<std::string, int, bool>> list;
+    for (const walker::Kernel* kernel : walker::kernels()) {
+        list.emplace_back(kernel->name, kernel->lanes, kernel->supported());
+    }
+    return list;
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+    m.doc() = "Native worlds of the 2D walker; use environments.walker2d.native.";
+    nb::class_<Course>(m, "Course")
+        .def("__init__",
+             [](Course* self, Table<const double, 2> ground, Boxes boxes) {
+                 new (self) Course(ground.data(), static_cast<int>(ground.shape(0)), boxes.data(),
+                                   static_cast<int>(boxes.shape(0)));
+             },
+             nb::arg("ground"), nb::arg("boxes"))
+        .def("shape_corners",
+             [](const Course& course, int i) {
+                 if (i < 0 || i >= course.size()) throw std::out_of_range("no such shape");
+                 std::vector<std::tuple<float, float>> corners;
+                 for (int k = 0; k < course.shapes()[i].corners; ++k) {
+                     corners.emplace_back(course.shapes()[i].vertex[k].x, course.shapes()[i].vertex[k].y);
+                 }
+                 return corners;
+             })
+        .def("__len__", &Course::size);
+    m.def("rollout", &rollout, nb::arg("course"), nb::arg("thetas"), nb::arg("pushes"), nb::arg("episode_limit"),
+          nb::arg("kernel") = "", nb::arg("threads") = 1);
+    m.def("functions", &functions, nb::arg("x"), nb::arg("kernel") = "");
+    m.def("kernels", &kernels);
+    m.def("segments", [] {
+        std::vector<std::tuple<float, float, float, float, float>> list;
+        for (const walker::Segment& s : walker::walker_model().segment) {
+            list.emplace_back(s.inverse_mass, s.inverse_inertia, s.local_center.x, s.local_center.y, s.friction);
+        }
+        return list;
+    });
+    nb::class_<Worlds>(m, "Worlds")
+        .def("__init__",
+             [](Worlds* self, std::size_t count, const std::string& kernel) {
+                 new (self) Worlds(walker::find_kernel(kernel), count);
+             },
+             nb::arg("count"), nb::arg("kernel") = "")
+        .def("__len__", &Worlds::count)
+        .def("set_course", &Worlds::set_course)
+        .def("reset", &reset)
+        .def("step", &step)
+        .def("get_state", &get_state)
+        .def("set_state", &set_state);
+}

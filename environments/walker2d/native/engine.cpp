@@ -1,0 +1,205 @@
+#include "engine.hpp"
+
+#include <atomic>
+#include <new>
+#include <stdexcept>
+#include <thread>
+
+namespace walker {
+
+#define WALKER_DECLARE(name)         \
+    inline namespace name {          \
+    extern const Kernel kKernel;     \
+    }
+#define WALKER_EACH_KERNEL_DECLARE
+#include "kernels.inc"
+#undef WALKER_EACH_KERNEL_DECLARE
+
+namespace {
+
+constexpr std::size_t kParameters = 2804;
+
+const Kernel* const kAll[] = {
+#define WALKER_EACH_KERNEL_LIST
+#include "kernels.inc"
+#undef WALKER_EACH_KERNEL_LIST
+};
+
+struct Seat {
+    std::size_t episode;
+    int steps;  // -1 before the reset's own step
+    double total;
+    bool taken;
+};
+
+// Plays episodes from the shared queue until none are left.
+StageTimes work(const Kernel& kernel, const CourseView& course, const Episodes& episodes,
+                std::atomic<std::size_t>& queue) {
+    const GroupMemory memory(kernel);
+    void* const group = memory.get();
+    const auto lanes = static_cast<std::size_t>(kernel.lanes);
+    std::vector<Seat> seats(lanes, Seat{0, 0, 0.0, false});
+    std::vector<StepResult> results(lanes);
+    StageTimes times{};
+    std::size_t busy = 0;
+
+    const auto seat_next = [&](std::size_t lane) {
+        const std::size_t episode = queue.fetch_add(1);
+        const bool taken = episode < episodes.count;
+        if (taken) {
+            kernel.load(group, static_cast<int>(lane), episodes.thetas + episode * kParameters);
+            kernel.reset(group, static_cast<int>(lane), course, static_cast<float>(episodes.pushes[episode]));
+        } else {
+            kernel.retire(group, static_cast<int>(lane));
+        }
+        busy += static_cast<std::size_t>(taken);
+        seats[lane] = {episode, -1, 0.0, taken};
+    };
+    for (std::size_t lane = 0; lane < lanes; ++lane) seat_next(lane);
+
+    while (busy > 0) {
+        kernel.act(group, &times);
+        kernel.step(group, results.data(), &times);
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+            Seat& seat = seats[lane];
+            if (!seat.taken) continue;
+            ++seat.steps;
+            seat.total += results[lane].reward;
+            Outcome outcome = results[lane].outcome;
+            if (outcome == Outcome::kRunning && seat.steps >= episodes.limit && seat.steps > 0) {
+                outcome = Outcome::kTimedOut;
+            }
+            if (outcome == Outcome::kRunning) continue;
+            episodes.returns[seat.episode] = seat.total;
+            episodes.lengths[seat.episode] = seat.steps;
+            episodes.outcomes[seat.episode] = static_cast<std::int8_t>(outcome);
+            --busy;
+            seat_next(lane);
+        }
+    }
+    return times;
+}
+
+void add(StageTimes& sum, const StageTimes& part) {
+    sum.controller += part.controller;
+    sum.collision += part.collision;
+    sum.solver += part.solver;
+    sum.broadphase += part.broadphase;
+    sum.continuous += part.continuous;
+    sum.lidar += part.lidar;
+    sum.other += part.other;
+}
+
+}  // namespace
+
+std::span<const Kernel* const> kernels() { return kAll; }
+
+const Kernel& find_kernel(const std::string& name) {
+    std::string names;
+    for (const Kernel* kernel : kAll) {
+        if ((name.empty() || name == kernel->name) && kernel->supported()) return *kernel;
+        names += (names.empty() ? "" : ", ") + std::string(kernel->name) + (kernel->supported() ? "" : " (not here)");
+    }
+    throw std::invalid_argument("kernel is '" + name + "'; this build has " + names);
+}
+
+GroupMemory::GroupMemory(const Kernel& kernel)
+    : memory_(::operator new(kernel.group_bytes, std::align_val_t{64})) {
+    if (kernel.alignment > 64) throw std::logic_error("a kernel wants memory aligned beyond 64 bytes");
+    kernel.clear(memory_.get());
+}
+
+void GroupMemory::Free::operator()(void* memory) const { ::operator delete(memory, std::align_val_t{64}); }
+
+StageTimes rollout(const Kernel& kernel, const Course& course, const Episodes& episodes, int threads) {
+    std::atomic<std::size_t> queue{0};
+    const CourseView seen = view(course);
+    if (threads <= 1) return work(kernel, seen, episodes, queue);
+    std::vector<StageTimes> parts(static_cast<std::size_t>(threads));
+    {
+        std::vector<std::jthread> crew;
+        for (StageTimes& part : parts) {
+            crew.emplace_back([&] { part = work(kernel, seen, episodes, queue); });
+        }
+    }
+    StageTimes sum{};
+    for (const StageTimes& part : parts) add(sum, part);
+    return sum;
+}
+
+Worlds::Worlds(const Kernel& kernel, std::size_t count) : kernel_(kernel), courses_(count) {
+    for (std::size_t i = 0; i < count; i += lanes()) groups_.emplace_back(kernel);
+}
+
+CourseView Worlds::course_of(std::size_t world) const {
+    if (!courses_[world]) throw std::logic_error("a world has no course");
+    return view(*courses_[world]);
+}
+
+void Worlds::set_course(std::size_t world, std::shared_ptr<const Course> course) {
+    courses_.at(world) = std::move(course);
+    // The old course may be gone: its world must not step before a reset.
+    kernel_.retire(group_of(world), lane_of(world));
+}
+
+void Worlds::reset(const bool* chosen, const double* pushes, float* observations) {
+    const GroupMemory scratch(kernel_);
+    std::vector<StepResult> results(lanes());
+    StageTimes times{};
+    const auto state = std::make_unique<WorldState>();
+    std::vector<std::size_t> seated;
+    const auto flush = [&] {
+        kernel_.step(scratch.get(), results.data(), &times);
+        for (std::size_t i = 0; i < seated.size(); ++i) {
+            const std::size_t world = seated[i];
+            const int lane = static_cast<int>(i);
+            kernel_.get_state(scratch.get(), lane, *state);
+            kernel_.observe(scratch.get(), lane, observations + world * kObservations);
+            kernel_.reset(group_of(world), lane_of(world), course_of(world), 0.0f);
+            kernel_.set_state(group_of(world), lane_of(world), *state);
+        }
+        seated.clear();
+    };
+    for (std::size_t world = 0; world < count(); ++world) {
+        if (!chosen[world]) continue;
+        kernel_.reset(scratch.get(), static_cast<int>(seated.size()), course_of(world),
+                      static_cast<float>(pushes[world]));
+        seated.push_back(world);
+        if (seated.size() == lanes()) flush();
+    }
+    if (!seated.empty()) flush();
+}
+
+void Worlds::step(const float* actions, const bool* resets, const double* pushes, float* observations,
+                  double* rewards, std::int8_t* outcomes) {
+    std::vector<StepResult> results(lanes());
+    StageTimes times{};
+    for (std::size_t first = 0; first < count(); first += lanes()) {
+        void* const group = group_of(first);
+        const std::size_t end = first + lanes() < count() ? first + lanes() : count();
+        for (std::size_t world = first; world < end; ++world) {
+            if (resets[world]) {
+                kernel_.reset(group, lane_of(world), course_of(world), static_cast<float>(pushes[world]));
+            }
+            kernel_.set_action(group, lane_of(world), actions + world * kActions);
+        }
+        kernel_.step(group, results.data(), &times);
+        for (std::size_t world = first; world < end; ++world) {
+            kernel_.observe(group, lane_of(world), observations + world * kObservations);
+            rewards[world] = results[world - first].reward;
+            outcomes[world] = static_cast<std::int8_t>(results[world - first].outcome);
+        }
+    }
+}
+
+void Worlds::get_state(std::size_t world, WorldState& state) const {
+    if (world >= count()) throw std::out_of_range("no such world");
+    kernel_.get_state(group_of(world), lane_of(world), state);
+}
+
+void Worlds::set_state(std::size_t world, const WorldState& state) {
+    if (world >= count()) throw std::out_of_range("no such world");
+    kernel_.set_state(group_of(world), lane_of(world), state);
+}
+
+}  // namespace walker

@@ -1,0 +1,77 @@
+// Runs kernels: queues of episodes for evolution, and stepped worlds for learners.
+//
+// A kernel's lanes are a pool of seats. Which seat an episode gets, and who
+// sits beside it, depends on the queue; its result does not.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernel.hpp"
+
+namespace walker {
+
+// All kernels built in; the first supported one is the fastest.
+std::span<const Kernel* const> kernels();
+
+// The kernel called `name`, or the fastest when it is empty. Throws std::invalid_argument.
+const Kernel& find_kernel(const std::string& name);
+
+// Memory of one group.
+class GroupMemory {
+   public:
+    explicit GroupMemory(const Kernel& kernel);
+    void* get() const { return memory_.get(); }
+
+   private:
+    struct Free {
+        void operator()(void* memory) const;
+    };
+    std::unique_ptr<void, Free> memory_;
+};
+
+struct Episodes {
+    const float* thetas;   // (count, 2804)
+    const double* pushes;  // (count,) N
+    std::size_t count;
+    int limit;             // control steps
+    double* returns;
+    std::int32_t* lengths;
+    std::int8_t* outcomes;
+};
+
+// Runs every episode on one course, with the controllers in the loop, on `threads` threads.
+StageTimes rollout(const Kernel& kernel, const Course& course, const Episodes& episodes, int threads);
+
+// Worlds that a learner steps, each on a course of its own.
+class Worlds {
+   public:
+    Worlds(const Kernel& kernel, std::size_t count);
+    Worlds(const Worlds&) = delete;
+    Worlds& operator=(const Worlds&) = delete;
+
+    std::size_t count() const { return courses_.size(); }
+    void set_course(std::size_t world, std::shared_ptr<const Course> course);
+    // Starts the chosen worlds and takes the step that belongs to a reset; the others stand still.
+    void reset(const bool* chosen, const double* pushes, float* observations);
+    // actions (count, 4); where `resets` is set the world starts anew with its push and its action is unused.
+    void step(const float* actions, const bool* resets, const double* pushes, float* observations, double* rewards,
+              std::int8_t* outcomes);
+    void get_state(std::size_t world, WorldState& state) const;
+    void set_state(std::size_t world, const WorldState& state);
+
+   private:
+    void* group_of(std::size_t world) const { return groups_.at(world / lanes()).get(); }
+    int lane_of(std::size_t world) const { return static_cast<int>(world % lanes()); }
+    std::size_t lanes() const { return static_cast<std::size_t>(kernel_.lanes); }
+    CourseView course_of(std::size_t world) const;
+
+    const Kernel& kernel_;
+    std::vector<GroupMemory> groups_;
+    std::vector<std::shared_ptr<const Course>> courses_;
+};
+
+}  // namespace walker
