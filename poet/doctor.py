@@ -15,6 +15,7 @@ import numpy as np
 
 from cluster.processes import cores
 from environments.domain import Environment, find_domain
+from environments.walker2d.simulator import engine_status
 
 TIMEOUT = 60  # s for a part that runs in a process of its own
 
@@ -41,7 +42,8 @@ def diagnose() -> list[Finding]:
     """Try every part, one after another."""
     checks: list[tuple[str, bool, Callable[[], str]]] = [
         ("Python", True, lambda: f"{sys.version.split()[0]}, {cores()} cores"),
-        ("walker (Box2D)", True, _walker),
+        ("walker", True, _walker),
+        ("native engine", False, _native),
         ("PyBullet", False, _pybullet),
         ("MPI", False, _mpi),
         ("PyTorch", False, _torch),
@@ -61,7 +63,14 @@ def _walker() -> str:
     environment = Environment(domain="walker2d", encoding="parametric", genome={"roughness": 1.0}, seed=0)
     theta = np.zeros((1, domain.controller.parameters), dtype=np.float32)
     result = domain.rollout(theta, environment, np.zeros(1, dtype=np.uint64), episode_limit=20)
-    return f"Box2D {version('box2d')}, engine {domain.engines[0]}: an episode of {result.lengths[0]} steps ran"
+    return f"engine {domain.engines[0]}, Box2D {version('box2d')}: an episode of {result.lengths[0]} steps ran"
+
+
+def _native() -> str:
+    ((works, detail),) = [(works, detail) for name, works, detail in engine_status() if name == "native"]
+    if not works:
+        raise RuntimeError(detail)
+    return detail
 
 
 def _pybullet() -> str:

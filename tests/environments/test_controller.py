@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from environments.controller import Controller
+from environments.controller import Controller, tanh
 
 WALKER = Controller((24, 40, 40, 4))
 
@@ -25,6 +25,13 @@ def test_policy_equals_the_sums_written_out_from_the_documented_layout():
         start += inputs * outputs + outputs
     assert start == 2804
     np.testing.assert_allclose(WALKER.policy(theta)(observation), signal, atol=2e-6)
+
+
+def test_tanh_is_right_to_about_an_ulp_and_keeps_nan():
+    x = np.linspace(-20, 20, 100_001, dtype=np.float32)
+    exact = np.tanh(x.astype(np.float64))
+    assert (np.abs(tanh(x) - exact) / np.spacing(np.abs(exact).astype(np.float32))).max() < 1.4
+    np.testing.assert_array_equal(tanh(np.array([np.nan, np.inf, -np.inf], dtype=np.float32)), [np.nan, 1, -1])
 
 
 def test_controller_refuses_theta_of_another_length():

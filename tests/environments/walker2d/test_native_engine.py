@@ -10,6 +10,7 @@ import pytest
 from walkers import COURSES, NativeWalker, course
 
 import environments
+from environments.controller import tanh
 from environments.domain import Environment, Outcome
 from environments.walker2d import native, simulator
 from environments.walker2d.simulator import CONTROLLER, engine_status, rollout
@@ -123,14 +124,24 @@ def test_a_broken_or_runaway_state_diverges(field, value):
 
 
 @needs_core
-def test_episodes_too_long_and_too_short_end_as_the_reference_says():
-    thetas, seeds = controllers(8, seed=3), np.arange(8, dtype=np.uint64)
-    for limit in (1, 37):
-        ours = rollout(thetas, environments.HARD, seeds, episode_limit=limit, engine="native")
-        theirs = rollout(thetas, environments.HARD, seeds, episode_limit=limit, engine="reference")
-        np.testing.assert_array_equal(ours.lengths, theirs.lengths)
-        np.testing.assert_array_equal(ours.outcomes, theirs.outcomes)
-        np.testing.assert_allclose(ours.returns, theirs.returns, atol=0.05)  # the controllers round differently
+@pytest.mark.parametrize("limit", [1, 37, 400])
+@pytest.mark.parametrize("name", COURSES)
+def test_rollouts_with_the_controller_in_the_loop_equal_the_references_to_the_last_bit(name, limit):
+    environment = Environment(domain="walker2d", encoding="parametric", genome=COURSES[name].to_json(), seed=3)
+    thetas, seeds = controllers(6, seed=3), np.arange(6, dtype=np.uint64)
+    ours = rollout(thetas, environment, seeds, episode_limit=limit, engine="native")
+    theirs = rollout(thetas, environment, seeds, episode_limit=limit, engine="reference")
+    np.testing.assert_array_equal(ours.lengths, theirs.lengths)
+    np.testing.assert_array_equal(ours.outcomes, theirs.outcomes)
+    np.testing.assert_array_equal(ours.returns, theirs.returns)
+
+
+@needs_core
+def test_the_controllers_tanh_is_the_cores_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(-12, 12, 300_000), rng.uniform(-1, 1, 300_000), rng.normal(0, 1e-4, 1000)])
+    x = np.concatenate([x, [0.0, -0.0, 0.625, 10.0, np.inf, -np.inf, np.nan]]).astype(np.float32)
+    np.testing.assert_array_equal(tanh(x), native.core.functions(x)[2])
 
 
 @needs_core
