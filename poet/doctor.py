@@ -15,6 +15,7 @@ import numpy as np
 
 from cluster.processes import cores
 from environments.domain import Environment, find_domain
+from environments.walker2d.simulator import engine_status
 
 TIMEOUT = 60  # s for a part that runs in a process of its own
 
@@ -61,7 +62,8 @@ def _walker() -> str:
     environment = Environment(domain="walker2d", encoding="parametric", genome={"roughness": 1.0}, seed=0)
     theta = np.zeros((1, domain.controller.parameters), dtype=np.float32)
     result = domain.rollout(theta, environment, np.zeros(1, dtype=np.uint64), episode_limit=20)
-    return f"Box2D {version('box2d')}, engine {domain.engines[0]}: an episode of {result.lengths[0]} steps ran"
+    engines = "; ".join(f"{name}: {detail}" for name, _, detail in engine_status())
+    return f"an episode of {result.lengths[0]} steps ran on {domain.engines[0]}. Engines: {engines}"
 
 
 def _pybullet() -> str:
