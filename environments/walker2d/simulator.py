@@ -7,6 +7,7 @@ engine answers to. The native engine is the default where it is built.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import TypeAlias
 
 import numpy as np
@@ -54,7 +55,7 @@ def engine_status() -> list[tuple[str, bool, str]]:
     """List every engine, default first: its name, whether it can be used, and what it runs on or lacks."""
     reason = native.problem()
     with_native = ("native", reason is None, reason or f"C++ core, kernel {native.kernel()}")
-    reference = ("reference", True, "Box2D through pybox2d")
+    reference = ("reference", True, f"Box2D {version('box2d')} through pybox2d")
     return [reference, with_native] if reason else [with_native, reference]
 
 

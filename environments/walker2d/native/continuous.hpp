@@ -63,7 +63,6 @@ struct ContinuousWorld {
     Contacts& contacts;
     Sweep sweep[kBodies];
     StaticTimes times;
-    bool moved[kBodies] = {};  // by an impact of its own; the cheap bound holds no longer
 
     ContinuousWorld(Group& group, const WalkerModel& walker, int which)
         : g(group), model(walker), lane(which), contacts(group.contacts[which]) {
@@ -102,7 +101,7 @@ struct ContinuousWorld {
                 }
                 float fraction;
                 contact.toi = 1.0f;
-                if (!moved[contact.body] && surely_misses(g, model, lane, contact)) {
+                if (surely_misses(g, model, lane, contact)) {
                     contact.toi = 1.0f;
                 } else if (time_of_impact(fraction, shape_of(contact), model.segment[contact.body], moving)) {
                     contact.toi = minf(alpha0 + (1.0f - alpha0) * fraction, 1.0f);
@@ -148,7 +147,6 @@ struct ContinuousWorld {
             int island[kMaxToiContacts];
             const int size = gather_island(island, i, pose, when);
             solve_island(island, size, b, when);
-            moved[b] = true;
             for (int k = 0; k < contacts.count; ++k) {
                 if (contacts.list[k].body == b) contacts.list[k].toi_valid = contacts.list[k].in_island = false;
             }
@@ -197,11 +195,7 @@ struct ContinuousWorld {
         float w = g.spin[b][lane];
         Row rows[kMaxToiContacts];
         for (int k = 0; k < size; ++k) initialize(rows[k], contacts.list[island[k]].manifold, body, c, a);
-        for (int iteration = 0; iteration < kVelocityIterations; ++iteration) {
-            bool changed = false;
-            for (int k = 0; k < size; ++k) changed = solve_row(rows[k], body, v, w) || changed;
-            if (!changed) break;  // a fixed point: the other iterations would change nothing
-        }
+        iterate(rows, size, body, v, w);
 
         const float h = (1.0f - when) * kDt;
         const V2 translation = h * v;
@@ -215,6 +209,47 @@ struct ContinuousWorld {
         g.vx[b][lane] = v.x;
         g.vy[b][lane] = v.y;
         g.spin[b][lane] = w;
+    }
+
+    // All velocity iterations, or fewer with the same result: a state that equals one some iterations
+    // before will recur with that period, so whole periods may be left out.
+    static void iterate(Row* rows, int size, const Segment& body, V2& v, float& w) {
+        constexpr int kFew = 4;
+        struct {
+            V2 v;
+            float w, impulses[kFew][4];
+        } snapshot;
+        int end = kVelocityIterations, taken = 0;
+        bool repeats = false;
+        for (int iteration = 1; iteration <= end; ++iteration) {
+            for (int k = 0; k < size; ++k) solve_row(rows[k], body, v, w);
+            if (repeats || size > kFew) continue;
+            if (taken > 0 && v.x == snapshot.v.x && v.y == snapshot.v.y && w == snapshot.w) {
+                bool same = true;
+                for (int k = 0; k < size; ++k) {
+                    for (int j = 0; j < rows[k].count; ++j) {
+                        same = same && rows[k].normal_impulse[j] == snapshot.impulses[k][j] &&
+                               rows[k].tangent_impulse[j] == snapshot.impulses[k][2 + j];
+                    }
+                }
+                if (same) {
+                    end = iteration + (kVelocityIterations - iteration) % (iteration - taken);
+                    repeats = true;
+                    continue;
+                }
+            }
+            if ((iteration & (iteration - 1)) == 0) {  // 1, 2, 4, 8, ...
+                taken = iteration;
+                snapshot.v = v;
+                snapshot.w = w;
+                for (int k = 0; k < size; ++k) {
+                    for (int j = 0; j < rows[k].count; ++j) {
+                        snapshot.impulses[k][j] = rows[k].normal_impulse[j];
+                        snapshot.impulses[k][2 + j] = rows[k].tangent_impulse[j];
+                    }
+                }
+            }
+        }
     }
 
     // b2ContactSolver::SolveTOIPositionConstraints for one contact.
@@ -283,15 +318,12 @@ struct ContinuousWorld {
         w += body.inverse_inertia * turn;
     }
 
-    // Gives whether any impulse changed; where none does, neither does the velocity.
-    static bool solve_row(Row& row, const Segment& body, V2& v, float& w) {
-        bool changed = false;
+    static void solve_row(Row& row, const Segment& body, V2& v, float& w) {
         for (int j = 0; j < row.count; ++j) {
             const float slip = dot(velocity_at(v, w, row.r[j]), row.tangent);
             const float limit = body.friction * row.normal_impulse[j];
             const float old = row.tangent_impulse[j];
             row.tangent_impulse[j] = clampf(old + row.tangent_mass[j] * -slip, -limit, limit);
-            changed = changed || row.tangent_impulse[j] != old;
             const V2 impulse = (row.tangent_impulse[j] - old) * row.tangent;
             apply(body, v, w, impulse, cross(row.r[j], impulse));
         }
@@ -301,7 +333,7 @@ struct ContinuousWorld {
             row.normal_impulse[0] = maxf(old1 + -row.normal_mass[0] * approach1, 0.0f);
             const V2 impulse = (row.normal_impulse[0] - old1) * row.normal;
             apply(body, v, w, impulse, cross(row.r[0], impulse));
-            return changed || row.normal_impulse[0] != old1;
+            return;
         }
         const float approach2 = dot(velocity_at(v, w, row.r[1]), row.normal);
         const float old2 = row.normal_impulse[1];
@@ -316,7 +348,7 @@ struct ContinuousWorld {
                 x2 = -row.normal_mass[1] * b2;
                 if (!(x2 >= 0.0f && row.k12 * x2 + b1 >= 0.0f)) {
                     x2 = 0.0f;
-                    if (!(b1 >= 0.0f && b2 >= 0.0f)) return changed;
+                    if (!(b1 >= 0.0f && b2 >= 0.0f)) return;
                 }
             }
         }
@@ -324,7 +356,6 @@ struct ContinuousWorld {
         apply(body, v, w, impulse1 + impulse2, cross(row.r[0], impulse1) + cross(row.r[1], impulse2));
         row.normal_impulse[0] = x1;
         row.normal_impulse[1] = x2;
-        return changed || x1 != old1 || x2 != old2;
     }
 
     // Writes the segment's new place back and moves its box; true when the box had to move.
@@ -343,7 +374,10 @@ struct ContinuousWorld {
         for (int i = 0; i < body.corners; ++i) {
             g.corner_x[b][i][lane] = now.corner[i].x;
             g.corner_y[b][i][lane] = now.corner[i].y;
+            g.old_corner_x[b][i][lane] = before.corner[i].x;  // the rest of the step begins there
+            g.old_corner_y[b][i][lane] = before.corner[i].y;
         }
+        g.old_angle[b][lane] = moving.a0;
         Aabb swept = tight_box(body, before);
         const Aabb end = tight_box(body, now);
         swept = {{minf(swept.lower.x, end.lower.x), minf(swept.lower.y, end.lower.y)},

@@ -30,13 +30,6 @@ struct Positions {
         if (any(angle != a[b])) known[b] = false;
         a[b] = angle;
     }
-
-    // The lanes that hold the same numbers, bit for bit.
-    MaskOf<T> same_as(const Positions& other) const {
-        MaskOf<T> same = ~MaskOf<T>{};
-        for (int b = 0; b < kBodies; ++b) same &= (x[b] == other.x[b]) & (y[b] == other.y[b]) & (a[b] == other.a[b]);
-        return same;
-    }
 };
 
 // Corrects one contact, and lowers `least` to its separation.
@@ -124,16 +117,11 @@ inline int population(MaskOf<T> mask) {
 
 // Iterates until all lanes are done or, once no more than `few` are left, leaves the rest to the caller.
 //
-// A world pressed against its limits may never have small errors, and Box2D
-// then runs all iterations. Many such worlds soon repeat themselves bit for
-// bit: a state equal to one some iterations before will recur, so when a whole
-// number of such periods is left the lane already holds its final state.
+// A world pressed against its limits may creep for all of Box2D's iterations: a quarter of a
+// walker's steps do.
 template <class T>
 inline void correct(const WalkerModel& model, const PositionRows<T>& rows, Positions<T>& p, int& iteration,
                     MaskOf<T>& done, MaskOf<T>& solved, int few) {
-    Positions<T> snapshot = {};
-    const int start = iteration;
-    int taken = -1;
     while (iteration < kPositionIterations) {
         const MaskOf<T> active = ~done;
         T least{};
@@ -147,13 +135,7 @@ inline void correct(const WalkerModel& model, const PositionRows<T>& rows, Posit
         ++iteration;
         solved |= okay & active;
         done |= okay;
-        if (taken >= 0 && (kPositionIterations - iteration) % (iteration - taken) == 0) done |= p.same_as(snapshot);
         if (!any(~done) || population<T>(~done) <= few) return;
-        const int age = iteration - start;
-        if ((age & (age - 1)) == 0) {  // 1, 2, 4, 8, ...
-            snapshot = p;
-            taken = iteration;
-        }
     }
 }
 
