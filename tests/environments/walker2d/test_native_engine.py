@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from walkers import COURSES, NativeWalker, course
 
-import environments
 from environments.controller import tanh
 from environments.domain import Environment, Outcome
 from environments.walker2d import native, simulator
