@@ -388,3 +388,18 @@ def test_walker_run_is_the_same_for_one_and_two_workers(tmp_path, poet):
         assert done.returncode == 0, done.stderr
     assert len(dump(tmp_path / "1")["niche"]) > 1
     assert_equal_archives(tmp_path / "1", tmp_path / "2")
+
+
+@pytest.mark.slow
+def test_walker_run_is_the_same_on_either_engine(tmp_path, poet):
+    settings = ["--preset", "quick", "--iterations", 3, "--set", "es.pairs=8", "--set", "episode_limit=150"]
+    settings += ["--set", "reproduction.every=1", "--set", "reproduction.parent_score=-200"]
+    settings += ["--set", "minimal_criterion.lower=-200", "--set", "transfer.every=2"]
+    found = {}
+    for engine in ("native", "reference"):
+        done = poet("evolve", tmp_path / engine, *settings, "--set", f"engine={engine}", "--workers", 2)
+        assert done.returncode == 0, done.stderr
+        found[engine] = dump(tmp_path / engine)
+        del found[engine]["run"]  # which names the engine
+    assert len(found["native"]["niche"]) > 1
+    assert found["native"] == found["reference"]
