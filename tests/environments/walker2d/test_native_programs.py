@@ -14,17 +14,15 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 @pytest.mark.skipif(native.problem() is not None, reason=str(native.problem()))
-def test_returns_and_lengths_of_two_hundred_controllers_come_from_one_distribution_on_every_course():
-    command = [sys.executable, "-m", "benchmarks.walker_agreement", "--json", "--traced", "5"]
+def test_episodes_of_every_skill_are_equal_on_both_engines_on_every_course():
+    command = [sys.executable, "-m", "benchmarks.walker_agreement", "--json", "--controllers", "40", "--limit", "1200"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     rows = json.loads(done.stdout)
     assert len(rows) == 6
     for row in rows:
-        assert row["controllers"] == 200
-        assert min(row["p_return"], row["p_length"]) > 0.01, row
-        assert row["same_outcome"] > 0.6, row
+        assert row["equal"] == row["episodes"] == 40
+        assert row["returns"][2] > 100  # trained walkers are among them, so the episodes are not all short
 
 
 @pytest.mark.slow
