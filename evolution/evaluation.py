@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from evolution.noise import Key, directions, episode_seeds
 logger = logging.getLogger(__name__)
 
 ITEM_EPISODES = (16, 256)  # fewest and most in one item
+# For `Workers`: what many items have in common, and, by `amount` and `kind`, which ones cost alike.
+SHARED = ("simulation", "environment", "theta")
 ITEMS_PER_WORKER = 4  # a phase is cut at least so fine, to even out the load
 
 
@@ -46,9 +48,19 @@ class ScoreRequest:
     start: int
     stop: int  # episodes numbered start to stop
 
+    shared: ClassVar = SHARED
+
     @property
     def episodes(self) -> int:
         return self.stop - self.start
+
+    @property
+    def amount(self) -> int:
+        return self.episodes
+
+    @property
+    def kind(self) -> str:
+        return self.environment.id
 
     def split(self, episodes: int) -> Iterator[ScoreRequest]:
         """Cut into requests of at most so many episodes."""
@@ -76,9 +88,19 @@ class PerturbationRequest:
     start: int
     stop: int  # pairs numbered start to stop
 
+    shared: ClassVar = SHARED
+
     @property
     def episodes(self) -> int:
         return 2 * (self.stop - self.start)
+
+    @property
+    def amount(self) -> int:
+        return self.episodes
+
+    @property
+    def kind(self) -> str:
+        return self.environment.id
 
     def split(self, episodes: int) -> Iterator[PerturbationRequest]:
         """Cut into requests of at most so many episodes, never within a pair."""
@@ -140,7 +162,10 @@ PhaseListener = Callable[[str, int, int], None]
 class Workers(Protocol):
     """What evaluation asks of an executor; `cluster.executor.Executor` is one."""
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many items run at the same time."""
+        ...
 
     def run(self, items: Sequence[Request], progress: Callable[[int], None] | None = None) -> Sequence[object]:
         """Run every item; in the place of an item that failed stands what says why."""
