@@ -23,11 +23,12 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from cluster.costs import Costs
 from cluster.dispatch import AHEAD, Chunk, Dispatch, Load, Patience
-from cluster.executor import Failure, Progress, WorkersError, WorkItem
+from cluster.executor import Executor, Failure, InProcess, Progress, WorkersError, WorkItem
 from cluster.launch import launched
 from cluster.parcels import PROTOCOL, Ledger, Sharing, Store
 from cluster.processes import Processes
@@ -147,6 +148,7 @@ class Ranks:
         self._dispatch = Dispatch(others, self._costs, patience or Patience())
         self._ledgers = {rank: Ledger() for rank in others}
         self._hosts = dict.fromkeys(others, "?")
+        self._processes = dict.fromkeys(others, 0)
         self._load, self._reported = Load(), time.monotonic()
         self._checked = 0.0
         self._open = True
@@ -189,6 +191,9 @@ class Ranks:
         for rank in self._dispatch.workers:
             self._link.send(b"", rank, STOP)
         self._link.settle(LEAVE_SECONDS)
+        for rank, worker in self._dispatch.workers.items():
+            if worker.hangs and not _end_sibling(self._processes[rank]):
+                logger.warning("worker rank=%d host=%s still hangs; the launcher waits for it", rank, self._hosts[rank])
 
     def leave(self, status: int) -> NoReturn:
         """End rank 0 with this exit status once the workers were let go."""
@@ -215,7 +220,7 @@ class Ranks:
             received += 1
             message = pickle.loads(data)
             if tag == GREETING:
-                self._hosts[rank] = message
+                self._hosts[rank], self._processes[rank] = message
             elif tag == ANSWER:
                 run, results, seconds, idle = message
                 self._load.add(rank, sum(seconds), idle, len(results))
@@ -250,6 +255,18 @@ class Ranks:
         self._load, self._reported = Load(), now
 
 
+def _end_sibling(pid: int) -> bool:
+    """Kill a process if it is of this machine and launcher, as a rank beside this one is."""
+    try:
+        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        if parent != os.getppid():
+            return False
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return False
+    return True
+
+
 def serve() -> NoReturn:
     """Be a worker until the master says stop or is lost; never returns.
 
@@ -262,44 +279,45 @@ def serve() -> NoReturn:
     inbox: queue.SimpleQueue[tuple[int, int, bool, Any]] = queue.SimpleQueue()
     outbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_carry, args=(inbox, outbox), daemon=True).start()
-    store, finished = Store(), time.monotonic()
+    bench, finished = _Bench(), time.monotonic()
     while True:
         run, count, careful, parcel = inbox.get()
         idle = time.monotonic() - finished
-        results, seconds = _work(store, count, careful, parcel)
+        results, seconds = bench.work(count, careful, parcel)
         outbox.put(_pickled_answer(run, results, seconds, idle))
         finished = time.monotonic()
 
 
-def _work(store: Store, count: int, careful: bool, parcel: Any) -> tuple[list[Any], list[float]]:
-    """Run the items of a chunk: results and seconds of each."""
-    try:
-        items = store.unpack(parcel)
-    except Exception:
-        return [Failure("an item that could not be read", traceback.format_exc())] * count, [0.0] * count
-    results, seconds = [], []
-    run = _run_apart if careful else _run_here
-    for item in items:
-        started = time.monotonic()
-        results.append(run(item))
-        seconds.append(time.monotonic() - started)
-    return results, seconds
+class _Bench:
+    """Where a worker's items are run: here, or apart if they may end their process."""
 
+    def __init__(self) -> None:
+        self._store = Store()
+        self._here = InProcess()
+        self._apart: Processes | None = None
 
-def _run_here(item: WorkItem[Any]) -> Any:
-    try:
-        return item()
-    except Exception:
-        return Failure(str(item), traceback.format_exc())
+    def work(self, count: int, careful: bool, parcel: Any) -> tuple[list[Any], list[float]]:
+        """Run the items of a chunk: results and seconds of each."""
+        try:
+            items = self._store.unpack(parcel)
+        except Exception:
+            return [Failure("an item that could not be read", traceback.format_exc())] * count, [0.0] * count
+        executor = self._choose(careful)
+        results, seconds = [], []
+        for item in items:
+            started = time.monotonic()
+            results += executor.run([item])
+            seconds.append(time.monotonic() - started)
+        return results, seconds
 
-
-def _run_apart(item: WorkItem[Any]) -> Any:
-    """Run an item that may end its process where that costs no rank."""
-    executor = Processes(1)
-    try:
-        return executor.run([item])[0]
-    finally:
-        executor.close()
+    def _choose(self, careful: bool) -> Executor:
+        """Keep a process apart for as long as careful items follow one another: it is slow to start."""
+        if not careful and self._apart is not None:
+            self._apart.close()
+            self._apart = None
+        if careful and self._apart is None:
+            self._apart = Processes(1)
+        return self._apart or self._here
 
 
 def _pickled_answer(run: int, results: list[Any], seconds: list[float], idle: float) -> bytes:
@@ -314,7 +332,7 @@ def _carry(inbox: queue.SimpleQueue[Any], outbox: queue.SimpleQueue[bytes]) -> N
     """Move messages between the master and this worker's queues; ends the process when either says so."""
     try:
         link = Link()
-        link.send(pickle.dumps(socket.gethostname(), PROTOCOL), MASTER, GREETING)
+        link.send(pickle.dumps((socket.gethostname(), os.getpid()), PROTOCOL), MASTER, GREETING)
         held, pause, checked = 0, PAUSES[0], time.monotonic()
         while True:
             with contextlib.suppress(queue.Empty):

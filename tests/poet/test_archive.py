@@ -179,8 +179,8 @@ def test_run_killed_while_it_starts_can_be_started_again(tmp_path, finished, toy
     assert_equal_archives(folder, finished)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished, toy_file, number):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0), (signal.SIGUSR1, 0)])
+def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished, toy_file, number, status):
     folder = tmp_path / "run"
     lines = command("evolve", folder, "--config", toy_file, "--workers", 2)
     process = subprocess.Popen(
@@ -190,7 +190,7 @@ def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished,
     workers = children_of(process.pid)
     process.send_signal(number)
     _, complaint = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == status
     with reading(folder) as connection:
         reached = connection.execute("SELECT count(*) FROM iteration").fetchone()[0]
     assert f"interrupted: {reached} iterations are on disk; resume with: poet evolve {folder}" in complaint
