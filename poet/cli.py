@@ -230,7 +230,8 @@ def main() -> NoReturn:
 def _set_up_logging() -> None:
     handler = RichHandler(console=err, show_path=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
-    logging.getLogger("cluster").setLevel(logging.INFO)
+    for name in ("cluster", "poet.archive"):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def _run(ranks: mpi.Ranks | None) -> int:
