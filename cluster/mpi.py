@@ -12,6 +12,7 @@ The one file that imports mpi4py, and only once a rank connects.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
 import pickle
@@ -102,14 +103,14 @@ class Link:
         return self._lost
 
     def leave(self, status: int) -> NoReturn:
-        """End this process: with the others if they can, without them if some hang."""
+        """End this process: together with the others, but at once if some are lost, who would be waited for."""
         sys.stdout.flush()
         sys.stderr.flush()
-        watch = threading.Timer(LEAVE_SECONDS, os._exit, [status])
-        watch.daemon = True
-        watch.start()
-        with contextlib.suppress(self._mpi.Exception):
-            self._mpi.Finalize()
+        if not self.lost():
+            # Not a thread of Python's: MPI may keep those from running while it waits.
+            faulthandler.dump_traceback_later(LEAVE_SECONDS, exit=True, file=Path(os.devnull).open("w"))  # noqa: SIM115
+            with contextlib.suppress(self._mpi.Exception):
+                self._mpi.Finalize()
         os._exit(status)
 
     def settle(self, seconds: float) -> None:
