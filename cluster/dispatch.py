@@ -91,6 +91,12 @@ class Dispatch:
         """Whether every item has its result."""
         return len(self.results) == len(self._items)
 
+    def hungry(self) -> list[int]:
+        """Find the workers that should have more, as long as there is more."""
+        if not self._waiting and not self._careful:
+            return []
+        return [rank for rank, held in self.workers.items() if len(held.chunks) < AHEAD and not held.hangs]
+
     def take(self, worker: int, depth: int, now: float) -> Chunk | None:
         """Cut the next chunk for a worker that holds fewer than `depth`, if it should have one."""
         held = self.workers[worker]

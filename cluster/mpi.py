@@ -202,8 +202,9 @@ class Ranks:
 
     def _feed(self, items: Sequence[WorkItem[Any]], sharing: Sharing) -> int:
         sent = 0
+        hungry = self._dispatch.hungry()
         for depth in range(1, AHEAD + 1):
-            for rank in self._dispatch.workers:
+            for rank in hungry:
                 chunk = self._dispatch.take(rank, depth, time.monotonic())
                 if chunk is not None:
                     self._send(rank, chunk, items, sharing)

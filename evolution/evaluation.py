@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
-from evolution.es import perturbed
+from evolution.es import es_gradient, perturbed
 from evolution.noise import Key, directions, episode_seeds
 
 logger = logging.getLogger(__name__)
@@ -125,6 +125,23 @@ class PerturbationRequest:
 Request: TypeAlias = ScoreRequest | PerturbationRequest
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GradientRequest:
+    """What an ES step's returns say of the way up; drawing its noise again is work like an episode's."""
+
+    seed: int  # of the run
+    key: Key  # of the step
+    size: int  # P
+    sigma: float
+    returns: NDArray[np.float64]  # (pairs, 2)
+
+    def __call__(self) -> NDArray[np.float64]:
+        return es_gradient(directions(self.seed, self.key, 0, len(self.returns), self.size), self.returns, self.sigma)
+
+    def __str__(self) -> str:
+        return f"gradient key={self.key} of run seed {self.seed}"
+
+
 def _describe(verb: str, request: Request) -> str:
     return (
         f"{verb} key={request.key} numbers {request.start} to {request.stop} of run seed {request.simulation.seed} "
@@ -155,6 +172,12 @@ class Tally:
         self.diverged += rollouts.count(Outcome.DIVERGED)
 
 
+def item_episodes(total: int, workers: int, fewest: int = ITEM_EPISODES[0]) -> int:
+    """Choose how many of a phase's episodes make an item: few engines' lanes empty, no worker without any."""
+    per_worker = -(-total // workers)
+    return max(min(fewest, per_worker), min(total // (workers * ITEMS_PER_WORKER), ITEM_EPISODES[1]), 1)
+
+
 PhaseListener = Callable[[str, int, int], None]
 """Called with a phase's purpose, its episodes done and its episodes in all."""
 
@@ -167,7 +190,9 @@ class Workers(Protocol):
         """How many items run at the same time."""
         ...
 
-    def run(self, items: Sequence[Request], progress: Callable[[int], None] | None = None) -> Sequence[object]:
+    def run(
+        self, items: Sequence[Request] | Sequence[GradientRequest], progress: Callable[[int], None] | None = None
+    ) -> Sequence[object]:
         """Run every item; in the place of an item that failed stands what says why."""
         ...
 
@@ -194,7 +219,7 @@ class Evaluator:
     def run(self, purpose: str, requests: Sequence[Request]) -> list[Rollouts]:
         """Run a phase and return one `Rollouts` for each request, in order."""
         total = sum(request.episodes for request in requests)
-        size = int(np.clip(total // (self.executor.workers * ITEMS_PER_WORKER), *ITEM_EPISODES))
+        size = item_episodes(total, self.executor.workers)
         parts: list[list[Request]] = [list(request.split(size)) for request in requests]
         items = [item for part in parts for item in part]
 
@@ -207,6 +232,24 @@ class Evaluator:
         for rollouts in joined:
             self.tally.add(purpose, rollouts)
         return joined
+
+    def gradients(self, steps: Sequence[PerturbationRequest], tried: Sequence[Rollouts]) -> list[NDArray[np.float64]]:
+        """Estimate the gradient of each ES step from what its perturbations returned: (P,) each."""
+        items = [
+            GradientRequest(
+                seed=step.simulation.seed,
+                key=step.key,
+                size=step.theta.size,
+                sigma=step.sigma,
+                returns=rollouts.returns.reshape(-1, 2),
+            )
+            for step, rollouts in zip(steps, tried, strict=True)
+        ]
+        # Where a worker could not, we fail as it did, with the cause at hand.
+        return [
+            found if isinstance(found, np.ndarray) else item()
+            for item, found in zip(items, self.executor.run(items), strict=True)
+        ]
 
     def _survive(self, items: Sequence[Request], results: Sequence[object]) -> list[Rollouts]:
         """Find the episodes that no engine survives and let them count as diverged."""
