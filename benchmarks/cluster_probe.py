@@ -66,7 +66,7 @@ def naps(ranks: mpi.Ranks, path: str) -> dict[str, float]:
 
 def master(ranks: mpi.Ranks, _: str) -> dict[str, float]:
     """The master's processor time for a message each way, an item and a byte."""
-    wait, _ = 2.0, None
+    wait = 2.0
     _, idle = _timed(lambda: ranks.run([Nap(wait, 0)]))
     blank = Load(b"")
     ranks.run([blank] * 2000)

@@ -1,7 +1,8 @@
 """One life of a run: open or make the archive, evolve, commit, stop cleanly.
 
-Decides what happens on a signal: Ctrl-C and SIGTERM drop the iteration in
-progress, whose work is less than what a wait would cost; all before it is on disk.
+Decides what happens on a signal: Ctrl-C, and SIGTERM and SIGUSR1 with which
+schedulers warn, drop the iteration in progress, whose work is less than what a
+wait would cost; all before it is on disk.
 """
 
 from __future__ import annotations
