@@ -102,11 +102,11 @@ class Link:
                 self._lost = set(ranks)
         return self._lost
 
-    def leave(self, status: int) -> NoReturn:
-        """End this process: together with the others, but at once if some are lost, who would be waited for."""
+    def leave(self, status: int, alone: bool = False) -> NoReturn:
+        """End this process: together with the others, or alone, as when some are lost, who would be waited for."""
         sys.stdout.flush()
         sys.stderr.flush()
-        if not self.lost():
+        if not alone and not self.lost():
             # Not a thread of Python's: MPI may keep those from running while it waits.
             faulthandler.dump_traceback_later(LEAVE_SECONDS, exit=True, file=Path(os.devnull).open("w"))  # noqa: SIM115
             with contextlib.suppress(self._mpi.Exception):
@@ -198,7 +198,7 @@ class Ranks:
 
     def leave(self, status: int) -> NoReturn:
         """End rank 0 with this exit status once the workers were let go."""
-        self._link.leave(status)
+        self._link.leave(status, alone=any(worker.hangs for worker in self._dispatch.workers.values()))
 
     def _feed(self, items: Sequence[WorkItem[Any]], sharing: Sharing) -> int:
         sent = 0
