@@ -21,10 +21,10 @@ from evolution.noise import Key, directions, episode_seeds
 
 logger = logging.getLogger(__name__)
 
-ITEM_EPISODES = (16, 256)  # fewest and most in one item
+MOST_EPISODES = 256  # in one item
 # For `Workers`: what many items have in common, and, by `amount` and `kind`, which ones cost alike.
 SHARED = ("simulation", "environment", "theta")
-ITEMS_PER_WORKER = 4  # a phase is cut at least so fine, to even out the load
+ITEMS_PER_WORKER = 12  # a phase is cut so fine where it can be, to even out the load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +172,10 @@ class Tally:
         self.diverged += rollouts.count(Outcome.DIVERGED)
 
 
-def item_episodes(total: int, workers: int, fewest: int = ITEM_EPISODES[0]) -> int:
-    """Choose how many of a phase's episodes make an item: few engines' lanes empty, no worker without any."""
+def item_episodes(total: int, workers: int, fewest: int) -> int:
+    """Choose how many of a phase's episodes make an item: at least so many, but first let no worker go without."""
     per_worker = -(-total // workers)
-    return max(min(fewest, per_worker), min(total // (workers * ITEMS_PER_WORKER), ITEM_EPISODES[1]), 1)
+    return max(min(fewest, per_worker), min(total // (workers * ITEMS_PER_WORKER), MOST_EPISODES), 1)
 
 
 PhaseListener = Callable[[str, int, int], None]
@@ -219,7 +219,8 @@ class Evaluator:
     def run(self, purpose: str, requests: Sequence[Request]) -> list[Rollouts]:
         """Run a phase and return one `Rollouts` for each request, in order."""
         total = sum(request.episodes for request in requests)
-        size = item_episodes(total, self.executor.workers)
+        lanes = self.domain.lanes[self.simulation.engine or self.domain.engines[0]]
+        size = item_episodes(total, self.executor.workers, max(lanes, 2))
         parts: list[list[Request]] = [list(request.split(size)) for request in requests]
         items = [item for part in parts for item in part]
 

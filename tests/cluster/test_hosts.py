@@ -18,7 +18,7 @@ from poet.errors import InputError
 
 # Patient ones: on a busy machine a rank may be slow to show that it lives.
 HEARTBEATS = ["--mca", "mpi_ft_detector", "true", "--mca", "mpi_ft_detector_thread", "true"]
-HEARTBEATS += ["--mca", "mpi_ft_detector_period", "5", "--mca", "mpi_ft_detector_timeout", "30"]
+HEARTBEATS += ["--mca", "mpi_ft_detector_period", "5", "--mca", "mpi_ft_detector_timeout", "60"]
 AGENT = """#!/bin/sh
 # In the place of ssh: run a command on a "host", with its network and its name.
 host=$1; shift
