@@ -140,7 +140,7 @@ def model(costs: Sequence[Sequence[float]], workers: int, master: Master, finest
         costs: s of an item of `lanes` episodes, samples by course.
         workers: ranks but the first.
         master: what it spends.
-        finest: episodes in the smallest item.
+        finest: episodes in the smallest item that the engine asks for.
         lanes: episodes that the engine runs for the price of one.
     """
     rng = np.random.default_rng(0)
@@ -234,8 +234,7 @@ def main() -> None:
         "master": spent,
         "item_ms": [1000 * float(np.mean(course)) for course in native],
         "model_native": [model(native, workers, master, finest=16, lanes=16) for workers in sizes],
-        "model_reference_16": [model(reference, workers, master, finest=16, lanes=1) for workers in sizes],
-        "model_reference_2": [model(reference, workers, master, finest=2, lanes=1) for workers in sizes],
+        "model_reference": [model(reference, workers, master, finest=2, lanes=1) for workers in sizes],
         "check": [check(int(ranks), native, master) for ranks in options.ranks.split(",") if ranks],
     }
     print(json.dumps(found, indent=2) if options.json else table(found))
@@ -251,7 +250,7 @@ def table(found: dict[str, Any]) -> str:
     ]
     for name, rows in found.items():
         if name.startswith("model_"):
-            lines.append(name.removeprefix("model_").replace("_", " engine, finest item "))
+            lines.append(f"{name.removeprefix('model_')} engine")
             lines += [
                 f"  {row['workers']:5.0f} workers  {100 * row['busy']:5.1f}% busy  {row['seconds']:8.3f} s an iteration"
                 f"  master {100 * row['master']:5.1f}%"

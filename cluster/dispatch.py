@@ -138,7 +138,14 @@ class Dispatch:
                 self._charge(held.chunks[0])
                 for chunk in held.chunks:
                     self._again(chunk, careful=False)
+                    # Once more at the end: the next worker may be on a host that is cut off as well.
+                    self._waiting.extend(index for index in chunk.indices if chunk.run == self._run)
         return found
+
+    def postpone(self, seconds: float) -> None:
+        """Move every deadline, after a time in which nobody could have met one."""
+        for held in self.workers.values():
+            held.since += seconds
 
     def _charge(self, chunk: Chunk) -> None:
         """Give up an item that no worker answers to."""
@@ -175,6 +182,8 @@ class Dispatch:
         while self._waiting and len(indices) < CHUNK_ITEMS:
             cost = self._expected[self._waiting[0]]
             if indices and not expected + cost <= target:  # also when the cost is not known
+                break
+            if self._waiting[0] in indices:
                 break
             index = self._waiting.popleft()
             self._left -= self._cost(index)

@@ -44,6 +44,7 @@ PAUSES = (5e-5, 2e-3)  # s between polls while nothing comes: at first, at most
 QUEUED_PAUSE = 2e-2  # s between polls of a worker that has its next chunk
 CHECK_SECONDS = 0.1  # between looks for lost and hanging workers
 REPORT_SECONDS = 60.0
+STALL_SECONDS = 5.0
 LEAVE_SECONDS = 10.0  # for all ranks to leave MPI together
 
 
@@ -82,8 +83,9 @@ class Link:
                 message = self._world.Improbe(self._any, self._mpi.ANY_TAG, status)
                 if message is None:
                     return
-                buffer = bytearray(status.Get_count(self._mpi.BYTE))
-                message.Recv([buffer, self._mpi.BYTE])
+                incoming = bytearray(status.Get_count(self._mpi.BYTE))
+                message.Recv([incoming, self._mpi.BYTE])
+                buffer = incoming  # whole, its sender alive to the end
             if buffer is not None:
                 yield status.source, status.tag, buffer
 
@@ -146,12 +148,13 @@ class Ranks:
         self._link = Link()
         self._costs = Costs()
         others = range(1, self._link.size)
-        self._dispatch = Dispatch(others, self._costs, patience or Patience())
+        self._patience = patience or Patience()
+        self._dispatch = Dispatch(others, self._costs, self._patience)
         self._ledgers = {rank: Ledger() for rank in others}
         self._hosts = dict.fromkeys(others, "?")
         self._processes = dict.fromkeys(others, 0)
         self._load, self._reported = Load(), time.monotonic()
-        self._checked = 0.0
+        self._checked = self._heard = 0.0
         self._open = True
         if launch is None or not launch.fault_tolerant:
             logger.warning(
@@ -171,6 +174,7 @@ class Ranks:
             WorkersError: no worker is left, or nobody watches over this job any more.
         """
         self._dispatch.begin(items)
+        self._checked = self._heard = time.monotonic()
         sharing, pause, done = Sharing(), PAUSES[0], 0
         while not self._dispatch.done:
             moved = self._receive() + self._feed(items, sharing)
@@ -219,7 +223,7 @@ class Ranks:
     def _receive(self) -> int:
         received = 0
         for rank, tag, data in self._link.receive():
-            received += 1
+            received, self._heard = received + 1, time.monotonic()
             message = pickle.loads(data)
             if tag == GREETING:
                 self._hosts[rank], self._processes[rank] = message
@@ -232,9 +236,12 @@ class Ranks:
     def _check(self) -> None:
         """Look for workers that are lost or hang, now and then."""
         now = time.monotonic()
-        if now - self._checked < CHECK_SECONDS:
+        passed = now - self._checked
+        if passed < CHECK_SECONDS:
             return
         self._checked = now
+        if passed > STALL_SECONDS:
+            self._dispatch.postpone(passed)  # we were stopped ourselves, and with us perhaps everybody
         for rank in self._link.lost() & self._dispatch.workers.keys():
             again = self._dispatch.lose(rank)
             left = len(self._dispatch.workers)
@@ -244,9 +251,13 @@ class Ranks:
             )
         for rank in self._dispatch.overdue(now):
             logger.warning("worker rank=%d host=%s does not answer; its items run elsewhere", rank, self._hosts[rank])
-        if all(worker.hangs for worker in self._dispatch.workers.values()):
-            hang = f"; {len(self._dispatch.workers)} hang" if self._dispatch.workers else ""
-            raise WorkersError(f"all {self._link.size - 1} workers are lost{hang}")
+        if not self._dispatch.workers:
+            raise WorkersError(f"all {self._link.size - 1} workers are lost")
+        hanging = all(worker.hangs for worker in self._dispatch.workers.values())
+        if hanging and now - self._heard > self._patience.unknown:
+            raise WorkersError(
+                f"none of {len(self._dispatch.workers)} workers has answered for {now - self._heard:.0f} s"
+            )
         if now - self._reported > REPORT_SECONDS:
             self._report()
 

@@ -29,7 +29,7 @@ AHEAD = 2  # items at a worker, so that none waits for a round trip
 ATTEMPTS = 3  # deaths of a worker that one item may be charged with
 GREETING = 0  # in place of a run's number, which start at 1
 STILLBIRTHS = 10  # in a row, after which it is no use to try again
-HELD_SIGNALS = (signal.SIGINT, signal.SIGUSR1)
+HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -157,7 +157,7 @@ def _single_threaded() -> Iterator[None]:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Start a child that Ctrl-C and SIGUSR1 cannot hit before it has said what it does about it."""
+    """Start a child whole, and so that Ctrl-C and SIGUSR1 cannot hit it before it has said what it does about it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     try:
         yield
@@ -168,7 +168,7 @@ def _interrupts_held() -> Iterator[None]:
 def _serve(pipe: Connection) -> None:
     """Answer items until the master hangs up."""
     # Ctrl-C and schedulers' warnings go to the whole group; the master alone decides what they mean.
-    for number in HELD_SIGNALS:
+    for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     try:

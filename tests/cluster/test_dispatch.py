@@ -95,6 +95,23 @@ def test_overdue_items_go_elsewhere_and_the_first_answer_counts():
     assert dispatch.results == {0: "late"}
 
 
+def test_overdue_items_go_to_two_workers_in_case_the_next_is_cut_off_too():
+    dispatch = Dispatch([1, 2, 3], taught(a=1.0), Patience(factor=2, floor=10))
+    dispatch.begin([Item(1)])
+    dispatch.take(1, 2, now=0.0)
+    dispatch.overdue(now=13.0)
+    assert [dispatch.take(worker, 2, now=13.0).indices for worker in (2, 3)] == [(0,), (0,)]
+
+
+def test_deadlines_move_when_the_master_was_stopped_itself():
+    dispatch = Dispatch([1], taught(a=1.0), Patience(factor=2, floor=10))
+    dispatch.begin([Item(1)])
+    dispatch.take(1, 2, now=0.0)
+    dispatch.postpone(100.0)
+    assert dispatch.overdue(now=105.0) == []
+    assert dispatch.overdue(now=113.0) == [1]
+
+
 def test_answer_to_an_earlier_run_frees_the_worker_and_nothing_else():
     dispatch = Dispatch([1], Costs(), Patience())
     dispatch.begin([Item(1)])
