@@ -3,6 +3,12 @@
 A work item is a picklable callable without arguments whose result depends on
 nothing but itself. So any executor, with any number of workers and any
 failures on the way, returns the same list.
+
+An item may say more of itself, which an executor may use to spread the work
+and which never changes a result: `amount`, how much work it is, and `kind`, a
+hashable name of those whose cost goes with their amount; and `shared`, the
+names of its attributes whose values it has in common with many others, so that
+they need to be sent only once. Shared values must not be changed by an item.
 """
 
 from __future__ import annotations
@@ -31,13 +37,16 @@ class Failure:
 
 
 class WorkersError(RuntimeError):
-    """No worker can be kept alive."""
+    """No worker is left, or can be kept alive."""
 
 
 class Executor(Protocol):
     """Where work items run. No caller knows whether that is here or a thousand nodes away."""
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many items run at the same time."""
+        ...
 
     def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
         """Run every item and return the results in the items' order; an item's failure harms no other."""

@@ -29,6 +29,7 @@ AHEAD = 2  # items at a worker, so that none waits for a round trip
 ATTEMPTS = 3  # deaths of a worker that one item may be charged with
 GREETING = 0  # in place of a run's number, which start at 1
 STILLBIRTHS = 10  # in a row, after which it is no use to try again
+HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -156,8 +157,8 @@ def _single_threaded() -> Iterator[None]:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Start a child that Ctrl-C cannot hit before it has said what it does about it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Start a child whole, and so that Ctrl-C and SIGUSR1 cannot hit it before it has said what it does about it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     try:
         yield
     finally:
@@ -166,9 +167,10 @@ def _interrupts_held() -> Iterator[None]:
 
 def _serve(pipe: Connection) -> None:
     """Answer items until the master hangs up."""
-    # Ctrl-C goes to the whole group; the master alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # Ctrl-C and schedulers' warnings go to the whole group; the master alone decides what they mean.
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     try:
         pipe.send((GREETING, 0, None, None))  # whatever ends this worker from now on is an item's doing
         while True:

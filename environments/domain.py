@@ -132,6 +132,7 @@ class Domain(Protocol):
     fall_return: float  # the reward of falling; also what a diverged episode scores
     solved_return: float  # with the course's end reached, solved from here on
     engines: tuple[str, ...]  # the first is the default
+    lanes: Mapping[str, int]  # by engine, how many episodes it runs for about the price of one
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""

@@ -10,19 +10,21 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
-from evolution.es import perturbed
+from evolution.es import es_gradient, perturbed
 from evolution.noise import Key, directions, episode_seeds
 
 logger = logging.getLogger(__name__)
 
-ITEM_EPISODES = (16, 256)  # fewest and most in one item
-ITEMS_PER_WORKER = 4  # a phase is cut at least so fine, to even out the load
+MOST_EPISODES = 256  # in one item
+# For `Workers`: what many items have in common, and, by `amount` and `kind`, which ones cost alike.
+SHARED = ("simulation", "environment", "theta")
+ITEMS_PER_WORKER = 12  # a phase is cut so fine where it can be, to even out the load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +48,19 @@ class ScoreRequest:
     start: int
     stop: int  # episodes numbered start to stop
 
+    shared: ClassVar = SHARED
+
     @property
     def episodes(self) -> int:
         return self.stop - self.start
+
+    @property
+    def amount(self) -> int:
+        return self.episodes
+
+    @property
+    def kind(self) -> str:
+        return self.environment.id
 
     def split(self, episodes: int) -> Iterator[ScoreRequest]:
         """Cut into requests of at most so many episodes."""
@@ -76,9 +88,19 @@ class PerturbationRequest:
     start: int
     stop: int  # pairs numbered start to stop
 
+    shared: ClassVar = SHARED
+
     @property
     def episodes(self) -> int:
         return 2 * (self.stop - self.start)
+
+    @property
+    def amount(self) -> int:
+        return self.episodes
+
+    @property
+    def kind(self) -> str:
+        return self.environment.id
 
     def split(self, episodes: int) -> Iterator[PerturbationRequest]:
         """Cut into requests of at most so many episodes, never within a pair."""
@@ -101,6 +123,23 @@ class PerturbationRequest:
 
 
 Request: TypeAlias = ScoreRequest | PerturbationRequest
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GradientRequest:
+    """What an ES step's returns say of the way up; drawing its noise again is work like an episode's."""
+
+    seed: int  # of the run
+    key: Key  # of the step
+    size: int  # P
+    sigma: float
+    returns: NDArray[np.float64]  # (pairs, 2)
+
+    def __call__(self) -> NDArray[np.float64]:
+        return es_gradient(directions(self.seed, self.key, 0, len(self.returns), self.size), self.returns, self.sigma)
+
+    def __str__(self) -> str:
+        return f"gradient key={self.key} of run seed {self.seed}"
 
 
 def _describe(verb: str, request: Request) -> str:
@@ -133,6 +172,12 @@ class Tally:
         self.diverged += rollouts.count(Outcome.DIVERGED)
 
 
+def item_episodes(total: int, workers: int, fewest: int) -> int:
+    """Choose how many of a phase's episodes make an item: at least so many, but first let no worker go without."""
+    per_worker = -(-total // workers)
+    return max(min(fewest, per_worker), min(total // (workers * ITEMS_PER_WORKER), MOST_EPISODES), 1)
+
+
 PhaseListener = Callable[[str, int, int], None]
 """Called with a phase's purpose, its episodes done and its episodes in all."""
 
@@ -140,9 +185,14 @@ PhaseListener = Callable[[str, int, int], None]
 class Workers(Protocol):
     """What evaluation asks of an executor; `cluster.executor.Executor` is one."""
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many items run at the same time."""
+        ...
 
-    def run(self, items: Sequence[Request], progress: Callable[[int], None] | None = None) -> Sequence[object]:
+    def run(
+        self, items: Sequence[Request] | Sequence[GradientRequest], progress: Callable[[int], None] | None = None
+    ) -> Sequence[object]:
         """Run every item; in the place of an item that failed stands what says why."""
         ...
 
@@ -169,7 +219,8 @@ class Evaluator:
     def run(self, purpose: str, requests: Sequence[Request]) -> list[Rollouts]:
         """Run a phase and return one `Rollouts` for each request, in order."""
         total = sum(request.episodes for request in requests)
-        size = int(np.clip(total // (self.executor.workers * ITEMS_PER_WORKER), *ITEM_EPISODES))
+        lanes = self.domain.lanes[self.simulation.engine or self.domain.engines[0]]
+        size = item_episodes(total, self.executor.workers, max(lanes, 2))
         parts: list[list[Request]] = [list(request.split(size)) for request in requests]
         items = [item for part in parts for item in part]
 
@@ -182,6 +233,24 @@ class Evaluator:
         for rollouts in joined:
             self.tally.add(purpose, rollouts)
         return joined
+
+    def gradients(self, steps: Sequence[PerturbationRequest], tried: Sequence[Rollouts]) -> list[NDArray[np.float64]]:
+        """Estimate the gradient of each ES step from what its perturbations returned: (P,) each."""
+        items = [
+            GradientRequest(
+                seed=step.simulation.seed,
+                key=step.key,
+                size=step.theta.size,
+                sigma=step.sigma,
+                returns=rollouts.returns.reshape(-1, 2),
+            )
+            for step, rollouts in zip(steps, tried, strict=True)
+        ]
+        # Where a worker could not, we fail as it did, with the cause at hand.
+        return [
+            found if isinstance(found, np.ndarray) else item()
+            for item, found in zip(items, self.executor.run(items), strict=True)
+        ]
 
     def _survive(self, items: Sequence[Request], results: Sequence[object]) -> list[Rollouts]:
         """Find the episodes that no engine survives and let them count as diverged."""

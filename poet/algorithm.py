@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Genome, Outcome
-from evolution.es import Learner, es_gradient, es_update
+from evolution.es import Learner, es_update
 from evolution.evaluation import Evaluator
 from evolution.minimal_criterion import Verdict
 from evolution.novelty import encoding_novelty
@@ -105,10 +105,7 @@ def optimise(population: Population, config: Config, evaluator: Evaluator, journ
         for pair in population.pairs
     ]
     tried = evaluator.run("optimise", steps)
-    gradients = [
-        es_gradient(step.noise(), rollouts.returns.reshape(-1, 2), step.sigma)
-        for step, rollouts in zip(steps, tried, strict=True)
-    ]
+    gradients = evaluator.gradients(steps, tried)
     improved = [
         replace(pair, learner=es_update(pair.learner, gradient, config.es))
         for pair, gradient in zip(population.pairs, gradients, strict=True)

@@ -2,16 +2,22 @@
 
 The file is made aside and renamed, so it never exists half-built. The writer
 holds a lock on the run's folder; readers open the file read-only at any time.
+On a network file system (`poet/filesystem.py`) it is written with a rollback
+journal, and readers look at a copy, so that they never hold up the writer.
 Resuming is reading the last commit. Tables: `poet/schema.sql`.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import logging
 import os
+import shutil
 import socket
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -25,6 +31,7 @@ from environments.domain import find_domain
 from poet import config as configuration
 from poet.config import Config
 from poet.errors import ArchiveError, InputError
+from poet.filesystem import place_of
 from poet.population import Population
 from poet.records import AgentRecord, Journal, Origin
 from poet.rows import (
@@ -40,10 +47,14 @@ from poet.rows import (
     transfer_row,
 )
 
+logger = logging.getLogger(__name__)
+
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x504F4554  # "POET"
 ARCHIVE_NAME, CONFIG_NAME, LOCK_NAME = "archive.sqlite", "config.toml", "lock"
 INTACT = "; what was committed before is intact, and the same command resumes there"
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+PATIENCE = 60.0  # s to wait for a reader or writer on another host
 NOT_OURS, DAMAGED = "is not a POET archive", "is damaged or truncated; restore a copy"
 
 
@@ -62,15 +73,40 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
     path = folder / ARCHIVE_NAME
     if not path.is_file():
         raise InputError(f"{folder} holds no run: there is no {ARCHIVE_NAME} in it")
-    with _explaining(path):
+    with _explaining(path), _readable(path) as source:
         # Where nothing can be written, SQLite cannot make the files by which it shares with a writer.
         sealed = not os.access(folder, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
         mode = "mode=ro&immutable=1" if sealed else "mode=ro"
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
+        connection = sqlite3.connect(f"{source.resolve().as_uri()}?{mode}", uri=True)
         connection.row_factory = sqlite3.Row
         with closing(connection):
             _check_identity(connection, path)
             yield connection
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """Give the archive itself, or on a network file system a copy of it as of its last commit."""
+    if not place_of(path).shared:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="poet-") as folder:
+        copy = Path(folder) / ARCHIVE_NAME
+        _copy(path, copy)
+        yield copy
+
+
+def _copy(path: Path, copy: Path) -> None:
+    source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)
+    try:
+        with closing(source), closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except sqlite3.OperationalError:
+        # Its writer was killed within a commit: the copy's first reader may roll that back, we may not.
+        for suffix in ("", "-journal", "-wal"):
+            if (part := path.with_name(path.name + suffix)).exists():
+                shutil.copyfile(part, copy.with_name(copy.name + suffix))
+        sqlite3.connect(copy).execute("SELECT count(*) FROM sqlite_schema").connection.close()
 
 
 def read_config(connection: sqlite3.Connection) -> Config:
@@ -132,10 +168,13 @@ class Archive:
     def __init__(self, folder: Path, lock: IO[str]) -> None:
         self.path = folder / ARCHIVE_NAME
         self._lock = lock
+        place = place_of(folder)
+        if place.shared:
+            logger.info("%s is on a network file system (%s): rollback journal, readers copy", folder, place.kind)
         with _explaining(self.path):
-            self._connection = sqlite3.connect(self.path, isolation_level=None)
+            self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=PATIENCE)
             self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute(f"PRAGMA journal_mode = {place.journal}")
             self._connection.execute("PRAGMA synchronous = FULL")  # a commit is on disk, even if the power fails
             self._connection.execute("PRAGMA foreign_keys = ON")
             self.config = read_config(self._connection)
@@ -295,6 +334,9 @@ def _take_lock(folder: Path) -> IO[str]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        if error.errno in NO_LOCKS:
+            logger.warning("%s is on a file system without locks: see to it that one job at a time evolves it", folder)
+            return lock
         lock.close()
         raise InputError(f"another process is evolving {folder}; stop it first, or name another folder") from error
     return lock

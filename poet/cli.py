@@ -1,6 +1,7 @@
 """The command line: results on standard output, progress and complaints on standard error.
 
-Exit status: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.
+Exit status: 0 done, or stopped by a scheduler's SIGTERM or SIGUSR1; 1 failed;
+2 bad usage or input; 130 interrupted by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +21,9 @@ import typer
 from rich.console import Console, RenderableType
 from rich.logging import RichHandler
 
+from cluster import mpi
 from cluster.executor import Executor, InProcess, WorkersError
+from cluster.launch import launched
 from cluster.processes import Processes
 from evolution.evaluation import EvaluationError
 from poet import archive as archives
@@ -63,6 +66,7 @@ class View(StrEnum):
 
 @app.command()
 def evolve(
+    context: typer.Context,
     run: Run,
     preset: Annotated[
         str | None,
@@ -88,8 +92,12 @@ def evolve(
 
     A run can be stopped at any time, even by kill -9; the same command goes
     on from the last iteration on disk. Settings are fixed when a run starts,
-    but for --iterations and --workers, which never change a result.
+    but for --iterations and --workers, which never change a result. Under
+    mpirun or srun, rank 0 is the master and the other ranks are the workers.
     """
+    ranks: mpi.Ranks | None = context.obj
+    if ranks is not None and workers is not None:
+        raise InputError("--workers is for one machine; this job's workers are its ranks but the first")
     if preset is not None and config is not None:
         raise InputError("--preset and --config exclude each other; give one, and refine it by --set")
     if workers is not None and not 1 <= workers <= MOST_WORKERS:
@@ -98,11 +106,12 @@ def evolve(
     with interruptible():
         archive = open_run(run, choices, configuration.read_preset(DEFAULT_PRESET))
         try:
-            _evolve(archive, run, workers)
+            _evolve(archive, run, lambda: ranks or (InProcess() if workers == 1 else Processes(workers)))
         except Interrupted:
-            done = archive.population.iteration
-            _say(f"interrupted: {done} iterations are on disk; resume with: poet evolve {shlex.quote(str(run))}")
+            _say(f"interrupted: {_how_to_resume(archive, run)}")
             raise
+        except WorkersError as error:
+            raise WorkersError(f"{error}: {_how_to_resume(archive, run)}") from error
         finally:
             archive.close()
     with archives.reading(run) as connection:
@@ -125,21 +134,22 @@ def _choices(
     return Choices(base=base, overrides=configuration.merge(overrides, given), origin=origin)
 
 
-def _evolve(archive: archives.Archive, run: Path, workers: int | None) -> None:
+def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Executor]) -> None:
     done, wanted = archive.population.iteration, archive.config.iterations
     if done >= wanted:
         _say(f"{run} has all of its {done} iterations; --iterations N goes on to N")
         return
     _say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
     with (
-        closing(_executor(workers)) as executor,
+        closing(make_executor()) as executor,
         closing(make_display(err, archive.config, run, archive.population)) as display,
     ):
         evolve_archive(archive, executor, display)
 
 
-def _executor(workers: int | None) -> Executor:
-    return InProcess() if workers == 1 else Processes(workers)
+def _how_to_resume(archive: archives.Archive, run: Path) -> str:
+    done = archive.population.iteration
+    return f"{done} iterations are on disk; resume with: poet evolve {shlex.quote(str(run))}"
 
 
 @app.command()
@@ -204,30 +214,54 @@ def _show(value: Any, as_json: bool, table: RenderableType) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line and turn what went wrong into one sentence and an exit status."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)]
-    )
+    """Run the command line; as a rank of an MPI job, only the first does, and the others serve it."""
+    launch = launched()
+    if launch is None or sys.argv[1:2] != ["evolve"]:
+        sys.exit(0 if launch is not None and launch.serves else _run(None))
+    if launch.serves:
+        mpi.serve()
+    _set_up_logging()
+    ranks = mpi.Ranks()
+    status = _run(ranks)
+    ranks.close()
+    ranks.leave(status)
+
+
+def _set_up_logging() -> None:
+    handler = RichHandler(console=err, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    for name in ("cluster", "poet.archive"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _run(ranks: mpi.Ranks | None) -> int:
+    """Run the command and turn what went wrong into one sentence; return the exit status."""
+    _set_up_logging()
     if sys.stdout is not None:
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    status = 0
     try:
-        app()
+        app(obj=ranks)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else FAILED
     except BrokenPipeError:  # whoever read us, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
+        status = FAILED
     except InputError as error:
-        _complain(error, BAD_INPUT)
+        status = _complain(error, BAD_INPUT)
     except (ArchiveError, EvaluationError, WorkersError) as error:
-        _complain(error, FAILED)
-    except (Interrupted, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
-    sys.exit(0)
+        status = _complain(error, FAILED)
+    except Interrupted as interrupted:
+        status = INTERRUPTED if interrupted.by_user else 0
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    return status
 
 
 def _say(text: str) -> None:
     err.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
-def _complain(error: Exception, status: int) -> NoReturn:
+def _complain(error: Exception, status: int) -> int:
     _say(f"error: {error}")
-    sys.exit(status)
+    return status

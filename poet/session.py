@@ -1,7 +1,8 @@
 """One life of a run: open or make the archive, evolve, commit, stop cleanly.
 
-Decides what happens on a signal: Ctrl-C and SIGTERM drop the iteration in
-progress, whose work is less than what a wait would cost; all before it is on disk.
+Decides what happens on a signal: Ctrl-C, and SIGTERM and SIGUSR1 with which
+schedulers warn, drop the iteration in progress, whose work is less than what a
+wait would cost; all before it is on disk.
 """
 
 from __future__ import annotations
@@ -25,12 +26,16 @@ from poet.display import Display
 from poet.errors import InputError
 from poet.population import first_population
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 
 class Interrupted(BaseException):
     """A signal asked the run to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.by_user = number == signal.SIGINT  # rather than by a scheduler, to whom stopping is success
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +119,7 @@ def evolve_archive(archive: Archive, executor: Executor, display: Display) -> No
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into `Interrupted` while the block runs, and be deaf to more."""
+    """Turn the first Ctrl-C, SIGTERM or SIGUSR1 into `Interrupted` while the block runs, and be deaf to more."""
     before = _handle(_interrupt)
     try:
         yield
@@ -141,7 +146,7 @@ def _undisturbed() -> Iterator[None]:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _handle(signal.SIG_IGN)
-    raise Interrupted
+    raise Interrupted(number)
 
 
 def _handle(handler: Handler) -> dict[int, Handler]:

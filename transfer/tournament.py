@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
-from evolution.es import ESSettings, Learner, es_gradient, es_proposal
+from evolution.es import ESSettings, Learner, es_proposal
 from evolution.evaluation import Evaluator
 from evolution.noise import Key
 from evolution.settings import Bounds, check_bounds
@@ -96,10 +96,11 @@ def evaluate_candidates(
         for target, visitor in meetings
     ]
     rollouts = evaluator.run(purpose, [*direct, *steps])
-    proposals = []
-    for (target, visitor), step, tried in zip(meetings, steps, rollouts[len(direct) :], strict=True):
-        gradient = es_gradient(step.noise(), tried.returns.reshape(-1, 2), target.learner.sigma)
-        proposals.append(es_proposal(target.learner, visitor.theta, gradient, settings))
+    gradients = evaluator.gradients(steps, rollouts[len(direct) :])
+    proposals = [
+        es_proposal(target.learner, visitor.theta, gradient, settings)
+        for (target, visitor), gradient in zip(meetings, gradients, strict=True)
+    ]
     tuned = evaluator.run(
         purpose,
         [

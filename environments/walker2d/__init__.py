@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from environments.domain import Environment
@@ -20,6 +21,7 @@ class Walker2D:
     fall_return = FALL_REWARD
     solved_return = 230.0
     engines = tuple(ENGINES)
+    lanes: Mapping[str, int] = MappingProxyType({"native": 16, "reference": 1})
     rollout = staticmethod(rollout)
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> ParametricEncoding:

@@ -179,8 +179,8 @@ def test_run_killed_while_it_starts_can_be_started_again(tmp_path, finished, toy
     assert_equal_archives(folder, finished)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished, toy_file, number):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0), (signal.SIGUSR1, 0)])
+def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished, toy_file, number, status):
     folder = tmp_path / "run"
     lines = command("evolve", folder, "--config", toy_file, "--workers", 2)
     process = subprocess.Popen(
@@ -190,7 +190,7 @@ def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished,
     workers = children_of(process.pid)
     process.send_signal(number)
     _, complaint = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == status
     with reading(folder) as connection:
         reached = connection.execute("SELECT count(*) FROM iteration").fetchone()[0]
     assert f"interrupted: {reached} iterations are on disk; resume with: poet evolve {folder}" in complaint
@@ -202,17 +202,17 @@ def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished,
     assert_equal_archives(folder, finished)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_while_the_workers_start_stop_the_run_cleanly_too(tmp_path, toy_file, number):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0), (signal.SIGUSR1, 0)])
+def test_signals_while_the_workers_start_stop_the_run_cleanly_too(tmp_path, toy_file, number, status):
     lines = command("evolve", tmp_path / "run", "--config", toy_file, "--workers", 4)
     process = subprocess.Popen(lines, env=variables(), stderr=subprocess.PIPE, text=True, start_new_session=True)
     with process:
         assert process.stderr.readline().startswith("starting")
         for _ in range(3):  # an impatient user
-            os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+            process.send_signal(number) if number == signal.SIGTERM else os.killpg(process.pid, number)
             time.sleep(0.02)
         complaint = process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode == status
     assert "Traceback" not in complaint
     assert re.search(r"interrupted: \d+ iterations are on disk; resume with: poet evolve", complaint)
 

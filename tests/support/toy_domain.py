@@ -8,6 +8,7 @@ entry point alone, as anybody's would be.
 import os
 import time
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class ToyDomain:
     fall_return = -100.0
     solved_return = 195.0
     engines = ("exact",)
+    lanes = MappingProxyType({"exact": 16})
 
     def encoding(self, name, options):
         if name != "target":

@@ -1,0 +1,365 @@
+"""Work items on the ranks of an MPI job: rank 0 is the master, the others serve.
+
+One message carries a chunk of items to a worker, one its results back; both
+are pickled (cluster/parcels.py) and sent as bytes. With fault tolerance in the
+MPI library (ULFM: `mpirun --with-ft ulfm`) the loss of workers costs only
+their unanswered items, which run elsewhere. The loss of the master ends every
+worker. Scheduling is in cluster/dispatch.py; this file moves bytes.
+
+The one file that imports mpi4py, and only once a rank connects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import logging
+import os
+import pickle
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from cluster.costs import Costs
+from cluster.dispatch import AHEAD, Chunk, Dispatch, Load, Patience
+from cluster.executor import Executor, Failure, InProcess, Progress, WorkersError, WorkItem
+from cluster.launch import launched
+from cluster.parcels import PROTOCOL, Ledger, Sharing, Store
+from cluster.processes import Processes
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+WORK, STOP, GREETING, ANSWER = 1, 2, 3, 4  # tags
+MASTER = 0
+PAUSES = (5e-5, 2e-3)  # s between polls while nothing comes: at first, at most
+QUEUED_PAUSE = 2e-2  # s between polls of a worker that has its next chunk
+CHECK_SECONDS = 0.1  # between looks for lost and hanging workers
+REPORT_SECONDS = 60.0
+STALL_SECONDS = 5.0
+LEAVE_SECONDS = 10.0  # for all ranks to leave MPI together
+
+
+class Link:
+    """This rank's end of the communicator: bytes out, bytes in, who is lost."""
+
+    def __init__(self) -> None:
+        import mpi4py  # noqa: PLC0415 - importing it starts MPI, which only the ranks of a job may do
+
+        mpi4py.rc.thread_level = "funneled"
+        mpi4py.rc.finalize = False
+        from mpi4py import MPI  # noqa: PLC0415
+
+        self._mpi = MPI
+        self._world = MPI.COMM_WORLD
+        self._world.Set_errhandler(MPI.ERRORS_RETURN)
+        self._sent: list[tuple[Any, bytes]] = []  # a buffer must outlive its request
+        self._launcher = os.getppid()
+        self._any = MPI.ANY_SOURCE
+        self._lost: set[int] = set()
+        self.rank: int = self._world.rank
+        self.size: int = self._world.size
+
+    def send(self, data: bytes, rank: int, tag: int) -> None:
+        """Send without waiting; a rank that is lost never answers, which is noticed elsewhere."""
+        with self._tolerating():
+            self._sent.append((self._world.Isend([data, self._mpi.BYTE], rank, tag), data))
+
+    def receive(self) -> Iterator[tuple[int, int, bytearray]]:
+        """Give what has come: sender, tag, bytes."""
+        self._sent = [(request, data) for request, data in self._sent if not self._is_sent(request)]
+        status = self._mpi.Status()
+        while True:
+            buffer = None
+            with self._tolerating():
+                message = self._world.Improbe(self._any, self._mpi.ANY_TAG, status)
+                if message is None:
+                    return
+                incoming = bytearray(status.Get_count(self._mpi.BYTE))
+                message.Recv([incoming, self._mpi.BYTE])
+                buffer = incoming  # whole, its sender alive to the end
+            if buffer is not None:
+                yield status.source, status.tag, buffer
+
+    def lost(self) -> set[int]:
+        """Give the ranks known to be lost.
+
+        Raises:
+            WorkersError: nobody watches over this job any more.
+        """
+        if os.getppid() != self._launcher:
+            raise WorkersError("the launcher of this job (mpirun or srun) is gone")
+        with contextlib.suppress(self._mpi.Exception, NotImplementedError):  # without fault tolerance nobody is
+            failed = self._world.Get_failed()
+            if failed.size > len(self._lost):
+                ranks = self._mpi.Group.Translate_ranks(failed, list(range(failed.size)), self._world.group)
+                self._lost = set(ranks)
+        return self._lost
+
+    def leave(self, status: int, alone: bool = False) -> NoReturn:
+        """End this process: together with the others, or alone, as when some are lost, who would be waited for."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if not alone and not self.lost():
+            # Not a thread of Python's: MPI may keep those from running while it waits.
+            faulthandler.dump_traceback_later(LEAVE_SECONDS, exit=True, file=Path(os.devnull).open("w"))  # noqa: SIM115
+            with contextlib.suppress(self._mpi.Exception):
+                self._mpi.Finalize()
+        os._exit(status)
+
+    def settle(self, seconds: float) -> None:
+        """Give messages on their way out a moment."""
+        deadline = time.monotonic() + seconds
+        while self._sent and time.monotonic() < deadline:
+            self._sent = [(request, data) for request, data in self._sent if not self._is_sent(request)]
+            time.sleep(PAUSES[0])
+
+    def _is_sent(self, request: Any) -> bool:
+        try:
+            return bool(request.Test())
+        except self._mpi.Exception:
+            return True  # its receiver is lost
+
+    @contextlib.contextmanager
+    def _tolerating(self) -> Iterator[None]:
+        """Go on after the loss of a rank, whoever of the others it was."""
+        try:
+            yield
+        except self._mpi.Exception as error:
+            if error.Get_error_class() not in (self._mpi.ERR_PROC_FAILED, self._mpi.ERR_PROC_FAILED_PENDING):
+                raise
+            # From now on a receive from anybody means anybody who is left.
+            self._world.Ack_failed()
+
+
+class Ranks:
+    """Runs items on the other ranks of the job; rank 0's executor."""
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        launch = launched()
+        self._link = Link()
+        self._costs = Costs()
+        others = range(1, self._link.size)
+        self._patience = patience or Patience()
+        self._dispatch = Dispatch(others, self._costs, self._patience)
+        self._ledgers = {rank: Ledger() for rank in others}
+        self._hosts = dict.fromkeys(others, "?")
+        self._processes = dict.fromkeys(others, 0)
+        self._load, self._reported = Load(), time.monotonic()
+        self._checked = self._heard = 0.0
+        self._open = True
+        if launch is None or not launch.fault_tolerant:
+            logger.warning(
+                "this job ends with the first rank that it loses, and resumes by the same command; "
+                "mpirun --with-ft ulfm would go on with the rest"
+            )
+
+    @property
+    def workers(self) -> int:
+        """How many workers are left."""
+        return max(len(self._dispatch.workers), 1)
+
+    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
+        """Run every item and return the results in order; see `Executor.run`.
+
+        Raises:
+            WorkersError: no worker is left, or nobody watches over this job any more.
+        """
+        self._dispatch.begin(items)
+        self._checked = self._heard = time.monotonic()
+        sharing, pause, done = Sharing(), PAUSES[0], 0
+        while not self._dispatch.done:
+            moved = self._receive() + self._feed(items, sharing)
+            self._check()
+            if progress is not None and len(self._dispatch.results) > done:
+                done = len(self._dispatch.results)
+                progress(done)
+            pause = PAUSES[0] if moved else min(1.5 * pause, PAUSES[1])
+            if not moved:
+                time.sleep(pause)
+        return [self._dispatch.results[index] for index in range(len(items))]
+
+    def close(self) -> None:
+        """Say how busy the workers were, and let them go."""
+        if not self._open:
+            return
+        self._open = False
+        self._report()
+        for rank in self._dispatch.workers:
+            self._link.send(b"", rank, STOP)
+        self._link.settle(LEAVE_SECONDS)
+        for rank, worker in self._dispatch.workers.items():
+            if worker.hangs and not _end_sibling(self._processes[rank]):
+                logger.warning("worker rank=%d host=%s still hangs; the launcher waits for it", rank, self._hosts[rank])
+
+    def leave(self, status: int) -> NoReturn:
+        """End rank 0 with this exit status once the workers were let go."""
+        self._link.leave(status, alone=any(worker.hangs for worker in self._dispatch.workers.values()))
+
+    def _feed(self, items: Sequence[WorkItem[Any]], sharing: Sharing) -> int:
+        sent = 0
+        hungry = self._dispatch.hungry()
+        for depth in range(1, AHEAD + 1):
+            for rank in hungry:
+                chunk = self._dispatch.take(rank, depth, time.monotonic())
+                if chunk is not None:
+                    self._send(rank, chunk, items, sharing)
+                    sent += 1
+        return sent
+
+    def _send(self, rank: int, chunk: Chunk, items: Sequence[WorkItem[Any]], sharing: Sharing) -> None:
+        parcel = self._ledgers[rank].parcel([items[index] for index in chunk.indices], sharing)
+        message = (chunk.run, len(chunk.indices), chunk.careful, parcel)
+        self._link.send(pickle.dumps(message, PROTOCOL), rank, WORK)
+
+    def _receive(self) -> int:
+        received = 0
+        for rank, tag, data in self._link.receive():
+            received, self._heard = received + 1, time.monotonic()
+            message = pickle.loads(data)
+            if tag == GREETING:
+                self._hosts[rank], self._processes[rank] = message
+            elif tag == ANSWER:
+                run, results, seconds, idle = message
+                self._load.add(rank, sum(seconds), idle, len(results))
+                self._dispatch.answer(rank, run, results, seconds, time.monotonic())
+        return received
+
+    def _check(self) -> None:
+        """Look for workers that are lost or hang, now and then."""
+        now = time.monotonic()
+        passed = now - self._checked
+        if passed < CHECK_SECONDS:
+            return
+        self._checked = now
+        if passed > STALL_SECONDS:
+            self._dispatch.postpone(passed)  # we were stopped ourselves, and with us perhaps everybody
+        for rank in self._link.lost() & self._dispatch.workers.keys():
+            again = self._dispatch.lose(rank)
+            left = len(self._dispatch.workers)
+            logger.warning(
+                "lost worker rank=%d host=%s; items to run again: %d; workers left: %d",
+                *(rank, self._hosts.pop(rank), again, left),
+            )
+        for rank in self._dispatch.overdue(now):
+            logger.warning("worker rank=%d host=%s does not answer; its items run elsewhere", rank, self._hosts[rank])
+        if not self._dispatch.workers:
+            raise WorkersError(f"all {self._link.size - 1} workers are lost")
+        hanging = all(worker.hangs for worker in self._dispatch.workers.values())
+        if hanging and now - self._heard > self._patience.unknown:
+            raise WorkersError(
+                f"none of {len(self._dispatch.workers)} workers has answered for {now - self._heard:.0f} s"
+            )
+        if now - self._reported > REPORT_SECONDS:
+            self._report()
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if self._load.items:
+            logger.info("%s", self._load.report(self._hosts, now - self._reported))
+        self._load, self._reported = Load(), now
+
+
+def _end_sibling(pid: int) -> bool:
+    """Kill a process if it is of this machine and launcher, as a rank beside this one is."""
+    try:
+        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        if parent != os.getppid():
+            return False
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return False
+    return True
+
+
+def serve() -> NoReturn:
+    """Be a worker until the master says stop or is lost; never returns.
+
+    All MPI calls are made by a second thread, so that messages move while an
+    item runs, and so that a long item does not outlive the master.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)  # rank 0 alone decides what they mean
+    logging.disable()
+    inbox: queue.SimpleQueue[tuple[int, int, bool, Any]] = queue.SimpleQueue()
+    outbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_carry, args=(inbox, outbox), daemon=True).start()
+    bench, finished = _Bench(), time.monotonic()
+    while True:
+        run, count, careful, parcel = inbox.get()
+        idle = time.monotonic() - finished
+        results, seconds = bench.work(count, careful, parcel)
+        outbox.put(_pickled_answer(run, results, seconds, idle))
+        finished = time.monotonic()
+
+
+class _Bench:
+    """Where a worker's items are run: here, or apart if they may end their process."""
+
+    def __init__(self) -> None:
+        self._store = Store()
+        self._here = InProcess()
+        self._apart: Processes | None = None
+
+    def work(self, count: int, careful: bool, parcel: Any) -> tuple[list[Any], list[float]]:
+        """Run the items of a chunk: results and seconds of each."""
+        try:
+            items = self._store.unpack(parcel)
+        except Exception:
+            return [Failure("an item that could not be read", traceback.format_exc())] * count, [0.0] * count
+        executor = self._choose(careful)
+        results, seconds = [], []
+        for item in items:
+            started = time.monotonic()
+            results += executor.run([item])
+            seconds.append(time.monotonic() - started)
+        return results, seconds
+
+    def _choose(self, careful: bool) -> Executor:
+        """Keep a process apart for as long as careful items follow one another: it is slow to start."""
+        if not careful and self._apart is not None:
+            self._apart.close()
+            self._apart = None
+        if careful and self._apart is None:
+            self._apart = Processes(1)
+        return self._apart or self._here
+
+
+def _pickled_answer(run: int, results: list[Any], seconds: list[float], idle: float) -> bytes:
+    try:
+        return pickle.dumps((run, results, seconds, idle), PROTOCOL)
+    except Exception:
+        failures = [Failure("an item whose result cannot be sent", traceback.format_exc())] * len(results)
+        return pickle.dumps((run, failures, seconds, idle), PROTOCOL)
+
+
+def _carry(inbox: queue.SimpleQueue[Any], outbox: queue.SimpleQueue[bytes]) -> None:
+    """Move messages between the master and this worker's queues; ends the process when either says so."""
+    try:
+        link = Link()
+        link.send(pickle.dumps((socket.gethostname(), os.getpid()), PROTOCOL), MASTER, GREETING)
+        held, pause, checked = 0, PAUSES[0], time.monotonic()
+        while True:
+            with contextlib.suppress(queue.Empty):
+                link.send(outbox.get(timeout=QUEUED_PAUSE if held >= AHEAD else pause), MASTER, ANSWER)
+                held -= 1
+            pause = min(1.5 * pause, PAUSES[1])
+            for _, tag, data in link.receive():
+                if tag == STOP:
+                    link.leave(0)
+                inbox.put(pickle.loads(data))
+                held, pause = held + 1, PAUSES[0]
+            if time.monotonic() - checked > CHECK_SECONDS:
+                checked = time.monotonic()
+                if MASTER in link.lost():
+                    os._exit(1)
+    except BaseException:
+        os._exit(1)  # without its master a worker is nothing
