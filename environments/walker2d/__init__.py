@@ -21,7 +21,7 @@ class Walker2D:
     fall_return = FALL_REWARD
     solved_return = 230.0
     engines = tuple(ENGINES)
-    lanes: Mapping[str, int] = MappingProxyType({"native": 16, "reference": 1})
+    lanes: Mapping[str, int] = MappingProxyType({"native": 32, "reference": 1})
     rollout = staticmethod(rollout)
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> ParametricEncoding:
