@@ -138,7 +138,7 @@ class Curriculum:
         if not tasks:
             raise CurriculumError(f"{self.folder} has no {split} tasks; export with another --fractions")
         rounds = -(-count // len(tasks))
-        drawn = np.concatenate([rng.permutation(len(tasks)) for _ in range(rounds)]) if rounds else []
+        drawn = [place for _ in range(rounds) for place in rng.permutation(len(tasks)).tolist()]
         return [tasks[place] for place in drawn[:count]]
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -204,9 +204,7 @@ def _tasks(document: Mapping[str, Any], path: Path) -> Iterator[Task]:
         yield Task(environment, split_of[key], order[key])
 
 
-def _split_of(
-    members: Mapping[str, list[str]], environments: Mapping[str, Environment], path: Path
-) -> dict[str, str]:
+def _split_of(members: Mapping[str, list[str]], environments: Mapping[str, Environment], path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, ids in members.items():
         if name not in (*SPLITS, BOUNDARY):

@@ -13,7 +13,6 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from sqlite3 import Connection
@@ -34,7 +33,7 @@ from poet.config import Config
 from poet.errors import InputError
 from poet.inspection import NICHES
 from poet.rows import read_blob
-from poet.splits import Fractions, split_by_lineage, split_by_rank
+from poet.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
 
 Row = dict[str, Any]
 
@@ -65,21 +64,6 @@ COLUMNS = pa.schema(
         ("agent", pa.string()),
     ]
 )
-
-
-class SplitBy(StrEnum):
-    """What decides on a task's split."""
-
-    LINEAGE = "lineage"
-    DIFFICULTY = "difficulty"
-    BIRTH = "birth"
-
-
-class StageOrder(StrEnum):
-    """What decides in which order to learn tasks."""
-
-    BIRTH = "birth"
-    DIFFICULTY = "difficulty"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +209,7 @@ def _write_rows(folder: Path, rows: Sequence[Row]) -> None:
     lines = [json.dumps(row, allow_nan=False) for row in named]
     (folder / ROWS).write_text("\n".join([*lines, ""]))
     flat = [{**row, "genome": json.dumps(row["genome"], sort_keys=True)} for row in named]
-    pq.write_table(pa.Table.from_pylist(flat, COLUMNS), folder / TABLE)  # type: ignore[no-untyped-call]
+    pq.write_table(pa.Table.from_pylist(flat, COLUMNS), folder / TABLE)
 
 
 def _document(
@@ -251,10 +235,7 @@ def _document(
         "splits": {
             "by": settings.split_by,
             "fractions": list(settings.fractions.shares),
-            "members": {
-                name: [row["id"] for row in rows if row["split"] == name]
-                for name in (*SPLITS, BOUNDARY)
-            },
+            "members": {name: [row["id"] for row in rows if row["split"] == name] for name in (*SPLITS, BOUNDARY)},
         },
         "stages": {"by": settings.stage_order, "order": by_order},
         "level_columns": _level_columns(rows),

@@ -9,7 +9,8 @@ import json
 from sqlite3 import Connection
 from typing import Any
 
-from environments.domain import find_domain
+from environments.difficulty import difficulty_of
+from environments.domain import Environment
 from poet.archive import read_config
 from poet.config import Config
 from poet.errors import InputError
@@ -165,8 +166,16 @@ def timing(connection: Connection) -> Row:
 def _niche(row: Any, config: Config) -> Row:
     entry = dict(row)
     entry["genome"] = json.loads(entry["genome"])
-    encoding = find_domain(config.domain).encoding(config.encoding.name, config.encoding.options)
-    return {**entry, "description": encoding.describe(entry["genome"])}
+    environment = Environment(
+        domain=config.domain, encoding=config.encoding.name, genome=entry["genome"], seed=entry["terrain_seed"]
+    )
+    difficulty = difficulty_of(environment)
+    return {
+        **entry,
+        "description": config.make_encoding().describe(entry["genome"]),
+        "difficulty": difficulty.score if difficulty else None,
+        "difficulty_level": difficulty.name if difficulty else None,
+    }
 
 
 def _ancestors(connection: Connection, number: int) -> list[int]:

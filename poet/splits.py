@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -18,6 +19,21 @@ from poet.errors import InputError
 
 Tree = Mapping[str, str | None]
 """Each task's parent; parents stand before their children."""
+
+
+class SplitBy(StrEnum):
+    """What decides on a task's split."""
+
+    LINEAGE = "lineage"
+    DIFFICULTY = "difficulty"
+    BIRTH = "birth"
+
+
+class StageOrder(StrEnum):
+    """What decides in which order to learn tasks."""
+
+    BIRTH = "birth"
+    DIFFICULTY = "difficulty"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,13 @@ from poet.display import duration
 Row = Mapping[str, Any]
 
 METRIC_ROWS = 30  # shown to people; --json has them all
-HEADINGS = {"description": "environment", "first_score": "first", "best_score": "best", "mean_score": "mean"}
+HEADINGS = {
+    "description": "environment",
+    "difficulty": "hard",
+    "first_score": "first",
+    "best_score": "best",
+    "mean_score": "mean",
+}
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -31,7 +37,7 @@ def summary(figures: Row) -> RenderableType:
         f"{figures['niches']}: {figures['active']} active, {figures['retired']} retired, {figures['solved']} solved",
     )
     children = figures["children"]
-    table.add_row("children", "; ".join(f"{count:,} {decision}" for decision, count in children.items()) or "none yet")
+    table.add_row("children", counted(children, "; ") or "none yet")
     table.add_row("transfers", _acceptance(transfers))
     table.add_row("episodes", f"{sum(figures['episodes'].values()):,} ({steps:,} steps)")
     table.add_row("diverged episodes", f"{figures['diverged_episodes']:,}")
@@ -40,15 +46,16 @@ def summary(figures: Row) -> RenderableType:
 
 def niches(entries: Sequence[Row]) -> RenderableType:
     """Lay out a list of niches."""
-    columns = ("id", "parent", "born", "retired", "solved", "description", "first_score", "score", "best_score")
-    return _table(entries, columns)
+    dates = ("id", "parent", "born", "retired", "solved")
+    return _table(entries, (*dates, "description", "difficulty", "first_score", "score", "best_score"))
 
 
 def niche(entry: Row) -> RenderableType:
     """Lay out one niche."""
     table = _pairs()
     table.add_row("niche", f"{entry['id']}, environment {entry['environment']}")
-    table.add_row("terrain", f"{entry['description']}; terrain seed {entry['terrain_seed']}")
+    level = f" ({entry['difficulty_level']})" if entry["difficulty_level"] else ""
+    table.add_row("terrain", f"{entry['description']}{level}; terrain seed {entry['terrain_seed']}")
     table.add_row("genome", ", ".join(f"{gene} {_text(value)}" for gene, value in entry["genome"].items()))
     table.add_row("ancestors", " < ".join(map(str, entry["ancestors"])) or "none: the first")
     table.add_row("born", f"iteration {entry['born']}")
@@ -113,6 +120,11 @@ def timing(figures: Row) -> RenderableType:
     table = _table(figures["sessions"], columns)
     total = f"{duration(figures['seconds'])} in all, {figures['steps_per_second']:,.0f} steps/s"
     return Group(table, Text(total))
+
+
+def counted(figures: Mapping[str, int], separator: str = ", ") -> str:
+    """Write counts in a line, such as ``3 train, 1 test``."""
+    return separator.join(f"{count:,} {name}" for name, count in figures.items())
 
 
 def spark(values: Sequence[float], width: int = 40) -> str:
