@@ -15,6 +15,8 @@ from poet.display import duration
 
 Row = Mapping[str, Any]
 
+LISTED = 8  # transfers of one niche
+MATRIX_SIDE = 12  # targets shown to people
 METRIC_ROWS = 30  # shown to people; --json has them all
 HEADINGS = {
     "description": "environment",
@@ -72,8 +74,10 @@ def niche(entry: Row) -> RenderableType:
         table.add_row("scores", f"{spark(scores)} {scores[0]:.1f} to {scores[-1]:.1f}, best {max(scores):.1f}")
     moves_in = [f"{row['source']} ({row['kind']}, iteration {row['iteration']})" for row in entry["transfers_in"]]
     moves_out = [f"{row['target']} (iteration {row['iteration']})" for row in entry["transfers_out"]]
-    table.add_row("agents from", ", ".join(moves_in) or "-")
-    table.add_row("agents to", ", ".join(moves_out) or "-")
+    tried = entry["transfer_attempts"]
+    table.add_row("transfers in", f"{tried['accepted']} accepted of {tried['tried']} tournaments")
+    table.add_row("agents from", _listed(moves_in))
+    table.add_row("agents to", _listed(moves_out))
     born = [f"{row['niche']}" for row in entry["children"] if row["niche"] is not None]
     table.add_row("children", f"{', '.join(born) or 'none'} admitted of {len(entry['children'])} tried")
     return table
@@ -93,18 +97,26 @@ def lineage(entries: Sequence[Row]) -> RenderableType:
 
 
 def transfers(figures: Row) -> RenderableType:
-    """Lay out accepted moves as a matrix, target by source."""
-    targets = figures["attempts_by_target"]
-    sources = sorted({move["source"] for move in figures["moves"]})
-    moves = {(move["source"], move["target"]): move["moves"] for move in figures["moves"]}
-    table = Table(title=f"transfers: {_acceptance(figures)}", title_justify="left", box=SIMPLE_HEAD)
+    """Lay out accepted moves of all tried as a matrix, target by source; the latest niches where there are many."""
+    targets = figures["attempts_by_target"][-MATRIX_SIDE:]
+    wanted = {row["target"] for row in targets}
+    cells = {
+        (move["source"], move["target"]): f"{move['moves']}/{move['attempts']}"
+        for move in figures["moves"]
+        if {move["source"], move["target"]} <= wanted
+    }
+    sources = sorted({source for source, _ in cells})
+    table = Table(
+        title=f"transfers: {_acceptance(figures)}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for heading in ("to \\ from", *map(str, sources), "accepted", "rate"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in targets:
-        cells = [str(moves.get((source, row["target"]), "")) for source in sources]
+        moves = [cells.get((source, row["target"]), "") for source in sources]
         rate = row["accepted"] / row["attempts"]
-        table.add_row(str(row["target"]), *cells, f"{row['accepted']} of {row['attempts']}", f"{rate:.0%}")
-    return table
+        table.add_row(str(row["target"]), *moves, f"{row['accepted']} of {row['attempts']}", f"{rate:.0%}")
+    left = len(figures["attempts_by_target"]) - len(targets)
+    return Group(table, Text(f"{left} earlier niches are left out; --json has all")) if left else table
 
 
 def metrics(rows: Sequence[Row]) -> RenderableType:
@@ -134,6 +146,13 @@ def spark(values: Sequence[float], width: int = 40) -> str:
     low, high = min(thinned), max(thinned)
     scale = (len(SPARKS) - 1) / (high - low) if high > low else 0.0
     return "".join(SPARKS[round((value - low) * scale)] for value in thinned)
+
+
+def _listed(items: Sequence[str]) -> str:
+    """List the latest few."""
+    shown = ", ".join(items[-LISTED:])
+    earlier = len(items) - LISTED
+    return (f"{earlier} earlier, {shown}" if earlier > 0 else shown) or "-"
 
 
 def _acceptance(figures: Row) -> str:

@@ -239,7 +239,7 @@ def test_agent_file_is_what_pytorch_reads_and_reads_back_exactly(tmp_path):
 def test_wrong_agent_files_are_refused_by_name(tmp_path):
     controller = Controller((3, 2))
     path = tmp_path / "agent.safetensors"
-    with pytest.raises(ValueError, match="cannot read .*agent.safetensors: No such file"):
+    with pytest.raises(ValueError, match=r"cannot read .*agent.safetensors: No such file"):
         read_agent(path, controller)
     path.write_bytes(b"dear diary")
     with pytest.raises(ValueError, match="is not a safetensors file"):
