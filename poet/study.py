@@ -127,3 +127,19 @@ def export(
     sizes = {name: len(ids) for name, ids in document["splits"]["members"].items()}
     figures = {"folder": str(output), "tasks": len(document["environments"]), "splits": sizes}
     show(figures, as_json, f"{output}: {figures['tasks']} tasks, {tables.counted(sizes)}")
+
+
+def report(
+    run: Run,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.html", help="Page to write.")],
+    films: Annotated[int, typer.Option(min=0, help="Record the episodes of at most so many agents.")] = 12,
+) -> None:
+    """Write one page that shows all of a run: curves, family tree, transfers, gallery, films.
+
+    The page needs no network and no server: open it in any browser.
+    """
+    from poet import report as reports  # noqa: PLC0415
+
+    with archives.reading(run) as connection:
+        size = reports.write(connection, output, run.resolve().name, films)
+    say(f"{output}: {size / 2**20:.1f} MiB")
