@@ -58,7 +58,7 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         chosen = task if task is not None else environment
         if chosen is None and self.curriculum is None:
             chosen = default
-        self._next = None if chosen is None else self._find(chosen)
+        self._next = None if chosen is None else find_task(chosen, self.curriculum, domain)
         if self._next is None and self.curriculum is None:
             raise CurriculumError("there is nothing to play: give a task or a curriculum")
         first = self._next or self._first_of_split()
@@ -78,7 +78,7 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         Raises:
             CurriculumError: there is no such task, or it belongs to another domain.
         """
-        self._next = self._find(task)
+        self._next = find_task(task, self.curriculum, self._domain.name)
 
     def sample_tasks(self, count: int) -> list[Task]:
         """Draw tasks of the curriculum's split, by the generator that `reset(seed=...)` seeds.
@@ -130,24 +130,31 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise CurriculumError(f"{self.curriculum.folder} has no {self._split} tasks; name another split")
         return tasks[0].environment
 
-    def _find(self, task: TaskLike) -> Environment:
-        found = self._resolve(task)
-        if found.domain != self._domain.name:
-            raise CurriculumError(f"task {found.id} is one of {found.domain}; this environment is {self._domain.name}")
-        return found
 
-    def _resolve(self, task: TaskLike) -> Environment:
-        if isinstance(task, Environment):
-            return task
-        if isinstance(task, Task):
-            return task.environment
-        if not isinstance(task, str):
-            raise CurriculumError(f"task is {task!r}; give a task, an environment, its JSON text or an id")
-        if task.lstrip().startswith("{"):
-            try:
-                return Environment.from_json(task)
-            except ValueError as error:
-                raise CurriculumError(f"task is not the JSON text of an environment: {error}") from error
-        if self.curriculum is None:
-            raise CurriculumError(f"task {task!r} cannot be looked up without a curriculum; give curriculum=")
-        return self.curriculum.task(task).environment
+def find_task(task: TaskLike, curriculum: Curriculum | None, domain: str) -> Environment:
+    """Resolve what names a task.
+
+    Raises:
+        CurriculumError: there is no such task, or it belongs to another domain.
+    """
+    found = _resolve(task, curriculum)
+    if found.domain != domain:
+        raise CurriculumError(f"task {found.id} is one of {found.domain}; this environment is {domain}")
+    return found
+
+
+def _resolve(task: TaskLike, curriculum: Curriculum | None) -> Environment:
+    if isinstance(task, Environment):
+        return task
+    if isinstance(task, Task):
+        return task.environment
+    if not isinstance(task, str):
+        raise CurriculumError(f"task is {task!r}; give a task, an environment, its JSON text or an id")
+    if task.lstrip().startswith("{"):
+        try:
+            return Environment.from_json(task)
+        except ValueError as error:
+            raise CurriculumError(f"task is not the JSON text of an environment: {error}") from error
+    if curriculum is None:
+        raise CurriculumError(f"task {task!r} cannot be looked up without a curriculum; give curriculum=")
+    return curriculum.task(task).environment

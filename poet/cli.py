@@ -124,7 +124,7 @@ def _executor(workers: int | None) -> Executor:
     return InProcess() if workers == 1 else Processes(workers)
 
 
-for command in (study.inspect, study.report, study.render, study.export):
+for command in (study.inspect, study.report, study.render, study.export, study.evaluate):
     app.command()(command)
 
 

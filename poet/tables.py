@@ -134,6 +134,23 @@ def timing(figures: Row) -> RenderableType:
     return Group(table, Text(total))
 
 
+def evaluation(rows: Sequence[Row], best: Sequence[Row], agents: int) -> RenderableType:
+    """Lay out each terrain's best agent with its intervals, beside the mean over all agents."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("terrain")
+    for heading in ("episodes", "best agent", "mean return", "95 %", "solved", "95 %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if agents > 1:
+        table.add_column(f"mean of {agents}", justify="right", no_wrap=True)
+    for row in best:
+        (low, high), (rarely, often) = row["interval"], row["solved_interval"]
+        means = [each["mean"] for each in rows if each["terrain"] == row["terrain"]]
+        cells = [row["terrain"], f"{row['episodes']:,}", row["agent"], f"{row['mean']:.1f}", f"{low:.1f} to {high:.1f}"]
+        cells += [f"{row['solved']:.0%}", f"{rarely:.0%} to {often:.0%}"]
+        table.add_row(*cells, *([f"{sum(means) / agents:.1f}"] if agents > 1 else []))
+    return table
+
+
 def counted(figures: Mapping[str, int], separator: str = ", ") -> str:
     """Write counts in a line, such as ``3 train, 1 test``."""
     return separator.join(f"{count:,} {name}" for name, count in figures.items())
