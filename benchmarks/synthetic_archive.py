@@ -40,10 +40,11 @@ class Life:
     born: int
     retired: int | None
     height: float  # the score it approaches
+    pace: float  # iterations in which it comes 63 % of the way
 
     def score(self, iteration: int) -> float:
         age = iteration - self.born
-        return self.height - (self.height - 60) * math.exp(-age / 400) + 6 * math.sin(iteration * 0.7 + self.id)
+        return self.height - (self.height - 60) * math.exp(-age / self.pace) + 6 * math.sin(iteration * 0.7 + self.id)
 
 
 def write(folder: Path, niches: int, iterations: int, capacity: int = 20, seed: int = 0) -> None:
@@ -77,7 +78,8 @@ def _lives(config: Config, niches: int, iterations: int, capacity: int, rng: np.
         terrain_seed = int(rng.integers(10**6))
         environment = Environment(domain="walker2d", encoding="parametric", genome=genomes[number], seed=terrain_seed)
         retired = births[number + capacity] if number + capacity < niches else None
-        lives.append(Life(number, environment, parent, born, retired, float(rng.uniform(150, 320))))
+        height, pace = float(rng.uniform(150, 320)), iterations * capacity / niches / 3
+        lives.append(Life(number, environment, parent, born, retired, height, pace))
     return lives
 
 
