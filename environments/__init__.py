@@ -1,8 +1,8 @@
 """What agents live in. Knows nothing of evolution.
 
 Importing this package registers the Gymnasium ids `poet/Walker2D-v0` (a flat
-course unless `environment=` is given) and `poet/Walker2DHard-v0` (a fixed,
-extremely challenging course).
+course unless `task=` or `curriculum=` is given) and `poet/Walker2DHard-v0` (a
+fixed, extremely challenging course).
 """
 
 import gymnasium
@@ -16,9 +16,12 @@ HARD = Environment(
     seed=0,
 )
 
-_WALKER = "environments.walker2d.env:WalkerEnv"
-_WALKERS = "environments.walker2d.vector:make_worlds"
-gymnasium.register("poet/Walker2D-v0", entry_point=_WALKER, vector_entry_point=_WALKERS)
-gymnasium.register(
-    "poet/Walker2DHard-v0", entry_point=_WALKER, vector_entry_point=_WALKERS, kwargs={"environment": HARD}
-)
+FLAT = Environment(domain="walker2d", encoding="parametric", genome={}, seed=0)
+
+for name, task in (("poet/Walker2D-v0", FLAT), ("poet/Walker2DHard-v0", HARD)):
+    gymnasium.register(
+        name,
+        entry_point="environments.tasks:TaskEnv",
+        vector_entry_point="environments.walker2d.task_worlds:make_walkers",
+        kwargs={"domain": "walker2d", "default": task},
+    )

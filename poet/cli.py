@@ -6,38 +6,36 @@ Exit status: 0 done, or stopped by a scheduler's SIGTERM or SIGUSR1; 1 failed;
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console, RenderableType
 from rich.logging import RichHandler
 
 from cluster import mpi
 from cluster.executor import Executor, InProcess, WorkersError
 from cluster.launch import launched
 from cluster.processes import Processes
+from environments.curriculum import CurriculumError
 from evolution.evaluation import EvaluationError
 from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
-from poet import inspection, rendering, tables
+from poet import inspection, study, tables
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
+from poet.output import Json, Run, err, say, show
 from poet.session import Choices, Interrupted, evolve_archive, interruptible, open_run
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEFAULT_PRESET = "quick"
 MOST_WORKERS = 1024
-LARGEST = 2**63 - 1  # that SQLite and the seeds can hold
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,22 +44,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="POET: evolve environments together with agents that solve them.",
 )
-out, err = Console(), Console(stderr=True)
-
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
-Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
-
-
-class View(StrEnum):
-    """What `poet inspect` can show."""
-
-    SUMMARY = "summary"
-    NICHES = "niches"
-    NICHE = "niche"
-    LINEAGE = "lineage"
-    TRANSFERS = "transfers"
-    METRICS = "metrics"
-    TIMING = "timing"
 
 
 @app.command()
@@ -108,7 +90,7 @@ def evolve(
         try:
             _evolve(archive, run, lambda: ranks or (InProcess() if workers == 1 else Processes(workers)))
         except Interrupted:
-            _say(f"interrupted: {_how_to_resume(archive, run)}")
+            say(f"interrupted: {_how_to_resume(archive, run)}")
             raise
         except WorkersError as error:
             raise WorkersError(f"{error}: {_how_to_resume(archive, run)}") from error
@@ -116,7 +98,7 @@ def evolve(
             archive.close()
     with archives.reading(run) as connection:
         figures = inspection.summary(connection)
-    _show(figures, as_json, tables.summary(figures))
+    show(figures, as_json, tables.summary(figures))
 
 
 def _choices(
@@ -137,9 +119,9 @@ def _choices(
 def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Executor]) -> None:
     done, wanted = archive.population.iteration, archive.config.iterations
     if done >= wanted:
-        _say(f"{run} has all of its {done} iterations; --iterations N goes on to N")
+        say(f"{run} has all of its {done} iterations; --iterations N goes on to N")
         return
-    _say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
+    say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
     with (
         closing(make_executor()) as executor,
         closing(make_display(err, archive.config, run, archive.population)) as display,
@@ -152,41 +134,8 @@ def _how_to_resume(archive: archives.Archive, run: Path) -> str:
     return f"{done} iterations are on disk; resume with: poet evolve {shlex.quote(str(run))}"
 
 
-@app.command()
-def inspect(
-    run: Run,
-    view: Annotated[View, typer.Argument(help="What to show.")] = View.SUMMARY,
-    number: Annotated[
-        int | None, typer.Argument(metavar="[ID]", min=0, max=LARGEST, help="Which niche, with the view niche.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Show what a run's archive holds, also while the run goes on."""
-    if (view is View.NICHE) != (number is not None):
-        raise InputError(f"the view {view} takes {'the ID of a niche' if view is View.NICHE else 'no ID'}")
-    with archives.reading(run) as connection:
-        if number is not None:
-            found: Any = inspection.niche(connection, number)
-        else:
-            found = getattr(inspection, view)(connection)
-    _show(found, as_json, getattr(tables, view)(found))
-
-
-@app.command()
-def render(
-    run: Run,
-    niche: Annotated[
-        int, typer.Argument(metavar="NICHE", min=0, max=LARGEST, help="Which niche; its best agent is shown in it.")
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="FILE.gif, FILE.mp4 or FILE.png.")],
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the episode.")] = 0,
-) -> None:
-    """Make a film of a pair, or a PNG of moments side by side; needs no screen."""
-    rendering.check_format(output)
-    with archives.reading(run) as connection:
-        shown = rendering.film(connection, niche, seed)
-    rendering.write(shown, output)
-    _say(f"{output}: {len(shown.frames) - 1} steps, return {shown.score:.1f}")
+for command in (study.inspect, study.report, study.render, study.export, study.evaluate):
+    app.command()(command)
 
 
 @app.command()
@@ -201,16 +150,9 @@ def doctor(as_json: Json = False) -> None:
         {"part": finding.part, "works": finding.works, "detail": finding.detail, "needed": finding.needed}
         for finding in findings
     ]
-    _show(rows, as_json, listing)
+    show(rows, as_json, listing)
     if any(finding.needed and not finding.works for finding in findings):
         raise typer.Exit(FAILED)
-
-
-def _show(value: Any, as_json: bool, table: RenderableType) -> None:
-    if as_json:
-        typer.echo(json.dumps(value, indent=2))
-    else:
-        out.print(table, highlight=False)
 
 
 def main() -> NoReturn:
@@ -247,7 +189,7 @@ def _run(ranks: mpi.Ranks | None) -> int:
     except BrokenPipeError:  # whoever read us, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
-    except InputError as error:
+    except (InputError, CurriculumError) as error:
         status = _complain(error, BAD_INPUT)
     except (ArchiveError, EvaluationError, WorkersError) as error:
         status = _complain(error, FAILED)
@@ -258,10 +200,6 @@ def _run(ranks: mpi.Ranks | None) -> int:
     return status
 
 
-def _say(text: str) -> None:
-    err.print(text, highlight=False, soft_wrap=True, markup=False)
-
-
 def _complain(error: Exception, status: int) -> int:
-    _say(f"error: {error}")
+    say(f"error: {error}")
     return status

@@ -9,7 +9,8 @@ import json
 from sqlite3 import Connection
 from typing import Any
 
-from environments.domain import find_domain
+from environments.difficulty import difficulty_of
+from environments.domain import Encoding, Environment
 from poet.archive import read_config
 from poet.config import Config
 from poet.errors import InputError
@@ -61,7 +62,8 @@ def transfer_totals(connection: Connection) -> Row:
 def niches(connection: Connection) -> list[Row]:
     """List every niche, oldest first."""
     config = read_config(connection)
-    return [_niche(row, config) for row in connection.execute(f"{NICHES} ORDER BY niche.id")]
+    encoding = config.make_encoding()
+    return [_niche(row, config, encoding) for row in connection.execute(f"{NICHES} ORDER BY niche.id")]
 
 
 def niche(connection: Connection, number: int) -> Row:
@@ -74,8 +76,9 @@ def niche(connection: Connection, number: int) -> Row:
     if found is None:
         (count,) = connection.execute("SELECT count(*) FROM niche").fetchone()
         raise InputError(f"there is no niche {number}; this run has niches 0 to {count - 1}")
+    config = read_config(connection)
     return {
-        **_niche(found, read_config(connection)),
+        **_niche(found, config, config.make_encoding()),
         "ancestors": _ancestors(connection, number),
         "children": _rows(
             connection,
@@ -88,6 +91,11 @@ def niche(connection: Connection, number: int) -> Row:
             WHERE target = ? AND source IS NOT NULL ORDER BY iteration""",
             number,
         ),
+        "transfer_attempts": _rows(
+            connection,
+            "SELECT count(*) AS tried, count(source) AS accepted FROM transfer WHERE target = ?",
+            number,
+        )[0],
         "transfers_out": _rows(
             connection,
             "SELECT iteration, target, kind, score FROM transfer WHERE source = ? ORDER BY iteration, target",
@@ -104,22 +112,25 @@ def niche(connection: Connection, number: int) -> Row:
 
 def lineage(connection: Connection) -> list[Row]:
     """List parents and children: enough to draw the family tree."""
-    config = read_config(connection)
-    return [
-        {key: entry[key] for key in ("id", "parent", "born", "retired", "solved", "best_score", "description")}
-        for entry in (_niche(row, config) for row in connection.execute(f"{NICHES} ORDER BY niche.id"))
-    ]
+    columns = ("id", "parent", "born", "retired", "solved", "best_score", "description")
+    return [{key: entry[key] for key in columns} for entry in niches(connection)]
 
 
 def transfers(connection: Connection) -> Row:
-    """Count accepted moves between each two niches, and totals."""
+    """Count accepted moves between each two niches beside the times that they were tried, and totals."""
+    # Whoever proposes is first tried directly, so that these count tournaments.
+    proposals = "SELECT source, target, count(*) FROM proposal WHERE kind = 'direct' GROUP BY source, target"
+    tried = {(source, target): count for source, target, count in connection.execute(proposals)}
     return {
         **transfer_totals(connection),
-        "moves": _rows(
-            connection,
-            """SELECT source, target, count(*) AS moves, count(*) FILTER (WHERE kind = 'fine-tuned') AS fine_tuned
-            FROM transfer WHERE source IS NOT NULL GROUP BY source, target ORDER BY source, target""",
-        ),
+        "moves": [
+            {**move, "attempts": tried[move["source"], move["target"]]}
+            for move in _rows(
+                connection,
+                """SELECT source, target, count(*) AS moves, count(*) FILTER (WHERE kind = 'fine-tuned') AS fine_tuned
+                FROM transfer WHERE source IS NOT NULL GROUP BY source, target ORDER BY source, target""",
+            )
+        ],
         "attempts_by_target": _rows(
             connection,
             """SELECT target, count(*) AS attempts, count(source) AS accepted FROM transfer
@@ -129,19 +140,29 @@ def transfers(connection: Connection) -> Row:
 
 
 def metrics(connection: Connection) -> list[Row]:
-    """Give one row an iteration."""
-    return _rows(
-        connection,
-        """SELECT iteration, active, diverged,
-            (SELECT count(*) FROM niche WHERE born <= iteration.iteration) AS niches,
-            (SELECT count(*) FROM niche WHERE solved <= iteration.iteration) AS solved,
-            (SELECT avg(score) FROM score WHERE score.iteration = iteration.iteration) AS mean_score,
-            (SELECT max(score) FROM score WHERE score.iteration = iteration.iteration) AS best_score,
-            (SELECT count(source) FROM transfer WHERE transfer.iteration = iteration.iteration) AS transfers,
-            (SELECT sum(episodes) FROM cost WHERE cost.iteration = iteration.iteration) AS episodes,
-            (SELECT sum(steps) FROM cost WHERE cost.iteration = iteration.iteration) AS steps
-        FROM iteration ORDER BY iteration""",
-    )
+    """Give one row an iteration; niches, solved and ANNECS are running totals.
+
+    ANNECS counts environments that were admitted by the minimal criterion and later solved; the
+    first, which nothing admitted, is left out.
+    """
+    # Grouped once each: looking every iteration up by itself would read the scores 60,000 times over.
+    scores = _by_iteration(connection, "SELECT iteration, avg(score), max(score) FROM score GROUP BY iteration")
+    moves = _by_iteration(connection, "SELECT iteration, count(source) FROM transfer GROUP BY iteration")
+    costs = _by_iteration(connection, "SELECT iteration, sum(episodes), sum(steps) FROM cost GROUP BY iteration")
+    born = _by_iteration(connection, "SELECT born, count(*) FROM niche GROUP BY born")
+    solved = _by_iteration(connection, "SELECT solved, count(*), count(parent) FROM niche GROUP BY solved")
+    totals = {"niches": 0, "solved": 0, "annecs": 0}
+    rows = []
+    for row in connection.execute("SELECT iteration, active, diverged FROM iteration ORDER BY iteration"):
+        at = row["iteration"]
+        totals["niches"] += born.get(at, (0,))[0]
+        for name, count in zip(("solved", "annecs"), solved.get(at, (0, 0)), strict=True):
+            totals[name] += count
+        mean, best = scores.get(at, (None, None))
+        episodes, steps = costs.get(at, (0, 0))
+        figures = {"mean_score": mean, "best_score": best, "transfers": moves.get(at, (0,))[0]}
+        rows.append({**dict(row), **totals, **figures, "episodes": episodes, "steps": steps})
+    return rows
 
 
 def timing(connection: Connection) -> Row:
@@ -162,11 +183,23 @@ def timing(connection: Connection) -> Row:
     }
 
 
-def _niche(row: Any, config: Config) -> Row:
+def _niche(row: Any, config: Config, encoding: Encoding) -> Row:
     entry = dict(row)
-    entry["genome"] = json.loads(entry["genome"])
-    encoding = find_domain(config.domain).encoding(config.encoding.name, config.encoding.options)
-    return {**entry, "description": encoding.describe(entry["genome"])}
+    genome = json.loads(entry["genome"])
+    difficulty = difficulty_of(
+        Environment(domain=config.domain, encoding=config.encoding.name, genome=genome, seed=entry["terrain_seed"])
+    )
+    return {
+        **entry,
+        "genome": genome,
+        "description": encoding.describe(genome),
+        "difficulty": difficulty.score if difficulty else None,
+        "difficulty_level": difficulty.name if difficulty else None,
+    }
+
+
+def _by_iteration(connection: Connection, query: str) -> dict[int, tuple[Any, ...]]:
+    return {row[0]: tuple(row)[1:] for row in connection.execute(query)}
 
 
 def _ancestors(connection: Connection, number: int) -> list[int]:

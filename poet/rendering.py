@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from sqlite3 import Connection
+from sqlite3 import Connection, Row
 
 import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import find_domain
+from environments.domain import Domain, Environment, find_domain
+from environments.weights import read_agent
 from poet.archive import read_config
+from poet.config import Config
 from poet.errors import InputError
 from poet.rows import niche_from, read_blob
 
@@ -31,24 +33,26 @@ class Film:
     fps: int
 
 
-def film(connection: Connection, niche: int, seed: int) -> Film:
-    """Play one episode of a niche's best agent.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Who is filmed where: a niche's own pair, unless told otherwise."""
+
+    niche: int
+    agent_of: int | None = None  # another niche
+    agent_file: Path | None = None
+    environment: str | None = None  # JSON text
+
+
+def film(connection: Connection, cast: Cast, seed: int) -> Film:
+    """Play one episode.
 
     Raises:
-        InputError: there is no such niche, or its agent has not been scored yet.
+        InputError: there is no such niche, agent or environment, or the agent has not been scored yet.
     """
-    row = connection.execute(
-        "SELECT niche.*, best_theta FROM niche JOIN pair ON pair.niche = niche.id WHERE niche.id = ?", (niche,)
-    ).fetchone()
-    if row is None:
-        (count,) = connection.execute("SELECT count(*) FROM niche").fetchone()
-        raise InputError(f"there is no niche {niche}; this run has niches 0 to {count - 1}")
-    if row["best_theta"] is None:
-        raise InputError(f"niche {niche} has no scored agent yet; wait for the first iteration")
     config = read_config(connection)
     domain = find_domain(config.domain)
-    env = domain.make_env(niche_from(row).environment, render_mode="rgb_array")
-    act = domain.controller.policy(read_blob(row["best_theta"]).astype(np.float32))
+    env = domain.make_env(_environment(connection, cast, config), render_mode="rgb_array")
+    act = domain.controller.policy(_theta(connection, cast, domain))
     rewards: list[float] = []
 
     def play() -> Iterator[Frame]:
@@ -64,6 +68,42 @@ def film(connection: Connection, niche: int, seed: int) -> Film:
     frames = np.stack(list(play()))
     env.close()
     return Film(frames, sum(rewards), int(env.metadata["render_fps"]))
+
+
+def _niche(connection: Connection, number: int) -> Row:
+    row: Row | None = connection.execute(
+        "SELECT niche.*, best_theta FROM niche JOIN pair ON pair.niche = niche.id WHERE niche.id = ?", (number,)
+    ).fetchone()
+    if row is None:
+        (count,) = connection.execute("SELECT count(*) FROM niche").fetchone()
+        raise InputError(f"there is no niche {number}; this run has niches 0 to {count - 1}")
+    return row
+
+
+def _environment(connection: Connection, cast: Cast, config: Config) -> Environment:
+    niche = niche_from(_niche(connection, cast.niche)).environment
+    if cast.environment is None:
+        return niche
+    try:
+        environment = Environment.from_json(cast.environment)
+    except ValueError as error:
+        raise InputError(f"--environment is not an environment: {error}") from error
+    if environment.domain != config.domain:
+        raise InputError(f"--environment is one of {environment.domain}; the run's agents live in {config.domain}")
+    return environment
+
+
+def _theta(connection: Connection, cast: Cast, domain: Domain) -> NDArray[np.float32]:
+    if cast.agent_file is not None:
+        try:
+            return read_agent(cast.agent_file, domain.controller)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    number = cast.niche if cast.agent_of is None else cast.agent_of
+    blob = _niche(connection, number)["best_theta"]
+    if blob is None:
+        raise InputError(f"niche {number} has no scored agent yet; wait for the first iteration")
+    return read_blob(blob).astype(np.float32)
 
 
 def check_format(path: Path) -> None:

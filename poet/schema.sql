@@ -110,6 +110,9 @@ CREATE TABLE audition (  -- one agent tried in a child environment
     FOREIGN KEY (iteration, number) REFERENCES child (iteration, number)
 ) STRICT, WITHOUT ROWID;
 
+-- A niche is listed beside the child that it was admitted as.
+CREATE INDEX child_by_niche ON child (niche) WHERE niche IS NOT NULL;
+
 CREATE TABLE iteration (
     iteration INTEGER PRIMARY KEY,
     active INTEGER NOT NULL,  -- pairs, at its end

@@ -15,8 +15,16 @@ from poet.display import duration
 
 Row = Mapping[str, Any]
 
+LISTED = 8  # transfers of one niche
+MATRIX_SIDE = 12  # targets shown to people
 METRIC_ROWS = 30  # shown to people; --json has them all
-HEADINGS = {"description": "environment", "first_score": "first", "best_score": "best", "mean_score": "mean"}
+HEADINGS = {
+    "description": "environment",
+    "difficulty": "hard",
+    "first_score": "first",
+    "best_score": "best",
+    "mean_score": "mean",
+}
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -31,7 +39,7 @@ def summary(figures: Row) -> RenderableType:
         f"{figures['niches']}: {figures['active']} active, {figures['retired']} retired, {figures['solved']} solved",
     )
     children = figures["children"]
-    table.add_row("children", "; ".join(f"{count:,} {decision}" for decision, count in children.items()) or "none yet")
+    table.add_row("children", counted(children, "; ") or "none yet")
     table.add_row("transfers", _acceptance(transfers))
     table.add_row("episodes", f"{sum(figures['episodes'].values()):,} ({steps:,} steps)")
     table.add_row("diverged episodes", f"{figures['diverged_episodes']:,}")
@@ -40,15 +48,16 @@ def summary(figures: Row) -> RenderableType:
 
 def niches(entries: Sequence[Row]) -> RenderableType:
     """Lay out a list of niches."""
-    columns = ("id", "parent", "born", "retired", "solved", "description", "first_score", "score", "best_score")
-    return _table(entries, columns)
+    dates = ("id", "parent", "born", "retired", "solved")
+    return _table(entries, (*dates, "description", "difficulty", "first_score", "score", "best_score"))
 
 
 def niche(entry: Row) -> RenderableType:
     """Lay out one niche."""
     table = _pairs()
     table.add_row("niche", f"{entry['id']}, environment {entry['environment']}")
-    table.add_row("terrain", f"{entry['description']}; terrain seed {entry['terrain_seed']}")
+    level = f" ({entry['difficulty_level']})" if entry["difficulty_level"] else ""
+    table.add_row("terrain", f"{entry['description']}{level}; terrain seed {entry['terrain_seed']}")
     table.add_row("genome", ", ".join(f"{gene} {_text(value)}" for gene, value in entry["genome"].items()))
     table.add_row("ancestors", " < ".join(map(str, entry["ancestors"])) or "none: the first")
     table.add_row("born", f"iteration {entry['born']}")
@@ -65,8 +74,10 @@ def niche(entry: Row) -> RenderableType:
         table.add_row("scores", f"{spark(scores)} {scores[0]:.1f} to {scores[-1]:.1f}, best {max(scores):.1f}")
     moves_in = [f"{row['source']} ({row['kind']}, iteration {row['iteration']})" for row in entry["transfers_in"]]
     moves_out = [f"{row['target']} (iteration {row['iteration']})" for row in entry["transfers_out"]]
-    table.add_row("agents from", ", ".join(moves_in) or "-")
-    table.add_row("agents to", ", ".join(moves_out) or "-")
+    tried = entry["transfer_attempts"]
+    table.add_row("transfers in", f"{tried['accepted']} accepted of {tried['tried']} tournaments")
+    table.add_row("agents from", _listed(moves_in))
+    table.add_row("agents to", _listed(moves_out))
     born = [f"{row['niche']}" for row in entry["children"] if row["niche"] is not None]
     table.add_row("children", f"{', '.join(born) or 'none'} admitted of {len(entry['children'])} tried")
     return table
@@ -86,18 +97,26 @@ def lineage(entries: Sequence[Row]) -> RenderableType:
 
 
 def transfers(figures: Row) -> RenderableType:
-    """Lay out accepted moves as a matrix, target by source."""
-    targets = figures["attempts_by_target"]
-    sources = sorted({move["source"] for move in figures["moves"]})
-    moves = {(move["source"], move["target"]): move["moves"] for move in figures["moves"]}
-    table = Table(title=f"transfers: {_acceptance(figures)}", title_justify="left", box=SIMPLE_HEAD)
+    """Lay out accepted moves of all tried as a matrix, target by source; the latest niches where there are many."""
+    targets = figures["attempts_by_target"][-MATRIX_SIDE:]
+    wanted = {row["target"] for row in targets}
+    cells = {
+        (move["source"], move["target"]): f"{move['moves']}/{move['attempts']}"
+        for move in figures["moves"]
+        if {move["source"], move["target"]} <= wanted
+    }
+    sources = sorted({source for source, _ in cells})
+    table = Table(
+        title=f"transfers: {_acceptance(figures)}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for heading in ("to \\ from", *map(str, sources), "accepted", "rate"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in targets:
-        cells = [str(moves.get((source, row["target"]), "")) for source in sources]
+        moves = [cells.get((source, row["target"]), "") for source in sources]
         rate = row["accepted"] / row["attempts"]
-        table.add_row(str(row["target"]), *cells, f"{row['accepted']} of {row['attempts']}", f"{rate:.0%}")
-    return table
+        table.add_row(str(row["target"]), *moves, f"{row['accepted']} of {row['attempts']}", f"{rate:.0%}")
+    left = len(figures["attempts_by_target"]) - len(targets)
+    return Group(table, Text(f"{left} earlier niches are left out; --json has all")) if left else table
 
 
 def metrics(rows: Sequence[Row]) -> RenderableType:
@@ -115,6 +134,28 @@ def timing(figures: Row) -> RenderableType:
     return Group(table, Text(total))
 
 
+def evaluation(rows: Sequence[Row], best: Sequence[Row], agents: int) -> RenderableType:
+    """Lay out each terrain's best agent with its intervals, beside the mean over all agents."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("terrain")
+    for heading in ("episodes", "best agent", "mean return", "95 %", "solved", "95 %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if agents > 1:
+        table.add_column(f"mean of {agents}", justify="right", no_wrap=True)
+    for row in best:
+        (low, high), (rarely, often) = row["interval"], row["solved_interval"]
+        means = [each["mean"] for each in rows if each["terrain"] == row["terrain"]]
+        cells = [row["terrain"], f"{row['episodes']:,}", row["agent"], f"{row['mean']:.1f}", f"{low:.1f} to {high:.1f}"]
+        cells += [f"{row['solved']:.0%}", f"{rarely:.0%} to {often:.0%}"]
+        table.add_row(*cells, *([f"{sum(means) / agents:.1f}"] if agents > 1 else []))
+    return table
+
+
+def counted(figures: Mapping[str, int], separator: str = ", ") -> str:
+    """Write counts in a line, such as ``3 train, 1 test``."""
+    return separator.join(f"{count:,} {name}" for name, count in figures.items())
+
+
 def spark(values: Sequence[float], width: int = 40) -> str:
     """Draw a curve in one line of text."""
     stride = max(len(values) / width, 1.0)
@@ -122,6 +163,13 @@ def spark(values: Sequence[float], width: int = 40) -> str:
     low, high = min(thinned), max(thinned)
     scale = (len(SPARKS) - 1) / (high - low) if high > low else 0.0
     return "".join(SPARKS[round((value - low) * scale)] for value in thinned)
+
+
+def _listed(items: Sequence[str]) -> str:
+    """List the latest few."""
+    shown = ", ".join(items[-LISTED:])
+    earlier = len(items) - LISTED
+    return (f"{earlier} earlier, {shown}" if earlier > 0 else shown) or "-"
 
 
 def _acceptance(figures: Row) -> str:

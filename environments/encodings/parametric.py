@@ -177,6 +177,22 @@ class ParametricEncoding:
             child = replace(child, stair_steps=_mutate_stair_steps(parent.stair_steps, rng))
         return child.to_json()
 
+    def genes(self) -> dict[str, dict[str, Any]]:
+        """Say of each gene where it starts, its bounds, mutation step and unit."""
+        return {
+            name: {
+                "minimum": STAIR_COUNT.initial if name == "stair_steps" else 0.0,
+                "maximum": gene.maximum,
+                "initial": list(gene.initial) if isinstance(gene.initial, tuple) else gene.initial,
+                "step": gene.step,
+                "unit": gene.unit,
+                "obstacle": gene.kind,
+                "range": name in RANGES,  # a pair (lo, hi), or null without the obstacle
+                "mutates": gene.kind in self.kinds,
+            }
+            for name, gene in GENES.items()
+        }
+
     def vector(self, genome: Genome) -> NDArray[np.float64]:
         """Place the genome in [0, 1]^d: every gene over its maximum, an absent obstacle at 0."""
         decoded = ParametricGenome.from_json(genome)

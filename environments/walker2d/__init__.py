@@ -9,6 +9,7 @@ from typing import Any
 from environments.domain import Environment
 from environments.encodings.parametric import ParametricEncoding
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
+from environments.walker2d.recording import record, sketch
 from environments.walker2d.simulator import CONTROLLER, ENGINES, rollout
 
 
@@ -23,6 +24,8 @@ class Walker2D:
     engines = tuple(ENGINES)
     lanes: Mapping[str, int] = MappingProxyType({"native": 32, "reference": 1})
     rollout = staticmethod(rollout)
+    sketch = staticmethod(sketch)
+    record = staticmethod(record)
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> ParametricEncoding:
         """Make the encoding called `name`; ValueError names what is valid."""

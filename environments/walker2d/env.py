@@ -219,14 +219,25 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def scene(self) -> Scene:
         """Say what there is to draw, as plain numbers."""
-        bodies = [self._legs[2], self._legs[3], self._hull, self._legs[0], self._legs[1]]
         return Scene(
             terrain=self.terrain,
-            bodies=[np.array([body.transform * v for v in body.fixtures[0].shape.vertices]) for body in bodies],
+            bodies=[np.array([body.transform * v for v in body.fixtures[0].shape.vertices]) for body in self._bodies()],
             position=(self._hull.position.x, self._hull.position.y),
             rays=[ray.end for ray in self._rays],
             step=self._steps,
         )
+
+    def poses(self) -> NDArray[np.float64]:
+        """Say where the bodies of a scene are: (5, 3) of x and y in m and angle in rad."""
+        return np.array([(*body.position, body.angle) for body in self._bodies()])
+
+    def shapes(self) -> list[NDArray[np.float64]]:
+        """Give the corners of the bodies of a scene in their own frames, in m."""
+        return [np.array(body.fixtures[0].shape.vertices) for body in self._bodies()]
+
+    def _bodies(self) -> list[Any]:
+        """Far thigh and shin, hull, near thigh and shin: the order to draw them in."""
+        return [self._legs[2], self._legs[3], self._hull, self._legs[0], self._legs[1]]
 
     def _build(self, push: float) -> None:
         # The order of creation decides the order of contacts; it is Gymnasium's.

@@ -2,8 +2,9 @@
 
 POET's modification of the hardcore BipedalWalker (arXiv:1901.01753, section 3
 and its published code): grass between obstacles, an obstacle's kind drawn
-uniformly from those present in the order stump, stairs, pit. Expressing is
-pure; drawing, the engines and the report all read the same `Terrain`.
+uniformly from those present in the order stump, stairs, pit. For evaluation
+alone there are also TeachMyAgent's stump tracks (arXiv:2103.09815). Expressing
+is pure; drawing, the engines and the report all read the same `Terrain`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment
+from environments.domain import Environment, Genome
 from environments.encodings.parametric import ParametricGenome, Range
 
 SCALE = 30.0  # pixels per metre in the original; fixes every length below
@@ -30,6 +31,9 @@ FINISH = (POINTS - 10) * STEP  # m; the course ends here
 PIT_DEPTH = 4  # steps
 STAIR_WIDTH = 4  # steps
 STUMP_WIDTH = 1  # steps
+STUMP_TRACK = "stump-track"  # an encoding that nothing evolves in
+TRACK_GENES = {"height": 3.0, "spacing": 6.0}  # maxima: steps of 14/30 m; m between stumps
+TRACK_DEVIATION, TRACK_FLOOR = 0.1, 0.05  # steps; of one stump's height
 
 Corners: TypeAlias = list[tuple[float, float]]
 
@@ -147,6 +151,26 @@ def express(genome: ParametricGenome, seed: int) -> Terrain:
     return course.terrain()
 
 
+def express_track(genome: Genome, seed: int) -> Terrain:
+    """Build a stump track: flat ground with stumps of one mean height at one spacing.
+
+    Raises:
+        ValueError: the genome is not a height in [0, 3] and a spacing in [0, 6].
+    """
+    if set(genome) != set(TRACK_GENES):
+        raise ValueError(f"the genome has {', '.join(genome) or 'no genes'}; a stump track has height and spacing")
+    for gene, maximum in TRACK_GENES.items():
+        if not isinstance(genome[gene], int | float) or not 0 <= genome[gene] <= maximum:
+            raise ValueError(f"{gene} is {genome[gene]}; it must lie in [0, {maximum:g}]")
+    rng = np.random.default_rng(seed)
+    lefts = np.arange(START_PAD * STEP, (POINTS - 1) * STEP, STUMP_WIDTH * STEP + genome["spacing"])
+    heights = np.maximum(rng.normal(genome["height"], TRACK_DEVIATION, lefts.size), TRACK_FLOOR) * STEP
+    rights, tops, bottoms = lefts + STUMP_WIDTH * STEP, START_HEIGHT + heights, np.full(lefts.size, START_HEIGHT)
+    xs = np.stack([lefts, rights, rights, lefts], axis=1)
+    ys = np.stack([bottoms, bottoms, tops, tops], axis=1)
+    return Terrain(np.column_stack([np.arange(POINTS) * STEP, np.full(POINTS, START_HEIGHT)]), np.stack([xs, ys], 2))
+
+
 def terrain_of(environment: Environment | None) -> Terrain:
     """Express a task of this domain; flat ground when None.
 
@@ -155,7 +179,10 @@ def terrain_of(environment: Environment | None) -> Terrain:
     """
     if environment is None:
         return express(ParametricGenome(), 0)
-    if (environment.domain, environment.encoding) != ("walker2d", "parametric"):
+    kind = (environment.domain, environment.encoding)
+    if kind == ("walker2d", STUMP_TRACK):
+        return express_track(environment.genome, environment.seed)
+    if kind != ("walker2d", "parametric"):
         raise ValueError(
             f"the environment is {environment.domain} with {environment.encoding} encoding; "
             "it must be walker2d with parametric encoding"

@@ -1,10 +1,16 @@
+import re
 import subprocess
 
 import imageio.v3 as iio
 import imageio_ffmpeg
 import numpy as np
 import pytest
+import synthetic_archive
 from runs import command, variables
+
+from environments.domain import find_domain
+from environments.weights import agent_bytes
+from poet.archive import read_population, reading
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +50,50 @@ def test_wrong_niche_and_wrong_ending_are_refused(tmp_path, run, poet):
     assert (refused.returncode, "film.avi ends in .avi; a picture ends in .png" in refused.stderr) == (2, True)
     refused = poet("render", run, 0, "-o", tmp_path / "nowhere" / "film.png")
     assert (refused.returncode, "cannot write" in refused.stderr) == (2, True)
+
+
+def returned(done):
+    assert done.returncode == 0, done.stderr
+    return float(re.search(r"return (-?[\d.]+)", done.stderr)[1])
+
+
+def test_any_agent_is_shown_in_any_environment(tmp_path, poet):
+    folder = tmp_path / "run"
+    synthetic_archive.write(folder, niches=6, iterations=30)
+    with reading(folder) as connection:
+        thetas = dict(connection.execute("SELECT niche, best_theta FROM pair").fetchall())
+        courses = {niche.id: niche.environment for niche in read_population(connection).niches}
+    thetas = {number: np.frombuffer(blob, dtype="<f8").astype(np.float32) for number, blob in thetas.items()}
+    file = tmp_path / "agent.safetensors"
+    file.write_bytes(agent_bytes(find_domain("walker2d").controller, thetas[5]))
+
+    def expected(agent, course):
+        seeds = np.full(1, 3, dtype=np.uint64)
+        return find_domain("walker2d").rollout(thetas[agent][None], courses[course], seeds).returns[0]
+
+    film, seed = tmp_path / "film.png", ("--seed", 3)
+    lines = {
+        (2, 2): (2,),
+        (4, 2): (2, "--agent-of", 4),
+        (5, 1): (1, "--agent", file),
+        (3, 0): (3, "--environment", courses[0].to_json()),
+    }
+    found = {pair: returned(poet("render", folder, *line, "-o", film, *seed)) for pair, line in lines.items()}
+    assert found == {pair: pytest.approx(expected(*pair), abs=0.06) for pair in lines}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (("--agent-of", 99), "there is no niche 99"),
+        (("--agent", "missing.safetensors"), "cannot read missing.safetensors"),
+        (("--environment", "{}"), "--environment is not an environment"),
+        (("--environment", '{"domain":"moon","encoding":"x","genome":{},"seed":0}'), "is one of moon"),
+        (("--agent-of", 0, "--agent", "x"), "exclude each other"),
+    ],
+)
+def test_wrong_casts_are_refused_and_nothing_is_written(tmp_path, poet, run, line, message):
+    refused = poet("render", run, 0, *line, "-o", tmp_path / "film.png")
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert not (tmp_path / "film.png").exists()

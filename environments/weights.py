@@ -1,0 +1,52 @@
+"""Agents as safetensors files that PyTorch reads without this project.
+
+A file holds `0.weight`, `0.bias`, `2.weight`, ...: the state dict of
+`nn.Sequential(Linear, Tanh, Linear, Tanh, ...)`, weights as (outputs, inputs).
+Values are float32, the precision that agents act in.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from environments.controller import Controller
+
+
+def agent_bytes(controller: Controller, theta: NDArray[np.floating]) -> bytes:
+    """Write an agent; equal agents give equal bytes."""
+    tensors = {}
+    for number, (weights, biases) in enumerate(controller.layers(theta.astype(np.float32))):
+        tensors[f"{2 * number}.weight"] = np.ascontiguousarray(weights.T)
+        tensors[f"{2 * number}.bias"] = np.ascontiguousarray(biases)
+    return save(tensors)
+
+
+def read_agent(path: Path, controller: Controller) -> NDArray[np.float32]:
+    """Read an agent as theta (P,).
+
+    Raises:
+        ValueError: the file cannot be read, is not safetensors or holds another network.
+    """
+    try:
+        tensors = load(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file, or is truncated") from error
+    theta = np.empty(controller.parameters, dtype=np.float32)
+    layers = controller.layers(theta)
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    expected = {f"{2 * n}.weight": weights.shape[::-1] for n, (weights, _) in enumerate(layers)}
+    expected |= {f"{2 * n}.bias": biases.shape for n, (_, biases) in enumerate(layers)}
+    if found != expected:
+        sizes = "-".join(map(str, controller.sizes))
+        raise ValueError(f"{path} holds tensors {found}; an agent of {sizes} layers has {expected}")
+    for number, (weights, biases) in enumerate(layers):
+        weights[:] = tensors[f"{2 * number}.weight"].T
+        biases[:] = tensors[f"{2 * number}.bias"]
+    return theta

@@ -1,0 +1,158 @@
+"""The README card of a curriculum: what it holds, in figures and pictures, and how to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from environments.curriculum import BOUNDARY, SPLITS
+from environments.domain import Domain, Environment
+from environments.sketch import Drawable, Sketch
+from poet.config import Config
+
+Row = Mapping[str, Any]
+
+COURSES = 8  # drawn, from easiest to hardest
+COLOURS = {"train": "#2f6fb3", "validation": "#c98a1b", "test": "#b3402f", BOUNDARY: "#9aa0a6"}
+EARTH, STONE, GRASS = "#d9cdbf", "#8b909a", "#5d8f4e"
+
+
+def write(folder: Path, rows: Sequence[Row], config: Config, domain: Domain) -> None:
+    """Write `README.md` and its pictures into a curriculum's folder."""
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    _save(_overview(rows), pictures / "overview.png")
+    drawn = isinstance(domain, Drawable)
+    if isinstance(domain, Drawable):
+        _save(_courses(rows, domain), pictures / "courses.png")
+    (folder / "README.md").write_text(_text(rows, config, domain, drawn))
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=110, metadata={"Software": None})  # the same bytes by any version
+
+
+def _hardness(row: Row) -> float:
+    return float(row["born"] if row["difficulty"] is None else row["difficulty"])
+
+
+def _courses(rows: Sequence[Row], domain: Drawable) -> Figure:
+    ranked = sorted(rows, key=lambda row: (_hardness(row), row["niche"]))
+    places = np.unique(np.linspace(0, len(ranked) - 1, min(COURSES, len(ranked))).round().astype(int))
+    figure = Figure(figsize=(9, 0.95 * len(places) + 0.3), layout="constrained")
+    for number, place in enumerate(places.tolist()):
+        row = ranked[place]
+        axes = figure.add_subplot(len(places), 1, number + 1)
+        environment = Environment(
+            domain=row["domain"], encoding=row["encoding"], genome=row["genome"], seed=row["terrain_seed"]
+        )
+        draw_course(axes, domain.sketch(environment))
+        best = "not scored" if row["solver_return"] is None else f"return {row['solver_return']:.0f}"
+        level = f", {row['difficulty_level']}" if row["difficulty_level"] else ""
+        axes.set_title(f"niche {row['niche']} (born {row['born']}{level}; {best})", fontsize=8, loc="left", pad=2)
+    return figure
+
+
+def draw_course(axes: Axes, sketch: Sketch) -> None:
+    """Draw a course from the side, to scale."""
+    x, y = sketch.ground.T
+    floor = float(y.min()) - 1.5
+    axes.fill_between(x, y, floor, color=EARTH, linewidth=0)
+    axes.plot(x, y, color=GRASS, linewidth=1)
+    for corners in sketch.boxes:
+        axes.fill(*corners.T, color=STONE, linewidth=0)
+    top = max(float(y.max()), float(sketch.boxes[..., 1].max()) if len(sketch.boxes) else 0.0)
+    axes.set_xlim(float(x.min()), float(x.max()))
+    axes.set_ylim(floor, max(top + 0.8, floor + 5))
+    axes.set_axis_off()
+
+
+def _overview(rows: Sequence[Row]) -> Figure:
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    measured = rows[0]["difficulty"] is not None
+    for name in (*SPLITS, BOUNDARY):
+        members = [row for row in rows if row["split"] == name]
+        if not members:
+            continue
+        style: dict[str, Any] = {"s": 16, "color": COLOURS[name], "alpha": 0.8, "linewidths": 0}
+        births = [row["born"] for row in members]
+        left.scatter(births, [_hardness(row) for row in members], label=f"{name} ({len(members)})", **style)
+        scored = [row for row in members if row["solver_return"] is not None]
+        right.scatter([_hardness(row) for row in scored], [row["solver_return"] for row in scored], **style)
+    left.set(xlabel="born at iteration", ylabel="difficulty" if measured else "born")
+    right.set(xlabel="difficulty" if measured else "born", ylabel="best agent's return")
+    left.legend(fontsize=7, frameon=False)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _text(rows: Sequence[Row], config: Config, domain: Domain, drawn: bool) -> str:
+    returns = [row["solver_return"] for row in rows if row["solver_return"] is not None]
+    levels = [row["difficulty_level"] for row in rows if row["difficulty_level"]]
+    counted = ", ".join(f"{levels.count(level)} {level}" for level in dict.fromkeys(sorted(levels, key=_level_rank)))
+    sizes = "\n".join(f"| {name} | {sum(row['split'] == name for row in rows)} |" for name in (*SPLITS, BOUNDARY))
+    picture = "![Courses from the easiest to the hardest](pictures/courses.png)\n\n" if drawn else ""
+    best = f"{min(returns):.1f} to {max(returns):.1f}, mean {np.mean(returns):.1f}" if returns else "not measured yet"
+    first = rows[0]["id"]
+    gym_id = "\n# or: gymnasium.make('poet/Walker2D-v0', curriculum='.')" if domain.name == "walker2d" else ""
+    return f"""# A curriculum of {len(rows)} tasks for {domain.name}
+
+Invented by POET (arXiv:1901.01753) together with agents for them: run seed {config.seed}, encoding
+{config.encoding.name}, {max(row["born"] for row in rows):,} iterations to the last birth.
+
+{picture}| tasks | {len(rows)} |
+|---|---|
+| solved by their own agents | {sum(row["solved"] for row in rows)} |
+| returns of the best agents | {best} |
+| difficulty | {counted or "not measured for this encoding"} |
+
+![Difficulty over birth, and returns over difficulty](pictures/overview.png)
+
+| split | tasks |
+|---|---|
+{sizes}
+
+No task and its parent lie in two splits; tasks on the boundary are there to keep that so and belong to none.
+
+## Files
+
+- `curriculum.json`: environments, gene names with bounds and units, splits, order, seeds, versions, sha256 of all else.
+- `tasks.parquet` and `tasks.jsonl`: the same table, one row a task, in order of stage. `level` is the vector that
+  DCD's bipedal levels use.
+- `agents/ID.safetensors`: the agent that came furthest in a task; `agents/layers.json` has the layer sizes.
+
+## Use
+
+```python
+import pandas  # without this project
+tasks = pandas.read_parquet("tasks.parquet")
+
+from environments.curriculum import Curriculum  # with it
+curriculum = Curriculum.load(".")
+env = curriculum.make_env("train"){gym_id}
+env.set_task(curriculum.train_tasks[0])
+observation, info = env.reset(seed=0)
+observation, info = env.reset(options={{"task": "{first}"}})
+```
+
+An agent in PyTorch, layer sizes {"-".join(map(str, domain.controller.sizes))}, tanh after every layer:
+
+```python
+from safetensors.torch import load_file
+network.load_state_dict(load_file("agents/{first}.safetensors"))  # nn.Sequential(Linear, Tanh, Linear, Tanh, ...)
+```
+
+Report returns on the test tasks over the episode seeds of `curriculum.json`; a task counts as solved from a return of
+{domain.solved_return:g} on with its end reached.
+"""
+
+
+def _level_rank(level: str) -> int:
+    return ("easy", "challenging", "very challenging", "extremely challenging").index(level)

@@ -1,0 +1,279 @@
+"""Export a run's environments and agents as a curriculum that needs nothing of this project.
+
+The folder's format is that of `environments.curriculum`, which reads it back.
+It is made aside and renamed, and is the same to the last byte whenever the
+archive and the software are: no clock, no host, no path goes in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from environments.curriculum import AGENTS, BOUNDARY, DOCUMENT, FORMAT, ROWS, SCHEMA_VERSION, SPLITS, TABLE, seal
+from environments.difficulty import difficulty_of, level_vector
+from environments.domain import Domain, Environment, find_domain
+from environments.weights import agent_bytes
+from poet import card
+from poet.archive import read_config, read_population
+from poet.config import Config
+from poet.errors import InputError
+from poet.inspection import NICHES
+from poet.rows import read_blob
+from poet.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
+
+Row = dict[str, Any]
+
+EVALUATION_SEEDS = 10  # episode seeds that results on a curriculum are to be reported on
+SOFTWARE = ("poet-trailblazer", "gymnasium", "box2d", "pybullet", "numpy")
+COLUMNS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("niche", pa.int64()),
+        ("domain", pa.string()),
+        ("encoding", pa.string()),
+        ("genome", pa.string()),
+        ("terrain_seed", pa.int64()),
+        ("parent", pa.string()),
+        ("born", pa.int64()),
+        ("admitted_by", pa.string()),
+        ("admission_score", pa.float64()),
+        ("novelty", pa.float64()),
+        ("retired", pa.int64()),
+        ("difficulty", pa.float64()),
+        ("difficulty_level", pa.string()),
+        ("solver_return", pa.float64()),
+        ("solved", pa.bool_()),
+        ("solved_at", pa.int64()),
+        ("split", pa.string()),
+        ("order", pa.int64()),
+        ("level", pa.list_(pa.float64())),
+        ("agent", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSettings:
+    """How tasks are split and ordered."""
+
+    split_by: SplitBy = SplitBy.LINEAGE
+    fractions: Fractions = field(default_factory=Fractions)
+    seed: int = 0  # of the splits
+    stage_order: StageOrder = StageOrder.BIRTH
+
+
+def export(connection: Connection, folder: Path, settings: ExportSettings) -> Row:
+    """Write the curriculum of a run; an older curriculum in the folder is replaced at once and whole.
+
+    Returns:
+        The document: what `curriculum.json` holds.
+
+    Raises:
+        InputError: the splits are impossible, or the folder holds something else or cannot be written.
+    """
+    _check_place(folder)
+    connection.execute("BEGIN")  # one moment of a run that may be going on
+    config = read_config(connection)
+    domain = find_domain(config.domain)
+    found = _tasks(connection, config)
+    rows = _split_and_order(found, settings)
+    agents = {row["agent"]: agent_bytes(domain.controller, _theta(connection, row["niche"])) for row in rows}
+    connection.execute("ROLLBACK")
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        (aside / AGENTS).mkdir(parents=True)
+        _write_rows(aside, rows)
+        for name, content in agents.items():
+            (aside / name).write_bytes(content)
+        layers = {"sizes": list(domain.controller.sizes), "activation": "tanh", "dtype": "float32"}
+        (aside / AGENTS / "layers.json").write_text(_pretty(layers))
+        card.write(aside, rows, config, domain)
+        document = seal(_document(aside, rows, config, domain, settings))
+        (aside / DOCUMENT).write_text(_pretty(document))
+        _put_in_place(aside, folder)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return document
+
+
+def _check_place(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder to export to")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / DOCUMENT).exists():
+        raise InputError(f"{folder} holds something other than a curriculum; name another folder")
+
+
+def _put_in_place(aside: Path, folder: Path) -> None:
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        folder.rename(old)
+    aside.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _tasks(connection: Connection, config: Config) -> list[Row]:
+    """List what the archive says of every environment, by admission; equal environments count once."""
+    niches = list(connection.execute(f"{NICHES} ORDER BY niche.id"))
+    ids = {row["id"]: row["environment"] for row in niches}
+    environments = {niche.environment.id: niche.environment for niche in read_population(connection).niches}
+    stairs = any(environment.genome.get("stair_height") for environment in environments.values())
+    rows, seen = [], set()
+    for row in niches:
+        if row["environment"] not in seen:
+            seen.add(row["environment"])
+            rows.append(_task(row, ids, environments[row["environment"]], stairs))
+    return rows
+
+
+def _task(row: Any, ids: Mapping[int, str], environment: Environment, stairs: bool) -> Row:
+    difficulty, level = difficulty_of(environment), level_vector(environment, stairs)
+    return {
+        "id": environment.id,
+        "niche": row["id"],
+        "domain": environment.domain,
+        "encoding": environment.encoding,
+        "genome": environment.genome,
+        "terrain_seed": environment.seed,
+        "parent": None if row["parent"] is None else ids[row["parent"]],
+        "born": row["born"],
+        "admitted_by": None if row["first_agent"] is None else ids[row["first_agent"]],
+        "admission_score": row["first_score"],
+        "novelty": row["novelty"],
+        "retired": row["retired"],
+        "difficulty": difficulty.score if difficulty else None,
+        "difficulty_level": difficulty.name if difficulty else None,
+        "solver_return": row["best_score"],
+        "solved": row["solved"] is not None,
+        "solved_at": row["solved"],
+        "level": None if level is None else level.tolist(),
+        "agent": f"{AGENTS}/{environment.id}.safetensors",
+    }
+
+
+def _theta(connection: Connection, niche: int) -> NDArray[np.float64]:
+    """Read the best agent of a niche, or the latest where none has been scored."""
+    (blob,) = connection.execute("SELECT coalesce(best_theta, theta) FROM pair WHERE niche = ?", (niche,)).fetchone()
+    return read_blob(blob)
+
+
+def _split_and_order(rows: Sequence[Row], settings: ExportSettings) -> list[Row]:
+    """Add split and order to every task; rows come back in their order."""
+    tree = {row["id"]: row["parent"] for row in rows}
+    if settings.split_by is SplitBy.LINEAGE:
+        splits = split_by_lineage(tree, settings.fractions, settings.seed)
+    else:
+        ranked = _ranked(rows, settings.split_by, "--split-by")
+        splits = split_by_rank(tree, ranked, settings.fractions, settings.split_by)
+    order = {task: place for place, task in enumerate(_ranked(rows, settings.stage_order, "--stage-order"))}
+    placed = [{**row, "split": splits[row["id"]], "order": order[row["id"]]} for row in rows]
+    return sorted(placed, key=lambda row: int(row["order"]))
+
+
+def _ranked(rows: Sequence[Row], by: str, option: str) -> list[str]:
+    if by == SplitBy.BIRTH:
+        return [row["id"] for row in rows]  # niches are numbered by birth
+    if any(row["difficulty"] is None for row in rows):
+        raise InputError(f"{option} difficulty needs parametric genomes; encoding {rows[0]['encoding']} has none")
+
+    def place(row: Row) -> tuple[int, float, int]:
+        difficulty = difficulty_of(_environment(row))
+        assert difficulty is not None
+        return difficulty.level, difficulty.score, row["niche"]
+
+    return [row["id"] for row in sorted(rows, key=place)]
+
+
+def _environment(row: Row) -> Environment:
+    return Environment(domain=row["domain"], encoding=row["encoding"], genome=row["genome"], seed=row["terrain_seed"])
+
+
+def _write_rows(folder: Path, rows: Sequence[Row]) -> None:
+    named = [{name: row[name] for name in COLUMNS.names} for row in rows]
+    lines = [json.dumps(row, allow_nan=False) for row in named]
+    (folder / ROWS).write_text("\n".join([*lines, ""]))
+    flat = [{**row, "genome": json.dumps(row["genome"], sort_keys=True)} for row in named]
+    pq.write_table(pa.Table.from_pylist(flat, COLUMNS), folder / TABLE)
+
+
+def _document(
+    folder: Path, rows: Sequence[Row], config: Config, domain: Domain, settings: ExportSettings
+) -> dict[str, Any]:
+    by_order = [row["id"] for row in rows]
+    return {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "domain": {
+            "name": domain.name,
+            "observation_size": domain.controller.sizes[0],
+            "action_size": domain.controller.sizes[-1],
+            "episode_limit": domain.episode_limit,
+            "fall_return": domain.fall_return,
+            "solved_return": domain.solved_return,
+        },
+        "encoding": {"name": config.encoding.name, "options": config.encoding.options, "genes": genes(config)},
+        "environments": {
+            row["id"]: {name: row[name] for name in ("domain", "encoding", "genome")} | {"seed": row["terrain_seed"]}
+            for row in sorted(rows, key=lambda row: int(row["niche"]))
+        },
+        "splits": {
+            "by": settings.split_by,
+            "fractions": list(settings.fractions.shares),
+            "members": {name: [row["id"] for row in rows if row["split"] == name] for name in (*SPLITS, BOUNDARY)},
+        },
+        "stages": {"by": settings.stage_order, "order": by_order},
+        "level_columns": _level_columns(rows),
+        "seeds": {"run": config.seed, "splits": settings.seed, "evaluation": list(range(EVALUATION_SEEDS))},
+        "run": {"episode_limit": config.episode_limit, "settings": config.to_table()},
+        "versions": _versions(),
+        "files": {path.relative_to(folder).as_posix(): _fingerprint(path) for path in sorted(folder.rglob("*.*"))},
+    }
+
+
+def genes(config: Config) -> Row:
+    """Say what the encoding says of its genes: bounds, steps, units; nothing if it says nothing."""
+    describe = getattr(config.make_encoding(), "genes", None)
+    return describe() if describe else {}
+
+
+def _level_columns(rows: Sequence[Row]) -> list[str] | None:
+    """Name the numbers of DCD's level vector."""
+    if rows[0]["level"] is None:
+        return None
+    stairs = ["stair_height_lo", "stair_height_hi", "stair_steps"] if len(rows[0]["level"]) > 6 else []
+    return ["roughness", "pit_gap_lo", "pit_gap_hi", "stump_height_lo", "stump_height_hi", *stairs, "seed"]
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in SOFTWARE:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _fingerprint(path: Path) -> Row:
+    content = path.read_bytes()
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def _pretty(value: Any) -> str:
+    return f"{json.dumps(value, indent=1, sort_keys=True, allow_nan=False)}\n"

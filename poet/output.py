@@ -1,0 +1,30 @@
+"""What the commands share: consoles, common arguments, results as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+LARGEST = 2**63 - 1  # that SQLite and the seeds can hold
+
+out, err = Console(), Console(stderr=True)
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+
+
+def show(value: Any, as_json: bool, table: RenderableType) -> None:
+    """Write a result for a program or for a person."""
+    if as_json:
+        typer.echo(json.dumps(value, indent=2))
+    else:
+        out.print(table, highlight=False)
+
+
+def say(text: str) -> None:
+    """Tell a person something that is not the result."""
+    err.print(text, highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,47 @@
+"""An evaluation as a picture: every agent's mean on every terrain, the best one's with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from poet.errors import InputError
+from poet.scoring import best_rows
+
+Row = dict[str, Any]
+
+MOST_TERRAINS = 60  # of which the picture keeps the first
+
+
+def plot(rows: Sequence[Row], title: str, solved_above: float, path: Path) -> None:
+    """Draw rows of `poet.scoring.summarise`.
+
+    Raises:
+        InputError: the file cannot be written, or its ending names no picture.
+    """
+    best = best_rows(rows)[:MOST_TERRAINS]
+    place = {row["terrain"]: len(best) - number for number, row in enumerate(best)}
+    figure = Figure(figsize=(7.5, 1.4 + 0.3 * len(best)), layout="constrained")
+    axes = figure.subplots()
+    others = [row for row in rows if row["terrain"] in place]
+    axes.scatter([row["mean"] for row in others], [place[row["terrain"]] for row in others], s=9, color="#b8c2cc")
+    for row in best:
+        low, high = row["interval"]
+        axes.plot([low, high], [place[row["terrain"]]] * 2, color="#2f6fb3", linewidth=2.2)
+    axes.scatter([row["mean"] for row in best], list(place.values()), s=26, color="#2f6fb3", zorder=3)
+    axes.axvline(solved_above, color="#9b2f4f", linewidth=1, linestyle=":")
+    labels = [f"{row['terrain']}  {row['solved']:.0%}" for row in best]
+    axes.set_yticks(list(place.values()), labels, fontsize=8)
+    axes.set_xlabel("mean return; blue: the best agent with its 95 % interval, dotted: solved", fontsize=8)
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+    axes.grid(axis="x", color="#e6e8eb")
+    axes.set_axisbelow(True)
+    try:
+        figure.savefig(path, dpi=130)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write {path}: {error}") from error

@@ -1,0 +1,85 @@
+// All of one niche, beside the page or, on a small screen, over its lower part.
+
+const panel = byId("detail");
+
+function chips(ids) {
+  return make("div", { class: "chips" }, ...ids.map(([id, text]) => make("button", { type: "button", onclick: () => select(id, true) }, text ?? String(id))));
+}
+
+function fact(name, value) {
+  return make("tr", {}, make("td", {}, name), make("td", {}, value));
+}
+
+function geneText(value) {
+  if (Array.isArray(value)) return value.map((one) => number(one, 3)).join(" – ");
+  return typeof value === "number" ? number(value, 3) : value === null ? "–" : JSON.stringify(value);
+}
+
+function ancestorsOf(id) {
+  const found = [];
+  for (let above = niches[id].parent; above !== null; above = niches[above].parent) found.push(above);
+  return found;
+}
+
+function merged(moves, end) {
+  return moves.sort((a, b) => b[2] - a[2]).map((move) => [move[end], `${move[end]} (${move[2]} of ${move[3]})`]);
+}
+
+function section(title, content) {
+  return [make("h3", {}, title), content];
+}
+
+function describeNiche(id) {
+  const niche = niches[id];
+  const into = data.moves.filter((move) => move[1] === id), out = data.moves.filter((move) => move[0] === id);
+  const accepted = into.reduce((sum, move) => sum + move[2], 0);
+  const facts = make("table", {},
+    fact("born", `iteration ${number(niche.born)}`),
+    niche.parent === null ? null : fact("admitted", `the agent of niche ${niche.first_agent} scored ${number(niche.first_score)} in it, within the minimal criterion; novelty ${number(niche.novelty, 3)}`),
+    fact("retired", niche.retired === null ? "active" : `iteration ${number(niche.retired)}`),
+    fact("solved", niche.solved === null ? "not yet" : `iteration ${number(niche.solved)}`),
+    fact("score", `${number(niche.score)}, best ${number(niche.best_score)}`),
+    niche.difficulty === null ? null : fact("difficulty", `${niche.difficulty_level} (${number(niche.difficulty, 2)})`),
+    ...Object.entries(niche.genome).map(([gene, value]) => fact(gene.replaceAll("_", " "), geneText(value))),
+    fact("terrain seed", String(niche.seed)),
+    fact("environment", niche.environment),
+  );
+  const ancestors = ancestorsOf(id);
+  const parts = [
+    make("div", { class: "top" }, make("h2", {}, `Niche ${id}`), make("button", { type: "button", "aria-label": "Close", onclick: () => select(null) }, "✕")),
+    make("p", {}, niche.description),
+    courses.length ? make("canvas", { "aria-hidden": "true" }) : null,
+    data.films[id] ? make("button", { type: "button", onclick: () => showFilm(id, true) }, "▶ Watch its agent") : null,
+    facts,
+  ];
+  if (niche.scores.length > 1) {
+    parts.push(...section("Scores", lineChart("Score", niche.scores.map((p) => p[0]), [{ name: "score", colour: "var(--accent)", values: niche.scores.map((p) => p[1]) }])));
+  }
+  parts.push(...section(`Ancestors (${ancestors.length})`, ancestors.length ? chips(ancestors.map((one) => [one])) : make("p", { class: "quiet" }, "none: the first")));
+  parts.push(...section(`Children (${children[id].length})`, children[id].length ? chips(children[id].map((one) => [one])) : make("p", { class: "quiet" }, "none admitted")));
+  parts.push(...section(`Agents from (${accepted} of ${niche.tried} tournaments)`, into.length ? chips(merged(into, 0)) : make("p", { class: "quiet" }, "none moved in")));
+  parts.push(...section("Agents to", out.length ? chips(merged(out, 1)) : make("p", { class: "quiet" }, "none moved out")));
+  return parts.filter((part) => part !== null);
+}
+
+function startDetail() {
+  let openedBy = null;
+  selectionListeners.push((id, focus) => {
+    const wasOpen = !panel.hidden;
+    panel.hidden = id === null;
+    byId("layout").classList.toggle("open", id !== null);
+    if (id === null) {
+      if (wasOpen) (openedBy ?? treeBox).focus({ preventScroll: true });
+      openedBy = null;
+      return;
+    }
+    if (!panel.contains(document.activeElement) && document.activeElement !== document.body) openedBy = document.activeElement;
+    panel.replaceChildren(...describeNiche(id));
+    panel.scrollTop = 0;
+    const canvas = panel.querySelector("canvas");
+    if (canvas) paintThumbnail(canvas, id);
+    if (focus) panel.focus({ preventScroll: true });
+  });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && selected !== null) select(null); });
+  themeListeners.push(() => { const canvas = panel.querySelector("canvas"); if (canvas) paintThumbnail(canvas, selected); });
+}

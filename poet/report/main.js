@@ -1,0 +1,37 @@
+// Headline figures, theme, and everything set going.
+
+function headline() {
+  const figures = data.summary, transfers = figures.transfers;
+  const total = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const annecs = data.curves.annecs?.at(-1) ?? 0;
+  const best = niches.reduce((found, niche) => Math.max(found, niche.best_score ?? -Infinity), -Infinity);
+  const entries = [
+    ["Environments", number(figures.niches), `${figures.active} active, ${figures.retired} retired`],
+    ["Solved", number(figures.solved), `ANNECS ${number(annecs)}: admitted and later solved`],
+    ["Iterations", number(figures.iterations), `of ${number(figures.iterations_wanted)}`],
+    ["Best score", Number.isFinite(best) ? number(best) : "–", "of an agent in its own environment"],
+    ["Transfers", number(transfers.accepted), transfers.attempts ? `${Math.round((100 * transfers.accepted) / transfers.attempts)} % of ${number(transfers.attempts)} accepted` : "none tried yet"],
+    ["Simulation", `${short(total(figures.steps))}`, `steps in ${short(total(figures.episodes))} episodes`],
+  ];
+  byId("headline").append(...entries.map(([name, value, note]) => make("div", {}, make("dt", {}, name), make("dd", {}, value, make("small", {}, note)))));
+}
+
+function startTheme() {
+  const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)");
+  const set = (theme) => { root.dataset.theme = theme; redrawAll(); };
+  root.dataset.theme = dark.matches ? "dark" : "light";
+  dark.addEventListener("change", () => set(dark.matches ? "dark" : "light"));
+  byId("theme").addEventListener("click", () => set(root.dataset.theme === "dark" ? "light" : "dark"));
+}
+
+byId("title").textContent = document.title = `POET: ${data.title}`;
+byId("subtitle").textContent = `${data.summary.domain}, ${data.summary.encoding} encoding, seed ${data.summary.seed}`;
+startTheme();
+headline();
+drawCurves();
+startDetail();
+startTree();
+startFilm();
+startMatrix();
+startGallery();
+document.body.dataset.ready = "true";

@@ -1,0 +1,182 @@
+"""`poet evaluate` against closed forms, other routes to the same numbers, and its own intervals."""
+
+import json
+
+import numpy as np
+import pytest
+import synthetic_archive
+
+from cluster.executor import InProcess
+from environments.domain import Environment, find_domain
+from environments.suites import Level
+from environments.weights import agent_bytes
+from evolution.noise import episode_seeds
+from poet.scoring import Contestant, Rules, best_rows, intervals, play, summarise
+
+TARGETS = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.5, 0.0]]
+
+
+def toy(target, seed=0):
+    return Environment(domain="toy", encoding="target", genome={"target": target}, seed=seed)
+
+
+@pytest.fixture
+def rules():
+    return Rules(domain="toy", episodes=4, seed=3, episode_limit=10, solved_above=195.0, must_finish=True)
+
+
+def test_returns_are_the_closed_form_for_every_agent_course_and_episode(rules):
+    agents = [Contestant(str(i), np.array(theta, dtype=np.float32)) for i, theta in enumerate(TARGETS[:2])]
+    levels = [Level(f"target {i}", toy(target)) for i, target in enumerate(TARGETS)]
+    result = play(agents, levels, rules, InProcess())
+    assert result.returns.shape == (2, 3, 4)
+    for i, agent in enumerate(agents):
+        for j, target in enumerate(TARGETS):
+            noise = (episode_seeds(3, (j,), 0, 4) % 1000) / 1000
+            expected = 200 - 100 * ((agent.theta - np.array(target)) ** 2).sum() + noise
+            np.testing.assert_allclose(result.returns[i, j], expected)
+            np.testing.assert_array_equal(result.solved[i, j], expected > 195)
+    assert result.steps == 2 * 3 * 4 * 10
+
+
+def test_an_agents_result_does_not_depend_on_who_else_is_evaluated(rules):
+    agents = [Contestant(str(i), np.full(3, i / 400, dtype=np.float32)) for i in range(300)]
+    levels = [Level("near", toy(TARGETS[0])), Level("far", toy(TARGETS[1]))]
+    together = play(agents, levels, rules, InProcess())
+    alone = play(agents[217:218], levels, rules, InProcess())
+    np.testing.assert_array_equal(together.returns[217:218], alone.returns)
+    rows = [row for row in summarise(together, agents, levels) if row["agent"] == "217"]
+    assert rows == summarise(alone, agents[217:218], levels)
+
+
+def test_summary_gives_each_terrains_mean_and_the_best_agent(rules):
+    agents = [Contestant("a", np.zeros(3, dtype=np.float32)), Contestant("b", np.array([1, 0, 0], dtype=np.float32))]
+    levels = [Level("left", toy(TARGETS[0], seed)) for seed in range(3)] + [Level("right", toy(TARGETS[1]))]
+    result = play(agents, levels, rules, InProcess())
+    rows = summarise(result, agents, levels)
+    assert {(row["terrain"], row["agent"]): row["courses"] for row in rows} == {
+        ("left", "a"): 3,
+        ("left", "b"): 3,
+        ("right", "a"): 1,
+        ("right", "b"): 1,
+    }
+    assert rows[0]["mean"] == pytest.approx(result.returns[0, :3].mean())
+    assert rows[0]["episodes"] == 12
+    assert [(row["terrain"], row["agent"], row["solved"]) for row in best_rows(rows)] == [
+        ("left", "a", 1.0),
+        ("right", "b", 1.0),
+    ]
+
+
+def test_bootstrap_interval_covers_the_true_mean_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    bounds = intervals(rng.normal(5.0, 2.0, size=(300, 40)))
+    covered = ((bounds[:, 0] <= 5) & (bounds[:, 1] >= 5)).mean()
+    assert 0.89 < covered < 0.98
+    # Against the normal theory: 1.96 standard errors either side.
+    assert (bounds[:, 1] - bounds[:, 0]).mean() == pytest.approx(2 * 1.96 * 2 / np.sqrt(40), rel=0.08)
+    np.testing.assert_array_equal(intervals(np.array([[3.0]])), [[3.0, 3.0]])
+    np.testing.assert_array_equal(intervals(np.full((1, 9), 7.0)), [[7.0, 7.0]])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate") / "run"
+    synthetic_archive.write(folder, niches=12, iterations=60)
+    return folder
+
+
+def test_suite_results_are_what_the_domains_rollout_gives(run, tmp_path, poet):
+    plot = tmp_path / "plot.png"
+    line = ("--suite", "walker", "--agents", "3,5", "--episodes", 2, "--workers", 1, "--json", "--plot", plot)
+    done = poet("evaluate", run, *line)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["solved_above"] == 230
+    assert len(figures["results"]) == 6 * 2
+    (row,) = (row for row in figures["results"] if (row["terrain"], row["agent"]) == ("PitGap", "niche 5"))
+    from environments.suites import suite  # noqa: PLC0415
+    from poet.archive import reading  # noqa: PLC0415
+
+    with reading(run) as connection:
+        (blob,) = connection.execute("SELECT best_theta FROM pair WHERE niche = 5").fetchone()
+    theta = np.tile(np.frombuffer(blob, dtype="<f8").astype(np.float32), (2, 1))
+    returns = [
+        find_domain("walker2d").rollout(theta, level.environment, episode_seeds(0, (number,), 0, 2)).returns
+        for number, level in enumerate(suite("walker"))
+        if level.terrain == "PitGap"
+    ]
+    assert row["mean"] == pytest.approx(np.mean(returns), abs=1e-9)
+    assert row["interval"][0] <= row["mean"] <= row["interval"][1]
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_agent_file_on_a_curriculum_equals_that_agent_of_the_run(run, tmp_path, poet):
+    assert poet("export", run, "-o", tmp_path / "c").returncode == 0
+    rows = [json.loads(line) for line in (tmp_path / "c" / "tasks.jsonl").read_text().splitlines()]
+    (agent,) = (row["agent"] for row in rows if row["niche"] == 4)
+    line = ("--curriculum", tmp_path / "c", "--split", "train", "--episodes", 2, "--workers", 1, "--json")
+    ours = poet("evaluate", tmp_path / "c" / agent, *line)
+    theirs = poet("evaluate", run, *line, "--agents", "4")
+    assert ours.returncode == theirs.returncode == 0, ours.stderr + theirs.stderr
+    strip = [{**row, "agent": ""} for row in json.loads(theirs.stdout)["results"]]
+    assert [{**row, "agent": ""} for row in json.loads(ours.stdout)["results"]] == strip
+    assert sum(row["courses"] for row in strip) == sum(row["split"] == "train" for row in rows)
+
+
+def test_all_agents_on_all_niches_of_any_domain(tmp_path, toy_file, poet):
+    assert poet("evolve", tmp_path / "run", "--config", toy_file, "--workers", 1).returncode == 0
+    done = poet("evaluate", tmp_path / "run", "--niches", "--agents", "all", "--json", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    niches = len(json.loads(poet("inspect", tmp_path / "run", "niches", "--json").stdout))
+    rows = json.loads(done.stdout)["results"]
+    assert len(rows) == niches**2
+    shown = poet("evaluate", tmp_path / "run", "--niches", "--workers", 1)
+    assert "niche 0" in shown.stdout
+    assert "mean of 3" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ([], "evaluate on one of --suite NAME, --niches and --curriculum DIR"),
+        (["--suite", "walker", "--niches"], "evaluate on one of"),
+        (["--suite", "moon"], "--suite is 'moon'; suites are walker, high, xchal, poet, stump-tracks"),
+        (["--suite", "walker", "--agents", "best"], "--agents is 'best'; it must be active, all, or niches"),
+        (["--suite", "walker", "--agents", "99"], "there is no niche 99; this run has niches 0 to 11"),
+        (["--suite", "walker", "--engine", "warp"], "--engine is 'warp'; it must be one of"),
+        (["--curriculum", "nowhere"], "nowhere holds no curriculum: there is no curriculum.json in it"),
+        (["--suite", "walker", "--plot", "no/such/plot.png"], "cannot write no/such/plot.png"),
+        (["--suite", "walker", "--episodes", "0"], "Invalid value for '--episodes'"),
+    ],
+)
+def test_wrong_requests_get_one_sentence_and_status_2(run, poet, line, message):
+    refused = poet("evaluate", run, *line)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_agents_of_another_network_or_domain_are_refused(run, tmp_path, toy_file, poet):
+    from environments.controller import Controller  # noqa: PLC0415
+
+    path = tmp_path / "agent.safetensors"
+    path.write_bytes(agent_bytes(Controller((3, 2)), np.zeros(8, dtype=np.float32)))
+    refused = poet("evaluate", path, "--suite", "walker")
+    assert refused.returncode == 2
+    assert "an agent of 24-40-40-4 layers has" in refused.stderr
+    assert "--niches needs a run" in poet("evaluate", path, "--niches").stderr
+    assert poet("evolve", tmp_path / "toy", "--config", toy_file, "--iterations", 2, "--workers", 1).returncode == 0
+    refused = poet("evaluate", tmp_path / "toy", "--suite", "walker")
+    assert refused.returncode == 2
+    assert "live in toy; the courses are walker2d's" in refused.stderr
+
+
+def test_changed_curriculum_is_refused_before_anything_runs(run, tmp_path, poet):
+    assert poet("export", run, "-o", tmp_path / "c").returncode == 0
+    with (tmp_path / "c" / "tasks.jsonl").open("a") as file:
+        file.write("\n")
+    refused = poet("evaluate", run, "--curriculum", tmp_path / "c")
+    assert refused.returncode == 2
+    assert "tasks.jsonl has been changed or truncated: its sha256" in refused.stderr
+    assert refused.stderr.count("\n") == 1

@@ -1,0 +1,152 @@
+"""`poet inspect` on a run of many niches, against queries of its own."""
+
+import json
+import sqlite3
+import time
+
+import pytest
+import synthetic_archive
+
+from poet.archive import reading
+from poet.errors import InputError
+from poet.inspection import metrics, niche, niches, transfers
+from poet.selection import Selection, State, select
+
+NICHES, ITERATIONS = 60, 900
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inspect") / "run"
+    synthetic_archive.write(folder, niches=NICHES, iterations=ITERATIONS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def listed(run):
+    with reading(run) as connection:
+        return niches(connection)
+
+
+def ask(run, query):
+    connection = sqlite3.connect(run / "archive.sqlite")
+    rows = connection.execute(query).fetchall()
+    connection.close()
+    return rows
+
+
+def ids(entries):
+    return [entry["id"] for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("state", "condition"),
+    [("active", "retired IS NULL"), ("retired", "retired IS NOT NULL"), ("solved", "solved IS NOT NULL")],
+)
+def test_states_select_what_the_archive_says(run, listed, state, condition):
+    found = select(listed, Selection(state=State(state)))
+    assert ids(found) == [row[0] for row in ask(run, f"SELECT id FROM niche WHERE {condition} ORDER BY id")]
+    assert found
+
+
+def test_conditions_compare_columns_and_the_upper_end_of_ranges(listed):
+    found = select(listed, Selection(where=["pit_gap >= 1.2", "best_score<250"]))
+    expected = [
+        entry["id"]
+        for entry in listed
+        if entry["genome"]["pit_gap"] and entry["genome"]["pit_gap"][1] >= 1.2 and entry["best_score"] < 250
+    ]
+    assert ids(found) == expected
+    assert 0 < len(found) < NICHES
+
+
+def test_sorting_puts_those_without_a_value_last_either_way(listed):
+    for descending in (False, True):
+        found = select(listed, Selection(sort="solved", descending=descending))
+        values = [entry["solved"] for entry in found]
+        known = [value for value in values if value is not None]
+        assert known == sorted(known, reverse=descending)
+        assert values[len(known) :] == [None] * (NICHES - len(known))
+        assert 0 < len(known) < NICHES
+
+
+def test_search_finds_by_description_environment_and_difficulty(listed):
+    wanted = listed[17]
+    assert ids(select(listed, Selection(search=wanted["environment"][:9]))) == [17]
+    assert ids(select(listed, Selection(search="FLAT"))) == [0]
+    assert len(select(listed, Selection(search="easy", limit=5))) == 5
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        (Selection(sort="colour"), "column 'colour' is unknown; there are id, parent"),
+        (Selection(where=["colour>3"]), "column 'colour' is unknown"),
+        (Selection(where=["pit_gap"]), "--where 'pit_gap' is no condition; write a column, one of >= <= != > < ="),
+        (Selection(where=["pit_gap>1.2.3"]), "is no condition"),
+    ],
+)
+def test_wrong_selections_are_refused(listed, selection, message):
+    with pytest.raises(InputError, match=message):
+        select(listed, selection)
+
+
+def test_selection_reaches_the_command_line(run, poet):
+    line = ("--sort", "best_score", "--descending", "--limit", 3, "--state", "retired")
+    shown = json.loads(poet("inspect", run, "niches", *line, "--json").stdout)
+    query = "SELECT niche FROM pair JOIN niche ON id = niche WHERE retired IS NOT NULL ORDER BY best_score DESC LIMIT 3"
+    assert ids(shown) == [row[0] for row in ask(run, query)]
+    told = poet("inspect", run, "niches")
+    assert "40 of 60 niches; --limit shows more" in told.stderr
+    refused = poet("inspect", run, "summary", "--sort", "id")
+    assert refused.returncode == 2
+    assert "go with the view niches" in refused.stderr
+
+
+def test_metrics_equal_a_question_asked_iteration_by_iteration(run):
+    with reading(run) as connection:
+        rows = metrics(connection)
+    assert [row["iteration"] for row in rows] == list(range(ITERATIONS))
+    for row in rows[::97]:
+        at = row["iteration"]
+        ((mean, best),) = ask(run, f"SELECT avg(score), max(score) FROM score WHERE iteration = {at}")
+        ((born, solved, annecs),) = ask(
+            run,
+            f"""SELECT count(*) FILTER (WHERE born <= {at}), count(*) FILTER (WHERE solved <= {at}),
+            count(*) FILTER (WHERE solved <= {at} AND parent IS NOT NULL) FROM niche""",
+        )
+        assert (row["mean_score"], row["best_score"]) == (pytest.approx(mean), best)
+        assert (row["niches"], row["solved"], row["annecs"]) == (born, solved, annecs)
+
+
+def test_transfers_count_attempts_and_acceptance_of_every_two_niches(run, poet):
+    with reading(run) as connection:
+        figures = transfers(connection)
+    for move in figures["moves"][::50]:
+        both = f"source = {move['source']} AND target = {move['target']}"
+        ((accepted,),) = ask(run, f"SELECT count(*) FROM transfer WHERE {both}")
+        ((attempts,),) = ask(run, f"SELECT count(DISTINCT iteration) FROM proposal WHERE {both}")
+        assert (move["moves"], move["attempts"]) == (accepted, attempts)
+    assert sum(move["moves"] for move in figures["moves"]) == figures["accepted"]
+    assert "earlier niches are left out; --json has all" in poet("inspect", run, "transfers").stdout
+
+
+def test_one_niche_tells_why_it_was_admitted_and_its_transfers(run):
+    with reading(run) as connection:
+        entry = niche(connection, 30)
+    assert entry["first_agent"] == entry["parent"]
+    assert entry["first_score"] == 61.0
+    ((tried, accepted),) = ask(run, "SELECT count(*), count(source) FROM transfer WHERE target = 30")
+    assert entry["transfer_attempts"] == {"tried": tried, "accepted": accepted}
+    assert len(entry["transfers_in"]) == accepted
+    assert len(entry["scores"]) == ask(run, "SELECT count(*) FROM score WHERE niche = 30")[0][0]
+
+
+@pytest.mark.slow
+def test_a_thousand_niches_and_sixty_thousand_iterations_are_looked_through_in_seconds(tmp_path):
+    synthetic_archive.write(tmp_path / "run", niches=1000, iterations=60_000)
+    with reading(tmp_path / "run") as connection:
+        for view, allowed in ((niches, 2.0), (transfers, 5.0), (metrics, 8.0), (lambda c: niche(c, 500), 1.0)):
+            started = time.perf_counter()
+            assert view(connection)
+            assert time.perf_counter() - started < allowed

@@ -1,0 +1,114 @@
+"""Other people's learners on an exported curriculum: the examples, run shortly; README has longer runs' figures."""
+
+import importlib.util
+import warnings
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import synthetic_archive
+from gymnasium.vector import SyncVectorEnv
+
+from environments.curriculum import Curriculum, CurriculumError
+from environments.walker2d import native
+from environments.walker2d.task_worlds import TaskWorlds
+from environments.walker2d.vector import WalkerVectorEnv
+from poet.archive import reading
+from poet.curriculum import ExportSettings, export
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture(scope="module")
+def curriculum(tmp_path_factory):
+    place = tmp_path_factory.mktemp("clients")
+    synthetic_archive.write(place / "run", niches=20, iterations=60)
+    with reading(place / "run") as connection:
+        export(connection, place / "curriculum", ExportSettings())
+    return Curriculum.load(place / "curriculum")
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_stable_baselines_accepts_the_environment_and_learns_without_complaint(curriculum):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice on spaces, and torch's own
+        returns = example("stable_baselines").train(str(curriculum.folder), 4096)
+    assert len(returns) == 2
+    assert np.isfinite(returns).all()
+
+
+@pytest.mark.slow
+def test_a_readers_own_ppo_loop_runs_over_the_train_tasks(curriculum):
+    returns = example("ppo").train(str(curriculum.folder), 3 * 64 * 128)
+    assert len(returns) == 3
+    assert -250 < returns[-1] < 350
+    assert example("ppo").train(str(curriculum.folder), 3 * 64 * 128) == returns
+
+
+@pytest.mark.skipif(native.problem() is not None, reason="needs the native engine")
+def test_native_worlds_play_what_the_reference_plays(curriculum):
+    tasks = curriculum.train_tasks[:3]
+    worlds = gymnasium.make_vec(
+        "poet/Walker2D-v0", num_envs=3, tasks=[task.id for task in tasks], curriculum=curriculum
+    )
+    assert isinstance(worlds.unwrapped, WalkerVectorEnv)
+    observations, _ = worlds.reset(seed=[5, 6, 7])
+    actions = np.random.default_rng(0).uniform(-1, 1, (40, 3, 4)).astype(np.float32)
+    stepped = [worlds.step(each) for each in actions]
+    for world, task in enumerate(tasks):
+        env = curriculum.make_env()
+        observation, _ = env.reset(seed=5 + world, options={"task": task})
+        np.testing.assert_array_equal(observations[world], observation)
+        for each, found in zip(actions, stepped, strict=True):
+            observation, reward, terminated, *_ = env.step(each[world])
+            np.testing.assert_array_equal(found[0][world], observation)
+            assert found[1][world] == reward
+            if terminated:
+                break
+
+
+@pytest.mark.skipif(native.problem() is not None, reason="needs the native engine")
+def test_worlds_without_chosen_tasks_draw_one_of_the_split_for_every_episode(curriculum):
+    def drawn(seed):
+        worlds = gymnasium.make_vec("poet/Walker2D-v0", num_envs=4, curriculum=curriculum, episode_limit=5)
+        assert isinstance(worlds, TaskWorlds)
+        seen = [tuple(worlds.reset(seed=seed)[1]["task"])]
+        for _ in range(30):
+            worlds.step(np.zeros((4, 4), dtype=np.float32))
+            seen.append(tuple(worlds.tasks))
+        return seen
+
+    ids = {task.id for task in curriculum.train_tasks}
+    seen = drawn(1)
+    assert {task for row in seen for task in row} <= ids
+    assert len(set(seen)) > 3  # 31 steps of 6: five episodes each
+    assert drawn(1) == seen != drawn(2)
+
+
+def test_without_the_native_engine_gymnasiums_vector_of_walkers_serves(curriculum, monkeypatch):
+    monkeypatch.setattr(native, "problem", lambda: "it is not built")
+    worlds = gymnasium.make_vec("poet/Walker2D-v0", num_envs=2, curriculum=curriculum)
+    assert isinstance(worlds, SyncVectorEnv)
+    assert worlds.reset(seed=0)[0].shape == (2, 24)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tasks": ["beef", "beef"]}, "has no task 'beef'"),
+        ({"tasks": []}, "tasks has 0 entries; there are 2 worlds"),
+        ({"tasks": [], "task": "beef"}, "exclude each other"),
+        ({"split": "exam"}, "split is 'exam'"),
+    ],
+)
+def test_wrong_requests_for_worlds_are_refused(curriculum, settings, message):
+    with pytest.raises(CurriculumError, match=message):
+        gymnasium.make_vec("poet/Walker2D-v0", num_envs=2, curriculum=curriculum, **settings)
