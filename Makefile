@@ -7,13 +7,16 @@ READY := $(VENV)/ready
 RUN ?= runs/quick
 OPTIONS ?=
 
-.PHONY: evolve test check format sanitize setup clean
+.PHONY: evolve test test-slow check format sanitize setup clean
 
 evolve: setup  ## Evolve walkers and their environments in RUN; again to resume
 	$(BIN)/poet evolve $(RUN) $(OPTIONS)
 
-test: setup  ## Run every test
-	$(BIN)/pytest -n auto --dist worksteal
+test: setup  ## Run the tests: minutes on two cores
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
+
+test-slow: setup  ## Run the long proofs too, such as 100,000 steps of either engine compared
+	$(BIN)/pytest -n auto --dist worksteal -m slow
 
 check: setup  ## Lint, format check, type check
 	$(BIN)/ruff check
