@@ -20,6 +20,7 @@ from poet.rows import niche_from, read_blob
 
 FORMATS = (".png", ".gif", ".mp4")
 STILLS = 4  # moments side by side in a PNG
+STILL_GAP = 8  # pixels between them
 GIF_STRIDE = 2  # browsers show at most 50 frames a second, and files stay small
 Frame = NDArray[np.uint8]
 
@@ -136,4 +137,5 @@ def _frame(rendered: object) -> Frame:
 
 def _strip(frames: Frame) -> Frame:
     moments = np.linspace(0, len(frames) - 1, STILLS).round().astype(int)
-    return np.concatenate([frames[moment] for moment in moments], axis=1)
+    framed = [np.pad(frames[moment], ((0, 0), (0, STILL_GAP), (0, 0)), constant_values=255) for moment in moments]
+    return np.concatenate(framed, axis=1)[:, :-STILL_GAP]

@@ -40,7 +40,7 @@ def test_mp4_has_a_frame_for_every_step_at_the_simulations_pace(tmp_path, run, p
 
 def test_still_shows_moments_side_by_side(tmp_path, run, poet):
     assert poet("render", run, 0, "-o", tmp_path / "still.png").returncode == 0
-    assert iio.imread(tmp_path / "still.png").shape == (400, 2400, 3)
+    assert iio.imread(tmp_path / "still.png").shape == (400, 2424, 3)
 
 
 def test_wrong_niche_and_wrong_ending_are_refused(tmp_path, run, poet):
