@@ -7,7 +7,7 @@ function ticks(low, high, count) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
   const found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-6; value += step) found.push(value);
+  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-6; value += step) found.push(value + 0); // never -0
   return found;
 }
 
