@@ -125,8 +125,8 @@ class Dispatch:
     def lose(self, worker: int) -> int:
         """Forget a worker that is no more; return how many items will be run again."""
         held = self.workers.pop(worker)
-        # The first chunk may have been what ended it; what was queued behind is innocent.
-        return sum(self._again(chunk, careful=position == 0) for position, chunk in enumerate(held.chunks))
+        # Any chunk may have been what ended it: the answer to the first can be lost with the worker.
+        return sum(self._again(chunk, careful=True) for chunk in held.chunks)
 
     def overdue(self, now: float) -> list[int]:
         """Find workers that have begun to hang and give what they hold to others."""

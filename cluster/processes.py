@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -158,6 +159,7 @@ def _single_threaded() -> Iterator[None]:
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Start a child whole, and so that Ctrl-C and SIGUSR1 cannot hit it before it has said what it does about it."""
+    resource_tracker.ensure_running()  # else the first start would start it, which unblocks signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     try:
         yield

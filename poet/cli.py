@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -31,7 +31,7 @@ from poet import inspection, study, tables
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
 from poet.output import Json, Run, err, say, show
-from poet.session import Choices, Interrupted, evolve_archive, interruptible, open_run
+from poet.session import Choices, Interrupted, evolve_archive, interruptible, open_run, undisturbed
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEFAULT_PRESET = "quick"
@@ -122,10 +122,10 @@ def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Ex
         say(f"{run} has all of its {done} iterations; --iterations N goes on to N")
         return
     say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
-    with (
-        closing(make_executor()) as executor,
-        closing(make_display(err, archive.config, run, archive.population)) as display,
-    ):
+    with ExitStack() as stack:
+        with undisturbed():  # a worker that is interrupted while it starts complains
+            executor = stack.enter_context(closing(make_executor()))
+        display = stack.enter_context(closing(make_display(err, archive.config, run, archive.population)))
         evolve_archive(archive, executor, display)
 
 

@@ -111,7 +111,7 @@ def evolve_archive(archive: Archive, executor: Executor, display: Display) -> No
     started = time.monotonic()
     for population, journal in evolve(archive.population, archive.config, evaluator):
         seconds = time.monotonic() - started
-        with _undisturbed():
+        with undisturbed():
             archive.commit(population, journal, seconds, executor.workers)
         display.iteration(population, journal, seconds)
         started = time.monotonic()
@@ -132,7 +132,7 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Hold a signal back until the block is done."""
     arrived: list[int] = []
     before = _handle(lambda number, frame: arrived.append(number))

@@ -74,7 +74,7 @@ def test_lost_items_run_again_the_suspect_ones_apart():
     taken = [dispatch.take(2, 9, 0) for _ in range(3)]
     assert [(chunk.indices, chunk.careful) for chunk in taken] == [
         (first.indices, True),
-        (second.indices, False),
+        (second.indices, True),  # the answer to the first may have been lost with the worker
         ((2,), False),
     ]
 
