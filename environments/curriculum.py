@@ -79,10 +79,17 @@ class Curriculum:
             CurriculumError: it is not a curriculum, is newer than this version, or has been changed.
         """
         folder = Path(folder)
-        document = _read(folder)
-        curriculum = Curriculum(folder, document)
-        if verify:
-            _verify(folder, document)
+        try:
+            document = _read(folder)
+            if document.get(SEAL) != seal(document)[SEAL]:
+                raise CurriculumError(f"{folder / DOCUMENT} has been changed: its own sha256 no longer fits")
+            curriculum = Curriculum(folder, document)
+            if verify:
+                _verify(folder, document)
+        except CurriculumError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise CurriculumError(f"{folder / DOCUMENT} is not a curriculum ({error!r})") from error
         return curriculum
 
     @property
@@ -230,5 +237,3 @@ def _verify(folder: Path, document: Mapping[str, Any]) -> None:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != entry["sha256"]:
             raise CurriculumError(f"{path} has been changed or truncated: its sha256 is not the one in {DOCUMENT}")
-    if document.get(SEAL) != seal(document)[SEAL]:
-        raise CurriculumError(f"{folder / DOCUMENT} has been changed: its own sha256 no longer fits")

@@ -111,8 +111,9 @@ def _copy(path: Path, copy: Path) -> None:
 
 def read_config(connection: sqlite3.Connection) -> Config:
     """Read the configuration that a run was started with."""
-    (text,) = connection.execute("SELECT value FROM run WHERE key = 'config'").fetchone()
-    return configuration.build(json.loads(text), ARCHIVE_NAME)
+    with _trusting(ARCHIVE_NAME):
+        (text,) = connection.execute("SELECT value FROM run WHERE key = 'config'").fetchone()
+        return configuration.build(json.loads(text), ARCHIVE_NAME)
 
 
 def read_population(connection: sqlite3.Connection) -> Population:
@@ -127,14 +128,21 @@ def read_population(connection: sqlite3.Connection) -> Population:
 
 
 @contextmanager
-def _explaining(path: Path) -> Iterator[None]:
-    """Turn failures to read into one sentence."""
+def _trusting(path: Path | str) -> Iterator[None]:
+    """Read what only we can have written; what does not fit is damage."""
     try:
         yield
     except InputError:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} {DAMAGED} ({error})") from error
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Turn SQLite's failures to read into one sentence."""
+    try:
+        yield
     except sqlite3.OperationalError as error:
         raise InputError(f"cannot read {path}: {error}") from error
     except sqlite3.DatabaseError as error:
@@ -177,9 +185,10 @@ class Archive:
             self._connection.execute(f"PRAGMA journal_mode = {place.journal}")
             self._connection.execute("PRAGMA synchronous = FULL")  # a commit is on disk, even if the power fails
             self._connection.execute("PRAGMA foreign_keys = ON")
-            self.config = read_config(self._connection)
-            self.population = read_population(self._connection)
-            _check_agents(self.population, self.config)
+            with _trusting(self.path):
+                self.config = read_config(self._connection)
+                self.population = read_population(self._connection)
+                _check_agents(self.population, self.config)
         self._session: int | None = None
 
     @staticmethod

@@ -87,6 +87,8 @@ def _environment(connection: Connection, cast: Cast, config: Config) -> Environm
         return niche
     try:
         environment = Environment.from_json(cast.environment)
+        if environment.domain == config.domain:
+            find_domain(config.domain).make_env(environment).close()  # checks genome and seed
     except ValueError as error:
         raise InputError(f"--environment is not an environment: {error}") from error
     if environment.domain != config.domain:

@@ -75,7 +75,7 @@ def _condition(text: str) -> Condition:
 
 
 def _check_column(entries: Sequence[Row], column: str) -> None:
-    if entries and column not in entries[0] and column not in entries[0]["genome"]:
+    if entries and (column == "genome" or (column not in entries[0] and column not in entries[0]["genome"])):
         known = [name for name in entries[0] if name != "genome"]
         raise InputError(f"column {column!r} is unknown; there are {', '.join([*known, *entries[0]['genome']])}")
 

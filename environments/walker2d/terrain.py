@@ -31,6 +31,9 @@ FINISH = (POINTS - 10) * STEP  # m; the course ends here
 PIT_DEPTH = 4  # steps
 STAIR_WIDTH = 4  # steps
 STUMP_WIDTH = 1  # steps
+# Steps; thinner boxes are left out. At 1 cm nothing stumbles, and in single precision Box2D can
+# no longer tell the thinnest from nothing, and refuses them.
+THINNEST = 0.02
 STUMP_TRACK = "stump-track"  # an encoding that nothing evolves in
 TRACK_GENES = {"height": 3.0, "spacing": 6.0}  # maxima: steps of 14/30 m; m between stumps
 TRACK_DEVIATION, TRACK_FLOOR = 0.1, 0.05  # steps; of one stump's height
@@ -74,7 +77,7 @@ class _Course:
         height = self.rng.uniform(*heights)
         x, y = self._x(), self.height
         right, top = x + STUMP_WIDTH * STEP, y + height * STEP
-        self.boxes.append([(x, y), (right, y), (right, top), (x, top)])
+        self._box([(x, y), (right, y), (right, top), (x, top)])
         self._point(y)
 
     def stairs(self, heights: Range) -> None:
@@ -86,7 +89,7 @@ class _Course:
             left, right = x + step * STAIR_WIDTH * STEP, x + (step + 1) * STAIR_WIDTH * STEP
             top = y + step * rise * slope * STEP
             bottom = y + (step * rise * slope - rise) * STEP
-            self.boxes.append([(left, top), (right, top), (right, bottom), (left, bottom)])
+            self._box([(left, top), (right, top), (right, bottom), (left, bottom)])
         drop = rise if slope == -1 else 0.0
         self._point(y)
         for point in range(steps * STAIR_WIDTH):
@@ -113,6 +116,10 @@ class _Course:
 
     def _x(self) -> float:
         return len(self.xs) * STEP
+
+    def _box(self, corners: Corners) -> None:
+        if abs(corners[2][1] - corners[0][1]) >= THINNEST * STEP:
+            self.boxes.append(corners)
 
     def _point(self, height: float, shift: float = 0.0) -> None:
         self.xs.append(self._x() + shift)

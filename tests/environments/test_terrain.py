@@ -4,7 +4,19 @@ from gymnasium_walker import start
 
 from environments.domain import Environment
 from environments.encodings.parametric import ParametricGenome
-from environments.walker2d.terrain import FINISH, GRASS, POINTS, START_HEIGHT, START_PAD, STEP, express, terrain_of
+from environments.walker2d import native
+from environments.walker2d.env import WalkerEnv
+from environments.walker2d.terrain import (
+    FINISH,
+    GRASS,
+    POINTS,
+    START_HEIGHT,
+    START_PAD,
+    STEP,
+    THINNEST,
+    express,
+    terrain_of,
+)
 
 
 def test_lengths_are_the_published_ones():
@@ -149,7 +161,8 @@ def published(genome, seed):
             counter = rng.integers(5, 10)
             state = kinds[rng.integers(len(kinds))] if state == "grass" and kinds else "grass"
             oneshot = True
-    return np.column_stack([xs, ys]), np.array(boxes).reshape(-1, 4)
+    thick = [box for box in boxes if box[3] - box[2] >= THINNEST * STEP]
+    return np.column_stack([xs, ys]), np.array(thick).reshape(-1, 4)
 
 
 FIELDS = {"stump": "stump_height", "stair": "stair_height", "pit": "pit_gap"}
@@ -178,3 +191,22 @@ def test_another_domains_environment_is_refused():
     other = Environment(domain="hexapod", encoding="cppn", genome={}, seed=0)
     with pytest.raises(ValueError, match="the environment is hexapod with cppn encoding; it must be walker2d"):
         terrain_of(other)
+
+
+@pytest.mark.parametrize(
+    "genome",
+    [
+        ParametricGenome(stump_height=(0.0, 0.4)),
+        ParametricGenome(roughness=10.0, stump_height=(0.0, 0.05)),
+        ParametricGenome(stump_height=(0.0, 0.0), stair_height=(0.0, 0.0)),
+        ParametricGenome(roughness=10.0, stair_height=(0.0, 0.05), stair_steps=9),
+    ],
+)
+def test_both_engines_take_every_course_however_thin_its_obstacles(genome):
+    for seed in (212, 840, 1183, *range(300)):
+        terrain = express(genome, seed)
+        assert np.ptp(terrain.boxes[:, :, 1], axis=1).min(initial=1.0) >= THINNEST * STEP * (1 - 1e-9)
+        if native.problem() is None:
+            native.build_course(terrain)
+        if seed % 60 == 0 or seed in (212, 840, 1183):
+            WalkerEnv(terrain=terrain).reset(seed=0)

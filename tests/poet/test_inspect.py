@@ -80,6 +80,7 @@ def test_search_finds_by_description_environment_and_difficulty(listed):
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
+        (Selection(sort="genome"), "column 'genome' is unknown"),
         (Selection(sort="colour"), "column 'colour' is unknown; there are id, parent"),
         (Selection(where=["colour>3"]), "column 'colour' is unknown"),
         (Selection(where=["pit_gap"]), "--where 'pit_gap' is no condition; write a column, one of >= <= != > < ="),

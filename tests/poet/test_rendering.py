@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 
@@ -97,3 +98,16 @@ def test_wrong_casts_are_refused_and_nothing_is_written(tmp_path, poet, run, lin
     assert refused.returncode == 2
     assert message in refused.stderr
     assert not (tmp_path / "film.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("genome", "seed", "message"),
+    [({"foo": 1}, 0, "the genome has a gene 'foo'"), ({"pit_gap": [0, 99]}, 0, "pit_gap is"), ({}, -1, "non-negative")],
+)
+def test_wrong_environment_is_refused_and_the_archive_is_not_blamed(tmp_path, run, poet, genome, seed, message):
+    text = json.dumps({"domain": "walker2d", "encoding": "parametric", "genome": genome, "seed": seed})
+    refused = poet("render", run, 0, "--environment", text, "-o", tmp_path / "a.png")
+    assert refused.returncode == 2
+    assert "--environment is not an environment" in refused.stderr
+    assert message in refused.stderr
+    assert "damaged" not in refused.stderr
