@@ -78,7 +78,7 @@ def wait_for(folder, number, seconds):
     assert iterations(folder) >= number
 
 
-@pytest.mark.slow
+@pytest.mark.idle
 def test_run_over_two_hosts_outlives_the_cut_of_one(tmp_path, hosts):
     prefix, options = hosts
     (tmp_path / "toy.toml").write_text(tomli_w.dumps(TOY_SETTINGS))
