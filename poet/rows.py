@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from sqlite3 import Row
 from typing import Any
@@ -14,7 +15,7 @@ from environments.domain import Environment
 from evolution.es import Learner
 from poet.population import Best, Niche, Pair
 from poet.records import AgentRecord, ChildRecord, ScoreRecord, TransferRecord
-from transfer.tournament import best
+from transfer.tournament import Candidate, best
 
 
 def _blob(vector: NDArray[np.float64]) -> bytes:
@@ -132,29 +133,18 @@ def transfer_row(record: TransferRecord, iteration: int) -> dict[str, Any]:
 
 def proposal_rows(record: TransferRecord, iteration: int) -> list[dict[str, Any]]:
     """Lay out a tournament's candidates."""
-    return [
-        {
-            "iteration": iteration,
-            "target": record.target,
-            "source": candidate.source,
-            "kind": candidate.kind,
-            "score": candidate.score,
-        }
-        for candidate in record.candidates
-    ]
+    return _candidate_rows(record.candidates, {"iteration": iteration, "target": record.target})
 
 
 def audition_rows(record: ChildRecord, iteration: int) -> list[dict[str, Any]]:
     """Lay out every agent that was tried in a child environment."""
+    return _candidate_rows(record.candidates, {"iteration": iteration, "number": record.number})
+
+
+def _candidate_rows(candidates: Sequence[Candidate], place: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {
-            "iteration": iteration,
-            "number": record.number,
-            "source": candidate.source,
-            "kind": candidate.kind,
-            "score": candidate.score,
-        }
-        for candidate in record.candidates
+        {**place, "source": candidate.source, "kind": candidate.kind, "score": candidate.score}
+        for candidate in candidates
     ]
 
 
