@@ -17,7 +17,19 @@ Row = Mapping[str, Any]
 
 LISTED = 8  # transfers of one niche
 MATRIX_SIDE = 12  # targets shown to people
-METRIC_ROWS = 30  # shown to people; --json has them all
+METRIC_ROWS = 30  # shown to people; --json has them all, and more columns
+METRICS = (
+    "iteration",
+    "active",
+    "niches",
+    "solved",
+    "annecs",
+    "mean_score",
+    "best_score",
+    "transfers",
+    "episodes",
+    "steps",
+)
 HEADINGS = {
     "description": "environment",
     "difficulty": "hard",
@@ -134,7 +146,7 @@ def metrics(rows: Sequence[Row]) -> RenderableType:
     """Lay out metrics, thinned to what fits a screen."""
     stride = max(-(-len(rows) // METRIC_ROWS), 1)
     # Counted from the end, so that the latest iteration is always shown.
-    return _table(list(rows[::-1][::stride][::-1]), tuple(rows[0]) if rows else ("iteration",))
+    return _table(list(rows[::-1][::stride][::-1]), METRICS)
 
 
 def timing(figures: Row) -> RenderableType:
