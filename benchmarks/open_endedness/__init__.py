@@ -1,0 +1,1 @@
+"""Original beside Enhanced POET at equal budgets: runs, controls, summaries, figures."""
