@@ -96,7 +96,10 @@ class Environment:
 class Encoding(Protocol):
     """Genomes of terrain and how they vary. Random draws come from the caller's generator."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What configurations call it."""
+        ...
 
     def initial(self) -> Genome:
         """Give the genome that a run starts from."""

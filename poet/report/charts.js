@@ -70,11 +70,13 @@ function lineChart(title, xs, series, xName = "iteration") {
 
 function drawCurves() {
   const curves = data.curves, xs = curves.iteration, place = byId("curves");
+  const measured = data.summary.annecs !== null;
   if (!xs.length) { place.replaceWith(make("p", { class: "quiet" }, "No iteration is on disk yet.")); return; }
   place.append(
-    lineChart("ANNECS", xs, [
+    lineChart(measured ? "ANNECS" : "Environments", xs, [
       { name: "admitted", colour: "var(--quiet)", values: curves.niches },
-      { name: "later solved", colour: "var(--accent)", values: curves.annecs },
+      ...(measured ? [{ name: "challenged all", colour: "var(--level-0)", values: curves.created }] : []),
+      { name: "later solved", colour: "var(--accent)", values: measured ? curves.annecs : curves.admitted_solved },
     ]),
     lineChart("Scores of active pairs", xs, [
       { name: "best", colour: "var(--level-0)", values: curves.best_score },

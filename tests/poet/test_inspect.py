@@ -119,13 +119,24 @@ def test_metrics_equal_a_question_asked_iteration_by_iteration(run):
     for row in rows[::97]:
         at = row["iteration"]
         ((mean, best),) = ask(run, f"SELECT avg(score), max(score) FROM score WHERE iteration = {at}")
-        ((born, solved, annecs),) = ask(
+        (expected,) = ask(
             run,
             f"""SELECT count(*) FILTER (WHERE born <= {at}), count(*) FILTER (WHERE solved <= {at}),
-            count(*) FILTER (WHERE solved <= {at} AND parent IS NOT NULL) FROM niche""",
+            count(*) FILTER (WHERE solved <= {at} AND parent IS NOT NULL),
+            count(*) FILTER (WHERE born <= {at} AND archive_score >= 50 AND archive_score <= 300),
+            count(*) FILTER (WHERE solved <= {at} AND archive_score >= 50 AND archive_score <= 300) FROM niche""",
         )
         assert (row["mean_score"], row["best_score"]) == (pytest.approx(mean), best)
-        assert (row["niches"], row["solved"], row["annecs"]) == (born, solved, annecs)
+        names = ("niches", "solved", "admitted_solved", "created", "annecs")
+        assert tuple(row[name] for name in names) == expected
+    assert rows[-1]["annecs"] < rows[-1]["admitted_solved"]
+
+
+def test_annecs_is_unknown_where_the_run_did_not_test_against_the_whole_archive(tmp_path, toy_file, poet):
+    assert poet("evolve", tmp_path / "run", "--config", toy_file, "--workers", 1).returncode == 0
+    with reading(tmp_path / "run") as connection:
+        assert {(row["created"], row["annecs"]) for row in metrics(connection)} == {(None, None)}
+    assert "ANNECS" not in poet("inspect", tmp_path / "run").stdout
 
 
 def test_transfers_count_attempts_and_acceptance_of_every_two_niches(run, poet):
