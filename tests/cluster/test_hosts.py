@@ -10,11 +10,8 @@ from contextlib import suppress
 
 import pytest
 import tomli_w
-from jobs import MPIRUN, ROOT, start
+from jobs import MPIRUN, ROOT, start, wait_for
 from runs import TOY_SETTINGS, assert_equal_archives, command, variables
-
-from poet.archive import reading
-from poet.errors import InputError
 
 # Patient ones: on a busy machine a rank may be slow to show that it lives.
 HEARTBEATS = ["--mca", "mpi_ft_detector", "true", "--mca", "mpi_ft_detector_thread", "true"]
@@ -63,21 +60,6 @@ def switch_off(prefix):
                 os.kill(int(pid), signal.SIGKILL)
 
 
-def iterations(folder):
-    try:
-        with reading(folder) as connection:
-            return connection.execute("SELECT count(*) FROM iteration").fetchone()[0]
-    except InputError:
-        return 0
-
-
-def wait_for(folder, number, seconds):
-    deadline = time.monotonic() + seconds
-    while iterations(folder) < number and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert iterations(folder) >= number
-
-
 @pytest.mark.idle
 def test_run_over_two_hosts_outlives_the_cut_of_one(tmp_path, hosts):
     prefix, options = hosts
@@ -89,9 +71,9 @@ def test_run_over_two_hosts_outlives_the_cut_of_one(tmp_path, hosts):
     lines += [sys.executable, *command("evolve", tmp_path / "run", *toy)[1:]]
     host = ["ip", "netns", "exec", f"{prefix}1", "unshare", "--uts", "sh", "-c", f'hostname {prefix}1; exec "$@"', "sh"]
     job = start([*host, *lines], TOY_SECONDS="0.02")
-    wait_for(tmp_path / "run", 3, seconds=60)
+    wait_for(tmp_path / "run", 3, job)
     ip("-n", f"{prefix}2", "link", "set", "eth0", "down")
-    wait_for(tmp_path / "run", 36, seconds=120)
+    wait_for(tmp_path / "run", 36, job, seconds=120)
     time.sleep(1)
     # mpirun waits for the host that it cannot reach; the run itself is over.
     switch_off(prefix)

@@ -10,11 +10,8 @@ import sys
 import time
 
 import pytest
-from jobs import kill, mpirun, pids, start
+from jobs import iterations, kill, mpirun, pids, start, wait_for
 from runs import alive, all_end, assert_equal_archives, command, variables
-
-from poet.archive import reading
-from poet.errors import InputError
 
 # Open MPI's start-up now and then hangs or aborts on a busy machine, whatever is tested.
 pytestmark = [pytest.mark.idle, pytest.mark.timeout(280)]
@@ -51,21 +48,6 @@ def finish_items(job):
     found = re.search(r"RESULT (.*)", out)
     assert found, err
     return json.loads(found[1])
-
-
-def iterations(folder):
-    try:
-        with reading(folder) as connection:
-            return connection.execute("SELECT count(*) FROM iteration").fetchone()[0]
-    except InputError:
-        return 0
-
-
-def wait_for(folder, number, job):
-    deadline = time.monotonic() + 100
-    while iterations(folder) < number and job.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert iterations(folder) >= number
 
 
 def evolve(folder, ranks, seconds, **options):
