@@ -21,7 +21,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "=": operator.eq,
 }
-CONDITION = re.compile(r"\s*(\w+)\s*(>=|<=|!=|>|<|=)\s*(-?[\d.]+)\s*")
+CONDITION = re.compile(r"\s*(\w+)\s*(>=|<=|!=|>|<|=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 
 
 class State(StrEnum):

@@ -15,7 +15,12 @@ function ticks(low, high, count) {
 function lineChart(title, xs, series, xName = "iteration") {
   const { width, height, left, right, top, bottom } = CHART;
   const known = series.flatMap((one) => one.values).filter((value) => value !== null);
-  const readout = make("span", {}, series.map((one) => one.name).join(", "));
+  const legend = () => series.flatMap((one, i) => {
+    const name = make("span", {}, one.name);
+    if (series.length > 1) name.style.color = one.colour;
+    return i ? [", ", name] : [name];
+  });
+  const readout = make("span", {}, ...legend());
   const figure = make("figure", { class: "chart" }, make("figcaption", {}, title, readout));
   if (!known.length) return figure;
   let low = Math.min(...known), high = Math.max(...known);
@@ -57,7 +62,7 @@ function lineChart(title, xs, series, xName = "iteration") {
   });
   svg.addEventListener("pointerleave", () => {
     cross.setAttribute("visibility", "hidden");
-    readout.textContent = series.map((one) => one.name).join(", ");
+    readout.replaceChildren(...legend());
   });
   figure.append(svg);
   return figure;

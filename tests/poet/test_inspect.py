@@ -60,6 +60,13 @@ def test_conditions_compare_columns_and_the_upper_end_of_ranges(listed):
     assert 0 < len(found) < NICHES
 
 
+@pytest.mark.parametrize("number", ["2.5e2", "25E+1", "+250", "250.", "2500e-1"])
+def test_conditions_take_numbers_as_they_are_written_elsewhere(listed, number):
+    expected = [entry["id"] for entry in listed if entry["best_score"] > 250]
+    assert 0 < len(expected) < NICHES
+    assert ids(select(listed, Selection(where=[f"best_score>{number}"]))) == expected
+
+
 def test_sorting_puts_those_without_a_value_last_either_way(listed):
     for descending in (False, True):
         found = select(listed, Selection(sort="solved", descending=descending))
@@ -85,6 +92,7 @@ def test_search_finds_by_description_environment_and_difficulty(listed):
         (Selection(where=["colour>3"]), "column 'colour' is unknown"),
         (Selection(where=["pit_gap"]), "--where 'pit_gap' is no condition; write a column, one of >= <= != > < ="),
         (Selection(where=["pit_gap>1.2.3"]), "is no condition"),
+        (Selection(where=["pit_gap>1e"]), "is no condition"),
     ],
 )
 def test_wrong_selections_are_refused(listed, selection, message):
