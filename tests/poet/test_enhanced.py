@@ -8,6 +8,7 @@ import pytest
 from runs import TOY_SETTINGS, assert_equal_archives
 
 from cluster.executor import InProcess
+from cluster.processes import Processes
 from environments.domain import find_domain
 from evolution.evaluation import Evaluator
 from evolution.noise import episode_seeds
@@ -72,6 +73,15 @@ def test_run_resumed_again_and_again_equals_the_unbroken_one(tmp_path, whole):
     folder = tmp_path / "run"
     for iterations in (1, 9, 10, 26, 61, 100):
         run(folder, iterations)
+    assert_equal_archives(folder, whole)
+
+
+def test_archive_does_not_depend_on_the_number_of_workers(tmp_path, whole):
+    executor = Processes(3)
+    try:
+        folder = run(tmp_path / "run", 100, executor)
+    finally:
+        executor.close()
     assert_equal_archives(folder, whole)
 
 
