@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from runs import TOY_SETTINGS, assert_equal_archives
+from runs import TOY_SETTINGS, assert_equal_archives, dump
 
 from cluster.executor import InProcess
 from cluster.processes import Processes
@@ -194,3 +194,18 @@ def test_best_score_ever_is_at_least_that_of_every_agent_tried(history):
         for child in journal.children:
             if child.niche is not None:
                 assert child.archive_score >= max(candidate.score for candidate in child.candidates)
+
+
+def test_measuring_against_the_whole_archive_changes_nothing_but_the_cost(tmp_path):
+    dumps = []
+    for measured in (False, True):
+        settings = {**TOY_SETTINGS["reproduction"], "whole_archive": measured}
+        config = build({**TOY_SETTINGS, "reproduction": settings}, "toy")
+        archive = Archive.create(tmp_path / str(measured), config, first_population(config))
+        evolve_archive(archive, InProcess(), Silent())
+        archive.close()
+        dumps.append(dump(tmp_path / str(measured)))
+    for table in ("agent", "score", "child", "audition", "transfer", "proposal", "pair"):
+        assert dumps[0][table] == dumps[1][table], table
+    assert not dumps[0]["reuse"]
+    assert dumps[1]["reuse"]
