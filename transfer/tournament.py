@@ -75,57 +75,51 @@ class Candidate:
 def evaluate_candidates(
     evaluator: Evaluator, purpose: str, targets: Sequence[Target], settings: ESSettings
 ) -> list[list[Candidate]]:
-    """Score every visitor of every target directly and fine-tuned, in two phases over all targets.
+    """Score every visitor of every target directly and fine-tuned, all of them side by side.
 
     Returns:
         For each target its candidates: the direct ones in the visitors' order, then the fine-tuned ones.
     """
-    meetings = [(target, visitor) for target in targets for visitor in target.visitors]
-    direct = [
-        evaluator.score_request(visitor.theta, target.environment, target.score_key, target.episodes)
-        for target, visitor in meetings
-    ]
-    steps = [
-        evaluator.perturbation_request(
-            visitor.theta,
-            target.learner.sigma,
-            target.environment,
-            (*target.noise_key, visitor.niche),
-            settings.pairs,
-        )
-        for target, visitor in meetings
-    ]
-    rollouts = evaluator.run(purpose, [*direct, *steps])
-    gradients = evaluator.gradients(steps, rollouts[len(direct) :])
-    proposals = [
-        es_proposal(target.learner, visitor.theta, gradient, settings)
-        for (target, visitor), gradient in zip(meetings, gradients, strict=True)
-    ]
-    tuned = evaluator.run(
-        purpose,
-        [
-            evaluator.score_request(proposal, target.environment, target.score_key, target.episodes)
-            for (target, _), proposal in zip(meetings, proposals, strict=True)
-        ],
-    )
-    found: list[list[Candidate]] = []
-    position = 0
-    for target in targets:
-        here = range(position, position + len(target.visitors))
-        position = here.stop
-        found.append(
+    meetings = sum(len(target.visitors) for target in targets)
+    episodes = 2 * settings.pairs * meetings + 2 * sum(target.episodes * len(target.visitors) for target in targets)
+    with evaluator.side_by_side(purpose, meetings, episodes) as flow:
+        chains = [
             [
+                *(flow.start(_direct(evaluator, purpose, target, visitor)) for visitor in target.visitors),
                 *(
-                    Candidate(meetings[i][1].niche, Kind.DIRECT, meetings[i][1].theta, rollouts[i].returns.mean())
-                    for i in here
-                ),
-                *(
-                    Candidate(meetings[i][1].niche, Kind.FINE_TUNED, proposals[i], tuned[i].returns.mean())
-                    for i in here
+                    flow.start(_fine_tuned(evaluator, purpose, target, visitor, settings))
+                    for visitor in target.visitors
                 ),
             ]
-        )
-    return found
+            for target in targets
+        ]
+        return [[flow.wait(chain) for chain in candidates] for candidates in chains]
+
+
+async def _direct(evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor) -> Candidate:
+    """Score a visitor as it is."""
+    return await _candidate(evaluator, purpose, target, visitor, Kind.DIRECT, visitor.theta)
+
+
+async def _fine_tuned(
+    evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor, settings: ESSettings
+) -> Candidate:
+    """Score a visitor after one ES step in the target's environment."""
+    step = evaluator.perturbation_request(
+        visitor.theta, target.learner.sigma, target.environment, (*target.noise_key, visitor.niche), settings.pairs
+    )
+    tried = await evaluator.rollouts(purpose, step, urgency=1)
+    gradient = await evaluator.gradient(step, tried)
+    proposal = es_proposal(target.learner, visitor.theta, gradient, settings)
+    return await _candidate(evaluator, purpose, target, visitor, Kind.FINE_TUNED, proposal)
+
+
+async def _candidate(
+    evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor, kind: Kind, theta: NDArray[np.float64]
+) -> Candidate:
+    request = evaluator.score_request(theta, target.environment, target.score_key, target.episodes)
+    tried = await evaluator.rollouts(purpose, request)
+    return Candidate(visitor.niche, kind, theta, float(tried.returns.mean()))
 
 
 def best(candidates: Sequence[Candidate]) -> Candidate:
