@@ -2,7 +2,9 @@
 
 Importing this package registers the Gymnasium ids `poet/Walker2D-v0` (a flat
 course unless `task=` or `curriculum=` is given) and `poet/Walker2DHard-v0` (a
-fixed, extremely challenging course).
+fixed, extremely challenging course), and in the same way `poet/Hexapod3D-v0`
+and, with joint targets in the place of a gait to modulate,
+`poet/Hexapod3DJoints-v0`.
 """
 
 import gymnasium
@@ -25,3 +27,7 @@ for name, task in (("poet/Walker2D-v0", FLAT), ("poet/Walker2DHard-v0", HARD)):
         vector_entry_point="environments.walker2d.task_worlds:make_walkers",
         kwargs={"domain": "walker2d", "default": task},
     )
+
+for name, domain in (("poet/Hexapod3D-v0", "hexapod3d"), ("poet/Hexapod3DJoints-v0", "hexapod3d-joints")):
+    level = Environment(domain=domain, encoding="parametric", genome={}, seed=0)
+    gymnasium.register(name, entry_point="environments.tasks:TaskEnv", kwargs={"domain": domain, "default": level})
