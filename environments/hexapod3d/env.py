@@ -124,7 +124,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def state(self) -> NDArray[np.float64]:
         """The state (STATE_SIZE,) that `engine` describes."""
         (state,) = self._state
-        return state  # type: ignore[no-any-return]
+        return state
 
     def _observe(self) -> NDArray[np.float32]:
         (observation,) = observe(self._state, self._judge.steps, self.terrain)

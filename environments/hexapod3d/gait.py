@@ -56,5 +56,5 @@ def targets(actions: NDArray[np.float32], steps: NDArray[np.int64], gait: Gait) 
     stroke = (STROKE + STROKE_RANGE * wanted[..., 0]) * sine + SHIFT_RANGE * wanted[..., 1] * cosine
     raised = LIFT * np.maximum(cosine, 0.0) + HOLD_RANGE * wanted[..., 2]  # a foot swings forward while cosine > 0
     moved = np.stack([stroke, raised, TUCK * raised], axis=-1)
-    joints = np.minimum(np.maximum(STANCE + moved.reshape(drives.shape), LOW), HIGH)
-    return joints
+    held: Floats = np.minimum(np.maximum(STANCE + moved.reshape(drives.shape), LOW), HIGH)
+    return held

@@ -131,9 +131,9 @@ def observe(state: Floats, steps: Steps, terrain: Terrain) -> NDArray[np.float32
 
 def wild(state: Floats) -> NDArray[np.bool_]:
     """Tell states that are not finite or faster or further off than any robot: (n,)."""
-    calm: NDArray[np.bool_] = np.isfinite(state).all(axis=1)
+    calm = np.isfinite(state).all(axis=1)
     calm &= (np.abs(state[:, : _MOST_MOTION.size]) <= _MOST_MOTION).all(axis=1)
-    return ~calm
+    return np.logical_not(calm)
 
 
 def sunk(state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
@@ -142,7 +142,7 @@ def sunk(state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
     feet = state[:, None, POSITION] + turned[..., 0] + turned[..., 1] + turned[..., 2]
     places = np.concatenate([state[:, None, POSITION], feet], axis=1)
     depth: Floats = terrain.height_at(places[..., 0], places[..., 1]) - places[..., 2]
-    deep: NDArray[np.bool_] = (depth > _DEEPEST).any(axis=1)
+    deep: NDArray[np.bool_] = np.any(depth > _DEEPEST, axis=1)
     return deep
 
 

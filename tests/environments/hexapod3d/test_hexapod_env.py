@@ -164,7 +164,8 @@ def test_the_trunk_on_the_ground_is_a_fall(env):
     for _ in range(5):
         env._world.advance([0.0, 1.3, 0.4] * 6)  # legs in the air
     env._world.read(env._state[0])
-    assert env.step(NOTHING)[4].get("outcome") is Outcome.FELL
+    raised = np.tile(np.array([0, 0, 1], dtype=np.float32), 6)
+    assert env.step(raised)[4].get("outcome") is Outcome.FELL
 
 
 def test_the_finish_ends_the_episode(env):
