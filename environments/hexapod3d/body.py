@@ -61,9 +61,9 @@ class Body:
 
     size: tuple[float, float, float] = (0.56, 0.28, 0.10)  # m, of the trunk
     mass: float = 8.0  # kg, of the trunk
-    foot_radius: float = 0.03  # m
+    foot_radius: float = 0.05  # m; more than a foot moves in a step of physics, or it could pass through the ground
     torque: float = 40.0  # N m, the most of any joint
-    speed: float = 8.0  # rad/s, the most that a joint is asked for
+    speed: float = 6.0  # rad/s, the most that a joint is asked for
     segments: tuple[Segment, ...] = (
         Segment(name="coxa", length=0.07, mass=0.6, thickness=0.07, axis=(0, 0, -1), low=-0.7, high=0.7, stance=0.0),
         Segment(name="femur", length=0.22, mass=0.9, thickness=0.06, axis=(0, -1, 0), low=-0.7, high=1.3, stance=0.35),

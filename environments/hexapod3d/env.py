@@ -27,7 +27,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     | index | what | in units of | range |
     |---|---|---|---|
     | 0-17 | joint angles, leg by leg: coxa, femur, tibia | half of the joint's travel about its middle | ±2 |
-    | 18-35 | joint speeds | 8 rad/s | ±2 |
+    | 18-35 | joint speeds | 6 rad/s | ±2 |
     | 36-38 | up, in the trunk's frame | 1 | ±1 |
     | 39-41 | velocity, in the trunk's frame | 2 m/s | ±2 |
     | 42-44 | angular velocity, in the trunk's frame | 5 rad/s | ±2 |
@@ -47,7 +47,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     Args:
         environment: the task; level ground when None.
         gait: what an action means.
-        episode_limit: control steps before truncation, 40 to the second.
+        episode_limit: control steps before truncation, 50 to the second.
         render_mode: "rgb_array" or None.
 
     Raises:
@@ -92,7 +92,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self._observe(), {}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Drive the joints for 1/40 s; see the class for what comes back."""
+        """Drive the joints for 1/50 s; see the class for what comes back."""
         if self._over:
             raise gymnasium.error.ResetNeeded("call reset before step")
         actions = np.asarray(action, dtype=np.float32)[None]
