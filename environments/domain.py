@@ -141,8 +141,10 @@ class Domain(Protocol):
         """Make the encoding called `name`; ValueError names what is valid."""
         ...
 
-    def make_env(self, environment: Environment, *, render_mode: str | None = None) -> gymnasium.Env:
-        """Make the reference environment for one task."""
+    def make_env(
+        self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None
+    ) -> gymnasium.Env:
+        """Make the reference environment for one task; `episode_limit` of None means the domain's."""
         ...
 
     def rollout(
