@@ -45,9 +45,12 @@ class Hexapod3D:
             return _cppn(options)
         raise ValueError(f"encoding is {name!r}; {self.name} has {HeightfieldEncoding.name} and {CPPNEncoding.name}")
 
-    def make_env(self, environment: Environment, *, render_mode: str | None = None) -> HexapodEnv:
+    def make_env(
+        self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None
+    ) -> HexapodEnv:
         """Make the reference environment for one task."""
-        return HexapodEnv(environment, gait=self.gait, render_mode=render_mode)
+        limit = EPISODE_LIMIT if episode_limit is None else episode_limit
+        return HexapodEnv(environment, gait=self.gait, render_mode=render_mode, episode_limit=limit)
 
 
 def _cppn(options: Mapping[str, Any]) -> CPPNEncoding:

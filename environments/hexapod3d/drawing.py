@@ -32,7 +32,7 @@ SKY_TOP, SKY_BOTTOM = np.array([164, 196, 232]), np.array([240, 246, 252])
 LIGHT = (-3.0, 4.0, 9.0)
 EYE, AIM = np.array([-1.5, 1.7, 1.25]), np.array([0.35, 0.0, -0.1])  # m from the trunk
 FIELD_OF_VIEW, NEAR, FAR = 48.0, 0.1, 30.0  # degrees, m, m
-SMOOTHING = 0.9  # of the camera's height, so that steps do not shake the picture
+NEARBY = 1.0  # m of ground before and behind the robot whose mean height the camera keeps to
 
 Floats = NDArray[np.float64]
 
@@ -45,13 +45,13 @@ def tint(heights: Floats, low: float, high: float) -> NDArray[np.intp]:
 
 
 class Camera:
-    """Films a robot; the picture's client is made at the first shot and freed by `close`."""
+    """Films a robot on one course, from behind its left side."""
 
     def __init__(self, terrain: Terrain) -> None:
         self._client = bullet.connect(bullet.DIRECT)
         self._on = {"physicsClientId": self._client}
         self._robot = bullet.loadURDF(str(URDF), **self._on)
-        self._height: float | None = None
+        self._x, self._heights = grid()[0].reshape(-1), terrain.heights
         for colour, vertices, corners in _patches(terrain):
             shape = bullet.createVisualShape(
                 bullet.GEOM_MESH,
@@ -66,12 +66,12 @@ class Camera:
     def shoot(self, state: Floats) -> NDArray[np.uint8]:
         """Draw a state (STATE_SIZE,): (HEIGHT, WIDTH, 3)."""
         position = state[POSITION]
+        near = np.abs(self._x - position[0]) < NEARBY
+        height = float(self._heights[near].mean()) + BODY.height if near.any() else float(position[2])
         bullet.resetBasePositionAndOrientation(self._robot, position.tolist(), state[QUATERNION].tolist(), **self._on)
         for joint, angle in enumerate(state[ANGLES].tolist()):
             bullet.resetJointState(self._robot, joint, angle, **self._on)
-        before = float(position[2]) if self._height is None else self._height
-        self._height = SMOOTHING * before + (1 - SMOOTHING) * float(position[2])
-        middle = np.array([position[0], 0.6 * position[1], self._height])
+        middle = np.array([position[0], 0.6 * position[1], height])
         view = bullet.computeViewMatrix((middle + EYE).tolist(), (middle + AIM).tolist(), (0, 0, 1))
         lens = bullet.computeProjectionMatrixFOV(FIELD_OF_VIEW, WIDTH / HEIGHT, NEAR, FAR)
         _, _, colours, depth, _ = bullet.getCameraImage(
