@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.hexapod3d.body import URDF
+from environments.hexapod3d.body import BODY, URDF
 from environments.hexapod3d.engine import ANGLES, POSITION, QUATERNION, bullet
 from environments.hexapod3d.terrain import FINISH, SIDE_LIMIT, Terrain, grid
 
