@@ -6,19 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import LightSource
 from matplotlib.figure import Figure
 
 from environments.curriculum import BOUNDARY, SPLITS
 from environments.domain import Domain, Environment
-from environments.sketch import Drawable, Sketch
+from environments.sketch import Drawable, Relief, Sketch
 from poet.config import Config
 
 Row = Mapping[str, Any]
 
 COURSES = 8  # drawn, from easiest to hardest
 COLOURS = {"train": "#2f6fb3", "validation": "#c98a1b", "test": "#b3402f", BOUNDARY: "#9aa0a6"}
+LEAST_SPAN = 0.5  # m between a map's darkest and lightest ground, at least
 EARTH, STONE, GRASS = "#d9cdbf", "#8b909a", "#5d8f4e"
 
 
@@ -59,7 +63,10 @@ def _courses(rows: Sequence[Row], domain: Drawable) -> Figure:
 
 
 def draw_course(axes: Axes, sketch: Sketch) -> None:
-    """Draw a course from the side, to scale."""
+    """Draw a course to scale: from above where it has a breadth, else from the side."""
+    if sketch.relief is not None:
+        _draw_map(axes, sketch.relief)
+        return
     x, y = sketch.ground.T
     floor = float(y.min()) - 1.5
     axes.fill_between(x, y, floor, color=EARTH, linewidth=0)
@@ -69,6 +76,18 @@ def draw_course(axes: Axes, sketch: Sketch) -> None:
     top = max(float(y.max()), float(sketch.boxes[..., 1].max()) if len(sketch.boxes) else 0.0)
     axes.set_xlim(float(x.min()), float(x.max()))
     axes.set_ylim(floor, max(top + 0.8, floor + 5))
+    axes.set_axis_off()
+
+
+def _draw_map(axes: Axes, relief: Relief) -> None:
+    heights = relief.heights.T
+    middle, half = (heights.max() + heights.min()) / 2, max(np.ptp(heights), LEAST_SPAN) / 2
+    light = LightSource(azdeg=315, altdeg=50)
+    shaded = light.shade(
+        heights, colormaps["gist_earth"], vmin=middle - 1.3 * half, vmax=middle + half, dx=relief.cell, dy=relief.cell
+    )
+    (left, bottom), (columns, rows) = relief.start, (relief.cell * np.array(relief.heights.shape)).tolist()
+    axes.imshow(shaded, origin="lower", extent=(left, left + columns, bottom, bottom + rows), interpolation="bilinear")
     axes.set_axis_off()
 
 
@@ -110,7 +129,8 @@ def _text(rows: Sequence[Row], config: Config, domain: Domain, drawn: bool) -> s
     overview = "Difficulty over birth, and returns over difficulty" if measured else "Returns over birth"
     best = f"{min(returns):.1f} to {max(returns):.1f}, mean {np.mean(returns):.1f}" if returns else "not measured yet"
     first = rows[0]["id"]
-    gym_id = "\n# or: gymnasium.make('poet/Walker2D-v0', curriculum='.')" if domain.name == "walker2d" else ""
+    ids = [spec.id for spec in gymnasium.registry.values() if spec.kwargs.get("domain") == domain.name]
+    gym_id = f"\n# or: gymnasium.make('{ids[0]}', curriculum='.')" if ids else ""
     return f"""# A curriculum of {len(rows)} tasks for {domain.name}
 
 Invented by POET (arXiv:1901.01753) together with agents for them: run seed {config.seed}, encoding
