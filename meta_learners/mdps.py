@@ -7,77 +7,96 @@ first state.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from meta_learners.tasks import Actions, Step
 
-@dataclass(frozen=True, slots=True)
-class TabularTasks:
-    """So many processes of S states and A actions."""
-
-    means: Tensor  # (n, S, A) of the rewards
-    cumulative: Tensor  # (n, S, A, S) probabilities of the next states, summed up
-
-    def __len__(self) -> int:
-        return len(self.means)
+Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class TabularTask:
+    """A process of S states and A actions."""
+
+    means: Floats  # (S, A) of the rewards
+    transitions: Floats  # (S, A, S) probabilities
+
+    def best_return(self, horizon: int) -> float:
+        """Give the expected return of the best policy that knows the task, by value iteration."""
+        values = np.zeros(len(self.means))
+        for _ in range(horizon):
+            values = (self.means + self.transitions @ values).max(1)
+        return float(values[0])
+
+
 class TabularMDPs:
-    """The family."""
+    """The family. Every split has the same distribution."""
 
-    states: int = 10
-    actions: int = 5
-    horizon: int = 10
+    name = "tabular-mdps"
 
-    @property
-    def observation_size(self) -> int:
-        return self.states
+    def __init__(self, states: int = 10, actions: int = 5, horizon: int = 10) -> None:
+        self.observation_size = states
+        self.actions = Actions(actions, discrete=True)
+        self.episode_limit = horizon
 
-    def sample_tasks(self, count: int, generator: torch.Generator) -> TabularTasks:
-        """Draw tasks, where the generator lives."""
-        shape, device = (count, self.states, self.actions), generator.device
-        means = 1 + torch.randn(shape, generator=generator, device=device)
-        # Normalised exponentials are a flat Dirichlet.
-        weights = torch.empty(*shape, self.states, device=device).exponential_(generator=generator).cumsum(-1)
-        return TabularTasks(means, weights / weights[..., -1:])
+    def sample_tasks(self, count: int, generator: np.random.Generator, split: str = "train") -> list[TabularTask]:
+        """Draw tasks."""
+        shape = (count, self.observation_size, self.actions.size)
+        means = generator.normal(1.0, 1.0, shape)
+        transitions = generator.dirichlet(np.ones(self.observation_size), shape)
+        return [TabularTask(*each) for each in zip(means, transitions, strict=True)]
 
-    def worlds(self, tasks: TabularTasks, generator: torch.Generator) -> TabularWorlds:
-        """Make one world for each task."""
-        return TabularWorlds(tasks, self.horizon, generator)
+    def worlds(self, count: int) -> TabularWorlds:
+        """Make worlds that step together."""
+        return TabularWorlds(count, self.observation_size, self.episode_limit)
 
 
 class TabularWorlds:
     """Processes stepped together; an observation is the state, one-hot."""
 
-    def __init__(self, tasks: TabularTasks, horizon: int, generator: torch.Generator) -> None:
-        self._tasks = tasks
+    def __init__(self, count: int, states: int, horizon: int) -> None:
+        self.num_envs = count
         self._horizon = horizon
-        self._generator = generator
-        self._rows = torch.arange(len(tasks), device=tasks.means.device)
-        self._states = torch.zeros_like(self._rows)
-        self._steps = 0
+        self._rows = np.arange(count)
+        self._one_hot = np.eye(states, dtype=np.float32)
+        self._states = np.zeros(count, dtype=np.int64)
+        self._done = np.zeros(count, dtype=np.int64)  # steps of the episode under way
+        self._generator = np.random.default_rng(0)
+        self._means: Floats = np.zeros((count, states, 1))
+        self._cumulative: Floats = np.ones((count, states, 1, states))
 
-    def reset(self) -> Tensor:
-        """Begin every world in its first state: observations (n, S)."""
-        self._states = torch.zeros_like(self._rows)
-        self._steps = 0
-        return self._observe()
+    def set_tasks(self, tasks: Sequence[TabularTask]) -> None:
+        """Give every world its task."""
+        self._means = np.stack([task.means for task in tasks])
+        self._cumulative = np.stack([task.transitions for task in tasks]).cumsum(-1)
 
-    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Act everywhere: observations (n, S), rewards (n,), whether the episode ended (n,) and another began."""
-        count, device = len(self._rows), actions.device
-        means = self._tasks.means[self._rows, self._states, actions]
-        rewards = means + torch.randn(count, generator=self._generator, device=device)
-        luck = torch.rand(count, 1, generator=self._generator, device=device)
-        cumulative = self._tasks.cumulative[self._rows, self._states, actions]
-        following = (luck > cumulative).sum(1).clamp(max=cumulative.shape[1] - 1)
-        self._steps += 1
-        over = self._steps % self._horizon == 0
-        self._states = torch.zeros_like(following) if over else following
-        return self._observe(), rewards, torch.full((count,), over, device=device)
+    def reset(
+        self, *, seed: Sequence[int], options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Start anew, all worlds or those of `options["reset_mask"]`; all seeds together decide on all chances."""
+        if options is None:
+            self._generator = np.random.default_rng(list(seed))
+        mask = np.ones(self.num_envs, dtype=np.bool_) if options is None else options["reset_mask"]
+        self._states[mask] = self._done[mask] = 0
+        return self._one_hot[self._states], {}
 
-    def _observe(self) -> Tensor:
-        return torch.nn.functional.one_hot(self._states, self._tasks.means.shape[1]).to(self._tasks.means.dtype)
+    def step(self, actions: NDArray[np.int64]) -> Step:
+        """Act in every world; one whose episode is over begins anew instead."""
+        resets = self._done == self._horizon
+        place = (self._rows, self._states, actions)
+        rewards = np.where(resets, 0.0, self._means[place] + self._generator.standard_normal(self.num_envs))
+        # Less than the last sum, which rounding may leave short of 1.
+        luck = self._generator.random(self.num_envs) * self._cumulative[place][:, -1]
+        following = (luck[:, None] >= self._cumulative[place]).sum(1)
+        self._states = np.where(resets, 0, following)
+        self._done = np.where(resets, 0, self._done + 1)
+        ended = self._done == self._horizon
+        return self._one_hot[self._states], rewards, ended, np.zeros_like(ended), {}
+
+    def close(self) -> None:
+        """There is nothing to free."""

@@ -18,11 +18,11 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import tomli_w
 
 from environments.domain import Encoding, find_domain
+from environments.settings import Bounds, check_bounds
 from evolution.es import ESSettings
 from evolution.evaluation import Simulation
 from evolution.minimal_criterion import MinimalCriterion
 from evolution.reproduction import ReproductionSettings
-from evolution.settings import Bounds, check_bounds
 from poet.errors import InputError
 from transfer.tournament import TransferSettings
 
