@@ -10,13 +10,14 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load, save
-from torch import Tensor
 
 from meta_learners.errors import MetaLearningError
+from meta_learners.learner import State
 
 LIST, KEPT = "checkpoints.json", 2
 
@@ -28,6 +29,7 @@ class Checkpoint:
     iteration: int  # so many are done
     file: str
     sha256: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_aside(path: Path, content: bytes) -> None:
@@ -40,13 +42,13 @@ def write_aside(path: Path, content: bytes) -> None:
     aside.replace(path)
 
 
-def save_checkpoint(folder: Path, iteration: int, state: Mapping[str, Tensor]) -> None:
+def save_checkpoint(folder: Path, iteration: int, state: State) -> None:
     """Keep a state, and of the older ones the newest."""
-    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+    content = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.tensors.items()})
     name = f"checkpoint-{iteration:08}.safetensors"
     write_aside(folder / name, content)
     kept = [*(each for each in list_checkpoints(folder) if each.iteration < iteration)][-(KEPT - 1) :]
-    kept.append(Checkpoint(iteration, name, hashlib.sha256(content).hexdigest()))
+    kept.append(Checkpoint(iteration, name, hashlib.sha256(content).hexdigest(), state.facts))
     write_aside(folder / LIST, json.dumps([asdict(each) for each in kept], indent=2).encode())
     for old in folder.glob("checkpoint-*.safetensors"):
         if old.name not in {each.file for each in kept}:
@@ -68,7 +70,7 @@ def list_checkpoints(folder: Path) -> list[Checkpoint]:
         raise MetaLearningError(f"{path} is damaged ({error}); restore a copy of it") from error
 
 
-def load_checkpoint(folder: Path) -> tuple[int, dict[str, Tensor]] | None:
+def load_checkpoint(folder: Path) -> tuple[int, State] | None:
     """Read the newest checkpoint that is whole; None where there is none yet.
 
     Raises:
@@ -79,7 +81,7 @@ def load_checkpoint(folder: Path) -> tuple[int, dict[str, Tensor]] | None:
         path = folder / checkpoint.file
         content = path.read_bytes() if path.is_file() else b""
         if hashlib.sha256(content).hexdigest() == checkpoint.sha256:
-            return checkpoint.iteration, load(content)
+            return checkpoint.iteration, State(load(content), checkpoint.facts)
     if kept:
         names = ", ".join(each.file for each in kept)
         raise MetaLearningError(f"{folder}: {names} are missing or damaged; restore a copy of one")

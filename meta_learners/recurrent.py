@@ -52,10 +52,13 @@ class RecurrentPolicy(nn.Module):
         actions: numbers of an action, or choices.
         numbers: that describe a distribution of actions.
         hidden: units.
+        memory: steps; the units forget at rates between once in one step and once in so many.
         generator: of the initial weights.
     """
 
-    def __init__(self, observations: int, actions: int, numbers: int, hidden: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, observations: int, actions: int, numbers: int, hidden: int, memory: int, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.actions = actions
         self.unit = nn.GRU(observations + actions + 2, hidden)
@@ -69,6 +72,10 @@ class RecurrentPolicy(nn.Module):
             rows = hidden if name.startswith("unit") else len(parameter)
             for gate in torch.split(parameter.data, rows):
                 nn.init.orthogonal_(gate, 0.01 if name.startswith("actor") else 1.0, generator=generator)
+        # Update gates begin by keeping what they hold (Tallec and Ollivier 2018, arXiv:1804.11188); at the usual
+        # biases of 0 half of it is gone after every step, and nothing is learnt from one episode for the next.
+        lifetimes = 1 + (memory - 1) * torch.rand(hidden, generator=generator)
+        self.unit.get_parameter("bias_ih_l0").data[hidden : 2 * hidden] = lifetimes.log()
 
     def initial(self, count: int) -> Tensor:
         """Give the hidden state (count, h) with which a trial begins."""

@@ -31,6 +31,7 @@ class RL2Settings:
     """How RL² learns."""
 
     hidden: Annotated[int, Bounds(1, 4096)] = 64  # units
+    memory: Annotated[int, Bounds(1, 10**6)] = 100  # steps that the units can hold something for, to begin with
     episodes: Annotated[int, Bounds(1, 1000)] = 2  # of a trial
     discount: Annotated[float, Bounds(0, 1)] = 0.99  # across the episodes of a trial
     trace: Annotated[float, Bounds(0, 1)] = 0.3  # lambda of generalised advantage estimation
@@ -72,7 +73,12 @@ class RL2:
         self._head = head_of(family.actions)
         generator = torch_generator((seed, Stream.PARAMETERS))
         policy = RecurrentPolicy(
-            family.observation_size, family.actions.size, self._head.numbers, settings.hidden, generator
+            family.observation_size,
+            family.actions.size,
+            self._head.numbers,
+            settings.hidden,
+            settings.memory,
+            generator,
         )
         self._policy = policy.to(device)
         self._optimiser = torch.optim.Adam(self._policy.parameters(), lr=settings.step_size, eps=1e-5)
