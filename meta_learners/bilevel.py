@@ -67,46 +67,39 @@ def initial_of(meta: Mapping[str, Tensor]) -> Parameters:
     return {name: each for name, each in meta.items() if not name.startswith(RATE)}
 
 
-def adapt(
-    inner: Inner, loss: Loss[B], meta: Mapping[str, Tensor], batches: Sequence[B], tasks: int, *, graph: bool = True
-) -> Parameters:
+def adapt(inner: Inner, loss: Loss[B], meta: Mapping[str, Tensor], batches: Sequence[B], tasks: int) -> Parameters:
     """Take one inner step on each batch, from the shared initial parameters.
 
     Args:
         inner: how.
         loss: of stacked parameters and a batch.
-        meta: shared meta-parameters, which may require gradients.
+        meta: shared meta-parameters. Where they require gradients, the result can be differentiated by them.
         batches: one a step.
         tasks: M.
-        graph: whether to keep what the outer derivative needs.
 
     Returns:
         Parameters stacked over the tasks.
     """
     parameters = stack(initial_of(meta), tasks)
     for batch in batches:
-        parameters = inner_step(inner, loss, meta, parameters, batch, graph=graph)
+        parameters = inner_step(inner, loss, meta, parameters, batch)
     return parameters
 
 
-def inner_step(
-    inner: Inner, loss: Loss[B], meta: Mapping[str, Tensor], parameters: Parameters, batch: B, *, graph: bool = True
-) -> Parameters:
-    """Descend once on every task's own loss; arguments as in `adapt`."""
+def inner_step(inner: Inner, loss: Loss[B], meta: Mapping[str, Tensor], parameters: Parameters, batch: B) -> Parameters:
+    """Descend once on every task's own loss, from stacked parameters; otherwise as `adapt`."""
     names = inner.names(parameters)
+    outer = any(each.requires_grad for each in (*meta.values(), *parameters.values()))
     with torch.enable_grad():
-        if not graph:
-            parameters = {name: each.detach() for name, each in parameters.items()}
-        places = [parameters[name] if parameters[name].requires_grad else _leaf(parameters[name]) for name in names]
+        places = {name: each if each.requires_grad else _leaf(each) for name, each in parameters.items()}
         # A sum of losses has each task's own gradient in its own rows: tasks share no stacked parameter.
-        total = loss({**parameters, **dict(zip(names, places, strict=True))}, batch).sum()
-        slopes = torch.autograd.grad(total, places, create_graph=graph and inner.second_order)
+        total = loss(places, batch).sum()
+        slopes = torch.autograd.grad(total, [places[name] for name in names], create_graph=outer and inner.second_order)
     stepped = {
         name: parameters[name] - (meta[RATE + name] if inner.learned_rates else inner.rate) * slope
         for name, slope in zip(names, slopes, strict=True)
     }
-    result = {**parameters, **stepped}
-    return result if graph else {name: each.detach() for name, each in result.items()}
+    return {**parameters, **stepped}
 
 
 def _leaf(parameter: Tensor) -> Tensor:

@@ -84,3 +84,17 @@ def linear_baseline(rollout: Rollout, targets: Tensor, *, regularisation: float 
     coefficients: Tensor = torch.linalg.solve(gram + ridge, known.mT @ wanted)
     values = features.flatten(1, 2) @ coefficients
     return values.view(t.shape[:-1]).float()
+
+
+def fitted_values(rollout: Rollout, discount: float) -> Tensor:
+    """Fit the linear baseline to a rollout's own returns: values (M, T + 1, N).
+
+    An episode's limit ends its return, as in the finite horizons of the papers. An episode that the end of the rollout
+    cut is worth, from there, what a first fit says, so that the second does not take the cut for an end.
+    """
+    values = linear_baseline(rollout, returns_to_go(rollout, discount))
+    cut = rollout.valid[:, -1] & ~rollout.ends[:, -1]
+    beyond = torch.zeros_like(values)
+    beyond[:, -1] = values[:, -1] * cut
+    # With values of 0 but for the last row, advantages are returns that end in it.
+    return linear_baseline(rollout, advantages(rollout, beyond, discount=discount, trace=1.0))

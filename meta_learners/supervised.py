@@ -68,7 +68,7 @@ class SupervisedLearner:
         """
         tasks, meta = len(query.inputs), self.meta_parameters
         if self._reptile:
-            adapted = adapt(self._inner, self.loss, meta, supports, tasks, graph=False)
+            adapted = adapt(self._inner, self.loss, meta, supports, tasks)
             loss, gradient = self.loss(adapted, query).mean(), reptile_gradient(meta, adapted)
         else:
             loss, gradient = outer_gradient(
@@ -94,7 +94,7 @@ class SupervisedLearner:
             with torch.no_grad():
                 losses.append(self.loss(parameters, query))
             if step < steps:
-                parameters = inner_step(self._inner, self.loss, meta, parameters, support, graph=False)
+                parameters = inner_step(self._inner, self.loss, meta, parameters, support)
         return torch.stack(losses, 1)
 
     def state(self) -> State:
