@@ -42,7 +42,9 @@ class Protocol:
         except ValueError as error:
             raise MetaLearningError(str(error)) from error
         if not self.adaptations or min(self.adaptations) < 0 or max(self.adaptations) > 10**4:
-            raise MetaLearningError(f"adaptations are {self.adaptations}; they must be numbers of episodes in [0, 10000]")
+            raise MetaLearningError(
+                f"adaptations are {self.adaptations}; they must be numbers of episodes in [0, 10000]"
+            )
 
 
 def adaptation_curve(

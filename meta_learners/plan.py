@@ -76,7 +76,9 @@ def check_same(folder: Path, kept: Plan, wanted: Plan) -> None:
             f"{wanted.curriculum[:SHOWN]}... now); restore it, or name another folder"
         )
     before, now = _flat(asdict(kept)), _flat(asdict(wanted))
-    changed = [f"{name} was {before.get(name)!r}, is {now.get(name)!r}" for name in now if before.get(name) != now[name]]
+    changed = [
+        f"{name} was {before.get(name)!r}, is {now.get(name)!r}" for name in now if before.get(name) != now[name]
+    ]
     if changed:
         raise MetaLearningError(
             f"{folder} was begun otherwise ({'; '.join(changed)}); give the same options to resume it, "

@@ -16,6 +16,7 @@ from meta_learners.heads import Head
 from meta_learners.sampling import Rollout, Seen
 
 REWARD_BOUND = 10.0  # of rewards as they are seen: a fall's -100 would drown all else
+INPUT_GAIN = 3.0  # of the unit's input weights: so large that gates react to what was done where, and what it brought
 
 Memory = tuple[Tensor, Tensor]
 """The hidden state (M N, h), and 1 where the coming step only begins an episode (M, N)."""
@@ -70,8 +71,9 @@ class RecurrentPolicy(nn.Module):
                 continue
             # Near-uniform or near-zero first actions; the unit's gates are orthogonal one by one.
             rows = hidden if name.startswith("unit") else len(parameter)
+            gain = {"actor.weight": 0.01, "unit.weight_ih_l0": INPUT_GAIN}.get(name, 1.0)
             for gate in torch.split(parameter.data, rows):
-                nn.init.orthogonal_(gate, 0.01 if name.startswith("actor") else 1.0, generator=generator)
+                nn.init.orthogonal_(gate, gain, generator=generator)
         # Update gates begin by keeping what they hold (Tallec and Ollivier 2018, arXiv:1804.11188); at the usual
         # biases of 0 half of it is gone after every step, and nothing is learnt from one episode for the next.
         lifetimes = 1 + (memory - 1) * torch.rand(hidden, generator=generator)

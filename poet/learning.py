@@ -35,7 +35,10 @@ Device = Annotated[str, typer.Option(help="Where to learn: cpu, cuda or cuda:N."
 def meta_train(
     curriculum: Annotated[Path, typer.Argument(metavar="CURRICULUM", help="Folder that `poet export` wrote.")],
     learner: Annotated[
-        str, typer.Option(metavar="NAME", help="rl2, maml, fomaml, reptile, anil, meta-sgd, e-maml, promp, multitask or ppo.")
+        str,
+        typer.Option(
+            metavar="NAME", help="rl2, maml, fomaml, reptile, anil, meta-sgd, e-maml, promp, multitask or ppo."
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the training.")],
     iterations: Annotated[int, typer.Option(min=1, max=10**9, help="Meta-steps to come to.")] = 200,
@@ -49,7 +52,9 @@ def meta_train(
     ] = 0,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the learner, such as step_size=3e-4. Repeatable."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting of the learner, such as step_size=3e-4. Repeatable."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of everything random.")] = 0,
     device: Device = "cpu",
@@ -163,11 +168,10 @@ def meta_test(
     ] = None,
     split: Annotated[str, typer.Option(help="Which tasks of the curriculum.")] = "test",
     suite: Annotated[
-        str | None, typer.Option(metavar="NAME", help="On a fixed suite instead: walker, high, xchal, poet, stump-tracks.")
+        str | None,
+        typer.Option(metavar="NAME", help="On a fixed suite instead: walker, high, xchal, poet, stump-tracks."),
     ] = None,
-    adaptations: Annotated[
-        str, typer.Option(metavar="LIST", help="Numbers of episodes to adapt by.")
-    ] = "0,1,2,3,5,10",
+    adaptations: Annotated[str, typer.Option(metavar="LIST", help="Numbers of episodes to adapt by.")] = "0,1,2,3,5,10",
     episodes: Annotated[int, typer.Option(help="Episodes that count after them.")] = 3,
     repeats: Annotated[int, typer.Option(help="Independent adaptations to each task.")] = 2,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the test's episodes.")] = 0,
