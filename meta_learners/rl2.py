@@ -176,6 +176,19 @@ def trial_advantages(rewards: Tensor, values: Tensor, valid: Tensor, discount: f
     return found
 
 
+def time_baseline(rewards: Tensor, valid: Tensor, discount: float) -> Tensor:
+    """Give the mean of what the trials (T, n) still bring after so many steps: (T,); the policy's values add to it.
+
+    Most of a value is how much of the trial is left, which a recurrent unit would have to count.
+    """
+    ahead = torch.zeros_like(rewards[0])
+    means = []
+    for reward, here in zip(rewards.flip(0), valid.flip(0), strict=True):
+        ahead = torch.where(here, reward + discount * ahead, ahead)
+        means.append((ahead * here).sum() / here.sum().clamp(min=1))
+    return torch.stack(means).flip(0)
+
+
 def improve(
     policy: RecurrentPolicy,
     head: Head,
@@ -213,9 +226,11 @@ def _trials(policy: RecurrentPolicy, head: Head, rollout: Rollout, settings: RL2
 
     valid, actions, numbers = laid(rollout.valid), laid(rollout.actions), laid(rollout.numbers)
     inputs = inputs_of(rollout, policy.actions)[:-1]
-    with torch.no_grad():
-        _, values, _ = policy(inputs, policy.initial(inputs.shape[1]))
     rewards = settings.reward_scale * laid(rollout.rewards)
+    usual = time_baseline(rewards, valid, settings.discount)
+    with torch.no_grad():
+        _, beyond, _ = policy(inputs, policy.initial(inputs.shape[1]))
+    values = usual[:, None] + beyond
     gains = trial_advantages(rewards, values, valid, settings.discount, settings.trace)
     worth = gains[valid]
     return {
@@ -223,7 +238,7 @@ def _trials(policy: RecurrentPolicy, head: Head, rollout: Rollout, settings: RL2
         "actions": actions,
         "log_probabilities": head.log_probability(numbers, actions),
         "gains": (gains - worth.mean()) / (worth.std() + 1e-8),
-        "targets": gains + values,
+        "targets": gains + beyond,
         "valid": valid.float(),
     }
 
