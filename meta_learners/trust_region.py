@@ -70,10 +70,10 @@ def trust_region_step(
     curvature = hessian_vector_products(curvature_of or divergence, parameters)
     direction = conjugate_gradients(lambda v: curvature(v) + settings.damping * v, -slope, settings.iterations)
     sharpness = direction @ curvature(direction)
-    longest = direction * torch.sqrt(2 * settings.divergence / sharpness)
-    start, first = flatten(parameters), float(before)
-    if not bool(torch.isfinite(longest).all()):
-        return Step(dict(parameters), first, float("nan"), float("nan"), accepted=False)
+    start, first, steepness = flatten(parameters), float(before), float(sharpness)
+    if steepness <= 0:  # a loss without slope, or rounding about one
+        return Step(dict(parameters), first, first, 0.0, accepted=False)
+    longest = direction * (2 * settings.divergence / steepness) ** 0.5
     after, moved = first, 0.0
     for backtrack in range(settings.backtracks):
         candidate = unflatten(start + settings.shrink**backtrack * longest, parameters)

@@ -1,7 +1,7 @@
 """The archive of a run: one SQLite file, one transaction an iteration, nothing deleted.
 
 The file is made aside and renamed, so it never exists half-built. The writer
-holds a lock on the run's folder; readers open the file read-only at any time.
+holds a claim on the run's folder; readers open the file read-only at any time.
 On a network file system (`poet/filesystem.py`) it is written with a rollback
 journal, and readers look at a copy, so that they never hold up the writer.
 Resuming is reading the last commit. Tables: `poet/schema.sql`.
@@ -9,8 +9,6 @@ Resuming is reading the last commit. Tables: `poet/schema.sql`.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import logging
 import os
@@ -25,13 +23,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from environments.domain import find_domain
 from poet import config as configuration
 from poet.config import Config
 from poet.errors import ArchiveError, InputError
 from poet.filesystem import place_of
+from poet.ownership import LOCK_NAME, OWNER_NAME, Claim
 from poet.population import Population
 from poet.records import AgentRecord, Journal, Origin
 from poet.rows import (
@@ -51,9 +50,8 @@ logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x504F4554  # "POET"
-ARCHIVE_NAME, CONFIG_NAME, LOCK_NAME = "archive.sqlite", "config.toml", "lock"
+ARCHIVE_NAME, CONFIG_NAME = "archive.sqlite", "config.toml"
 INTACT = "; what was committed before is intact, and the same command resumes there"
-NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 PATIENCE = 60.0  # s to wait for a reader or writer on another host
 NOT_OURS, DAMAGED = "is not a POET archive", "is damaged or truncated; restore a copy"
 
@@ -173,9 +171,9 @@ class Archive:
         InputError: another process is writing, or the file cannot be used.
     """
 
-    def __init__(self, folder: Path, lock: IO[str]) -> None:
+    def __init__(self, folder: Path, claim: Claim) -> None:
         self.path = folder / ARCHIVE_NAME
-        self._lock = lock
+        self._claim = claim
         place = place_of(folder)
         if place.shared:
             logger.info("%s is on a network file system (%s): rollback journal, readers copy", folder, place.kind)
@@ -198,7 +196,7 @@ class Archive:
         Raises:
             InputError: the folder cannot be written or holds something else.
         """
-        lock = _prepare(folder)
+        claim = _prepare(folder)
         aside = folder / f"{ARCHIVE_NAME}.new"
         aside.unlink(missing_ok=True)
         try:
@@ -214,10 +212,10 @@ class Archive:
             aside.rename(folder / ARCHIVE_NAME)
             _sync_folder(folder)
         except BaseException:
-            lock.close()
+            claim.close()
             aside.unlink(missing_ok=True)
             raise
-        return Archive(folder, lock)
+        return Archive(folder, claim)
 
     @staticmethod
     def resume(folder: Path) -> Archive:
@@ -227,11 +225,11 @@ class Archive:
             InputError: another process is writing, or the file cannot be used.
         """
         with reading(folder):
-            lock = _take_lock(folder)
+            claim = Claim.take(folder)
         try:
-            return Archive(folder, lock)
+            return Archive(folder, claim)
         except BaseException:
-            lock.close()
+            claim.close()
             raise
 
     def extend(self, iterations: int) -> None:
@@ -249,6 +247,7 @@ class Archive:
         """
         if not self.path.exists():
             raise ArchiveError(f"{self.path} has been moved or deleted while the run went on; it cannot be written")
+        self._claim.check()
         with _complaining(self.path), _transaction(self._connection):
             self._write_journal(population, journal)
             self._write_timing(journal.iteration, seconds, workers)
@@ -258,7 +257,7 @@ class Archive:
         """Fold the write-ahead log into the file and let go of the run."""
         with suppress(sqlite3.Error):
             self._connection.close()
-        self._lock.close()
+        self._claim.close()
 
     def _write_journal(self, population: Population, journal: Journal) -> None:
         connection, iteration = self._connection, journal.iteration
@@ -315,8 +314,8 @@ def _check_agents(population: Population, config: Config) -> None:
             )
 
 
-def _prepare(folder: Path) -> IO[str]:
-    """Make the folder and lock it."""
+def _prepare(folder: Path) -> Claim:
+    """Make the folder and claim it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -328,27 +327,12 @@ def _prepare(folder: Path) -> IO[str]:
         CONFIG_NAME,
         f"{CONFIG_NAME}.new",
         LOCK_NAME,
+        OWNER_NAME,
     }
     strangers = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
     if strangers:
         raise InputError(f"{folder} holds no run but has {strangers[0]!r} in it; name an empty or a new folder")
-    return _take_lock(folder)
-
-
-def _take_lock(folder: Path) -> IO[str]:
-    try:
-        lock = (folder / LOCK_NAME).open("w")
-    except OSError as error:
-        raise InputError(f"cannot write in {folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in NO_LOCKS:
-            logger.warning("%s is on a file system without locks: see to it that one job at a time evolves it", folder)
-            return lock
-        lock.close()
-        raise InputError(f"another process is evolving {folder}; stop it first, or name another folder") from error
-    return lock
+    return Claim.take(folder)
 
 
 def _write_aside(path: Path, text: str) -> None:
