@@ -126,6 +126,7 @@ def test_settings_go_through_json_and_back():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # the compiler's own
 def test_compiled_gradients_are_those_of_the_plain_ones():
     subjects = [learner("promp"), learner("promp", compile=True)]
     figures = [take(each, Sampler(FAMILY, 4, 5), range(1)) for each in subjects]
