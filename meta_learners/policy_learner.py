@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import torch
 from torch import Tensor
 
+from environments.settings import Bounds, check_bounds
 from meta_learners.adam import Adam
 from meta_learners.bilevel import Inner, adapt, initial_of, inner_step, outer_gradient, reptile_gradient
 from meta_learners.experience import (
@@ -43,26 +44,24 @@ class PolicySettings:
     """Everything about a learner of policies but its name and the sizes of its tasks."""
 
     hidden: tuple[int, ...] = (64, 64)  # units of each layer
-    deviation: float = 1.0  # of continuous actions, to begin with
-    discount: float = 0.99
-    trace: float = 1.0  # lambda of GAE
-    steps: int | None = None  # of each world in a phase, episodes following one another; or else
-    episodes: int = 1  # whole ones of each world in a phase
-    inner_steps: int = 1
-    inner_rate: float = 0.1
+    deviation: Annotated[float, Bounds(1e-3, 100)] = 1.0  # of continuous actions, to begin with
+    discount: Annotated[float, Bounds(0, 1)] = 0.99
+    trace: Annotated[float, Bounds(0, 1)] = 1.0  # lambda of GAE
+    steps: Annotated[int | None, Bounds(1, 10**6)] = None  # of each world in a phase, episodes following on; or else
+    episodes: Annotated[int, Bounds(1, 10**4)] = 1  # whole ones of each world in a phase
+    inner_steps: Annotated[int, Bounds(1, 100)] = 1
+    inner_rate: Annotated[float, Bounds(1e-9, 1e9)] = 0.1
     outer: str | None = None  # "trpo" or "ppo"; the learner's own when None
     trust_region: TrustRegion = field(default_factory=TrustRegion)
-    curvature_tasks: int | None = None  # of a meta-batch, whose divergence shapes TRPO's steps; all when None
-    meta_rate: float = 1e-3  # of Adam under PPO; Reptile's share of the way
-    epochs: int = 5  # of PPO
-    clip: float = 0.3  # of PPO
-    inner_divergence: float = 5e-4  # weight of KL before adapting, under PPO with the likelihood ratio
-    largest_norm: float | None = None  # of gradients under PPO
+    curvature_tasks: Annotated[int | None, Bounds(1, 10**4)] = None  # whose divergence shapes TRPO's steps; None: all
+    meta_rate: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam under PPO; Reptile's share of the way
+    epochs: Annotated[int, Bounds(1, 100)] = 5  # of PPO
+    clip: Annotated[float, Bounds(0, 10)] = 0.3  # of PPO
+    inner_divergence: Annotated[float, Bounds(0, 1e6)] = 5e-4  # weight of ProMP's KL before adapting, under PPO
+    largest_norm: Annotated[float | None, Bounds(0, 1e9)] = None  # of gradients under PPO
 
     def __post_init__(self) -> None:
-        for name, low, high in (("discount", 0, 1), ("trace", 0, 1)):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must lie in [{low}, {high}]")
+        check_bounds(self)
         if self.outer not in (None, "trpo", "ppo"):
             raise ValueError(f"outer is {self.outer!r}; it must be trpo or ppo")
 
@@ -96,7 +95,7 @@ class PolicyLearner:
         self.policy = Policy.make(observation_size, head_of(actions), settings.hidden, deviation=settings.deviation)
         self._outer = settings.outer or self._variant.outer
         self._inner = Inner(
-            steps=settings.inner_steps if self._variant.adapts else 0,
+            steps=settings.inner_steps,
             rate=settings.inner_rate,
             second_order=self._variant.second_order,
             learned_rates=self._variant.learned_rates,
@@ -139,7 +138,7 @@ class PolicyLearner:
         """
         meta = self.meta_parameters
         parameters = stack(initial_of(meta), len(tasks))
-        steps = max(self._inner.steps, 1)
+        steps = self._inner.steps
         for step in range(steps):
             share = episodes * (step + 1) // steps - episodes * step // steps
             if share:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from environments.settings import Bounds, check_bounds
 from meta_learners.bilevel import flatten, hessian_vector_products, outer_gradient, unflatten
 from meta_learners.policies import Parameters
 
@@ -18,11 +20,14 @@ Objective = Callable[[Parameters], Tensor]
 class TrustRegion:
     """How far, and how carefully, a step goes."""
 
-    divergence: float = 0.01  # the radius, in nats
-    iterations: int = 10  # of conjugate gradients
-    damping: float = 1e-5
-    backtracks: int = 15
-    shrink: float = 0.8  # of the step at each of them
+    divergence: Annotated[float, Bounds(1e-9, 1e3)] = 0.01  # the radius, in nats
+    iterations: Annotated[int, Bounds(1, 1000)] = 10  # of conjugate gradients
+    damping: Annotated[float, Bounds(0, 1e3)] = 1e-5
+    backtracks: Annotated[int, Bounds(1, 1000)] = 15
+    shrink: Annotated[float, Bounds(0.01, 0.99)] = 0.8  # of the step at each of them
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@
 | meta-sgd | learns a rate for every parameter | Li et al. 2017, arXiv:1707.09835 |
 | e-maml | credits exploring with what came of adapting | Stadie et al. 2018, arXiv:1803.01118 |
 | promp | unbiased second derivatives; PPO outside | Rothfuss et al. 2019, arXiv:1810.06784 |
-| multitask | does not adapt while training: one policy for all tasks, the baseline | |
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ class Variant:
     reptile: bool = False
     exploration: bool = False  # E-MAML's term
     likelihood_ratio: bool = False  # in the inner loss of policies
-    adapts: bool = True  # while training
     outer: str = "trpo"  # for policies, unless the settings say otherwise; or "ppo"
 
 
@@ -39,7 +37,6 @@ VARIANTS = {
     "meta-sgd": Variant(learned_rates=True),
     "e-maml": Variant(exploration=True),
     "promp": Variant(likelihood_ratio=True, outer="ppo"),
-    "multitask": Variant(adapts=False, outer="ppo"),
 }
 
 

@@ -1,13 +1,16 @@
 """The problems with known answers: the anchors computed anew, and the learners in the short form."""
 
 import json
+import math
 import subprocess
 import sys
 from functools import cache
 
+import numpy as np
 import pytest
 
-from benchmarks.known_answers import bandits
+from benchmarks.known_answers import bandits, navigation, sinusoid
+from meta_learners.navigation import Navigation
 
 
 @cache
@@ -54,3 +57,43 @@ def test_processes_in_short_pay_what_they_should_to_chance_and_to_who_knows_them
     assert chance["measured"] == pytest.approx(chance["target"], abs=1.5)
     assert oracle["measured"] == pytest.approx(oracle["target"], abs=1.5)
     assert chance["measured"] - 2 < learnt["measured"] < oracle["measured"]
+
+
+def test_the_sinusoids_anchors_are_what_sampled_tasks_give():
+    (examples,) = sinusoid.draw((0,), 4000, (200,))
+    assert examples.targets.square().mean().item() == pytest.approx(sinusoid.zero_error(), abs=0.15)
+    blind = -2 * 2.55 / math.pi * examples.inputs.cos()
+    assert (examples.targets - blind).square().mean().item() == pytest.approx(sinusoid.task_blind_error(), abs=0.1)
+    assert sinusoid.task_blind_error() == pytest.approx(3.00, abs=0.01)
+
+
+def test_sinusoids_in_short_are_fitted_better_than_by_who_does_not_see_the_task():
+    learner = sinusoid.train("maml", 10, 1200, seed=0)
+    curve = sinusoid.errors(learner, 10)
+    assert curve[1] < 0.95 * sinusoid.task_blind_error() < curve[0]
+
+
+def test_navigations_anchors_are_what_walking_them_gives():
+    family = Navigation()
+    goals = family.sample_tasks(2000, np.random.default_rng(0))
+    still, straight = (played(family, goals, policy) for policy in (np.zeros_like, np.asarray))
+    assert still == pytest.approx(navigation.still_return(), abs=0.5)
+    assert straight == pytest.approx(navigation.oracle_return(), abs=0.02)
+
+
+def played(family, goals, policy):
+    worlds = family.worlds(len(goals))
+    worlds.set_tasks(goals)
+    points, _ = worlds.reset(seed=[0] * len(goals))
+    total = 0.0
+    for _ in range(family.episode_limit):
+        points, rewards, _, _, _ = worlds.step(policy(np.array(goals) - points))
+        total += rewards.mean()
+    return total
+
+
+@pytest.mark.slow
+def test_navigation_in_short_is_better_after_a_step_than_before_and_than_standing_still():
+    learner = navigation.train("maml", navigation.SHORT_ITERATIONS, 0, "cpu", lambda _, __: None)
+    before, after = navigation.returns_after(learner)
+    assert after > max(before, navigation.still_return()) + 5
