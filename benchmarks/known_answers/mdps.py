@@ -22,8 +22,10 @@ UNTAUGHT = 10**6  # seed of the test's trials: none of training's
 def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Learn, then measure on tasks not seen before."""
     family = TabularMDPs()
-    effort = Effort(iterations=30 if short else 800, trials=128 if short else 400, tested=4000)
-    settings = RL2Settings(episodes=EPISODES, hidden=32 if short else 128, clip=0.2, decay=effort.iterations)
+    effort = Effort(iterations=30 if short else 800, trials=128 if short else 300, tested=4000)
+    settings = RL2Settings(
+        episodes=EPISODES, hidden=32 if short else 128, clip=0.2, reward_scale=0.3, decay=effort.iterations
+    )
     untrained = RL2(family, settings, seed=seed, device=device)
     learner = learn(family, settings, effort, seed, device)
     first, last = (
