@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from meta_learners.training import Training
 
 SAVE_EVERY = 30.0  # s between checkpoints, unless --save-every says otherwise
+QUIET_SECONDS = 10.0  # between lines where there is no terminal to draw on
 Device = Annotated[str, typer.Option(help="Where to learn: cpu, cuda or cuda:N.")]
 
 
@@ -123,14 +124,17 @@ def _check_device(device: str) -> None:
 
 def _train(training: Training, iterations: int, save_every: float) -> None:
     columns = (*Progress.get_default_columns(), TextColumn("{task.fields[figures]}"))
-    saved = time.monotonic()
-    with Progress(*columns, console=err) as bar:
+    saved = told = time.monotonic()
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task("meta-steps", total=iterations, completed=training.iteration, figures="")
         try:
             while training.iteration < iterations:
                 metrics = training.step()
                 figures = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if "return" in name)
                 bar.update(task, completed=training.iteration, figures=figures)
+                if not err.is_terminal and time.monotonic() - told >= QUIET_SECONDS:
+                    say(f"meta-step {training.iteration}/{iterations}: {figures}")
+                    told = time.monotonic()
                 if time.monotonic() - saved >= save_every or training.iteration == iterations:
                     with undisturbed():
                         training.save()
