@@ -21,6 +21,8 @@ from meta_learners.sampling import Seen
 
 Parameters = dict[str, Tensor]
 
+PRECISIONS = ("float32", "bfloat16")
+
 
 def stack(parameters: Mapping[str, Tensor], tasks: int) -> Parameters:
     """Give every task the shared parameters: a leading axis (tasks, ...), without copying."""
@@ -34,6 +36,7 @@ class Network:
     sizes: tuple[int, ...]
     activation: str = "tanh"  # or "relu"
     last_scale: float = 1.0  # of the last layer's initial weights
+    precision: str = "float32"  # of the matrix products; what goes in and out is float32 or wider
 
     def initial(self, generator: torch.Generator) -> Parameters:
         """Draw shared parameters: Glorot-uniform weights for tanh, He-normal for ReLU, no biases."""
@@ -57,14 +60,20 @@ class Network:
         """Evaluate inputs (M, B, i), or (..., i) with shared parameters: (M, B, o) or (..., o)."""
         signal, last = inputs, len(self.sizes) - 2
         for number in range(last + 1):
-            weight, bias = parameters[f"layer{number}.weight"], parameters[f"layer{number}.bias"]
-            if weight.dim() == 3:
-                signal = torch.baddbmm(bias[:, None], signal, weight)
-            else:
-                signal = torch.nn.functional.linear(signal, weight.T, bias)
+            signal = self._layer(signal, parameters[f"layer{number}.weight"], parameters[f"layer{number}.bias"])
             if number < last:
                 signal = signal.relu() if self.activation == "relu" else signal.tanh()
         return signal
+
+    def _layer(self, signal: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        stacked = weight.dim() == 3
+        if self.precision == "bfloat16":
+            # Only the product: sums with the bias and tanh lose more in 8 bits, and are no faster in them.
+            product = (signal.bfloat16() @ weight.bfloat16()).float()
+            return product + (bias[:, None] if stacked else bias)
+        if stacked:
+            return torch.baddbmm(bias[:, None], signal, weight)
+        return torch.nn.functional.linear(signal, weight.T, bias)
 
 
 @dataclass(frozen=True)
@@ -81,10 +90,17 @@ class Policy:
     least_deviation: float = 1e-3
 
     @staticmethod
-    def make(observations: int, head: Head, hidden: tuple[int, ...] = (64, 64), *, deviation: float = 1.0) -> Policy:
+    def make(
+        observations: int,
+        head: Head,
+        hidden: tuple[int, ...] = (64, 64),
+        *,
+        deviation: float = 1.0,
+        precision: str = "float32",
+    ) -> Policy:
         """Lay out a policy with tanh units, whose first actions are near zero or near uniform."""
         outputs = head.noise_size  # means, or logits
-        return Policy(Network((observations, *hidden, outputs), last_scale=0.01), head, deviation)
+        return Policy(Network((observations, *hidden, outputs), last_scale=0.01, precision=precision), head, deviation)
 
     @property
     def _normal(self) -> bool:

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from environments.settings import build_settings
+from meta_learners.bilevel import flatten
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.learner import LossError, State
 from meta_learners.navigation import Navigation
+from meta_learners.policies import stack
 from meta_learners.policy_learner import PolicyLearner, PolicySettings
 from meta_learners.sampling import Sampler
 from meta_learners.tasks import Actions
@@ -121,3 +123,23 @@ def test_wrong_names_and_settings_are_refused():
 def test_settings_go_through_json_and_back():
     settings = PolicySettings(steps=5, trust_region=TrustRegion(damping=0.5), hidden=(3, 4))
     assert build_settings(PolicySettings, json.loads(json.dumps(asdict(settings)))) == settings
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # the compiler's own
+def test_compiled_gradients_are_those_of_the_plain_ones():
+    subjects = [learner("promp"), learner("promp", compile=True)]
+    figures = [take(each, Sampler(FAMILY, 4, 5), range(1)) for each in subjects]
+    assert figures[0] == pytest.approx(figures[1], abs=1e-5)
+    plain, compiled = (flatten(each.meta_parameters) for each in subjects)
+    torch.testing.assert_close(plain, compiled, atol=1e-5, rtol=1e-4)
+
+
+def test_half_precision_products_stay_within_their_rounding_and_can_be_adapted_through():
+    plain, half = learner("promp"), learner("promp", precision="bfloat16")
+    observations = torch.rand(4, 100, 2, generator=torch.Generator().manual_seed(0))
+    numbers = [each.policy(stack(each.meta_parameters, 4), observations) for each in (plain, half)]
+    assert half.policy(half.meta_parameters, observations).dtype == torch.float32
+    assert 0 < (numbers[0] - numbers[1]).abs().max() < 0.01 * numbers[0].abs().max()
+    metrics = take(half, Sampler(FAMILY, 4, 5), range(1))
+    assert metrics["gradient_norm"] > 0
