@@ -5,6 +5,7 @@ What they stand on takes seconds to load, and so is loaded within them.
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from dataclasses import asdict
@@ -107,9 +108,11 @@ def _settings(learner: str, assignments: list[str]) -> dict[str, Any]:
     for text in assignments:
         table = configuration.merge(table, configuration.parse_assignment(text))
     try:
-        return asdict(build_settings(SETTINGS[learner], table))
+        settings = asdict(build_settings(SETTINGS[learner], table))
     except ValueError as error:
         raise InputError(f"--set: {error}") from error
+    as_kept: dict[str, Any] = json.loads(json.dumps(settings))
+    return as_kept
 
 
 def _check_device(device: str) -> None:
@@ -150,8 +153,6 @@ def _pace(training: Training) -> dict[str, Any]:
 
 
 def _last_metrics(folder: Path) -> dict[str, Any]:
-    import json  # noqa: PLC0415
-
     from meta_learners.training import METRICS  # noqa: PLC0415
 
     rows = (folder / METRICS).read_text().splitlines()

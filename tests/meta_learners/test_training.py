@@ -112,6 +112,21 @@ def test_more_iterations_go_on_from_the_last_one(curriculum, trained, tmp_path):
     assert results(folder) == results(straight)
 
 
+@pytest.mark.parametrize("learner", ["maml", "meta-sgd", "promp", "reptile", "multitask"])
+def test_gradient_based_learners_train_resume_and_adapt_from_the_command_line(curriculum, tmp_path, learner):
+    line = ["meta-train", curriculum, "--learner", learner, "-o", tmp_path / "new", *TINY[:6], "--set", "hidden=[8]"]
+    for iterations in (1, 2):
+        done = run(*line, "--iterations", iterations, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["iterations"] == iterations
+    straight = tmp_path / "straight"
+    line[5] = straight
+    assert run(*line, "--iterations", 2).returncode == 0
+    assert results(tmp_path / "new") == results(straight)
+    tested = run("meta-test", straight, "--split", "train", "--adaptations", "0,1", "--repeats", 1, "--json")
+    assert len(json.loads(tested.stdout)["results"]) == 2
+
+
 def test_a_training_leaves_what_tensorboard_reads(trained):
     assert list((trained / "tensorboard").glob("events.out.tfevents.*"))
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
