@@ -39,7 +39,7 @@ def meta_train(
     learner: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="rl2, maml, fomaml, reptile, anil, meta-sgd, e-maml, promp, multitask or ppo."
+            metavar="NAME", help="rl2, maml, fomaml, reptile, anil, meta-sgd, e-maml, promp or ppo."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the training.")],

@@ -112,7 +112,7 @@ def test_more_iterations_go_on_from_the_last_one(curriculum, trained, tmp_path):
     assert results(folder) == results(straight)
 
 
-@pytest.mark.parametrize("learner", ["maml", "meta-sgd", "promp", "reptile", "multitask"])
+@pytest.mark.parametrize("learner", ["maml", "meta-sgd", "promp", "reptile"])
 def test_gradient_based_learners_train_resume_and_adapt_from_the_command_line(curriculum, tmp_path, learner):
     line = ["meta-train", curriculum, "--learner", learner, "-o", tmp_path / "new", *TINY[:6], "--set", "hidden=[8]"]
     for iterations in (1, 2):
