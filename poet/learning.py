@@ -38,9 +38,7 @@ def meta_train(
     curriculum: Annotated[Path, typer.Argument(metavar="CURRICULUM", help="Folder that `poet export` wrote.")],
     learner: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="rl2, maml, fomaml, reptile, anil, meta-sgd, e-maml, promp or ppo."
-        ),
+        typer.Option(metavar="NAME", help="rl2, maml, fomaml, reptile, anil, meta-sgd, e-maml, promp or ppo."),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the training.")],
     iterations: Annotated[int, typer.Option(min=1, max=10**9, help="Meta-steps to come to.")] = 200,
