@@ -64,6 +64,36 @@ class Controller:
 
         return act
 
+    def policies(self, thetas: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """Give the function from observations (n, inputs) to actions (n, outputs) of n controllers at once.
+
+        Each row of the result equals `policy`'s to the last bit. Thetas (n, P) are read at every call:
+        a row that is overwritten is a new controller.
+
+        Raises:
+            ValueError: thetas have another length than `parameters`.
+        """
+        if thetas.shape[1:] != (self.parameters,):
+            raise ValueError(f"thetas has shape {thetas.shape}; it must be (n, {self.parameters})")
+        layers, start = [], 0
+        for inputs, outputs in pairwise(self.sizes):
+            middle = start + inputs * outputs
+            weights = np.lib.stride_tricks.as_strided(
+                thetas[:, start:middle],
+                (len(thetas), inputs, outputs),
+                (thetas.strides[0], outputs * thetas.itemsize, thetas.itemsize),
+            )
+            start = middle + outputs
+            layers.append((weights, thetas[:, middle:start]))
+
+        def act(observations: NDArray[np.float32]) -> NDArray[np.float32]:
+            signal = observations
+            for weights, biases in layers:
+                signal = tanh((signal[:, :, None] * weights).sum(axis=1) + biases)
+            return signal
+
+        return act
+
     def initial_theta(self, rng: np.random.Generator, scale: float = 0.1) -> NDArray[np.float64]:
         """Draw theta (P,) from N(0, scale²), the published initialisation."""
         return scale * rng.standard_normal(self.parameters)
