@@ -1,7 +1,7 @@
 """The archive of a run: one SQLite file, one transaction an iteration, nothing deleted.
 
 The file is made aside and renamed, so it never exists half-built. The writer
-holds a lock on the run's folder; readers open the file read-only at any time.
+holds a claim on the run's folder; readers open the file read-only at any time.
 On a network file system (`poet/filesystem.py`) it is written with a rollback
 journal, and readers look at a copy, so that they never hold up the writer.
 Resuming is reading the last commit. Tables: `poet/schema.sql`.
@@ -9,8 +9,6 @@ Resuming is reading the last commit. Tables: `poet/schema.sql`.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import logging
 import os
@@ -25,35 +23,38 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from environments.domain import find_domain
 from poet import config as configuration
 from poet.config import Config
 from poet.errors import ArchiveError, InputError
 from poet.filesystem import place_of
-from poet.population import Population
+from poet.migrations import SCHEMA_VERSION, migrate, version_of
+from poet.ownership import LOCK_NAME, OWNER_NAME, Claim
+from poet.population import RECENT, Population
 from poet.records import AgentRecord, Journal, Origin
 from poet.rows import (
     agent_row,
+    archived_from,
     audition_rows,
     child_row,
     niche_from,
     niche_row,
     pair_from,
     pair_row,
+    performance_rows,
     proposal_rows,
+    reuse_rows,
     score_row,
     transfer_row,
 )
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
 APPLICATION_ID = 0x504F4554  # "POET"
-ARCHIVE_NAME, CONFIG_NAME, LOCK_NAME = "archive.sqlite", "config.toml", "lock"
+ARCHIVE_NAME, CONFIG_NAME = "archive.sqlite", "config.toml"
 INTACT = "; what was committed before is intact, and the same command resumes there"
-NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 PATIENCE = 60.0  # s to wait for a reader or writer on another host
 NOT_OURS, DAMAGED = "is not a POET archive", "is damaged or truncated; restore a copy"
 
@@ -81,7 +82,23 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         connection.row_factory = sqlite3.Row
         with closing(connection):
             _check_identity(connection, path)
-            yield connection
+            with _up_to_date(connection) as current:
+                yield current
+
+
+@contextmanager
+def _up_to_date(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Give the archive itself, or of an older version's a copy that has been brought up to date."""
+    if version_of(connection) == SCHEMA_VERSION:
+        yield connection
+        return
+    with closing(sqlite3.connect("")) as copy:  # a file that SQLite deletes
+        connection.backup(copy)
+        copy.row_factory = sqlite3.Row
+        migrate(copy)
+        copy.commit()
+        copy.execute("PRAGMA query_only = ON")
+        yield copy
 
 
 @contextmanager
@@ -122,9 +139,25 @@ def read_population(connection: sqlite3.Connection) -> Population:
     active = connection.execute(
         "SELECT pair.*, niche.solved FROM pair JOIN niche ON niche.id = pair.niche WHERE retired IS NULL ORDER BY niche"
     )
-    pairs = tuple(pair_from(row, niches[row["niche"]]) for row in active)
+    pairs = tuple(pair_from(row, niches[row["niche"]], _recent(connection, row["niche"])) for row in active)
+    retired = connection.execute(
+        "SELECT pair.niche, pair.theta, niche.retired, niche.solved FROM pair JOIN niche ON niche.id = pair.niche "
+        "WHERE retired IS NOT NULL ORDER BY niche"
+    )
+    archived = tuple(archived_from(row, niches[row["niche"]]) for row in retired)
+    final = connection.execute(
+        "SELECT agent, version, performance.environment, score FROM performance "
+        "JOIN niche ON niche.id = agent AND niche.retired = version"
+    )
+    performances = {(row[0], row[1], row[2]): row[3] for row in final}
     (iteration,) = connection.execute("SELECT coalesce(max(iteration) + 1, 0) FROM iteration").fetchone()
-    return Population(iteration, pairs, tuple(niches.values()))
+    return Population(iteration, pairs, tuple(niches.values()), archived, performances)
+
+
+def _recent(connection: sqlite3.Connection, niche: int) -> tuple[float, ...]:
+    """Read the latest self-evaluations of a niche's agent, oldest first."""
+    query = "SELECT score FROM score WHERE niche = ? ORDER BY iteration DESC LIMIT ?"
+    return tuple(row["score"] for row in connection.execute(query, (niche, RECENT)))[::-1]
 
 
 @contextmanager
@@ -154,10 +187,10 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
         raise InputError(f"{path} {NOT_OURS}")
-    (schema,) = connection.execute("PRAGMA user_version").fetchone()
-    if schema != SCHEMA_VERSION:
+    schema = version_of(connection)
+    if not 1 <= schema <= SCHEMA_VERSION:
         hint = "; install a newer version of poet-trailblazer" if schema > SCHEMA_VERSION else ""
-        raise InputError(f"{path} has schema version {schema}; this version reads {SCHEMA_VERSION}{hint}")
+        raise InputError(f"{path} has schema version {schema}; this version reads 1 to {SCHEMA_VERSION}{hint}")
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (size,) = connection.execute("PRAGMA page_size").fetchone()
     wal = path.with_name(f"{path.name}-wal")
@@ -173,9 +206,9 @@ class Archive:
         InputError: another process is writing, or the file cannot be used.
     """
 
-    def __init__(self, folder: Path, lock: IO[str]) -> None:
+    def __init__(self, folder: Path, claim: Claim) -> None:
         self.path = folder / ARCHIVE_NAME
-        self._lock = lock
+        self._claim = claim
         place = place_of(folder)
         if place.shared:
             logger.info("%s is on a network file system (%s): rollback journal, readers copy", folder, place.kind)
@@ -185,6 +218,9 @@ class Archive:
             self._connection.execute(f"PRAGMA journal_mode = {place.journal}")
             self._connection.execute("PRAGMA synchronous = FULL")  # a commit is on disk, even if the power fails
             self._connection.execute("PRAGMA foreign_keys = ON")
+            if version_of(self._connection) < SCHEMA_VERSION:
+                with _complaining(self.path), _transaction(self._connection):
+                    migrate(self._connection)
             with _trusting(self.path):
                 self.config = read_config(self._connection)
                 self.population = read_population(self._connection)
@@ -198,7 +234,7 @@ class Archive:
         Raises:
             InputError: the folder cannot be written or holds something else.
         """
-        lock = _prepare(folder)
+        claim = _prepare(folder)
         aside = folder / f"{ARCHIVE_NAME}.new"
         aside.unlink(missing_ok=True)
         try:
@@ -214,10 +250,10 @@ class Archive:
             aside.rename(folder / ARCHIVE_NAME)
             _sync_folder(folder)
         except BaseException:
-            lock.close()
+            claim.close()
             aside.unlink(missing_ok=True)
             raise
-        return Archive(folder, lock)
+        return Archive(folder, claim)
 
     @staticmethod
     def resume(folder: Path) -> Archive:
@@ -227,11 +263,11 @@ class Archive:
             InputError: another process is writing, or the file cannot be used.
         """
         with reading(folder):
-            lock = _take_lock(folder)
+            claim = Claim.take(folder)
         try:
-            return Archive(folder, lock)
+            return Archive(folder, claim)
         except BaseException:
-            lock.close()
+            claim.close()
             raise
 
     def extend(self, iterations: int) -> None:
@@ -249,6 +285,7 @@ class Archive:
         """
         if not self.path.exists():
             raise ArchiveError(f"{self.path} has been moved or deleted while the run went on; it cannot be written")
+        self._claim.check()
         with _complaining(self.path), _transaction(self._connection):
             self._write_journal(population, journal)
             self._write_timing(journal.iteration, seconds, workers)
@@ -258,7 +295,7 @@ class Archive:
         """Fold the write-ahead log into the file and let go of the run."""
         with suppress(sqlite3.Error):
             self._connection.close()
-        self._lock.close()
+        self._claim.close()
 
     def _write_journal(self, population: Population, journal: Journal) -> None:
         connection, iteration = self._connection, journal.iteration
@@ -289,6 +326,8 @@ class Archive:
             connection, "proposal", [row for record in journal.transfers for row in proposal_rows(record, iteration)]
         )
         _insert(connection, "agent", [agent_row(record, iteration) for record in journal.agents])
+        _insert(connection, "performance", performance_rows(journal.performances))
+        _insert(connection, "reuse", reuse_rows(journal.reuse, iteration))
         for pair in journal.retired:
             connection.execute("UPDATE niche SET retired = ? WHERE id = ?", (iteration, pair.niche.id))
         for pair in population.pairs:
@@ -315,8 +354,8 @@ def _check_agents(population: Population, config: Config) -> None:
             )
 
 
-def _prepare(folder: Path) -> IO[str]:
-    """Make the folder and lock it."""
+def _prepare(folder: Path) -> Claim:
+    """Make the folder and claim it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -328,27 +367,12 @@ def _prepare(folder: Path) -> IO[str]:
         CONFIG_NAME,
         f"{CONFIG_NAME}.new",
         LOCK_NAME,
+        OWNER_NAME,
     }
     strangers = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
     if strangers:
         raise InputError(f"{folder} holds no run but has {strangers[0]!r} in it; name an empty or a new folder")
-    return _take_lock(folder)
-
-
-def _take_lock(folder: Path) -> IO[str]:
-    try:
-        lock = (folder / LOCK_NAME).open("w")
-    except OSError as error:
-        raise InputError(f"cannot write in {folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in NO_LOCKS:
-            logger.warning("%s is on a file system without locks: see to it that one job at a time evolves it", folder)
-            return lock
-        lock.close()
-        raise InputError(f"another process is evolving {folder}; stop it first, or name another folder") from error
-    return lock
+    return Claim.take(folder)
 
 
 def _write_aside(path: Path, text: str) -> None:

@@ -186,13 +186,13 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         return float(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{path} is {value}; it must be finite")
-    if not isinstance(value, tuple(expected)) or isinstance(value, bool):
+    if not isinstance(value, tuple(expected)) or (isinstance(value, bool) and bool not in expected):
         names = " or ".join(TYPE_NAMES.get(kind, kind.__name__) for kind in expected)
         raise ValueError(f"{path} is {value!r}; it must be {names}")
     return value
 
 
-TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", Mapping: "a table"}
+TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Mapping: "a table"}
 
 
 def differences(old: Config, new: Config) -> list[str]:

@@ -7,6 +7,7 @@ between active pairs and for finding a new environment's first agent.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -15,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
+from evolution.chains import Flow
 from evolution.es import ESSettings, Learner, es_proposal
 from evolution.evaluation import Evaluator
 from evolution.noise import Key
 from evolution.settings import Bounds, check_bounds
+
+RULE_NAMES = ("original", "improved")  # see `transfer.rules`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +30,12 @@ class TransferSettings:
     """When agents try to move; the default is POET's."""
 
     every: Annotated[int, Bounds(1, 10**6)] = 25  # iterations
+    rule: str = "original"  # who moves in; or "improved", Enhanced POET's
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        if self.rule not in RULE_NAMES:
+            raise ValueError(f"rule is {self.rule!r}; it must be one of {', '.join(RULE_NAMES)}")
 
     def due(self, iteration: int) -> bool:
         """Say whether transfers follow this iteration's ES steps."""
@@ -72,6 +79,38 @@ class Candidate:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Incumbent:
+    """What the agent of a target has to show."""
+
+    score: float  # its latest in its own environment
+    recent: tuple[float, ...]  # the latest five, oldest first
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tournament:
+    """Everyone who was tried in a target, and who moves in."""
+
+    candidates: Sequence[Candidate]
+    winner: Candidate | None  # None where the incumbent stays
+
+
+def hold_original(
+    evaluator: Evaluator,
+    purpose: str,
+    targets: Sequence[Target],
+    incumbents: Sequence[Incumbent],
+    settings: ESSettings,
+) -> list[Tournament]:
+    """Let the best candidate of every target in, direct or fine-tuned, if it beats the incumbent's score."""
+    results = []
+    found = evaluate_candidates(evaluator, purpose, targets, settings)
+    for candidates, incumbent in zip(found, incumbents, strict=True):
+        challenger = best(candidates)
+        results.append(Tournament(candidates, challenger if challenger.score > incumbent.score else None))
+    return results
+
+
 def evaluate_candidates(
     evaluator: Evaluator, purpose: str, targets: Sequence[Target], settings: ESSettings
 ) -> list[list[Candidate]]:
@@ -80,31 +119,35 @@ def evaluate_candidates(
     Returns:
         For each target its candidates: the direct ones in the visitors' order, then the fine-tuned ones.
     """
-    meetings = sum(len(target.visitors) for target in targets)
-    episodes = 2 * settings.pairs * meetings + 2 * sum(target.episodes * len(target.visitors) for target in targets)
-    with evaluator.side_by_side(purpose, meetings, episodes) as flow:
+    with all_meetings(evaluator, purpose, targets, settings) as flow:
         chains = [
             [
-                *(flow.start(_direct(evaluator, purpose, target, visitor)) for visitor in target.visitors),
-                *(
-                    flow.start(_fine_tuned(evaluator, purpose, target, visitor, settings))
-                    for visitor in target.visitors
-                ),
+                *(flow.start(direct(evaluator, purpose, target, visitor)) for visitor in target.visitors),
+                *(flow.start(fine_tuned(evaluator, purpose, target, visitor, settings)) for visitor in target.visitors),
             ]
             for target in targets
         ]
         return [[flow.wait(chain) for chain in candidates] for candidates in chains]
 
 
-async def _direct(evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor) -> Candidate:
-    """Score a visitor as it is."""
+def all_meetings(
+    evaluator: Evaluator, purpose: str, targets: Sequence[Target], settings: ESSettings
+) -> AbstractContextManager[Flow]:
+    """Make ready for a chain for every visitor of every target; see `Evaluator.side_by_side`."""
+    meetings = sum(len(target.visitors) for target in targets)
+    scored = 2 * sum(target.episodes * len(target.visitors) for target in targets)
+    return evaluator.side_by_side(purpose, meetings, 2 * settings.pairs * meetings + scored)
+
+
+async def direct(evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor) -> Candidate:
+    """Score a visitor as it is; part of a chain."""
     return await _candidate(evaluator, purpose, target, visitor, Kind.DIRECT, visitor.theta)
 
 
-async def _fine_tuned(
+async def fine_tuned(
     evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor, settings: ESSettings
 ) -> Candidate:
-    """Score a visitor after one ES step in the target's environment."""
+    """Score a visitor after one ES step in the target's environment; part of a chain."""
     step = evaluator.perturbation_request(
         visitor.theta, target.learner.sigma, target.environment, (*target.noise_key, visitor.niche), settings.pairs
     )
