@@ -14,13 +14,15 @@ from evolution.evaluation import Evaluator
 from transfer.tournament import (
     Candidate,
     Incumbent,
+    Kind,
     Target,
     Tournament,
+    Trial,
     Visitor,
-    all_meetings,
     best,
-    direct,
-    fine_tuned,
+    meet,
+    try_direct,
+    try_fine_tuned,
 )
 
 
@@ -33,30 +35,20 @@ def hold_improved(
 ) -> list[Tournament]:
     """Let visitors challenge the incumbent of every target, all of them side by side."""
     thresholds = [max(incumbent.recent, default=incumbent.score) for incumbent in incumbents]
-    with all_meetings(evaluator, purpose, targets, settings) as flow:
-        chains = [
-            [
-                flow.start(_challenge(evaluator, purpose, target, visitor, threshold, settings))
-                for visitor in target.visitors
-            ]
-            for target, threshold in zip(targets, thresholds, strict=True)
-        ]
-        found = [[flow.wait(chain) for chain in challenges] for challenges in chains]
+
+    def challenge(threshold: float) -> Trial:
+        async def trial(target: Target, visitor: Visitor) -> list[Candidate]:
+            direct = await try_direct(evaluator, purpose, target, visitor)
+            if not direct.score > threshold:
+                return [direct]
+            return [direct, await try_fine_tuned(evaluator, purpose, target, visitor, settings)]
+
+        return trial
+
+    found = meet(evaluator, purpose, targets, [[challenge(threshold)] for threshold in thresholds], settings)
     results = []
-    for challenges, threshold in zip(found, thresholds, strict=True):
-        as_they_are = [candidate for candidate, _ in challenges]
-        tuned = [candidate for _, candidate in challenges if candidate is not None]
-        winner = best(tuned) if tuned else None
-        wins = winner is not None and winner.score > threshold
-        results.append(Tournament([*as_they_are, *tuned], winner if wins else None))
+    for candidates, threshold in zip(found, thresholds, strict=True):
+        tuned = [candidate for candidate in candidates if candidate.kind is Kind.FINE_TUNED]
+        winner = best(tuned) if tuned and best(tuned).score > threshold else None
+        results.append(Tournament(candidates, winner))
     return results
-
-
-async def _challenge(
-    evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor, threshold: float, settings: ESSettings
-) -> tuple[Candidate, Candidate | None]:
-    """Try a visitor as it is, and fine-tuned if that beats the threshold."""
-    as_it_is = await direct(evaluator, purpose, target, visitor)
-    if as_it_is.score <= threshold:
-        return as_it_is, None
-    return as_it_is, await fine_tuned(evaluator, purpose, target, visitor, settings)

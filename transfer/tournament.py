@@ -6,21 +6,19 @@ between active pairs and for finding a new environment's first agent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
-from evolution.chains import Flow
+from environments.settings import Bounds, check_bounds
 from evolution.es import ESSettings, Learner, es_proposal
 from evolution.evaluation import Evaluator
 from evolution.noise import Key
-from evolution.settings import Bounds, check_bounds
 
 RULE_NAMES = ("original", "improved")  # see `transfer.rules`
 
@@ -119,32 +117,49 @@ def evaluate_candidates(
     Returns:
         For each target its candidates: the direct ones in the visitors' order, then the fine-tuned ones.
     """
-    with all_meetings(evaluator, purpose, targets, settings) as flow:
-        chains = [
-            [
-                *(flow.start(direct(evaluator, purpose, target, visitor)) for visitor in target.visitors),
-                *(flow.start(fine_tuned(evaluator, purpose, target, visitor, settings)) for visitor in target.visitors),
-            ]
-            for target in targets
-        ]
-        return [[flow.wait(chain) for chain in candidates] for candidates in chains]
+
+    async def direct(target: Target, visitor: Visitor) -> list[Candidate]:
+        return [await try_direct(evaluator, purpose, target, visitor)]
+
+    async def fine_tuned(target: Target, visitor: Visitor) -> list[Candidate]:
+        return [await try_fine_tuned(evaluator, purpose, target, visitor, settings)]
+
+    return meet(evaluator, purpose, targets, [(direct, fine_tuned)] * len(targets), settings)
 
 
-def all_meetings(
-    evaluator: Evaluator, purpose: str, targets: Sequence[Target], settings: ESSettings
-) -> AbstractContextManager[Flow]:
-    """Make ready for a chain for every visitor of every target; see `Evaluator.side_by_side`."""
+Trial: TypeAlias = Callable[[Target, Visitor], Coroutine[Any, Any, list[Candidate]]]
+"""A chain of evaluations: the candidates that a visitor makes in a target."""
+
+
+def meet(
+    evaluator: Evaluator,
+    purpose: str,
+    targets: Sequence[Target],
+    trials: Sequence[Sequence[Trial]],
+    settings: ESSettings,
+) -> list[list[Candidate]]:
+    """Run each target's trials with each of its visitors, all of them side by side.
+
+    Returns:
+        For each target its candidates: the direct ones in the visitors' order, then the fine-tuned ones.
+    """
     meetings = sum(len(target.visitors) for target in targets)
-    scored = 2 * sum(target.episodes * len(target.visitors) for target in targets)
-    return evaluator.side_by_side(purpose, meetings, 2 * settings.pairs * meetings + scored)
+    episodes = sum(len(target.visitors) * 2 * (target.episodes + settings.pairs) for target in targets)
+    with evaluator.side_by_side(purpose, meetings, episodes) as flow:
+        chains = [
+            [flow.start(trial(target, visitor)) for trial in mine for visitor in target.visitors]
+            for target, mine in zip(targets, trials, strict=True)
+        ]
+        tried = [[candidate for chain in mine for candidate in flow.wait(chain)] for mine in chains]
+    return [sorted(candidates, key=lambda candidate: list(Kind).index(candidate.kind)) for candidates in tried]
 
 
-async def direct(evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor) -> Candidate:
+async def try_direct(evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor) -> Candidate:
     """Score a visitor as it is; part of a chain."""
     return await _candidate(evaluator, purpose, target, visitor, Kind.DIRECT, visitor.theta)
 
 
-async def fine_tuned(
+async def try_fine_tuned(
     evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor, settings: ESSettings
 ) -> Candidate:
     """Score a visitor after one ES step in the target's environment; part of a chain."""
