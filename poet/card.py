@@ -92,22 +92,28 @@ def _draw_map(axes: Axes, relief: Relief) -> None:
 
 
 def _overview(rows: Sequence[Row]) -> Figure:
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
     measured = rows[0]["difficulty"] is not None
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    # Without a measure of difficulty there is nothing to set against birth but the returns.
+    panels = figure.subplots(1, 2 if measured else 1, squeeze=False)[0]
+    right = panels[-1]
     for name in (*SPLITS, BOUNDARY):
         members = [row for row in rows if row["split"] == name]
         if not members:
             continue
         style: dict[str, Any] = {"s": 16, "color": COLOURS[name], "alpha": 0.8, "linewidths": 0}
-        births = [row["born"] for row in members]
-        left.scatter(births, [_hardness(row) for row in members], label=f"{name} ({len(members)})", **style)
+        label = f"{name} ({len(members)})"
+        if measured:
+            panels[0].scatter(
+                [row["born"] for row in members], [_hardness(row) for row in members], label=label, **style
+            )
+            panels[0].set(xlabel="born at iteration", ylabel="difficulty")
         scored = [row for row in members if row["solver_return"] is not None]
-        right.scatter([_hardness(row) for row in scored], [row["solver_return"] for row in scored], **style)
-    left.set(xlabel="born at iteration", ylabel="difficulty" if measured else "born")
-    right.set(xlabel="difficulty" if measured else "born", ylabel="best agent's return")
-    left.legend(fontsize=7, frameon=False)
-    for axes in (left, right):
+        returns = [row["solver_return"] for row in scored]
+        right.scatter([_hardness(row) for row in scored], returns, label=label, **style)
+    right.set(xlabel="difficulty" if measured else "born at iteration", ylabel="best agent's return")
+    panels[0].legend(fontsize=7, frameon=False)
+    for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -117,7 +123,10 @@ def _text(rows: Sequence[Row], config: Config, domain: Domain, drawn: bool) -> s
     levels = [row["difficulty_level"] for row in rows if row["difficulty_level"]]
     counted = ", ".join(f"{levels.count(level)} {level}" for level in dict.fromkeys(sorted(levels, key=_level_rank)))
     sizes = "\n".join(f"| {name} | {sum(row['split'] == name for row in rows)} |" for name in (*SPLITS, BOUNDARY))
-    picture = "![Courses from the easiest to the hardest](pictures/courses.png)\n\n" if drawn else ""
+    measured = rows[0]["difficulty"] is not None
+    courses = "from the easiest to the hardest" if measured else "by birth"
+    picture = f"![Courses {courses}](pictures/courses.png)\n\n" if drawn else ""
+    overview = "Difficulty over birth, and returns over difficulty" if measured else "Returns over birth"
     best = f"{min(returns):.1f} to {max(returns):.1f}, mean {np.mean(returns):.1f}" if returns else "not measured yet"
     first = rows[0]["id"]
     ids = [spec.id for spec in gymnasium.registry.values() if spec.kwargs.get("domain") == domain.name]
@@ -133,7 +142,7 @@ Invented by POET (arXiv:1901.01753) together with agents for them: run seed {con
 | returns of the best agents | {best} |
 | difficulty | {counted or "not measured for this encoding"} |
 
-![Difficulty over birth, and returns over difficulty](pictures/overview.png)
+![{overview}](pictures/overview.png)
 
 | split | tasks |
 |---|---|

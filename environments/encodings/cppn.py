@@ -222,6 +222,17 @@ class CPPNEncoding:
             raise ValueError(f"the ground is {height:g} m high or deep; it must stay within {highest:g} m of the start")
         obstacles_of(genome)
 
+    def genes(self) -> dict[str, dict[str, Any]]:
+        """Say of each kind of number in a genome its bounds and unit; of obstacles what their own encoding says."""
+        network = {"minimum": -LIMIT, "maximum": LIMIT, "unit": "1", "mutates": True}
+        found = {
+            "cppn.weight": network,
+            "cppn.bias": network,
+            "relief": {"minimum": -HIGHEST, "maximum": HIGHEST, "unit": "m", "mutates": True},
+        }
+        obstacles = (self.obstacles or ParametricEncoding(())).genes()
+        return found | {f"parametric.{name}": gene for name, gene in obstacles.items() if gene["obstacle"] in OBSTACLES}
+
     def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
         """Give a child with other ground, and other obstacles where they are enabled."""
         child = {**genome, "cppn": self._mutate_ground(genome["cppn"], rng)}

@@ -62,8 +62,14 @@ class CrashingWorkers:
     def workers(self):
         return self.inner.workers
 
-    def run(self, items, progress=None):
-        return self.inner.run([_Crashing(item, self.crash) for item in items], progress)
+    def submit(self, items, urgency=0):
+        return self.inner.submit([_Crashing(item, self.crash) for item in items], urgency)
+
+    def collect(self):
+        return self.inner.collect()
+
+    def abandon(self):
+        self.inner.abandon()
 
 
 @dataclass(frozen=True)

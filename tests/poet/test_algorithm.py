@@ -10,7 +10,7 @@ from cluster.executor import InProcess
 from environments.domain import find_domain
 from evolution.evaluation import Evaluator
 from evolution.minimal_criterion import MinimalCriterion
-from poet.algorithm import evolve, iterate
+from poet.algorithm import evolve
 from poet.config import build
 from poet.population import first_population
 from poet.records import Decision, Origin
@@ -156,7 +156,7 @@ def test_replaced_and_retired_agents_are_kept(history):
 def test_iteration_is_a_function_of_population_and_settings(history):
     config, steps = history
     before, journal, after = steps[12]
-    again, second = iterate(before, config, Evaluator(config.simulation(), InProcess()))
+    again, second = next(evolve(before, config, Evaluator(config.simulation(), InProcess())))
     assert [pair.score for pair in again.pairs] == [pair.score for pair in after.pairs]
     for ours, theirs in zip(again.pairs, after.pairs, strict=True):
         np.testing.assert_array_equal(ours.learner.theta, theirs.learner.theta)
@@ -168,7 +168,7 @@ def test_diverged_episodes_are_counted_and_survived(history):
     before = steps[5][0]
     sick = replace(before.pairs[0], learner=replace(before.pairs[0].learner, theta=np.full(3, np.nan)))
     population = replace(before, pairs=(sick, *before.pairs[1:]))
-    after, journal = iterate(population, config, Evaluator(config.simulation(), InProcess()))
+    after, journal = next(evolve(population, config, Evaluator(config.simulation(), InProcess())))
     assert journal.tally.diverged >= 2 * config.es.pairs
     assert after.pairs[0].score == -100
 
@@ -187,7 +187,7 @@ def advance(history, at, **changes):
     """Run the iteration before which the history stood `at`, with changed settings."""
     config, steps = history
     changed = replace(config, **changes)
-    return iterate(steps[at][0], changed, Evaluator(changed.simulation(), InProcess()))
+    return next(evolve(steps[at][0], changed, Evaluator(changed.simulation(), InProcess())))
 
 
 def reproducing(config, **changes):
@@ -228,7 +228,7 @@ def test_candidates_and_incumbent_meet_the_same_episodes(history):
     twins = tuple(replace(pair, learner=before.pairs[0].learner) for pair in before.pairs)
     still = replace(config, es=frozen, reproduction=replace(config.reproduction, every=10**6))
     learners = tuple(replace(pair, learner=replace(pair.learner, step_size=0.0)) for pair in twins)
-    _, journal = iterate(replace(before, pairs=learners), still, Evaluator(still.simulation(), InProcess()))
+    _, journal = next(evolve(replace(before, pairs=learners), still, Evaluator(still.simulation(), InProcess())))
     assert journal.transfers
     for record in journal.transfers:
         direct = [candidate.score for candidate in record.candidates if candidate.kind == "direct"]
