@@ -131,5 +131,6 @@ def test_a_recording_is_the_episode_that_a_rollout_scores(made):
     assert recording.score == scored.returns[0]
     assert len(recording.points) == scored.lengths[0] + 1
     legs = recording.points[:, 4:].reshape(len(recording.points), -1, 4, 3)
+    legs[:, :, 3, 2] += BODY.foot_radius  # from the sole to the foot's middle
     lengths = np.linalg.norm(np.diff(legs, axis=2), axis=-1)
     np.testing.assert_allclose(lengths, np.broadcast_to([s.length for s in BODY.segments], lengths.shape), atol=1e-9)
