@@ -7,19 +7,16 @@ READY := $(VENV)/ready
 RUN ?= runs/quick
 OPTIONS ?=
 
-.PHONY: evolve test test-slow test-idle check format sanitize setup clean
+.PHONY: evolve test test-slow check format sanitize setup clean
 
 evolve: setup  ## Evolve walkers and their environments in RUN; again to resume
 	$(BIN)/poet evolve $(RUN) $(OPTIONS)
 
 test: setup  ## Run the tests: minutes on two cores
-	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not idle"
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
 
 test-slow: setup  ## Run the long proofs too, such as 100,000 steps of either engine compared
 	$(BIN)/pytest -n auto --dist worksteal -m slow
-
-test-idle: setup  ## Run what needs a machine with nothing else to do
-	$(BIN)/pytest -m idle
 
 check: setup  ## Lint, format check, type check
 	$(BIN)/ruff check

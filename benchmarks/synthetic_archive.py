@@ -53,6 +53,7 @@ def write(folder: Path, niches: int, iterations: int, capacity: int = 20, seed: 
         "seed": seed,
         "iterations": iterations,
         "encoding": {"options": {"kinds": ["roughness", "pit", "stump"]}},
+        "reproduction": {"whole_archive": True},
     }
     config = build(settings, "benchmark")
     Archive.create(folder, config, first_population(config)).close()
@@ -111,7 +112,14 @@ def _niche(life: Life, iterations: int) -> tuple[Any, ...]:
     solved = next((i for i in range(life.born, end, 10) if life.score(i) >= SOLVED), None)
     genome = json.dumps(environment.genome, sort_keys=True)
     place = (environment.id, environment.domain, environment.encoding, genome, environment.seed)
-    return (life.id, *place, life.parent, life.born, life.retired, solved)
+    return (life.id, *place, life.parent, life.born, life.retired, solved, _archive_score(life))
+
+
+def _archive_score(life: Life) -> float | None:
+    """Every third newcomer is too easy for some agent of the past."""
+    if life.parent is None:
+        return None
+    return 60.0 if life.id % 3 else 400.0
 
 
 def _pair(life: Life, iterations: int, rng: np.random.Generator) -> tuple[Any, ...]:

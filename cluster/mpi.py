@@ -290,7 +290,8 @@ def serve() -> NoReturn:
         signal.signal(number, signal.SIG_IGN)  # rank 0 alone decides what they mean
     logging.disable()
     inbox: queue.SimpleQueue[tuple[int, int, bool, Any]] = queue.SimpleQueue()
-    outbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    # Not a SimpleQueue: after a wake-up for nothing past its deadline, its `get` waits for ever (CPython 3.11).
+    outbox: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_carry, args=(inbox, outbox), daemon=True).start()
     bench, finished = _Bench(), time.monotonic()
     while True:
@@ -341,7 +342,7 @@ def _pickled_answer(run: int, results: list[Any], seconds: list[float], idle: fl
         return pickle.dumps((run, failures, seconds, idle), PROTOCOL)
 
 
-def _carry(inbox: queue.SimpleQueue[Any], outbox: queue.SimpleQueue[bytes]) -> None:
+def _carry(inbox: queue.SimpleQueue[Any], outbox: queue.Queue[bytes]) -> None:
     """Move messages between the master and this worker's queues; ends the process when either says so."""
     try:
         link = Link()

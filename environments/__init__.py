@@ -22,6 +22,6 @@ for name, task in (("poet/Walker2D-v0", FLAT), ("poet/Walker2DHard-v0", HARD)):
     gymnasium.register(
         name,
         entry_point="environments.tasks:TaskEnv",
-        vector_entry_point="environments.walker2d.task_worlds:make_walkers",
+        vector_entry_point="environments.task_worlds:make_worlds",
         kwargs={"domain": "walker2d", "default": task},
     )

@@ -96,7 +96,10 @@ class Environment:
 class Encoding(Protocol):
     """Genomes of terrain and how they vary. Random draws come from the caller's generator."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What configurations call it."""
+        ...
 
     def initial(self) -> Genome:
         """Give the genome that a run starts from."""
@@ -138,8 +141,10 @@ class Domain(Protocol):
         """Make the encoding called `name`; ValueError names what is valid."""
         ...
 
-    def make_env(self, environment: Environment, *, render_mode: str | None = None) -> gymnasium.Env:
-        """Make the reference environment for one task."""
+    def make_env(
+        self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None
+    ) -> gymnasium.Env:
+        """Make the reference environment for one task; `episode_limit` of None means the domain's."""
         ...
 
     def rollout(

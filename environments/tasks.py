@@ -1,4 +1,4 @@
-"""One Gymnasium environment that plays many tasks, in the manner of Meta-World.
+"""Where tasks come from, and a Gymnasium environment that plays many, in the manner of Meta-World.
 
 `set_task` and `reset(options={"task": ...})` choose the task; with a
 curriculum and no choice, every reset draws a task of the split. A task is
@@ -7,6 +7,9 @@ named by a `Task`, an `Environment`, its JSON text, or its id in the curriculum.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +21,68 @@ from environments.curriculum import Curriculum, CurriculumError, Task
 from environments.domain import Environment, find_domain
 
 TaskLike: TypeAlias = Task | Environment | str
+
+
+@dataclass(frozen=True)
+class TaskSource:
+    """Where a domain's tasks are looked up and drawn from: a curriculum's split, or nothing."""
+
+    domain: str
+    curriculum: Curriculum | None = None
+    split: str = "train"
+
+    @staticmethod
+    def of(domain: str, curriculum: Curriculum | Path | str | None, split: str) -> TaskSource:
+        """Take a curriculum as callers give it: loaded or as a folder.
+
+        Raises:
+            CurriculumError: the curriculum cannot be read or is another domain's, or the split is none.
+        """
+        loaded = Curriculum.load(curriculum) if isinstance(curriculum, str | Path) else curriculum
+        if loaded is not None:
+            loaded.split(split)
+        return TaskSource(domain, loaded, split)
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """The tasks to draw from.
+
+        Raises:
+            CurriculumError: there is no curriculum, or its split is unknown or empty.
+        """
+        if self.curriculum is None:
+            raise CurriculumError("there is no curriculum to draw tasks from; give curriculum=")
+        tasks = self.curriculum.split(self.split)
+        if not tasks:
+            raise CurriculumError(f"{self.curriculum.folder} has no {self.split} tasks; name another split")
+        return tasks
+
+    def draw(self, rng: np.random.Generator) -> Environment:
+        """Draw one task, each as likely; raises as `tasks` does."""
+        return self.tasks[int(rng.integers(len(self.tasks)))].environment
+
+    def find(self, task: TaskLike) -> Environment:
+        """Resolve what names a task.
+
+        Raises:
+            CurriculumError: there is no such task, or it belongs to another domain.
+        """
+        found = _resolve(task, self.curriculum)
+        if found.domain != self.domain:
+            raise CurriculumError(f"task {found.id} is one of {found.domain}; this environment is {self.domain}")
+        return found
+
+    def find_each(self, tasks: TaskLike | Sequence[TaskLike | None], worlds: int) -> dict[int, Environment]:
+        """Resolve one task for all of so many worlds, or one for each; None leaves a world out.
+
+        Raises:
+            CurriculumError: there are too many or too few, or one is not valid as `find` says.
+        """
+        if isinstance(tasks, Task | Environment | str) or not isinstance(tasks, Sequence | np.ndarray):
+            return dict.fromkeys(range(worlds), self.find(tasks))
+        if len(tasks) != worlds:
+            raise CurriculumError(f"tasks has {len(tasks)} entries; there are {worlds} worlds")
+        return {world: self.find(task) for world, task in enumerate(tasks) if task is not None}
 
 
 class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -33,7 +98,11 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         curriculum: where ids are looked up and tasks drawn from, loaded or as a folder.
         split: of the curriculum, to draw from.
         default: the task where neither a task nor a curriculum is given.
+        episode_limit: control steps before truncation; the domain's own when None.
         render_mode: as the domain's environment takes it.
+
+    Raises:
+        CurriculumError: there is nothing to play, or a task cannot be found.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 50}  # noqa: RUF012 - as Gymnasium declares it
@@ -47,25 +116,24 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         curriculum: Curriculum | Path | str | None = None,
         split: str = "train",
         default: Environment | None = None,
+        episode_limit: int | None = None,
         render_mode: str | None = None,
     ) -> None:
-        if task is not None and environment is not None:
-            raise CurriculumError("task and environment are two names for the same; give one")
         self._domain = find_domain(domain)
-        self._split = split
-        self.curriculum = Curriculum.load(curriculum) if isinstance(curriculum, str | Path) else curriculum
+        self._source = TaskSource.of(domain, curriculum, split)
+        self._episode_limit = episode_limit
         self.render_mode = render_mode
-        chosen = task if task is not None else environment
-        if chosen is None and self.curriculum is None:
-            chosen = default
-        self._next = None if chosen is None else find_task(chosen, self.curriculum, domain)
-        if self._next is None and self.curriculum is None:
-            raise CurriculumError("there is nothing to play: give a task or a curriculum")
-        first = self._next or self._first_of_split()
+        self._next = first_task(self._source, task=task, environment=environment, default=default)
+        first = self._next or self._source.tasks[0].environment
         self._inner, self._current = self._make(first), first
         self.observation_space = self._inner.observation_space
         self.action_space = self._inner.action_space
         self.metadata = {**self._inner.metadata}
+
+    @property
+    def curriculum(self) -> Curriculum | None:
+        """Where ids are looked up and tasks drawn from."""
+        return self._source.curriculum
 
     @property
     def task(self) -> Environment:
@@ -78,7 +146,7 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         Raises:
             CurriculumError: there is no such task, or it belongs to another domain.
         """
-        self._next = find_task(task, self.curriculum, self._domain.name)
+        self._next = self._source.find(task)
 
     def sample_tasks(self, count: int) -> list[Task]:
         """Draw tasks of the curriculum's split, by the generator that `reset(seed=...)` seeds.
@@ -88,7 +156,7 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """
         if self.curriculum is None:
             raise CurriculumError("there is no curriculum to draw tasks from; give curriculum=")
-        return self.curriculum.sample_tasks(count, self._split, rng=self.np_random)
+        return self.curriculum.sample_tasks(count, self._source.split, rng=self.np_random)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -98,12 +166,12 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         passed = dict(options or {})
         if "task" in passed:
             self.set_task(passed.pop("task"))
-        wanted = self._next if self._next is not None else self.sample_tasks(1)[0].environment
+        wanted = self._next if self._next is not None else self._source.draw(self.np_random)
         if wanted != self._current:
             self._inner.close()
             self._inner, self._current = self._make(wanted), wanted
         # The inner environment is seeded every time, so that changing it loses no thread of randomness.
-        episode = int(self.np_random.integers(2**63)) if seed is None else seed
+        episode = int(self.np_random.integers(2**64, dtype=np.uint64)) if seed is None else seed
         observation, info = self._inner.reset(seed=episode, options=passed)
         return observation, {**info, "task": wanted.id}
 
@@ -121,26 +189,31 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._inner.close()
 
     def _make(self, environment: Environment) -> gymnasium.Env[Any, Any]:
-        return self._domain.make_env(environment, render_mode=self.render_mode)
-
-    def _first_of_split(self) -> Environment:
-        assert self.curriculum is not None
-        tasks = self.curriculum.split(self._split)
-        if not tasks:
-            raise CurriculumError(f"{self.curriculum.folder} has no {self._split} tasks; name another split")
-        return tasks[0].environment
+        return self._domain.make_env(environment, render_mode=self.render_mode, episode_limit=self._episode_limit)
 
 
-def find_task(task: TaskLike, curriculum: Curriculum | None, domain: str) -> Environment:
-    """Resolve what names a task.
+def first_task(
+    source: TaskSource,
+    *,
+    task: TaskLike | None = None,
+    environment: Environment | None = None,
+    default: Environment | None = None,
+) -> Environment | None:
+    """Say which task an environment starts with; None where each episode draws one.
 
     Raises:
-        CurriculumError: there is no such task, or it belongs to another domain.
+        CurriculumError: there is nothing to play, too much was given, or the task cannot be found.
     """
-    found = _resolve(task, curriculum)
-    if found.domain != domain:
-        raise CurriculumError(f"task {found.id} is one of {found.domain}; this environment is {domain}")
-    return found
+    if task is not None and environment is not None:
+        raise CurriculumError("task and environment are two names for the same; give one")
+    chosen = task if task is not None else environment
+    if chosen is not None:
+        return source.find(chosen)
+    if source.curriculum is not None:
+        return None
+    if default is None:
+        raise CurriculumError("there is nothing to play: give a task or a curriculum")
+    return default
 
 
 def _resolve(task: TaskLike, curriculum: Curriculum | None) -> Environment:

@@ -1,6 +1,8 @@
 """POET's outer loop, to be read beside the paper's pseudo-code.
 
 Algorithms 1 to 4 of Wang, Lehman, Clune and Stanley 2019 (arXiv:1901.01753).
+What Enhanced POET (arXiv:2003.08536) does otherwise are parts that the
+configuration names: a measure of novelty and a rule of transfer.
 Every phase hands all of its episodes to the evaluator at once. An iteration is
 a function of the population it starts from and the configuration: whoever
 holds the population between two iterations can go on from there.
@@ -11,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +21,14 @@ from environments.domain import Genome, Outcome
 from evolution.es import Learner, es_update
 from evolution.evaluation import Evaluator
 from evolution.minimal_criterion import Verdict
-from evolution.novelty import encoding_novelty
 from evolution.reproduction import Child, bear_children
 from poet.config import Config
-from poet.population import Niche, Pair, Population
+from poet.novelty import MEASURES, archive_score
+from poet.phases import Phase
+from poet.population import Archived, Niche, Pair, Population
 from poet.records import ChildRecord, Decision, Journal, Origin, ScoreRecord, TransferRecord
-from transfer.tournament import Candidate, Target, Visitor, best, evaluate_candidates
-
-
-class Phase(IntEnum):
-    """What a draw of noise or of episodes is for: the first number of its key."""
-
-    OPTIMISE = 0
-    SCORE = 1
-    TRANSFER = 2
-    CHILD = 3
-    AUDITION = 4
+from transfer.rules import RULES
+from transfer.tournament import Candidate, Incumbent, Target, Visitor, best, evaluate_candidates
 
 
 def evolve(population: Population, config: Config, evaluator: Evaluator) -> Iterator[tuple[Population, Journal]]:
@@ -83,12 +76,14 @@ def reproduce(population: Population, config: Config, evaluator: Evaluator, jour
         heard = replace(record, candidates=candidates)
         verdict = config.minimal_criterion.verdict(best(candidates).score)
         if verdict is Verdict.MET:
+            if config.reproduction.whole_archive:
+                heard = _meet_everyone(heard, population, config, evaluator, journal)
             population = _admit(child, heard, population, config, journal)
         else:
             too_hard = verdict is Verdict.TOO_HARD
             decision = Decision.TRANSFER_TOO_HARD if too_hard else Decision.TRANSFER_TOO_EASY
             journal.children.append(replace(heard, decision=decision))
-    return _retire_oldest(population, config.reproduction.capacity, journal)
+    return _retire_oldest(population, config.reproduction.capacity, journal).remember(journal.performances)
 
 
 def optimise(population: Population, config: Config, evaluator: Evaluator, journal: Journal) -> Population:
@@ -161,21 +156,20 @@ def transfer(population: Population, config: Config, evaluator: Evaluator, journ
         )
         for pair in population.pairs
     ]
+    incumbents = [Incumbent(pair.score, pair.recent) for pair in population.pairs if pair.score is not None]
+    hold = RULES[config.transfer.rule]
     pairs = []
-    found = evaluate_candidates(evaluator, "transfer", targets, config.es)
-    for pair, candidates in zip(population.pairs, found, strict=True):
+    for pair, result in zip(population.pairs, hold(evaluator, "transfer", targets, incumbents, config.es), strict=True):
         assert pair.score is not None  # optimise has just scored it
-        challenger = best(candidates)
-        wins = challenger.score > pair.score
-        journal.transfers.append(TransferRecord(pair.niche.id, pair.score, candidates, challenger if wins else None))
-        pairs.append(_move_in(challenger, pair, config, journal) if wins else pair)
+        journal.transfers.append(TransferRecord(pair.niche.id, pair.score, result.candidates, result.winner))
+        pairs.append(_move_in(result.winner, pair, config, journal) if result.winner else pair)
     return replace(population, pairs=tuple(pairs))
 
 
 def _move_in(challenger: Candidate, pair: Pair, config: Config, journal: Journal) -> Pair:
     """Put a better agent in the incumbent's place; the archive keeps both."""
     journal.keep(pair, Origin.MOVED_OUT)
-    served = pair.move_in(challenger.theta, config.es).note_score(challenger.score, journal.iteration)
+    served = pair.move_in(challenger.theta, challenger.score, journal.iteration, config.es)
     journal.keep(served, Origin.MOVED_IN, challenger.source)
     return served
 
@@ -217,8 +211,6 @@ def _screen(
             for child in fresh
         ],
     )
-    encoding = config.make_encoding()
-    archive = np.stack([encoding.vector(niche.environment.genome) for niche in population.niches])
     passed = []
     for child, tried in zip(fresh, rollouts, strict=True):
         score = float(tried.returns.mean())
@@ -227,9 +219,16 @@ def _screen(
             decision = Decision.TOO_HARD if verdict is Verdict.TOO_HARD else Decision.TOO_EASY
             journal.children.append(_child_record(child, decision, score))
             continue
-        novelty = encoding_novelty(encoding.vector(child.environment.genome), archive, config.reproduction.neighbours)
-        passed.append((child, _child_record(child, Decision.ADMITTED, score, novelty)))
-    return sorted(passed, key=lambda entry: -(entry[1].novelty or 0.0))
+        passed.append((child, score))
+    if not passed:
+        return []
+    measure = MEASURES[config.reproduction.novelty]
+    found = measure([child.environment for child, _ in passed], population, config, evaluator, journal)
+    records = [
+        (child, _child_record(child, Decision.ADMITTED, score, novelty))
+        for (child, score), novelty in zip(passed, found, strict=True)
+    ]
+    return sorted(records, key=lambda entry: -(entry[1].novelty or 0.0))
 
 
 def _active_genomes(population: Population) -> list[Genome]:
@@ -259,11 +258,19 @@ def _audition(
     return evaluate_candidates(evaluator, "children", [target], config.es)[0]
 
 
+def _meet_everyone(
+    record: ChildRecord, population: Population, config: Config, evaluator: Evaluator, journal: Journal
+) -> ChildRecord:
+    """Note the best score that any agent reaches in a child: those of its audition, and the archived ones."""
+    score = archive_score(record.environment, population, config, evaluator, journal)
+    return replace(record, archive_score=max(score, best(record.candidates).score))
+
+
 def _admit(child: Child, record: ChildRecord, population: Population, config: Config, journal: Journal) -> Population:
     """Pair a new niche with the agent that serves it best."""
     chosen = best(record.candidates)
-    niche = Niche(len(population.niches), child.environment, child.parent, journal.iteration)
-    pair = Pair(niche, Learner.fresh(chosen.theta, config.es)).note_score(chosen.score, journal.iteration)
+    niche = Niche(len(population.niches), child.environment, child.parent, journal.iteration, record.archive_score)
+    pair = Pair.admitted(niche, chosen.theta, chosen.score, config.es)
     journal.admitted.append(niche)
     journal.children.append(replace(record, niche=niche.id))
     journal.keep(pair, Origin.ADMITTED, chosen.source)
@@ -276,4 +283,5 @@ def _retire_oldest(population: Population, capacity: int, journal: Journal) -> P
     for pair in population.pairs[:surplus]:
         journal.retired.append(pair)
         journal.keep(pair, Origin.RETIRED)
-    return replace(population, pairs=population.pairs[surplus:])
+    archived = [Archived(pair.niche, journal.iteration, pair.solved, pair.learner.theta) for pair in journal.retired]
+    return replace(population, pairs=population.pairs[surplus:], archived=(*population.archived, *archived))

@@ -30,25 +30,28 @@ from poet import config as configuration
 from poet.config import Config
 from poet.errors import ArchiveError, InputError
 from poet.filesystem import place_of
+from poet.migrations import SCHEMA_VERSION, migrate, version_of
 from poet.ownership import LOCK_NAME, OWNER_NAME, Claim
-from poet.population import Population
+from poet.population import RECENT, Population
 from poet.records import AgentRecord, Journal, Origin
 from poet.rows import (
     agent_row,
+    archived_from,
     audition_rows,
     child_row,
     niche_from,
     niche_row,
     pair_from,
     pair_row,
+    performance_rows,
     proposal_rows,
+    reuse_rows,
     score_row,
     transfer_row,
 )
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
 APPLICATION_ID = 0x504F4554  # "POET"
 ARCHIVE_NAME, CONFIG_NAME = "archive.sqlite", "config.toml"
 INTACT = "; what was committed before is intact, and the same command resumes there"
@@ -79,7 +82,23 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         connection.row_factory = sqlite3.Row
         with closing(connection):
             _check_identity(connection, path)
-            yield connection
+            with _up_to_date(connection) as current:
+                yield current
+
+
+@contextmanager
+def _up_to_date(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Give the archive itself, or of an older version's a copy that has been brought up to date."""
+    if version_of(connection) == SCHEMA_VERSION:
+        yield connection
+        return
+    with closing(sqlite3.connect("")) as copy:  # a file that SQLite deletes
+        connection.backup(copy)
+        copy.row_factory = sqlite3.Row
+        migrate(copy)
+        copy.commit()
+        copy.execute("PRAGMA query_only = ON")
+        yield copy
 
 
 @contextmanager
@@ -120,9 +139,25 @@ def read_population(connection: sqlite3.Connection) -> Population:
     active = connection.execute(
         "SELECT pair.*, niche.solved FROM pair JOIN niche ON niche.id = pair.niche WHERE retired IS NULL ORDER BY niche"
     )
-    pairs = tuple(pair_from(row, niches[row["niche"]]) for row in active)
+    pairs = tuple(pair_from(row, niches[row["niche"]], _recent(connection, row["niche"])) for row in active)
+    retired = connection.execute(
+        "SELECT pair.niche, pair.theta, niche.retired, niche.solved FROM pair JOIN niche ON niche.id = pair.niche "
+        "WHERE retired IS NOT NULL ORDER BY niche"
+    )
+    archived = tuple(archived_from(row, niches[row["niche"]]) for row in retired)
+    final = connection.execute(
+        "SELECT agent, version, performance.environment, score FROM performance "
+        "JOIN niche ON niche.id = agent AND niche.retired = version"
+    )
+    performances = {(row[0], row[1], row[2]): row[3] for row in final}
     (iteration,) = connection.execute("SELECT coalesce(max(iteration) + 1, 0) FROM iteration").fetchone()
-    return Population(iteration, pairs, tuple(niches.values()))
+    return Population(iteration, pairs, tuple(niches.values()), archived, performances)
+
+
+def _recent(connection: sqlite3.Connection, niche: int) -> tuple[float, ...]:
+    """Read the latest self-evaluations of a niche's agent, oldest first."""
+    query = "SELECT score FROM score WHERE niche = ? ORDER BY iteration DESC LIMIT ?"
+    return tuple(row["score"] for row in connection.execute(query, (niche, RECENT)))[::-1]
 
 
 @contextmanager
@@ -152,10 +187,10 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
         raise InputError(f"{path} {NOT_OURS}")
-    (schema,) = connection.execute("PRAGMA user_version").fetchone()
-    if schema != SCHEMA_VERSION:
+    schema = version_of(connection)
+    if not 1 <= schema <= SCHEMA_VERSION:
         hint = "; install a newer version of poet-trailblazer" if schema > SCHEMA_VERSION else ""
-        raise InputError(f"{path} has schema version {schema}; this version reads {SCHEMA_VERSION}{hint}")
+        raise InputError(f"{path} has schema version {schema}; this version reads 1 to {SCHEMA_VERSION}{hint}")
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (size,) = connection.execute("PRAGMA page_size").fetchone()
     wal = path.with_name(f"{path.name}-wal")
@@ -183,6 +218,9 @@ class Archive:
             self._connection.execute(f"PRAGMA journal_mode = {place.journal}")
             self._connection.execute("PRAGMA synchronous = FULL")  # a commit is on disk, even if the power fails
             self._connection.execute("PRAGMA foreign_keys = ON")
+            if version_of(self._connection) < SCHEMA_VERSION:
+                with _complaining(self.path), _transaction(self._connection):
+                    migrate(self._connection)
             with _trusting(self.path):
                 self.config = read_config(self._connection)
                 self.population = read_population(self._connection)
@@ -288,6 +326,8 @@ class Archive:
             connection, "proposal", [row for record in journal.transfers for row in proposal_rows(record, iteration)]
         )
         _insert(connection, "agent", [agent_row(record, iteration) for record in journal.agents])
+        _insert(connection, "performance", performance_rows(journal.performances))
+        _insert(connection, "reuse", reuse_rows(journal.reuse, iteration))
         for pair in journal.retired:
             connection.execute("UPDATE niche SET retired = ? WHERE id = ?", (iteration, pair.niche.id))
         for pair in population.pairs:

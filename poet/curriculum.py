@@ -31,6 +31,7 @@ from poet import card
 from poet.archive import read_config, read_population
 from poet.config import Config
 from poet.errors import InputError
+from poet.filesystem import flush
 from poet.inspection import NICHES
 from poet.rows import read_blob
 from poet.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
@@ -105,6 +106,7 @@ def export(connection: Connection, folder: Path, settings: ExportSettings) -> Ro
         card.write(aside, rows, config, domain)
         document = seal(_document(aside, rows, config, domain, settings))
         (aside / DOCUMENT).write_text(_pretty(document))
+        flush(aside)
         _put_in_place(aside, folder)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror}") from error
@@ -125,20 +127,31 @@ def _put_in_place(aside: Path, folder: Path) -> None:
     if folder.exists():
         folder.rename(old)
     aside.rename(folder)
+    descriptor = os.open(folder.parent, os.O_RDONLY)
+    os.fsync(descriptor)  # the new name, before the old content goes
+    os.close(descriptor)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _tasks(connection: Connection, config: Config) -> list[Row]:
-    """List what the archive says of every environment, by admission; equal environments count once."""
+    """List what the archive says of every environment, by admission; equal environments count once.
+
+    One that was admitted again is the child of all its parents: `parents` lists them, `parent` is the first's.
+    """
     niches = list(connection.execute(f"{NICHES} ORDER BY niche.id"))
     ids = {row["id"]: row["environment"] for row in niches}
+    parents: dict[str, dict[str, None]] = {row["environment"]: {} for row in niches}
+    for row in niches:
+        if row["parent"] is not None and ids[row["parent"]] != row["environment"]:
+            parents[row["environment"]][ids[row["parent"]]] = None
     environments = {niche.environment.id: niche.environment for niche in read_population(connection).niches}
     stairs = any(environment.genome.get("stair_height") for environment in environments.values())
     rows, seen = [], set()
     for row in niches:
         if row["environment"] not in seen:
             seen.add(row["environment"])
-            rows.append(_task(row, ids, environments[row["environment"]], stairs))
+            task = _task(row, ids, environments[row["environment"]], stairs)
+            rows.append({**task, "parents": list(parents[row["environment"]])})
     return rows
 
 
@@ -175,7 +188,7 @@ def _theta(connection: Connection, niche: int) -> NDArray[np.float64]:
 
 def _split_and_order(rows: Sequence[Row], settings: ExportSettings) -> list[Row]:
     """Add split and order to every task; rows come back in their order."""
-    tree = {row["id"]: row["parent"] for row in rows}
+    tree = {row["id"]: row["parents"] for row in rows}
     if settings.split_by is SplitBy.LINEAGE:
         splits = split_by_lineage(tree, settings.fractions, settings.seed)
     else:

@@ -113,6 +113,11 @@ def _descriptions(config: Config, population: Population) -> dict[int, str]:
     return {niche.id: encoding.describe(niche.environment.genome) for niche in population.niches}
 
 
+def _annecs(config: Config, population: Population) -> str:
+    """Give the measure of open-endedness, where the run takes it."""
+    return f"ANNECS {population.annecs(config.minimal_criterion)}, " if config.reproduction.whole_archive else ""
+
+
 class PlainDisplay:
     """Lines for logs: every event, and a status line now and then."""
 
@@ -141,8 +146,8 @@ class PlainDisplay:
     def _status(self, population: Population) -> str:
         scores = " ".join(f"{pair.niche.id}:{pair.score:.0f}" for pair in population.pairs if pair.score is not None)
         return (
-            f"iteration {population.iteration}/{self._config.iterations}, {self._pace.speed:,.0f} steps/s, "
-            f"{self._pace.remaining(population.iteration)} left; scores {scores}"
+            f"iteration {population.iteration}/{self._config.iterations}, {_annecs(self._config, population)}"
+            f"{self._pace.speed:,.0f} steps/s, {self._pace.remaining(population.iteration)} left; scores {scores}"
         )
 
 
@@ -190,6 +195,7 @@ class LiveDisplay:
         niches, active = len(self._population.niches), len(self._population.pairs)
         figures = Text(
             f"{active} active, {niches - active} retired, {niches - 1} admitted, "
+            f"{_annecs(self._config, self._population)}"
             f"{self._transfers} transfers accepted, {self._pace.speed:,.0f} steps/s"
         )
         happened = [Text(line, overflow="ellipsis", no_wrap=True, style="dim") for line in self._events]

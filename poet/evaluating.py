@@ -112,18 +112,20 @@ def _curriculum(folder: Path, split: str) -> Ground:
     )
 
 
-def contestants_from(subject: Path, agents: str, domain: str) -> list[Contestant]:
+def contestants_from(subject: Path, agents: str | None, domain: str) -> list[Contestant]:
     """Find the agents that are asked for.
 
     Args:
         subject: a run, or an agent file.
-        agents: of a run: "active", "all", or niche ids such as "3,7".
+        agents: of a run: "active", as when None, "all", or niche ids such as "3,7".
         domain: that they must belong to.
 
     Raises:
         InputError: there are no such agents, or they belong to another domain.
     """
     if subject.suffix == AGENT_SUFFIX:
+        if agents is not None:
+            raise InputError(f"--agents {agents} goes with a run; {subject} is one agent")
         try:
             return [Contestant(subject.stem, read_agent(subject, find_domain(domain).controller))]
         except ValueError as error:
@@ -132,7 +134,7 @@ def contestants_from(subject: Path, agents: str, domain: str) -> list[Contestant
         found = read_config(connection).domain
         if found != domain:
             raise InputError(f"the agents of {subject} live in {found}; the courses are {domain}'s")
-        return _of_run(connection, agents)
+        return _of_run(connection, agents or "active")
 
 
 def _of_run(connection: Connection, agents: str) -> list[Contestant]:
@@ -150,4 +152,6 @@ def _of_run(connection: Connection, agents: str) -> list[Contestant]:
     for number in chosen:
         if number not in rows:
             raise InputError(f"there is no niche {number}; this run has niches 0 to {len(rows) - 1}")
+        if chosen.count(number) > 1:
+            raise InputError(f"--agents {agents} names niche {number} more than once")
     return [Contestant(f"niche {number}", read_blob(rows[number][1]).astype(np.float32)) for number in chosen]

@@ -14,13 +14,14 @@ from environments.domain import Encoding, Environment
 from poet.archive import read_config
 from poet.config import Config
 from poet.errors import InputError
+from transfer.rules import original_cost
 
 Row = dict[str, Any]
 
 NICHES = """
 SELECT niche.id, niche.parent, niche.born, niche.retired, niche.solved, niche.environment, niche.genome,
-    niche.terrain_seed, pair.score, pair.best_score, pair.best_iteration, child.source AS first_agent,
-    child.score AS first_score, child.novelty
+    niche.terrain_seed, niche.archive_score, pair.score, pair.best_score, pair.best_iteration,
+    child.source AS first_agent, child.score AS first_score, child.novelty
 FROM niche JOIN pair ON pair.niche = niche.id LEFT JOIN child ON child.niche = niche.id
 """
 
@@ -42,11 +43,47 @@ def summary(connection: Connection) -> Row:
         **figures,
         "iterations_wanted": config.iterations,
         "children": _counts(connection, "SELECT decision, count(*) FROM child GROUP BY decision ORDER BY decision"),
+        "annecs": _annecs(connection, config),
         "transfers": transfer_totals(connection),
+        "transfer_episodes": _transfer_episodes(connection, config),
+        "novelty": {"measure": config.reproduction.novelty, **_reuse(connection)},
         "episodes": _counts(connection, "SELECT purpose, sum(episodes) FROM cost GROUP BY purpose ORDER BY purpose"),
         "steps": _counts(connection, "SELECT purpose, sum(steps) FROM cost GROUP BY purpose ORDER BY purpose"),
         "diverged_episodes": _row(connection, "SELECT coalesce(sum(diverged), 0) AS n FROM iteration")["n"],
     }
+
+
+def _annecs(connection: Connection, config: Config) -> Row | None:
+    """Count the environments that met the criterion for every agent at their creation, and those of them solved."""
+    if not config.reproduction.whole_archive:
+        return None
+    return _row(
+        connection,
+        """SELECT count(*) AS created, count(solved) AS created_and_solved FROM niche
+            WHERE archive_score BETWEEN ? AND ?""",
+        config.minimal_criterion.lower,
+        config.minimal_criterion.upper,
+    )
+
+
+def _transfer_episodes(connection: Connection, config: Config) -> Row:
+    """Tell what transfers cost, beside what the original rule would have cost on the same meetings."""
+    spent = "SELECT coalesce(sum(episodes), 0) AS n FROM cost WHERE purpose = 'transfer'"
+    # Whoever proposes is first tried directly, so that these count meetings.
+    meetings = _row(connection, "SELECT count(*) AS n FROM proposal WHERE kind = 'direct'")["n"]
+    return {
+        "spent": _row(connection, spent)["n"],
+        "original_rule": original_cost(meetings, config.score_episodes, config.es),
+    }
+
+
+def _reuse(connection: Connection) -> Row:
+    """Count the scores that the measure of novelty asked for, and those of them that the archive knew."""
+    return _row(
+        connection,
+        """SELECT coalesce(sum(pairings), 0) AS pairings, coalesce(sum(reused), 0) AS reused
+            FROM reuse WHERE purpose = 'novelty'""",
+    )
 
 
 def transfer_totals(connection: Connection) -> Row:
@@ -140,28 +177,50 @@ def transfers(connection: Connection) -> Row:
 
 
 def metrics(connection: Connection) -> list[Row]:
-    """Give one row an iteration; niches, solved and ANNECS are running totals.
+    """Give one row an iteration; niches, solved, admitted_solved, created and annecs are running totals.
 
-    ANNECS counts environments that were admitted by the minimal criterion and later solved; the
-    first, which nothing admitted, is left out.
+    `admitted_solved` counts environments that were admitted by the minimal criterion and later solved;
+    the first, which nothing admitted, is left out. `created` counts those that met it for every agent
+    there had ever been, `annecs` those of them that were later solved; both are null in a run that did
+    not test for it.
     """
+    config = read_config(connection)
+    measured = config.reproduction.whole_archive
+    bounds = (config.minimal_criterion.lower, config.minimal_criterion.upper)
     # Grouped once each: looking every iteration up by itself would read the scores 60,000 times over.
     scores = _by_iteration(connection, "SELECT iteration, avg(score), max(score) FROM score GROUP BY iteration")
     moves = _by_iteration(connection, "SELECT iteration, count(source) FROM transfer GROUP BY iteration")
     costs = _by_iteration(connection, "SELECT iteration, sum(episodes), sum(steps) FROM cost GROUP BY iteration")
-    born = _by_iteration(connection, "SELECT born, count(*) FROM niche GROUP BY born")
-    solved = _by_iteration(connection, "SELECT solved, count(*), count(parent) FROM niche GROUP BY solved")
-    totals = {"niches": 0, "solved": 0, "annecs": 0}
+    reuse = _by_iteration(connection, "SELECT iteration, sum(pairings), sum(reused) FROM reuse GROUP BY iteration")
+    challenging = "count(*) FILTER (WHERE archive_score BETWEEN ? AND ?)"
+    born = _by_iteration(connection, f"SELECT born, count(*), {challenging} FROM niche GROUP BY born", *bounds)
+    solved = _by_iteration(
+        connection, f"SELECT solved, count(*), count(parent), {challenging} FROM niche GROUP BY solved", *bounds
+    )
+    totals = dict.fromkeys(("niches", "created", "solved", "admitted_solved", "annecs"), 0)
     rows = []
     for row in connection.execute("SELECT iteration, active, diverged FROM iteration ORDER BY iteration"):
         at = row["iteration"]
-        totals["niches"] += born.get(at, (0,))[0]
-        for name, count in zip(("solved", "annecs"), solved.get(at, (0, 0)), strict=True):
-            totals[name] += count
+        news = (*born.get(at, (0, 0)), *solved.get(at, (0, 0, 0)))
+        totals = {name: total + new for (name, total), new in zip(totals.items(), news, strict=True)}
+        unmeasured = {} if measured else {"created": None, "annecs": None}
         mean, best = scores.get(at, (None, None))
         episodes, steps = costs.get(at, (0, 0))
-        figures = {"mean_score": mean, "best_score": best, "transfers": moves.get(at, (0,))[0]}
-        rows.append({**dict(row), **totals, **figures, "episodes": episodes, "steps": steps})
+        pairings, reused = reuse.get(at, (0, 0))
+        rows.append(
+            {
+                **dict(row),
+                **totals,
+                **unmeasured,
+                "mean_score": mean,
+                "best_score": best,
+                "transfers": moves.get(at, (0,))[0],
+                "pairings": pairings,
+                "reused": reused,
+                "episodes": episodes,
+                "steps": steps,
+            }
+        )
     return rows
 
 
@@ -198,8 +257,8 @@ def _niche(row: Any, config: Config, encoding: Encoding) -> Row:
     }
 
 
-def _by_iteration(connection: Connection, query: str) -> dict[int, tuple[Any, ...]]:
-    return {row[0]: tuple(row)[1:] for row in connection.execute(query)}
+def _by_iteration(connection: Connection, query: str, *values: Any) -> dict[int, tuple[Any, ...]]:
+    return {row[0]: tuple(row)[1:] for row in connection.execute(query, values)}
 
 
 def _ancestors(connection: Connection, number: int) -> list[int]:
@@ -217,8 +276,8 @@ def _rows(connection: Connection, query: str, *values: Any) -> list[Row]:
     return [dict(row) for row in connection.execute(query, values)]
 
 
-def _row(connection: Connection, query: str) -> Row:
-    return dict(connection.execute(query).fetchone())
+def _row(connection: Connection, query: str, *values: Any) -> Row:
+    return dict(connection.execute(query, values).fetchone())
 
 
 def _counts(connection: Connection, query: str) -> dict[str, int]:

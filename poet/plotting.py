@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,26 @@ from poet.scoring import best_rows
 
 Row = dict[str, Any]
 
+PICTURES = (".png", ".svg", ".pdf")
 MOST_TERRAINS = 60  # of which the picture keeps the first
+
+
+def check_plot(path: Path) -> None:
+    """Raise InputError unless a picture can be written there: said before hours of episodes, not after."""
+    if path.suffix not in PICTURES:
+        raise InputError(f"cannot write {path}: its ending must be one of {', '.join(PICTURES)}")
+    aside = _aside(path)
+    try:
+        aside.touch()
+        aside.unlink()
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder")
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
 
 
 def plot(rows: Sequence[Row], title: str, solved_above: float, path: Path) -> None:
@@ -41,7 +61,11 @@ def plot(rows: Sequence[Row], title: str, solved_above: float, path: Path) -> No
     axes.tick_params(length=0)
     axes.grid(axis="x", color="#e6e8eb")
     axes.set_axisbelow(True)
+    aside = _aside(path)
     try:
-        figure.savefig(path, dpi=130)
+        figure.savefig(aside, dpi=130)
+        aside.replace(path)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot write {path}: {error}") from error
+    finally:
+        aside.unlink(missing_ok=True)

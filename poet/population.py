@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment, find_domain
 from evolution.es import ESSettings, Learner
+from evolution.minimal_criterion import MinimalCriterion, Verdict
 from evolution.noise import Stream, keyed_rng
+from evolution.performance import Agent, Pairing
 from poet.config import Config
+
+RECENT = 5  # self-evaluations that a visitor must beat under the improved transfer rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,12 @@ class Niche:
     environment: Environment
     parent: int | None  # niche id
     born: int  # iteration
+    # The best score of any agent, active or archived, in it when it was admitted; None where that was not measured.
+    archive_score: float | None = None
+
+    def challenged_all(self, criterion: MinimalCriterion) -> bool | None:
+        """Say whether it met the criterion for every agent there had ever been; None where that was not measured."""
+        return None if self.archive_score is None else criterion.verdict(self.archive_score) is Verdict.MET
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,13 +52,22 @@ class Pair:
     score: float | None = None  # of the agent in its environment, when last evaluated
     best: Best | None = None
     solved: int | None = None  # iteration at which its own agent first solved it
+    recent: tuple[float, ...] = ()  # the latest self-evaluations, oldest first, at most RECENT
 
-    def move_in(self, theta: NDArray[np.float64], settings: ESSettings) -> Pair:
-        """Replace the agent; its optimiser starts afresh."""
-        return replace(self, learner=Learner.fresh(theta, settings))
+    @staticmethod
+    def admitted(niche: Niche, theta: NDArray[np.float64], score: float, settings: ESSettings) -> Pair:
+        """Pair a new niche with the agent that scored so in its audition."""
+        return Pair(niche, Learner.fresh(theta, settings))._noted(score, niche.born, False)
+
+    def move_in(self, theta: NDArray[np.float64], score: float, iteration: int, settings: ESSettings) -> Pair:
+        """Replace the agent by one that scored so in its tournament; its optimiser starts afresh."""
+        return replace(self, learner=Learner.fresh(theta, settings))._noted(score, iteration, False)
 
     def note_score(self, score: float, iteration: int, solved: bool = False) -> Pair:
-        """Take down what the agent scored in its own environment."""
+        """Take down what the agent scored in its own environment, in an evaluation of its own."""
+        return replace(self._noted(score, iteration, solved), recent=(*self.recent, score)[-RECENT:])
+
+    def _noted(self, score: float, iteration: int, solved: bool) -> Pair:
         improved = self.best is None or score > self.best.score
         return replace(
             self,
@@ -57,6 +77,16 @@ class Pair:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Archived:
+    """What stays of a retired pair: its niche's last agent."""
+
+    niche: Niche
+    retired: int  # iteration
+    solved: int | None  # iteration
+    theta: NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True)
 class Population:
     """Where a run stands between two iterations."""
@@ -64,6 +94,29 @@ class Population:
     iteration: int  # the next to run
     pairs: tuple[Pair, ...]  # active, oldest first
     niches: tuple[Niche, ...]  # all ever admitted, by id
+    archived: tuple[Archived, ...] = ()  # oldest first
+    performances: Mapping[Pairing, float] = field(default_factory=dict)  # of archived agents, who change no more
+
+    def agents(self) -> list[Agent]:
+        """List every agent there is, active and archived."""
+        return [
+            *(Agent(pair.niche.id, self.iteration, pair.learner.theta) for pair in self.pairs),
+            *(Agent(agent.niche.id, agent.retired, agent.theta) for agent in self.archived),
+        ]
+
+    def remember(self, performances: Mapping[Pairing, float]) -> Population:
+        """Keep those new scores that can serve again: of agents that have just retired, or had before."""
+        final = {(agent.niche.id, agent.retired) for agent in self.archived}
+        kept = {pairing: score for pairing, score in performances.items() if pairing[:2] in final}
+        return replace(self, performances={**self.performances, **kept}) if kept else self
+
+    def annecs(self, criterion: MinimalCriterion) -> int:
+        """Count accumulated novel environments created and solved (arXiv:2003.08536, section 5).
+
+        Created: they met the criterion for every agent there had ever been. Solved: later, by their own agent.
+        """
+        ever: list[Pair | Archived] = [*self.pairs, *self.archived]
+        return sum(pair.solved is not None and pair.niche.challenged_all(criterion) is True for pair in ever)
 
 
 def first_population(config: Config) -> Population:

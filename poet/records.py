@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 from evolution.evaluation import Tally
+from evolution.performance import Pairing, Performances
 from poet.population import Niche, Pair
 from transfer.tournament import Candidate
 
@@ -49,6 +50,7 @@ class ChildRecord:
     parent_score: float | None = None  # of the parent's agent in the child
     novelty: float | None = None
     candidates: Sequence[Candidate] = ()  # every agent, where they were tried
+    archive_score: float | None = None  # the best of any agent, active or archived, where that was measured
     niche: int | None = None  # its id, if admitted
 
 
@@ -90,6 +92,15 @@ class AgentRecord:
     source: int | None = None  # the niche that it came from
 
 
+@dataclass(frozen=True, slots=True)
+class ReuseRecord:
+    """How many scores of agents in environments a phase asked for, and how many of them were known."""
+
+    purpose: str
+    pairings: int
+    reused: int
+
+
 @dataclass(slots=True)
 class Journal:
     """Everything that one iteration did, filled in as it goes."""
@@ -101,8 +112,15 @@ class Journal:
     scores: list[ScoreRecord] = field(default_factory=list)
     transfers: list[TransferRecord] = field(default_factory=list)
     agents: list[AgentRecord] = field(default_factory=list)
+    performances: dict[Pairing, float] = field(default_factory=dict)
+    reuse: list[ReuseRecord] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
     def keep(self, pair: Pair, origin: Origin, source: int | None = None) -> None:
         """Keep a copy of a pair's agent."""
         self.agents.append(AgentRecord(pair.niche.id, origin, pair.learner.theta, pair.score, source))
+
+    def note_performances(self, purpose: str, found: Performances) -> None:
+        """Take down the scores of agents in environments that had to be run."""
+        self.performances |= found.new
+        self.reuse.append(ReuseRecord(purpose, found.scores.size, found.reused))

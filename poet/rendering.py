@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Container, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection, Row
 
 import imageio.v3 as iio
 import numpy as np
+from imageio_ffmpeg import write_frames
 from numpy.typing import NDArray
 
 from environments.domain import Domain, Environment, find_domain
@@ -22,16 +24,9 @@ FORMATS = (".png", ".gif", ".mp4")
 STILLS = 4  # moments side by side in a PNG
 STILL_GAP = 8  # pixels between them
 GIF_STRIDE = 2  # browsers show at most 50 frames a second, and files stay small
+# Colours chosen for each frame by itself: a palette for all would need all frames at once.
+GIF_PALETTE = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none"
 Frame = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class Film:
-    """One episode: its frames, (n, height, width, 3), and what it returned."""
-
-    frames: Frame
-    score: float
-    fps: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,31 +39,40 @@ class Cast:
     environment: str | None = None  # JSON text
 
 
-def film(connection: Connection, cast: Cast, seed: int) -> Film:
-    """Play one episode.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scene:
+    """One episode to play: it comes out the same every time."""
+
+    domain: Domain
+    environment: Environment
+    theta: NDArray[np.float32]  # (P,)
+    episode_limit: int
+    seed: int
+
+
+@dataclass(slots=True)
+class Take:
+    """What an episode came to."""
+
+    steps: int = 0
+    score: float = 0.0
+
+
+def scene_of(connection: Connection, cast: Cast, seed: int) -> Scene:
+    """Find who is filmed where.
 
     Raises:
         InputError: there is no such niche, agent or environment, or the agent has not been scored yet.
     """
     config = read_config(connection)
     domain = find_domain(config.domain)
-    env = domain.make_env(_environment(connection, cast, config), render_mode="rgb_array")
-    act = domain.controller.policy(_theta(connection, cast, domain))
-    rewards: list[float] = []
-
-    def play() -> Iterator[Frame]:
-        observation, _ = env.reset(seed=seed)
-        yield _frame(env.render())
-        for _ in range(config.episode_limit):
-            observation, reward, terminated, truncated, _ = env.step(act(observation))
-            rewards.append(float(reward))
-            yield _frame(env.render())
-            if terminated or truncated:
-                return
-
-    frames = np.stack(list(play()))
-    env.close()
-    return Film(frames, sum(rewards), int(env.metadata["render_fps"]))
+    return Scene(
+        domain=domain,
+        environment=_environment(connection, cast, config),
+        theta=_theta(connection, cast, domain),
+        episode_limit=config.episode_limit,
+        seed=seed,
+    )
 
 
 def _niche(connection: Connection, number: int) -> Row:
@@ -110,34 +114,90 @@ def _theta(connection: Connection, cast: Cast, domain: Domain) -> NDArray[np.flo
 
 
 def check_format(path: Path) -> None:
-    """Raise InputError unless a file's ending names a format that `write` knows."""
+    """Raise InputError unless a file's ending names a format that `film` knows and its folder exists."""
     if path.suffix not in FORMATS:
         raise InputError(f"{path} ends in {path.suffix or 'nothing'}; a picture ends in {', '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
 
 
-def write(shown: Film, path: Path) -> None:
-    """Write a film as GIF or MP4, or moments of it side by side as PNG.
+def film(scene: Scene, path: Path) -> Take:
+    """Film an episode as GIF or MP4, or moments of it side by side as PNG; frames are never held all at once.
+
+    The file is written aside and renamed.
 
     Raises:
         InputError: the ending is another, or the file cannot be written.
     """
     check_format(path)
+    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        if path.suffix == ".png":
-            iio.imwrite(path, _strip(shown.frames))
-        elif path.suffix == ".gif":
-            iio.imwrite(path, shown.frames[::GIF_STRIDE], duration=1000 * GIF_STRIDE / shown.fps, loop=0)
-        else:
-            iio.imwrite(path, shown.frames, fps=shown.fps, codec="libx264", macro_block_size=2)
+        take = _stills(scene, aside) if path.suffix == ".png" else _moving(scene, aside)
+        aside.replace(path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+    return take
 
 
-def _frame(rendered: object) -> Frame:
-    return np.asarray(rendered, dtype=np.uint8)
+def _moving(scene: Scene, path: Path) -> Take:
+    take, fps = Take(), _frames_per_second(scene)
+    stride = GIF_STRIDE if path.suffix == ".gif" else 1
+    writer = None
+    for _, frame in _play(scene, take, range(0, scene.episode_limit + 1, stride)):
+        if writer is None:
+            writer = _writer(path, (frame.shape[1], frame.shape[0]), fps / stride)
+            writer.send(None)
+        writer.send(frame.tobytes())
+    assert writer is not None  # the start is always drawn
+    writer.close()
+    return take
 
 
-def _strip(frames: Frame) -> Frame:
-    moments = np.linspace(0, len(frames) - 1, STILLS).round().astype(int)
+def _writer(path: Path, size: tuple[int, int], fps: float) -> Generator[None, bytes | None, None]:
+    if path.suffix == ".gif":
+        coding = {"codec": "gif", "pix_fmt_out": "pal8", "output_params": ["-vf", GIF_PALETTE], "macro_block_size": 1}
+    else:
+        coding = {"codec": "libx264", "macro_block_size": 2}
+    writer: Generator[None, bytes | None, None] = write_frames(str(path), size, fps=fps, **coding)
+    return writer
+
+
+def _stills(scene: Scene, path: Path) -> Take:
+    whole = Take()
+    for _ in _play(scene, whole, ()):
+        pass
+    moments = np.linspace(0, whole.steps, STILLS).round().astype(int).tolist()
+    frames = dict(_play(scene, Take(), moments))
     framed = [np.pad(frames[moment], ((0, 0), (0, STILL_GAP), (0, 0)), constant_values=255) for moment in moments]
-    return np.concatenate(framed, axis=1)[:, :-STILL_GAP]
+    iio.imwrite(path, np.concatenate(framed, axis=1)[:, :-STILL_GAP])
+    return whole
+
+
+def _frames_per_second(scene: Scene) -> int:
+    env = scene.domain.make_env(scene.environment, render_mode="rgb_array")
+    env.close()
+    return int(env.metadata["render_fps"])
+
+
+def _play(scene: Scene, take: Take, wanted: Container[int]) -> Iterator[tuple[int, Frame]]:
+    """Play an episode, count it in `take`, and draw the wanted of its steps, 0 being the start."""
+    env = scene.domain.make_env(
+        scene.environment, render_mode="rgb_array" if wanted else None, episode_limit=scene.episode_limit
+    )
+    try:
+        act = scene.domain.controller.policy(scene.theta)
+        observation, _ = env.reset(seed=scene.seed)
+        over = False
+        while True:
+            if take.steps in wanted:
+                yield take.steps, np.asarray(env.render(), dtype=np.uint8)
+            if over:
+                return
+            observation, reward, terminated, truncated, _ = env.step(act(observation))
+            take.steps += 1
+            take.score += float(reward)
+            over = terminated or truncated
+    finally:
+        env.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from sqlite3 import Row
 from typing import Any
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 from evolution.es import Learner
-from poet.population import Best, Niche, Pair
-from poet.records import AgentRecord, ChildRecord, ScoreRecord, TransferRecord
+from evolution.performance import Pairing
+from poet.population import Archived, Best, Niche, Pair
+from poet.records import AgentRecord, ChildRecord, ReuseRecord, ScoreRecord, TransferRecord
 from transfer.tournament import Candidate, best
 
 
@@ -35,7 +36,7 @@ def niche_from(row: Row) -> Niche:
         genome=json.loads(row["genome"]),
         seed=row["terrain_seed"],
     )
-    return Niche(row["id"], environment, row["parent"], row["born"])
+    return Niche(row["id"], environment, row["parent"], row["born"], row["archive_score"])
 
 
 def niche_row(niche: Niche) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def niche_row(niche: Niche) -> dict[str, Any]:
         "encoding": niche.environment.encoding,
         "parent": niche.parent,
         "born": niche.born,
+        "archive_score": niche.archive_score,
     }
 
 
@@ -58,8 +60,13 @@ def _environment_row(environment: Environment) -> dict[str, Any]:
     }
 
 
-def pair_from(row: Row, niche: Niche) -> Pair:
-    """Read a pair, given its niche."""
+def archived_from(row: Row, niche: Niche) -> Archived:
+    """Read what stays of a retired pair, given its niche."""
+    return Archived(niche, row["retired"], row["solved"], read_blob(row["theta"]))
+
+
+def pair_from(row: Row, niche: Niche, recent: tuple[float, ...]) -> Pair:
+    """Read a pair, given its niche and its latest self-evaluations."""
     learner = Learner(
         theta=read_blob(row["theta"]),
         first_moment=read_blob(row["first_moment"]),
@@ -71,7 +78,7 @@ def pair_from(row: Row, niche: Niche) -> Pair:
     best = None
     if row["best_theta"] is not None:
         best = Best(row["best_score"], row["best_iteration"], read_blob(row["best_theta"]))
-    return Pair(niche, learner, row["score"], best, row["solved"])
+    return Pair(niche, learner, row["score"], best, row["solved"], recent)
 
 
 def pair_row(pair: Pair) -> dict[str, Any]:
@@ -158,3 +165,16 @@ def agent_row(record: AgentRecord, iteration: int) -> dict[str, Any]:
         "score": record.score,
         "theta": _blob(record.theta),
     }
+
+
+def performance_rows(performances: Mapping[Pairing, float]) -> list[dict[str, Any]]:
+    """Lay out the scores of agents in environments that need not be theirs."""
+    return [
+        {"agent": agent, "version": version, "environment": environment, "score": score}
+        for (agent, version, environment), score in performances.items()
+    ]
+
+
+def reuse_rows(records: Sequence[ReuseRecord], iteration: int) -> list[dict[str, Any]]:
+    """Lay out how many of those scores were known, phase by phase."""
+    return [{"iteration": iteration, "number": number, **asdict(record)} for number, record in enumerate(records)]

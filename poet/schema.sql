@@ -17,7 +17,8 @@ CREATE TABLE niche (
     parent INTEGER REFERENCES niche (id),
     born INTEGER NOT NULL,  -- iteration
     retired INTEGER,  -- iteration
-    solved INTEGER  -- iteration at which its own agent first solved it
+    solved INTEGER,  -- iteration at which its own agent first solved it
+    archive_score REAL  -- best of any agent, active or archived, when it was admitted; NULL if not measured
 ) STRICT;
 
 CREATE TABLE pair (  -- the latest state of every niche's agent and its optimiser
@@ -108,6 +109,23 @@ CREATE TABLE audition (  -- one agent tried in a child environment
     score REAL NOT NULL,
     PRIMARY KEY (iteration, number, source, kind),
     FOREIGN KEY (iteration, number) REFERENCES child (iteration, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE performance (  -- one agent, active or archived, in one environment, admitted or a candidate
+    agent INTEGER NOT NULL REFERENCES niche (id),
+    version INTEGER NOT NULL,  -- iteration that it was the agent of its niche at the start of; the last if retired
+    environment TEXT NOT NULL,  -- content hash
+    score REAL NOT NULL,
+    PRIMARY KEY (agent, version, environment)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reuse (  -- how many such scores a phase asked for, and how many of them were known
+    iteration INTEGER NOT NULL REFERENCES iteration (iteration),
+    number INTEGER NOT NULL,  -- of the phase, within the iteration
+    purpose TEXT NOT NULL,
+    pairings INTEGER NOT NULL,
+    reused INTEGER NOT NULL,
+    PRIMARY KEY (iteration, number)
 ) STRICT, WITHOUT ROWID;
 
 -- A niche is listed beside the child that it was admitted as.

@@ -21,7 +21,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "=": operator.eq,
 }
-CONDITION = re.compile(r"\s*(\w+)\s*(>=|<=|!=|>|<|=)\s*(-?[\d.]+)\s*")
+CONDITION = re.compile(r"\s*(\w+)\s*(>=|<=|!=|>|<|=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 
 
 class State(StrEnum):
@@ -75,9 +75,13 @@ def _condition(text: str) -> Condition:
 
 
 def _check_column(entries: Sequence[Row], column: str) -> None:
-    if entries and (column == "genome" or (column not in entries[0] and column not in entries[0]["genome"])):
-        known = [name for name in entries[0] if name != "genome"]
-        raise InputError(f"column {column!r} is unknown; there are {', '.join([*known, *entries[0]['genome']])}")
+    if not entries:
+        return
+    known = [name for name in entries[0] if name != "genome"]
+    # Genes that appear with a later niche count too, such as those of obstacles on a CPPN's ground.
+    genes = list(dict.fromkeys(gene for entry in entries for gene in _genes(entry)))
+    if column not in (*known, *genes):
+        raise InputError(f"column {column!r} is unknown; there are {', '.join([*known, *genes])}")
 
 
 def _matches(entry: Row, wanted: Selection, conditions: Sequence[Condition]) -> bool:
@@ -101,5 +105,13 @@ def _holds(value: Any, sign: str, number: float) -> bool:
 
 def _value(entry: Row, column: str) -> Any:
     """Give what to compare: a range counts by its upper end."""
-    value = entry[column] if column in entry else entry["genome"].get(column)
+    value = entry[column] if column in entry else _genes(entry).get(column)
     return value[-1] if isinstance(value, list) and value else value
+
+
+def _genes(entry: Row) -> Row:
+    """List the genes that can be compared: those of obstacles, where they are a part of the genome."""
+    genome = entry["genome"]
+    return {
+        name: value for name, value in {**genome, **genome.get("parametric", {})}.items() if not isinstance(value, dict)
+    }

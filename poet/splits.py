@@ -3,7 +3,9 @@
 A run has one root, so its tasks are all related. By lineage, the family tree
 is cut at centroids until its branches can be dealt out in the wanted sizes; by
 rank, the first tasks train and the last test. Tasks at the cuts go to no split
-but to the boundary. Pure functions of the tree: equal trees are split alike.
+but to the boundary. Two children of a boundary task may lie in two splits: a
+root with many children could not be split otherwise. Pure functions of the
+tree: equal trees are split alike.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ import numpy as np
 from environments.curriculum import BOUNDARY, SPLITS
 from poet.errors import InputError
 
-Tree = Mapping[str, str | None]
-"""Each task's parent; parents stand before their children."""
+Tree = Mapping[str, Sequence[str]]
+"""Each task's parents, in order of birth: none of the first task, and several of one that was admitted again."""
 
 
 class SplitBy(StrEnum):
@@ -119,11 +121,11 @@ def split_by_rank(tree: Tree, ranked: Sequence[str], fractions: Fractions, by: s
     ends = np.round(np.cumsum(fractions.shares) * len(ranked)).astype(int)
     places = np.searchsorted(ends, np.arange(len(ranked)), side="right")
     found = {task: SPLITS[min(place, 2)] for task, place in zip(ranked, places.tolist(), strict=True)}
-    # The smallest set that touches every edge between two splits: from the leaves up, take the parent.
+    # From the leaves up, take the parent: in a tree that is the smallest set that touches every edge between splits.
     for task in reversed(list(tree)):
-        parent = tree[task]
-        if parent is not None and BOUNDARY not in (found[task], found[parent]) and found[task] != found[parent]:
-            found[parent] = BOUNDARY
+        for parent in tree[task]:
+            if BOUNDARY not in (found[task], found[parent]) and found[task] != found[parent]:
+                found[parent] = BOUNDARY
     if set(fractions.wanted) - set(found.values()):
         raise _too_few(tree, fractions, by)
     return found
@@ -138,8 +140,8 @@ def _too_few(tree: Tree, fractions: Fractions, by: str) -> InputError:
 
 def _neighbours(tree: Tree) -> dict[str, list[str]]:
     neighbours: dict[str, list[str]] = {task: [] for task in tree}
-    for task, parent in tree.items():
-        if parent is not None:
+    for task, parents in tree.items():
+        for parent in parents:
             neighbours[task].append(parent)
             neighbours[parent].append(task)
     return neighbours

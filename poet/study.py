@@ -103,9 +103,9 @@ def render(
     rendering.check_format(output)
     with archives.reading(run) as connection:
         cast = rendering.Cast(niche=niche, agent_of=agent_of, agent_file=agent, environment=environment)
-        shown = rendering.film(connection, cast, seed)
-    rendering.write(shown, output)
-    say(f"{output}: {len(shown.frames) - 1} steps, return {shown.score:.1f}")
+        scene = rendering.scene_of(connection, cast, seed)
+    take = rendering.film(scene, output)
+    say(f"{output}: {take.steps} steps, return {take.score:.1f}")
 
 
 def export(
@@ -165,10 +165,13 @@ def evaluate(
     curriculum: Annotated[
         Path | None, typer.Option(metavar="DIR", help="On the tasks of an exported curriculum.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Which tasks of the curriculum.")] = "test",
+    split: Annotated[str | None, typer.Option(help="Which tasks of the curriculum.", show_default="test")] = None,
     agents: Annotated[
-        str, typer.Option(metavar="WHICH", help="Agents of a run: active, all, or niches such as 3,7.")
-    ] = "active",
+        str | None,
+        typer.Option(
+            metavar="WHICH", help="Agents of a run: active, all, or niches such as 3,7.", show_default="active"
+        ),
+    ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="Of each agent on each course.")] = 5,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the episodes.")] = 0,
     engine: Annotated[str | None, typer.Option(help="Of the domain; its fastest by default.")] = None,
@@ -184,10 +187,13 @@ def evaluate(
     every agent on every terrain.
     """
     from poet import evaluating, scoring  # noqa: PLC0415
+    from poet.plotting import check_plot  # noqa: PLC0415
 
-    if plot is not None and (plot.suffix not in (".png", ".svg", ".pdf") or not plot.parent.is_dir()):
-        raise InputError(f"cannot write {plot}: name a .png, .svg or .pdf in a folder that exists")
-    ground = evaluating.ground_from(subject, suite, niches, curriculum, split)
+    if split is not None and curriculum is None:
+        raise InputError(f"--split {split} goes with --curriculum DIR")
+    if plot is not None:
+        check_plot(plot)
+    ground = evaluating.ground_from(subject, suite, niches, curriculum, split or "test")
     contestants = evaluating.contestants_from(subject, agents, ground.domain)
     rules = ground.rules(episodes, seed, engine)
     started = time.perf_counter()

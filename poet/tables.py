@@ -17,7 +17,19 @@ Row = Mapping[str, Any]
 
 LISTED = 8  # transfers of one niche
 MATRIX_SIDE = 12  # targets shown to people
-METRIC_ROWS = 30  # shown to people; --json has them all
+METRIC_ROWS = 30  # shown to people; --json has them all, and more columns
+METRICS = (
+    "iteration",
+    "active",
+    "niches",
+    "solved",
+    "annecs",
+    "mean_score",
+    "best_score",
+    "transfers",
+    "episodes",
+    "steps",
+)
 HEADINGS = {
     "description": "environment",
     "difficulty": "hard",
@@ -40,7 +52,14 @@ def summary(figures: Row) -> RenderableType:
     )
     children = figures["children"]
     table.add_row("children", counted(children, "; ") or "none yet")
-    table.add_row("transfers", _acceptance(transfers))
+    if figures["annecs"] is not None:
+        created, solved = figures["annecs"]["created"], figures["annecs"]["created_and_solved"]
+        table.add_row("ANNECS", f"{solved}, of {created} that challenged every agent, archived ones too, at creation")
+    table.add_row("transfers", f"{_acceptance(transfers)}{_saving(figures['transfer_episodes'])}")
+    if figures["novelty"]["pairings"]:
+        novelty = figures["novelty"]
+        known = f"{novelty['reused']:,} of {novelty['pairings']:,} scores were known"
+        table.add_row("novelty", f"{novelty['measure']}: {known}, {novelty['reused'] / novelty['pairings']:.0%} saved")
     table.add_row("episodes", f"{sum(figures['episodes'].values()):,} ({steps:,} steps)")
     table.add_row("diverged episodes", f"{figures['diverged_episodes']:,}")
     return table
@@ -58,7 +77,7 @@ def niche(entry: Row) -> RenderableType:
     table.add_row("niche", f"{entry['id']}, environment {entry['environment']}")
     level = f" ({entry['difficulty_level']})" if entry["difficulty_level"] else ""
     table.add_row("terrain", f"{entry['description']}{level}; terrain seed {entry['terrain_seed']}")
-    table.add_row("genome", ", ".join(f"{gene} {_text(value)}" for gene, value in entry["genome"].items()))
+    table.add_row("genome", ", ".join(f"{gene} {_gene(value)}" for gene, value in entry["genome"].items()))
     table.add_row("ancestors", " < ".join(map(str, entry["ancestors"])) or "none: the first")
     table.add_row("born", f"iteration {entry['born']}")
     if entry["parent"] is not None:
@@ -66,6 +85,10 @@ def niche(entry: Row) -> RenderableType:
             "admitted",
             f"the agent of niche {entry['first_agent']} scored {entry['first_score']:.1f} in it, "
             f"within the minimal criterion; novelty {entry['novelty']:.3f}",
+        )
+    if entry["archive_score"] is not None:
+        table.add_row(
+            "best ever", f"{entry['archive_score']:.1f} by any agent, archived ones too, when it was admitted"
         )
     table.add_row("retired", "active" if entry["retired"] is None else f"iteration {entry['retired']}")
     table.add_row("solved", "not yet" if entry["solved"] is None else f"iteration {entry['solved']}")
@@ -123,7 +146,7 @@ def metrics(rows: Sequence[Row]) -> RenderableType:
     """Lay out metrics, thinned to what fits a screen."""
     stride = max(-(-len(rows) // METRIC_ROWS), 1)
     # Counted from the end, so that the latest iteration is always shown.
-    return _table(list(rows[::-1][::stride][::-1]), tuple(rows[0]) if rows else ("iteration",))
+    return _table(list(rows[::-1][::stride][::-1]), METRICS)
 
 
 def timing(figures: Row) -> RenderableType:
@@ -180,6 +203,15 @@ def _acceptance(figures: Row) -> str:
     return f"{figures['accepted']:,} of {figures['attempts']:,} accepted, {rate:.0%} ({kinds})"
 
 
+def _saving(episodes: Row) -> str:
+    """Compare what transfers cost with the original rule, where another is in use."""
+    if not 0 < episodes["spent"] < episodes["original_rule"]:
+        return ""
+    return (
+        f"; {episodes['spent']:,} episodes, {episodes['spent'] / episodes['original_rule']:.0%} of the original rule's"
+    )
+
+
 def _pairs() -> Table:
     table = Table(show_header=False, box=None)
     table.add_column(style="bold")
@@ -196,6 +228,18 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> Table:
     for row in rows:
         table.add_row(*(_text(row[column]) for column in columns))
     return table
+
+
+def _gene(value: Any) -> str:
+    """Write a gene; of a part with genes of its own only how many of what."""
+    if not isinstance(value, Mapping):
+        return _text(value)
+    inner = [f"{name} {len(each) if _is_table(each) else _text(each)}" for name, each in value.items()]
+    return f"({', '.join(inner)})"
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(each, Mapping) for each in value)
 
 
 def _text(value: Any) -> str:

@@ -8,11 +8,9 @@ import gymnasium
 import numpy as np
 import pytest
 import synthetic_archive
-from gymnasium.vector import SyncVectorEnv
 
-from environments.curriculum import Curriculum, CurriculumError
+from environments.curriculum import Curriculum
 from environments.walker2d import native
-from environments.walker2d.task_worlds import TaskWorlds
 from environments.walker2d.vector import WalkerVectorEnv
 from poet.archive import reading
 from poet.curriculum import ExportSettings, export
@@ -73,42 +71,3 @@ def test_native_worlds_play_what_the_reference_plays(curriculum):
             assert found[1][world] == reward
             if terminated:
                 break
-
-
-@pytest.mark.skipif(native.problem() is not None, reason="needs the native engine")
-def test_worlds_without_chosen_tasks_draw_one_of_the_split_for_every_episode(curriculum):
-    def drawn(seed):
-        worlds = gymnasium.make_vec("poet/Walker2D-v0", num_envs=4, curriculum=curriculum, episode_limit=5)
-        assert isinstance(worlds, TaskWorlds)
-        seen = [tuple(worlds.reset(seed=seed)[1]["task"])]
-        for _ in range(30):
-            worlds.step(np.zeros((4, 4), dtype=np.float32))
-            seen.append(tuple(worlds.tasks))
-        return seen
-
-    ids = {task.id for task in curriculum.train_tasks}
-    seen = drawn(1)
-    assert {task for row in seen for task in row} <= ids
-    assert len(set(seen)) > 3  # 31 steps of 6: five episodes each
-    assert drawn(1) == seen != drawn(2)
-
-
-def test_without_the_native_engine_gymnasiums_vector_of_walkers_serves(curriculum, monkeypatch):
-    monkeypatch.setattr(native, "problem", lambda: "it is not built")
-    worlds = gymnasium.make_vec("poet/Walker2D-v0", num_envs=2, curriculum=curriculum)
-    assert isinstance(worlds, SyncVectorEnv)
-    assert worlds.reset(seed=0)[0].shape == (2, 24)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"tasks": ["beef", "beef"]}, "has no task 'beef'"),
-        ({"tasks": []}, "tasks has 0 entries; there are 2 worlds"),
-        ({"tasks": [], "task": "beef"}, "exclude each other"),
-        ({"split": "exam"}, "split is 'exam'"),
-    ],
-)
-def test_wrong_requests_for_worlds_are_refused(curriculum, settings, message):
-    with pytest.raises(CurriculumError, match=message):
-        gymnasium.make_vec("poet/Walker2D-v0", num_envs=2, curriculum=curriculum, **settings)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from environments.domain import Environment
+from environments.domain import Encoding, Environment
+from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.parametric import ParametricEncoding
+from environments.tasks import TaskSource
+from environments.walker2d import native
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
 from environments.walker2d.recording import record, sketch
 from environments.walker2d.simulator import CONTROLLER, ENGINES, rollout
+from environments.walker2d.terrain import cppn_inputs
+from environments.walker2d.vector import WalkerVectorEnv
 
 
 class Walker2D:
@@ -27,15 +32,26 @@ class Walker2D:
     sketch = staticmethod(sketch)
     record = staticmethod(record)
 
-    def encoding(self, name: str, options: Mapping[str, Any]) -> ParametricEncoding:
+    def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""
-        if name != ParametricEncoding.name:
-            raise ValueError(f"encoding is {name!r}; walker2d has {ParametricEncoding.name}")
-        return ParametricEncoding.from_options(options)
+        if name == ParametricEncoding.name:
+            return ParametricEncoding.from_options(options)
+        if name == CPPNEncoding.name:
+            return CPPNEncoding.from_options(options, cppn_inputs())
+        raise ValueError(f"encoding is {name!r}; walker2d has {ParametricEncoding.name} and {CPPNEncoding.name}")
 
-    def make_env(self, environment: Environment, *, render_mode: str | None = None) -> WalkerEnv:
+    def make_env(
+        self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None
+    ) -> WalkerEnv:
         """Make the reference environment for one task."""
-        return WalkerEnv(environment, render_mode=render_mode)
+        limit = EPISODE_LIMIT if episode_limit is None else episode_limit
+        return WalkerEnv(environment, render_mode=render_mode, episode_limit=limit)
+
+    def make_worlds(
+        self, tasks: Sequence[Environment | None], source: TaskSource, **settings: Any
+    ) -> WalkerVectorEnv | None:
+        """Make worlds on the native engine, if it is built; settings are those of `WalkerVectorEnv`."""
+        return None if native.problem() else WalkerVectorEnv(tasks, source=source, **settings)
 
 
 DOMAIN = Walker2D()

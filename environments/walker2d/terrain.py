@@ -2,9 +2,10 @@
 
 POET's modification of the hardcore BipedalWalker (arXiv:1901.01753, section 3
 and its published code): grass between obstacles, an obstacle's kind drawn
-uniformly from those present in the order stump, stairs, pit. For evaluation
-alone there are also TeachMyAgent's stump tracks (arXiv:2103.09815). Expressing
-is pure; drawing, the engines and the report all read the same `Terrain`.
+uniformly from those present in the order stump, stairs, pit. Enhanced POET's
+ground (arXiv:2003.08536) is a CPPN's. For evaluation alone there are also
+TeachMyAgent's stump tracks (arXiv:2103.09815). Expressing is pure; drawing,
+the engines and the report all read the same `Terrain`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment, Genome
-from environments.encodings.parametric import ParametricGenome, Range
+from environments.encodings.cppn import CPPNEncoding, obstacles_of, relief
+from environments.encodings.parametric import ParametricEncoding, ParametricGenome, Range
 
 SCALE = 30.0  # pixels per metre in the original; fixes every length below
 STEP = 14 / SCALE  # m between neighbouring ground points
@@ -52,8 +54,11 @@ class Terrain:
 class _Course:
     """The state that the generator carries from one ground point to the next."""
 
-    def __init__(self, genome: ParametricGenome, rng: np.random.Generator) -> None:
+    def __init__(
+        self, genome: ParametricGenome, rng: np.random.Generator, rises: NDArray[np.float64] | None = None
+    ) -> None:
         self.genome = genome
+        self.rises = rises  # (POINTS,) m, of each ground point above the last; None where roughness makes the ground
         self.rng = rng
         self.xs: list[float] = []
         self.heights: list[float] = []
@@ -66,7 +71,9 @@ class _Course:
         for number in range(points):
             i = len(self.xs)
             # The published generator leaves the height alone on the first point of each stretch but the pad's.
-            if number > 0 or i == 0:
+            if self.rises is not None:
+                self.height += float(self.rises[min(i, POINTS - 1)])
+            elif number > 0 or i == 0:
                 self.velocity = 0.8 * self.velocity + 0.01 * np.sign(START_HEIGHT - self.height)
                 if i > START_PAD:
                     self.velocity += self.rng.uniform(-1, 1) / SCALE
@@ -138,8 +145,33 @@ def express(genome: ParametricGenome, seed: int) -> Terrain:
 
     Pure: equal arguments give equal arrays, which are read-only and cached.
     """
-    rng = np.random.default_rng(seed)
-    course = _Course(genome, rng)
+    return _lay(_Course(genome, np.random.default_rng(seed)))
+
+
+def cppn_inputs() -> NDArray[np.float64]:
+    """Give what a CPPN is asked for the ground: (180, 1), x from the pad's end on, the course scaled to [-pi, pi]."""
+    middle = POINTS / 2
+    points = np.arange(START_PAD, POINTS, dtype=np.float64)[:, None]
+    return (points - middle) / middle * math.pi
+
+
+@lru_cache(maxsize=256)
+def express_cppn(environment: Environment) -> Terrain:
+    """Build the course of a CPPN genome, with obstacles where it has any; pure, as `express` is.
+
+    Obstacles stand on level ground, which goes on from there as it would have gone on without them.
+
+    Raises:
+        ValueError: the genome is not valid.
+    """
+    CPPNEncoding(cppn_inputs()).check(environment.genome)
+    heights = relief(environment.genome["cppn"], cppn_inputs())
+    rises = np.concatenate([np.zeros(START_PAD + 1), np.diff(heights)])
+    return _lay(_Course(obstacles_of(environment.genome), np.random.default_rng(environment.seed), rises))
+
+
+def _lay(course: _Course) -> Terrain:
+    genome, rng = course.genome, course.rng
     obstacles: list[Callable[[], None]] = []
     if genome.stump_height is not None:
         obstacles.append(partial(course.stump, genome.stump_height))
@@ -189,9 +221,11 @@ def terrain_of(environment: Environment | None) -> Terrain:
     kind = (environment.domain, environment.encoding)
     if kind == ("walker2d", STUMP_TRACK):
         return express_track(environment.genome, environment.seed)
-    if kind != ("walker2d", "parametric"):
+    if kind == ("walker2d", CPPNEncoding.name):
+        return express_cppn(environment)
+    if kind != ("walker2d", ParametricEncoding.name):
         raise ValueError(
             f"the environment is {environment.domain} with {environment.encoding} encoding; "
-            "it must be walker2d with parametric encoding"
+            f"it must be walker2d with {ParametricEncoding.name} or {CPPNEncoding.name} encoding"
         )
     return express(ParametricGenome.from_json(environment.genome), environment.seed)

@@ -15,7 +15,12 @@ function ticks(low, high, count) {
 function lineChart(title, xs, series, xName = "iteration") {
   const { width, height, left, right, top, bottom } = CHART;
   const known = series.flatMap((one) => one.values).filter((value) => value !== null);
-  const readout = make("span", {}, series.map((one) => one.name).join(", "));
+  const legend = () => series.flatMap((one, i) => {
+    const name = make("span", {}, one.name);
+    if (series.length > 1) name.style.color = one.colour;
+    return i ? [", ", name] : [name];
+  });
+  const readout = make("span", {}, ...legend());
   const figure = make("figure", { class: "chart" }, make("figcaption", {}, title, readout));
   if (!known.length) return figure;
   let low = Math.min(...known), high = Math.max(...known);
@@ -57,7 +62,7 @@ function lineChart(title, xs, series, xName = "iteration") {
   });
   svg.addEventListener("pointerleave", () => {
     cross.setAttribute("visibility", "hidden");
-    readout.textContent = series.map((one) => one.name).join(", ");
+    readout.replaceChildren(...legend());
   });
   figure.append(svg);
   return figure;
@@ -65,11 +70,13 @@ function lineChart(title, xs, series, xName = "iteration") {
 
 function drawCurves() {
   const curves = data.curves, xs = curves.iteration, place = byId("curves");
+  const measured = data.summary.annecs !== null;
   if (!xs.length) { place.replaceWith(make("p", { class: "quiet" }, "No iteration is on disk yet.")); return; }
   place.append(
-    lineChart("ANNECS", xs, [
+    lineChart(measured ? "ANNECS" : "Environments", xs, [
       { name: "admitted", colour: "var(--quiet)", values: curves.niches },
-      { name: "and later solved", colour: "var(--accent)", values: curves.annecs },
+      ...(measured ? [{ name: "challenged all", colour: "var(--level-0)", values: curves.created }] : []),
+      { name: "later solved", colour: "var(--accent)", values: measured ? curves.annecs : curves.admitted_solved },
     ]),
     lineChart("Scores of active pairs", xs, [
       { name: "best", colour: "var(--level-0)", values: curves.best_score },

@@ -59,7 +59,7 @@ def _curves(connection: Connection) -> Row:
     seconds = dict(iter(connection.execute("SELECT iteration, seconds FROM timing")))
     stretches = [part for part in np.array_split(np.arange(len(rows)), min(CURVE_POINTS, len(rows))) if len(part)]
     curves: Row = {"iteration": [rows[part[-1]]["iteration"] for part in stretches]}
-    for name in ("niches", "solved", "annecs", "active"):
+    for name in ("niches", "solved", "admitted_solved", "created", "annecs", "active"):
         curves[name] = [rows[part[-1]][name] for part in stretches]
     for name in ("mean_score", "best_score"):
         curves[name] = [_mean([rows[i][name] for i in part if rows[i][name] is not None]) for part in stretches]

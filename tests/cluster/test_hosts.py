@@ -10,15 +10,9 @@ from contextlib import suppress
 
 import pytest
 import tomli_w
-from jobs import MPIRUN, ROOT, start
+from jobs import MPIRUN, ROOT, start, wait_for
 from runs import TOY_SETTINGS, assert_equal_archives, command, variables
 
-from poet.archive import reading
-from poet.errors import InputError
-
-# Patient ones: on a busy machine a rank may be slow to show that it lives.
-HEARTBEATS = ["--mca", "mpi_ft_detector", "true", "--mca", "mpi_ft_detector_thread", "true"]
-HEARTBEATS += ["--mca", "mpi_ft_detector_period", "4", "--mca", "mpi_ft_detector_timeout", "20"]
 AGENT = """#!/bin/sh
 # In the place of ssh: run a command on a "host", with its network and its name.
 host=$1; shift
@@ -63,40 +57,25 @@ def switch_off(prefix):
                 os.kill(int(pid), signal.SIGKILL)
 
 
-def iterations(folder):
-    try:
-        with reading(folder) as connection:
-            return connection.execute("SELECT count(*) FROM iteration").fetchone()[0]
-    except InputError:
-        return 0
-
-
-def wait_for(folder, number, seconds):
-    deadline = time.monotonic() + seconds
-    while iterations(folder) < number and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert iterations(folder) >= number
-
-
-@pytest.mark.idle
+@pytest.mark.slow
 def test_run_over_two_hosts_outlives_the_cut_of_one(tmp_path, hosts):
     prefix, options = hosts
     (tmp_path / "toy.toml").write_text(tomli_w.dumps(TOY_SETTINGS))
     toy = ["--config", tmp_path / "toy.toml"]
     alone = subprocess.run(command("evolve", tmp_path / "alone", *toy, "--workers", 1), env=variables(), check=False)
     assert alone.returncode == 0
-    lines = [str(MPIRUN), *ROOT, "--with-ft", "ulfm", *HEARTBEATS, "--bind-to", "none", *options, "-n", "5"]
+    lines = [str(MPIRUN), *ROOT, "--with-ft", "ulfm", "--bind-to", "none", *options, "-n", "5"]
     lines += [sys.executable, *command("evolve", tmp_path / "run", *toy)[1:]]
     host = ["ip", "netns", "exec", f"{prefix}1", "unshare", "--uts", "sh", "-c", f'hostname {prefix}1; exec "$@"', "sh"]
     job = start([*host, *lines], TOY_SECONDS="0.02")
-    wait_for(tmp_path / "run", 3, seconds=60)
+    wait_for(tmp_path / "run", 3, job)
     ip("-n", f"{prefix}2", "link", "set", "eth0", "down")
-    wait_for(tmp_path / "run", 36, seconds=120)
+    wait_for(tmp_path / "run", 36, job, seconds=200)
     time.sleep(1)
     # mpirun waits for the host that it cannot reach; the run itself is over.
     switch_off(prefix)
     _, err = job.communicate(timeout=30)
-    # By heartbeats, or else by overdue items.
+    # By overdue items: heartbeats would be sooner, and take a rank on a busy machine for dead.
     assert f"host={prefix}2" in err
     assert f"host={prefix}1;" not in err
     assert_equal_archives(tmp_path / "run", tmp_path / "alone")

@@ -10,14 +10,11 @@ import sys
 import time
 
 import pytest
-from jobs import kill, mpirun, pids, start
+from jobs import iterations, kill, mpirun, pids, start, wait_for
 from runs import alive, all_end, assert_equal_archives, command, variables
 
-from poet.archive import reading
-from poet.errors import InputError
-
-# Open MPI's start-up now and then hangs or aborts on a busy machine, whatever is tested.
-pytestmark = [pytest.mark.idle, pytest.mark.timeout(280)]
+SLOW = pytest.mark.slow  # a few prove in every `make test` that real jobs work; the others take a minute or two
+pytestmark = pytest.mark.timeout(280)
 
 ITEMS = [sys.executable, "-m", "items"]
 
@@ -53,21 +50,6 @@ def finish_items(job):
     return json.loads(found[1])
 
 
-def iterations(folder):
-    try:
-        with reading(folder) as connection:
-            return connection.execute("SELECT count(*) FROM iteration").fetchone()[0]
-    except InputError:
-        return 0
-
-
-def wait_for(folder, number, job):
-    deadline = time.monotonic() + 100
-    while iterations(folder) < number and job.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert iterations(folder) >= number
-
-
 def evolve(folder, ranks, seconds, **options):
     """Start a toy run that is slow enough to be disturbed."""
     lines = command("evolve", folder, *toy(folder.parent))
@@ -79,7 +61,7 @@ def resume_alone(folder):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 5])
+@pytest.mark.parametrize("ranks", [pytest.param(2, marks=SLOW), 3, pytest.param(5, marks=SLOW)])
 def test_any_number_of_ranks_gives_the_archive_of_one_process(tmp_path, finished, ranks):
     job = evolve(tmp_path / "run", ranks, "0")
     out, err = job.communicate(timeout=120)
@@ -90,6 +72,7 @@ def test_any_number_of_ranks_gives_the_archive_of_one_process(tmp_path, finished
     assert re.search(rf"load: {ranks - 1} workers, \d+% idle, [\d.,]+ items/s, slowest host \S+ at", err)
 
 
+@SLOW
 def test_single_rank_is_a_run_on_its_own(tmp_path, finished):
     job = evolve(tmp_path / "run", 1, "0")
     _, err = job.communicate(timeout=120)
@@ -97,6 +80,7 @@ def test_single_rank_is_a_run_on_its_own(tmp_path, finished):
     assert_equal_archives(tmp_path / "run", finished)
 
 
+@SLOW
 def test_workers_killed_at_random_moments_cost_nothing_until_one_is_left(tmp_path, finished):
     chance = random.Random(2)
     job = evolve(tmp_path / "run", 7, "0.03")
@@ -126,6 +110,7 @@ def test_all_but_one_killed_at_once_is_survived(tmp_path, finished):
     assert_equal_archives(tmp_path / "run", finished)
 
 
+@SLOW
 def test_run_without_workers_ends_with_a_message_and_resumes(tmp_path, finished):
     job = evolve(tmp_path / "run", 3, "0.05")
     ranks = pids(job, 3)
@@ -140,6 +125,7 @@ def test_run_without_workers_ends_with_a_message_and_resumes(tmp_path, finished)
     assert_equal_archives(tmp_path / "run", finished)
 
 
+@SLOW
 def test_without_fault_tolerance_a_lost_worker_ends_the_run_which_resumes(tmp_path, finished):
     job = evolve(tmp_path / "run", 3, "0.05", options=[])
     ranks = pids(job, 3)
@@ -156,6 +142,7 @@ def test_without_fault_tolerance_a_lost_worker_ends_the_run_which_resumes(tmp_pa
     assert_equal_archives(tmp_path / "run", finished)
 
 
+@SLOW
 @pytest.mark.parametrize("options", [[], ["--with-ft", "ulfm"]], ids=["plain", "ulfm"])
 def test_loss_of_the_master_ends_every_rank_and_costs_one_iteration_at_most(tmp_path, finished, options):
     job = evolve(tmp_path / "run", 4, "0.05", options=options)
@@ -171,6 +158,7 @@ def test_loss_of_the_master_ends_every_rank_and_costs_one_iteration_at_most(tmp_
     assert_equal_archives(tmp_path / "run", finished)
 
 
+@SLOW
 def test_loss_of_the_master_ends_workers_in_the_midst_of_a_long_item():
     job, _ = run_items("endless", 3)
     ranks = pids(job, 3)
@@ -202,6 +190,7 @@ def to_mpirun(job, ranks, number):
     job.send_signal(number)
 
 
+@SLOW
 @pytest.mark.parametrize(
     ("deliver", "number", "status"),
     [
@@ -228,6 +217,7 @@ def test_signal_stops_the_job_and_says_how_to_resume(tmp_path, finished, deliver
     assert_equal_archives(tmp_path / "run", finished)
 
 
+@SLOW
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -245,6 +235,7 @@ def test_bad_input_ends_all_ranks_with_status_2_and_is_said_once(tmp_path, optio
     assert not (tmp_path / "run").exists()
 
 
+@SLOW
 def test_other_commands_run_once_under_mpirun(finished):
     job = start(mpirun(3, command("inspect", finished)))
     out, err = job.communicate(timeout=60)
@@ -252,6 +243,7 @@ def test_other_commands_run_once_under_mpirun(finished):
     assert out.count("iterations") == 1
 
 
+@SLOW
 def test_results_come_in_order_and_progress_counts_up_to_all():
     _, result = run_items("plain", 3)
     found = result()
@@ -260,6 +252,7 @@ def test_results_come_in_order_and_progress_counts_up_to_all():
     assert found["seen"][-1] == 200
 
 
+@SLOW
 def test_work_is_spread_over_all_workers():
     _, result = run_items("spread", 4)
     assert result() == [1, 2, 3]
@@ -272,12 +265,14 @@ def test_exception_in_an_item_comes_back_by_name_and_harms_no_other():
     assert re.search(r"fail.*7.* failed: [\s\S]*ArithmeticError: no square of 7", failure)
 
 
+@SLOW
 def test_result_that_cannot_be_sent_is_reported():
     _, result = run_items("unsendable", 2)
     failure, _ = result()
     assert "cannot be sent failed" in failure
 
 
+@SLOW
 def test_item_that_ends_its_worker_costs_one_worker_and_is_given_up_by_name():
     _, result = run_items("crash", 3)
     found = result()
@@ -286,6 +281,7 @@ def test_item_that_ends_its_worker_costs_one_worker_and_is_given_up_by_name():
     assert re.search(r"end_worker.* failed: it ended its worker 3 times", found["failure"])
 
 
+@SLOW
 def test_hanging_worker_is_noticed_and_its_late_answer_changes_nothing(tmp_path):
     job, result = run_items("hang", 3, HANG_SECONDS="1", HANG_FILE=str(tmp_path / "hung"))
     ranks = pids(job, 3)
@@ -301,6 +297,7 @@ def test_hanging_worker_is_noticed_and_its_late_answer_changes_nothing(tmp_path)
     assert job.returncode == 0
 
 
+@SLOW
 def test_item_that_hangs_every_worker_is_given_up_and_the_job_ends():
     job, result = run_items("hang_always", 5, HANG_SECONDS="1")
     ranks = pids(job, 5)
@@ -311,6 +308,7 @@ def test_item_that_hangs_every_worker_is_given_up_and_the_job_ends():
     assert all_end(ranks.values())
 
 
+@SLOW
 def test_waiting_master_leaves_its_core_to_others():
     _, result = run_items("wait", 3)
     found = result()
@@ -318,6 +316,7 @@ def test_waiting_master_leaves_its_core_to_others():
     assert found["processor"] < 0.2 * found["seconds"], found
 
 
+@SLOW
 def test_single_process_runs_and_inspection_never_load_mpi(tmp_path, finished):
     code = (
         "import sys; from poet.cli import main\n"

@@ -202,6 +202,29 @@ def test_run_too_short_to_split_and_archives_that_are_none_are_refused(tmp_path,
     assert not (tmp_path / "d").exists()
 
 
+def test_an_environment_invented_twice_is_one_task_that_leaks_to_neither_of_its_parents(tmp_path, poet):
+    synthetic_archive.write(tmp_path / "run", niches=40, iterations=400)
+    before = niches_of(tmp_path / "run")
+    # Give every fifth niche the environment of one far off, as runs do that invent it again under another parent.
+    twins = {number: (number * 7) % 40 for number in range(5, 40, 5) if (number * 7) % 40 not in (0, number)}
+    same = "genome, environment, terrain_seed"
+    with sqlite3.connect(tmp_path / "run" / "archive.sqlite") as connection:
+        for number, other in twins.items():
+            connection.execute(
+                f"UPDATE niche SET ({same}) = (SELECT {same} FROM niche WHERE id = ?) WHERE id = ?", (other, number)
+            )
+    connection.close()
+    niches = niches_of(tmp_path / "run")
+    for way in ("lineage", "birth", "difficulty"):
+        assert poet("export", tmp_path / "run", "-o", tmp_path / way, "--split-by", way).returncode == 0
+        rows = {row["id"]: row for row in rows_of(tmp_path / way)}
+        assert len(rows) < len(before)
+        for niche in niches.values():
+            if niche["parent"] is not None:
+                ends = {rows[niches[each]["environment"]]["split"] for each in (niche["id"], niche["parent"])}
+                assert len(ends - {"boundary"}) < 2
+
+
 def test_folder_of_something_else_is_left_alone(run, tmp_path, poet):
     (tmp_path / "thesis.tex").write_text("precious")
     for place in (tmp_path, tmp_path / "thesis.tex", tmp_path / "thesis.tex" / "c"):

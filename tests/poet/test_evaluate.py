@@ -147,6 +147,10 @@ def test_all_agents_on_all_niches_of_any_domain(tmp_path, toy_file, poet):
         (["--suite", "walker", "--engine", "warp"], "--engine is 'warp'; it must be one of"),
         (["--curriculum", "nowhere"], "nowhere holds no curriculum: there is no curriculum.json in it"),
         (["--suite", "walker", "--plot", "no/such/plot.png"], "cannot write no/such/plot.png"),
+        (["--suite", "walker", "--plot", "plot.jpg"], "its ending must be one of .png, .svg, .pdf"),
+        (["--suite", "walker", "--plot", "/proc/plot.png"], "cannot write /proc/plot.png: "),
+        (["--suite", "walker", "--split", "train"], "--split train goes with --curriculum DIR"),
+        (["--suite", "walker", "--agents", "0,3,0"], "--agents 0,3,0 names niche 0 more than once"),
         (["--suite", "walker", "--episodes", "0"], "Invalid value for '--episodes'"),
     ],
 )
@@ -154,6 +158,7 @@ def test_wrong_requests_get_one_sentence_and_status_2(run, poet, line, message):
     refused = poet("evaluate", run, *line)
     assert refused.returncode == 2
     assert message in refused.stderr
+    assert "episodes," not in refused.stderr  # nothing was played
     assert "Traceback" not in refused.stderr
 
 
@@ -166,6 +171,8 @@ def test_agents_of_another_network_or_domain_are_refused(run, tmp_path, toy_file
     assert refused.returncode == 2
     assert "an agent of 24-40-40-4 layers has" in refused.stderr
     assert "--niches needs a run" in poet("evaluate", path, "--niches").stderr
+    refused = poet("evaluate", path, "--suite", "walker", "--agents", "all")
+    assert (refused.returncode, f"--agents all goes with a run; {path} is one agent" in refused.stderr) == (2, True)
     assert poet("evolve", tmp_path / "toy", "--config", toy_file, "--iterations", 2, "--workers", 1).returncode == 0
     refused = poet("evaluate", tmp_path / "toy", "--suite", "walker")
     assert refused.returncode == 2

@@ -60,6 +60,13 @@ def test_conditions_compare_columns_and_the_upper_end_of_ranges(listed):
     assert 0 < len(found) < NICHES
 
 
+@pytest.mark.parametrize("number", ["2.5e2", "25E+1", "+250", "250.", "2500e-1"])
+def test_conditions_take_numbers_as_they_are_written_elsewhere(listed, number):
+    expected = [entry["id"] for entry in listed if entry["best_score"] > 250]
+    assert 0 < len(expected) < NICHES
+    assert ids(select(listed, Selection(where=[f"best_score>{number}"]))) == expected
+
+
 def test_sorting_puts_those_without_a_value_last_either_way(listed):
     for descending in (False, True):
         found = select(listed, Selection(sort="solved", descending=descending))
@@ -85,6 +92,7 @@ def test_search_finds_by_description_environment_and_difficulty(listed):
         (Selection(where=["colour>3"]), "column 'colour' is unknown"),
         (Selection(where=["pit_gap"]), "--where 'pit_gap' is no condition; write a column, one of >= <= != > < ="),
         (Selection(where=["pit_gap>1.2.3"]), "is no condition"),
+        (Selection(where=["pit_gap>1e"]), "is no condition"),
     ],
 )
 def test_wrong_selections_are_refused(listed, selection, message):
@@ -111,13 +119,24 @@ def test_metrics_equal_a_question_asked_iteration_by_iteration(run):
     for row in rows[::97]:
         at = row["iteration"]
         ((mean, best),) = ask(run, f"SELECT avg(score), max(score) FROM score WHERE iteration = {at}")
-        ((born, solved, annecs),) = ask(
+        (expected,) = ask(
             run,
             f"""SELECT count(*) FILTER (WHERE born <= {at}), count(*) FILTER (WHERE solved <= {at}),
-            count(*) FILTER (WHERE solved <= {at} AND parent IS NOT NULL) FROM niche""",
+            count(*) FILTER (WHERE solved <= {at} AND parent IS NOT NULL),
+            count(*) FILTER (WHERE born <= {at} AND archive_score >= 50 AND archive_score <= 300),
+            count(*) FILTER (WHERE solved <= {at} AND archive_score >= 50 AND archive_score <= 300) FROM niche""",
         )
         assert (row["mean_score"], row["best_score"]) == (pytest.approx(mean), best)
-        assert (row["niches"], row["solved"], row["annecs"]) == (born, solved, annecs)
+        names = ("niches", "solved", "admitted_solved", "created", "annecs")
+        assert tuple(row[name] for name in names) == expected
+    assert rows[-1]["annecs"] < rows[-1]["admitted_solved"]
+
+
+def test_annecs_is_unknown_where_the_run_did_not_test_against_the_whole_archive(tmp_path, toy_file, poet):
+    assert poet("evolve", tmp_path / "run", "--config", toy_file, "--workers", 1).returncode == 0
+    with reading(tmp_path / "run") as connection:
+        assert {(row["created"], row["annecs"]) for row in metrics(connection)} == {(None, None)}
+    assert "ANNECS" not in poet("inspect", tmp_path / "run").stdout
 
 
 def test_transfers_count_attempts_and_acceptance_of_every_two_niches(run, poet):

@@ -1,6 +1,7 @@
 import json
 import re
 import subprocess
+import tracemalloc
 
 import imageio.v3 as iio
 import imageio_ffmpeg
@@ -12,6 +13,7 @@ from runs import command, variables
 from environments.domain import find_domain
 from environments.weights import agent_bytes
 from poet.archive import read_population, reading
+from poet.rendering import Cast, film, scene_of
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,19 @@ def test_mp4_has_a_frame_for_every_step_at_the_simulations_pace(tmp_path, run, p
 def test_still_shows_moments_side_by_side(tmp_path, run, poet):
     assert poet("render", run, 0, "-o", tmp_path / "still.png").returncode == 0
     assert iio.imread(tmp_path / "still.png").shape == (400, 2424, 3)
+
+
+@pytest.mark.parametrize("ending", ["gif", "mp4"])
+def test_filming_holds_few_frames_at_once_and_leaves_nothing_else(tmp_path, run, ending):
+    with reading(run) as connection:
+        scene = scene_of(connection, Cast(niche=0), seed=0)
+    tracemalloc.start()
+    take = film(scene, tmp_path / f"film.{ending}")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert take.steps == 40
+    assert peak < 8 * 400 * 600 * 3
+    assert [path.name for path in tmp_path.iterdir()] == [f"film.{ending}"]
 
 
 def test_wrong_niche_and_wrong_ending_are_refused(tmp_path, run, poet):

@@ -232,7 +232,7 @@ def test_recorded_poses_are_the_episode_to_within_their_unit(run):
 def test_curves_add_up_to_the_archives_totals(run):
     with reading(run) as connection:
         curves = gather(connection, "x", 0)["curves"]
-        later = "count(*) FILTER (WHERE solved IS NOT NULL AND parent IS NOT NULL)"
+        later = "count(*) FILTER (WHERE solved IS NOT NULL AND archive_score BETWEEN 50 AND 300)"
         query = f"SELECT count(*), count(solved), {later} FROM niche"
         niches, solved, annecs = connection.execute(query).fetchone()
         (mean,) = connection.execute("SELECT avg(score) FROM score WHERE iteration = 299").fetchone()

@@ -1,14 +1,22 @@
 """Real MPI jobs on this machine, and the processes that they are made of."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from runs import variables
 
+from poet.archive import reading
+from poet.errors import InputError
+
+MARK = "POET_TEST_JOB"  # in the environment of all that belongs to a job, whoever its parent is by now
+_started: dict[str, subprocess.Popen] = {}
 MPIRUN = Path(sys.executable).with_name("mpirun")
 ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
 TOLERANT = ["--with-ft", "ulfm"]
@@ -20,10 +28,57 @@ def mpirun(ranks, lines, options=TOLERANT):
 
 
 def start(lines, **extra):
-    """Start a job with what it prints captured."""
+    """Start a job with what it prints captured; `end_jobs` ends it whatever becomes of the test."""
+    # A folder of its own: launchers that start at once on one host trip over each other's files in TMPDIR.
+    folder = tempfile.mkdtemp(prefix="job-")
     # BLAS and the simulators stay on one thread: the ranks are the parallelism.
-    environment = variables(OMP_NUM_THREADS="1", **extra)
-    return subprocess.Popen(lines, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    environment = variables(**{"OMP_NUM_THREADS": "1", "TMPDIR": folder, MARK: folder, **extra})
+    job = subprocess.Popen(lines, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _started[folder] = job
+    return job
+
+
+def end_jobs():
+    """Kill what is left of every job, and let go of its pipes and files."""
+    for folder, job in _started.items():
+        with job:  # closes the pipes and waits
+            while family := [pid for pid in processes() if marked(pid, folder)]:
+                for pid in family:
+                    with suppress(ProcessLookupError):
+                        kill(pid)
+                job.poll()
+                time.sleep(0.02)
+        shutil.rmtree(folder, ignore_errors=True)
+    _started.clear()
+
+
+def processes():
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def marked(pid, folder):
+    """Whether a process belongs to a job; one that has ended no longer tells."""
+    try:
+        return f"{MARK}={folder}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def iterations(folder):
+    """How many iterations a run has on disk."""
+    try:
+        with reading(folder) as connection:
+            return connection.execute("SELECT count(*) FROM iteration").fetchone()[0]
+    except InputError:
+        return 0
+
+
+def wait_for(folder, number, job, seconds=100):
+    """Wait until a job's run has so many iterations on disk."""
+    deadline = time.monotonic() + seconds
+    while iterations(folder) < number and job.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert iterations(folder) >= number, f"job status {job.poll()}"
 
 
 def pids(job, ranks, seconds=60):

@@ -54,7 +54,7 @@ class ToyDomain:
             raise ValueError(f"encoding is {name!r}; toy has target")
         return ToyEncoding(**{"step": 0.8, **options})
 
-    def make_env(self, environment, *, render_mode=None):
+    def make_env(self, environment, *, render_mode=None, episode_limit=None):
         raise NotImplementedError("the toy has no bodies to step")
 
     def rollout(self, thetas, environment, seeds, *, episode_limit=None, engine=None):

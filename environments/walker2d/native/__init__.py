@@ -48,8 +48,9 @@ def build_course(terrain: Terrain) -> core.Course:
     )
 
 
-@lru_cache(maxsize=256)
-def _course_of(environment: Environment) -> core.Course:
+@lru_cache(maxsize=2048)  # of 33 KiB each: a curriculum's tasks come again and again
+def course_of(environment: Environment) -> core.Course:
+    """Give the core a task's terrain; raises as `terrain_of` and `build_course` do."""
     return build_course(terrain_of(environment))
 
 
@@ -58,6 +59,6 @@ def rollout_native(
 ) -> Rollouts:
     """Run the episodes side by side, a world a SIMD lane."""
     returns, lengths, outcomes, _ = core.rollout(
-        _course_of(environment), np.ascontiguousarray(thetas), start_pushes(seeds), episode_limit
+        course_of(environment), np.ascontiguousarray(thetas), start_pushes(seeds), episode_limit
     )
     return Rollouts(returns, lengths, outcomes)

@@ -1,0 +1,81 @@
+"""What a vector environment's `reset` asks for, read whole before anything changes.
+
+Gymnasium's rules (an integer seed counts up from world to world; `reset_mask`
+chooses worlds), and one of ours: `options["task"]` names a task for all worlds
+or one for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import Environment
+from environments.tasks import TaskSource
+
+Seeds: TypeAlias = int | np.integer[Any] | Sequence[int | None] | NDArray[np.integer[Any]] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reset:
+    """Which worlds begin anew, from which seeds, in which tasks."""
+
+    mask: NDArray[np.bool_]  # (n,) the worlds that begin anew
+    seeds: list[int | None]  # (n,) None continues a world's stream
+    tasks: dict[int, Environment]  # by world of the mask, where one was named
+
+    @staticmethod
+    def read(worlds: int, seed: Seeds, options: Mapping[str, Any] | None, source: TaskSource) -> Reset:
+        """Read what `reset(seed=..., options=...)` was given, for so many worlds.
+
+        Raises:
+            ValueError: a seed, the mask, a task or an option is not valid.
+        """
+        given = dict(options or {})
+        mask = _mask(worlds, given.pop("reset_mask", None))
+        named = given.pop("task", None)
+        if given:
+            raise ValueError(f"options has {next(iter(given))!r}; a vector environment takes task and reset_mask")
+        tasks = {} if named is None else source.find_each(named, worlds)
+        chosen = {world: task for world, task in tasks.items() if mask[world]}
+        return Reset(mask=mask, seeds=_seeds(worlds, seed), tasks=chosen)
+
+
+def _mask(worlds: int, mask: object) -> NDArray[np.bool_]:
+    if mask is None:
+        return np.ones(worlds, dtype=np.bool_)
+    if not isinstance(mask, np.ndarray):
+        raise ValueError(f"reset_mask is a {type(mask).__name__}; it must be a NumPy array, bool of ({worlds},)")
+    if mask.shape != (worlds,) or mask.dtype != np.bool_:
+        raise ValueError(f"reset_mask is {mask.dtype} of shape {mask.shape}; it must be bool of ({worlds},)")
+    if not mask.any():
+        raise ValueError("reset_mask chooses no world; at least one entry must be true")
+    return mask.copy()
+
+
+def _seeds(worlds: int, seed: Seeds) -> list[int | None]:
+    if seed is None:
+        return [None] * worlds
+    if isinstance(seed, Integral):
+        seeds: list[int | None] = [int(seed) + world for world in range(worlds)]
+    elif isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str):
+        seeds = [None if each is None else _integer(each) for each in seed]
+    else:
+        seeds = [_integer(seed)]
+    if len(seeds) != worlds:
+        raise ValueError(f"seed has {len(seeds)} entries; it must have one for each of {worlds} worlds")
+    for each in seeds:
+        if each is not None and not 0 <= each < 2**64:
+            raise ValueError(f"seed is {each}; a seed lies in [0, 2^64)")
+    return seeds
+
+
+def _integer(seed: object) -> int:
+    if not isinstance(seed, Integral):
+        raise ValueError(f"seed is {seed!r}; it must be an integer, one for each world, or None")
+    return int(seed)

@@ -1,0 +1,43 @@
+"""Older archives brought up to the tables of `schema.sql`, one version at a time; nothing is lost or made up."""
+
+from __future__ import annotations
+
+from sqlite3 import Connection
+
+SCHEMA_VERSION = 2
+
+# By the version that they start from. What an older run did not measure stays NULL or empty.
+STEPS = {
+    1: (
+        "ALTER TABLE niche ADD COLUMN archive_score REAL",
+        """CREATE TABLE performance (
+            agent INTEGER NOT NULL REFERENCES niche (id),
+            version INTEGER NOT NULL,
+            environment TEXT NOT NULL,
+            score REAL NOT NULL,
+            PRIMARY KEY (agent, version, environment)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE reuse (
+            iteration INTEGER NOT NULL REFERENCES iteration (iteration),
+            number INTEGER NOT NULL,
+            purpose TEXT NOT NULL,
+            pairings INTEGER NOT NULL,
+            reused INTEGER NOT NULL,
+            PRIMARY KEY (iteration, number)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+}
+
+
+def version_of(connection: Connection) -> int:
+    """Read the schema version of an archive."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def migrate(connection: Connection) -> None:
+    """Bring an archive of an older version up to this one; the caller holds a transaction."""
+    for version in range(version_of(connection), SCHEMA_VERSION):
+        for statement in STEPS[version]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version + 1}")

@@ -1,0 +1,34 @@
+"""Which agent replaces which: the rules that a configuration can name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from evolution.es import ESSettings
+from evolution.evaluation import Evaluator
+from transfer.improved import hold_improved
+from transfer.tournament import Incumbent, Target, Tournament, hold_original
+
+
+class Rule(Protocol):
+    """Holds one tournament for each target and names its winner, if the incumbent is beaten."""
+
+    def __call__(
+        self,
+        evaluator: Evaluator,
+        purpose: str,
+        targets: Sequence[Target],
+        incumbents: Sequence[Incumbent],
+        settings: ESSettings,
+    ) -> list[Tournament]:
+        """Hold the tournaments; results come in the targets' order."""
+        ...
+
+
+RULES: dict[str, Rule] = {"original": hold_original, "improved": hold_improved}
+
+
+def original_cost(meetings: int, score_episodes: int, settings: ESSettings) -> int:
+    """Count the episodes that the original rule needs for so many visits of an agent to a target."""
+    return meetings * (2 * score_episodes + 2 * settings.pairs)
