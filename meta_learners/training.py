@@ -14,6 +14,7 @@ import fcntl
 import json
 import math
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -49,20 +50,22 @@ class Training:
     """
 
     def __init__(self, folder: Path, plan: Plan, curriculum: Curriculum, *, device: str = "cpu") -> None:
-        self._lock = _claim(folder)
-        if (folder / NAME).exists():
-            check_same(folder, read_plan(folder)[0], plan)
-        else:
-            write_plan(folder, plan, curriculum.folder.resolve())
-        self.folder, self.plan = folder, plan
-        self.family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit)
-        self.learner = restored_learner(plan, self.family, device)
-        self.iteration = resume(self.learner, folder)
-        self.sampler = Sampler(self.family, plan.tasks, plan.copies, device=device)
-        self.seconds = 0.0  # of meta-steps
-        _keep_rows(folder / METRICS, self.iteration)
-        self._rows = (folder / METRICS).open("a")
-        self._board = SummaryWriter(str(folder / BOARD), purge_step=self.iteration)
+        with ExitStack() as opened:
+            opened.enter_context(_claim(folder))
+            if (folder / NAME).exists():
+                check_same(folder, read_plan(folder)[0], plan)
+            else:
+                write_plan(folder, plan, curriculum.folder.resolve())
+            self.folder, self.plan = folder, plan
+            self.family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit)
+            self.learner = restored_learner(plan, self.family, device)
+            self.iteration = resume(self.learner, folder)
+            self.seconds = 0.0  # of meta-steps
+            _keep_rows(folder / METRICS, self.iteration)
+            self._rows = opened.enter_context((folder / METRICS).open("a"))
+            self.sampler = opened.enter_context(closing(Sampler(self.family, plan.tasks, plan.copies, device=device)))
+            self._board = opened.enter_context(closing(SummaryWriter(str(folder / BOARD), purge_step=self.iteration)))
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -101,10 +104,7 @@ class Training:
 
     def close(self) -> None:
         """Free everything, without a checkpoint."""
-        self._board.close()
-        self._rows.close()
-        self.sampler.close()
-        self._lock.close()
+        self._opened.close()
 
     @property
     def shares(self) -> dict[str, float]:

@@ -5,6 +5,7 @@ What they stand on takes seconds to load, and so is loaded within them.
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from dataclasses import asdict
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from meta_learners.training import Training
 
 SAVE_EVERY = 30.0  # s between checkpoints, unless --save-every says otherwise
+QUIET_SECONDS = 10.0  # between lines where there is no terminal to draw on
 Device = Annotated[str, typer.Option(help="Where to learn: cpu, cuda or cuda:N.")]
 
 
@@ -36,9 +38,7 @@ def meta_train(
     curriculum: Annotated[Path, typer.Argument(metavar="CURRICULUM", help="Folder that `poet export` wrote.")],
     learner: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="rl2, maml, fomaml, reptile, anil, meta-sgd, e-maml, promp, multitask or ppo."
-        ),
+        typer.Option(metavar="NAME", help="rl2, maml, fomaml, reptile, anil, meta-sgd, e-maml, promp or ppo."),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the training.")],
     iterations: Annotated[int, typer.Option(min=1, max=10**9, help="Meta-steps to come to.")] = 200,
@@ -106,9 +106,11 @@ def _settings(learner: str, assignments: list[str]) -> dict[str, Any]:
     for text in assignments:
         table = configuration.merge(table, configuration.parse_assignment(text))
     try:
-        return asdict(build_settings(SETTINGS[learner], table))
+        settings = asdict(build_settings(SETTINGS[learner], table))
     except ValueError as error:
         raise InputError(f"--set: {error}") from error
+    as_kept: dict[str, Any] = json.loads(json.dumps(settings))
+    return as_kept
 
 
 def _check_device(device: str) -> None:
@@ -123,14 +125,17 @@ def _check_device(device: str) -> None:
 
 def _train(training: Training, iterations: int, save_every: float) -> None:
     columns = (*Progress.get_default_columns(), TextColumn("{task.fields[figures]}"))
-    saved = time.monotonic()
-    with Progress(*columns, console=err) as bar:
+    saved = told = time.monotonic()
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task("meta-steps", total=iterations, completed=training.iteration, figures="")
         try:
             while training.iteration < iterations:
                 metrics = training.step()
                 figures = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if "return" in name)
                 bar.update(task, completed=training.iteration, figures=figures)
+                if not err.is_terminal and time.monotonic() - told >= QUIET_SECONDS:
+                    say(f"meta-step {training.iteration}/{iterations}: {figures}")
+                    told = time.monotonic()
                 if time.monotonic() - saved >= save_every or training.iteration == iterations:
                     with undisturbed():
                         training.save()
@@ -146,8 +151,6 @@ def _pace(training: Training) -> dict[str, Any]:
 
 
 def _last_metrics(folder: Path) -> dict[str, Any]:
-    import json  # noqa: PLC0415
-
     from meta_learners.training import METRICS  # noqa: PLC0415
 
     rows = (folder / METRICS).read_text().splitlines()

@@ -20,7 +20,9 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Learn, then measure on 20,000 trials: a standard error of 0.015."""
     family = BernoulliBandits(ARMS, PULLS)
     effort = Effort(iterations=60 if short else 800, trials=512 if short else 1024, tested=20_000)
-    settings = RL2Settings(episodes=1, hidden=64, clip=0.2, step_size=3e-3 if short else 1e-3, decay=effort.iterations)
+    settings = RL2Settings(
+        episodes=1, memory=PULLS, hidden=64, clip=0.2, step_size=3e-3 if short else 1e-3, decay=effort.iterations
+    )
     untrained = RL2(family, settings, seed=seed, device=device)
     learner = learn(family, settings, effort, seed, device)
     first, last = (

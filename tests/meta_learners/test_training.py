@@ -1,10 +1,16 @@
 """`poet meta-train` and `poet meta-test` as a user meets them: folders, resumption, refusals."""
 
+import fcntl
+import hashlib
+import io
 import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +20,7 @@ from runs import TOY_SETTINGS, command, variables
 from safetensors.torch import load_file, save_file
 
 from environments.curriculum import seal
+from poet import cli
 
 TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--iterations", 3, "--set", "hidden=8"]
 
@@ -38,9 +45,24 @@ def trained(curriculum, tmp_path_factory):
     return folder
 
 
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 def run(*arguments):
-    lines = command(*arguments)
-    return subprocess.run(lines, capture_output=True, text=True, timeout=120, check=False, env=variables())
+    """Run the command line to its end, in this process: loading PyTorch for each would take most of the time."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["poet", *map(str, arguments)])
+        patch.setenv("COLUMNS", "200")
+        with redirect_stdout(out), redirect_stderr(err):
+            status = cli._run(None)
+    for stream in (out, err):
+        stream.seek(0)
+    return Done(status, out.read(), err.read())
 
 
 def copy_of(folder, place):
@@ -61,7 +83,7 @@ def results(folder):
     return latest, (folder / latest["file"]).read_bytes(), (folder / "metrics.jsonl").read_text()
 
 
-@pytest.mark.parametrize("learner", ["rl2", "ppo"])
+@pytest.mark.parametrize("learner", ["rl2", pytest.param("ppo", marks=pytest.mark.slow)])
 def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(curriculum, tmp_path, learner):
     options = ["--tasks", 2, "--copies", 2, "--episode-limit", 60, "--seed", 3, "--set", "hidden=8", "--save-every", 0]
     line = ["meta-train", curriculum, "--learner", learner, *options, "--iterations", 12, "-o"]
@@ -88,6 +110,21 @@ def test_more_iterations_go_on_from_the_last_one(curriculum, trained, tmp_path):
     straight = tmp_path / "straight"
     run("meta-train", curriculum, "--learner", "rl2", "-o", straight, *TINY, "--iterations", 5)
     assert results(folder) == results(straight)
+
+
+@pytest.mark.parametrize("learner", ["maml", "meta-sgd", "promp", "reptile"])
+def test_gradient_based_learners_train_resume_and_adapt_from_the_command_line(curriculum, tmp_path, learner):
+    line = ["meta-train", curriculum, "--learner", learner, "-o", tmp_path / "new", *TINY[:6], "--set", "hidden=[8]"]
+    for iterations in (1, 2):
+        done = run(*line, "--iterations", iterations, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["iterations"] == iterations
+    straight = tmp_path / "straight"
+    line[5] = straight
+    assert run(*line, "--iterations", 2).returncode == 0
+    assert results(tmp_path / "new") == results(straight)
+    tested = run("meta-test", straight, "--split", "train", "--adaptations", "0,1", "--repeats", 1, "--json")
+    assert len(json.loads(tested.stdout)["results"]) == 2
 
 
 def test_a_training_leaves_what_tensorboard_reads(trained):
@@ -185,8 +222,6 @@ def test_a_loss_that_is_not_finite_ends_with_status_1_and_leaves_the_checkpoint(
     tensors = load_file(folder / latest["file"])
     tensors["policy.critic.bias"][:] = float("nan")
     save_file(tensors, folder / latest["file"])
-    import hashlib  # noqa: PLC0415
-
     latest["sha256"] = hashlib.sha256((folder / latest["file"]).read_bytes()).hexdigest()
     (folder / "checkpoints.json").write_text(json.dumps([latest]))
     done = run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY, "--iterations", 5)
@@ -195,8 +230,6 @@ def test_a_loss_that_is_not_finite_ends_with_status_1_and_leaves_the_checkpoint(
 
 
 def test_a_second_training_in_one_folder_is_refused(curriculum, trained, tmp_path):
-    import fcntl  # noqa: PLC0415
-
     folder = copy_of(trained, tmp_path)
     with (folder / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
