@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cluster import mpi
+from cluster.executor import run
 from cluster.launch import launched
 
 FIGURES = 16  # returns, lengths and outcomes that an item of so many episodes gives back
@@ -52,9 +53,9 @@ class Load:
 def naps(ranks: mpi.Ranks, path: str) -> dict[str, float]:
     """Sleep through recorded costs; the share of the workers' time that was work."""
     items = [Nap(seconds, kind) for seconds, kind in json.loads(Path(path).read_text())]
-    ranks.run([Nap(0.01, -1)] * (4 * ranks.workers))  # everybody is up
-    ranks.run([Nap(0.01, kind) for kind in {item.kind for item in items}])
-    elapsed, processor = _timed(lambda: ranks.run(items))
+    run(ranks, [Nap(0.01, -1)] * (4 * ranks.workers))  # everybody is up
+    run(ranks, [Nap(0.01, kind) for kind in {item.kind for item in items}])
+    elapsed, processor = _timed(lambda: run(ranks, items))
     work = sum(item.seconds for item in items)
     return {
         "workers": ranks.workers,
@@ -67,16 +68,16 @@ def naps(ranks: mpi.Ranks, path: str) -> dict[str, float]:
 def master(ranks: mpi.Ranks, _: str) -> dict[str, float]:
     """The master's processor time for a message each way, an item and a byte."""
     wait = 2.0
-    _, idle = _timed(lambda: ranks.run([Nap(wait, 0)]))
+    _, idle = _timed(lambda: run(ranks, [Nap(wait, 0)]))
     blank = Load(b"")
-    ranks.run([blank] * 2000)
+    run(ranks, [blank] * 2000)
     alone = 400
-    elapsed, single = _timed(lambda: [ranks.run([blank] * 2) for _ in range(alone // 2)])
+    elapsed, single = _timed(lambda: [run(ranks, [blank] * 2) for _ in range(alone // 2)])
     many = 20_000
-    _, together = _timed(lambda: ranks.run([blank] * many))
+    _, together = _timed(lambda: run(ranks, [blank] * many))
     megabytes = 64
     heavy = [Load(number.to_bytes(4, "big") * 2**18) for number in range(megabytes)]
-    _, carried = _timed(lambda: ranks.run(heavy))
+    _, carried = _timed(lambda: run(ranks, heavy))
     return {
         "idle_share": idle / wait,
         "message_us": 1e6 * single / alone,

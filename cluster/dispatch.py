@@ -2,17 +2,19 @@
 
 Items go out largest expected cost first, in chunks that shrink as the end of a
 run nears (guided self-scheduling, Polychronopoulos and Kuck 1987), with one
-chunk queued ahead at every worker. What a lost worker held is handed out
+chunk queued ahead at every worker; what is more urgent goes before all else. What a lost worker held is handed out
 again, as is what a worker holds too long; the first answer to an item counts.
 """
 
 from __future__ import annotations
 
+import heapq
 import logging
 import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import Any
 
 from cluster.costs import Costs
@@ -24,6 +26,7 @@ AHEAD = 2  # chunks at a worker: one that it works on, one queued
 SHARE = 4  # a chunk is at most this part of a worker's share of what is left
 CHUNK_SECONDS = (0.02, 2.0)  # below, messages cost too much; above, a loss does
 CHUNK_ITEMS = 256
+FIRST, LAST = -math.inf, math.inf  # urgencies of what is handed out again
 ATTEMPTS = 3  # workers that one item may make hang
 
 
@@ -44,8 +47,7 @@ class Patience:
 class Chunk:
     """Items that go to a worker together."""
 
-    run: int  # number of the call to `run`
-    indices: tuple[int, ...]
+    tickets: tuple[int, ...]
     careful: bool  # run in a process apart: their worker was lost before
     limit: float  # s to wait for the answer
 
@@ -59,72 +61,94 @@ class Worker:
     hangs: bool = False
 
 
+@dataclass
+class Task:
+    """An item under way."""
+
+    item: WorkItem[Any]
+    urgency: int
+    expected: float  # s; NaN before anything was measured
+    hangs: int = 0  # workers that it made hang
+
+    @property
+    def cost(self) -> float:
+        return 0.0 if math.isnan(self.expected) else self.expected
+
+
 class Dispatch:
-    """Hands out the items of one run after another."""
+    """Hands out items and takes in their results; items may join at any time."""
 
     def __init__(self, workers: Iterable[int], costs: Costs, patience: Patience) -> None:
         self.workers = {worker: Worker() for worker in workers}
-        self.results: dict[int, Any] = {}
+        self.tasks: dict[int, Task] = {}  # by ticket, until there is a result
         self._costs, self._patience = costs, patience
-        self._run = 0
-        self._items: Sequence[WorkItem[Any]] = ()
-        self._waiting: deque[int] = deque()  # costliest first
+        self._tickets = count()
+        self._results: list[tuple[int, Any]] = []  # not collected yet
+        self._waiting: list[tuple[float, float, int]] = []  # a heap: urgency, -s expected, ticket
         self._careful: deque[int] = deque()
-        self._expected: list[float] = []
         self._left = 0.0  # s expected of what waits
-        self._hangs: Counter[int] = Counter()  # by item
+        # Workers that should have more, by how many chunks they hold: a set for each, in order.
+        self._hungry: list[dict[int, None]] = [dict.fromkeys(self.workers), *({} for _ in range(AHEAD - 1))]
 
-    def begin(self, items: Sequence[WorkItem[Any]]) -> None:
-        """Start over with new items; answers to the old ones will not count."""
-        self._run += 1
-        self._items, self.results = items, {}
-        self._hangs.clear()
-        guesses = [self._costs.expect(item) for item in items]
-        self._expected = [math.nan if guess is None else guess for guess in guesses]
-        # Before anything is measured, the order they came in.
-        order = sorted(range(len(items)), key=lambda index: -(guesses[index] or 0.0))
-        self._waiting, self._careful = deque(order), deque()
-        self._left = sum(guess for guess in guesses if guess is not None)
+    def submit(self, items: Sequence[WorkItem[Any]], urgency: int) -> list[int]:
+        """Take on items and return their tickets; without measurements they go in their order."""
+        tickets = list(islice(self._tickets, len(items)))
+        for ticket, item in zip(tickets, items, strict=True):
+            guess = self._costs.expect(item)
+            self.tasks[ticket] = Task(item, urgency, math.nan if guess is None else guess)
+            self._wait(ticket, urgency)
+        return tickets
+
+    def collect(self) -> list[tuple[int, Any]]:
+        """Give the results that came since the last time, by ticket."""
+        found, self._results = self._results, []
+        return found
+
+    def abandon(self) -> None:
+        """Forget every item and result; answers still to come will not count."""
+        self.tasks.clear()
+        self._results.clear()
+        self._waiting.clear()
+        self._careful.clear()
+        self._left = 0.0
 
     @property
     def done(self) -> bool:
         """Whether every item has its result."""
-        return len(self.results) == len(self._items)
+        return not self.tasks
 
-    def hungry(self) -> list[int]:
-        """Find the workers that should have more, as long as there is more."""
-        if not self._waiting and not self._careful:
-            return []
-        return [rank for rank, held in self.workers.items() if len(held.chunks) < AHEAD and not held.hangs]
-
-    def take(self, worker: int, depth: int, now: float) -> Chunk | None:
-        """Cut the next chunk for a worker that holds fewer than `depth`, if it should have one."""
-        held = self.workers[worker]
-        if held.hangs or len(held.chunks) >= depth:
+    def next(self, now: float) -> tuple[int, Chunk] | None:
+        """Cut the next chunk, for one of the workers that hold least; None if nobody or nothing waits."""
+        worker = next((next(iter(hungry)) for hungry in self._hungry if hungry), None)
+        chunk = None if worker is None else self._cut()
+        if worker is None or chunk is None:
             return None
-        chunk = self._cut()
-        if chunk is not None:
-            if not held.chunks:
-                held.since = now
-            held.chunks.append(chunk)
-        return chunk
+        held = self.workers[worker]
+        if not held.chunks:
+            held.since = now
+        held.chunks.append(chunk)
+        self._note(worker)
+        return worker, chunk
 
-    def answer(self, worker: int, chunk: int, results: Sequence[Any], seconds: Sequence[float], now: float) -> None:
-        """Take in a worker's answer to the first of its chunks, unless that belongs to an earlier run."""
+    def answer(self, worker: int, results: Sequence[Any], seconds: Sequence[float], now: float) -> None:
+        """Take in a worker's answer to the first of its chunks."""
         held = self.workers.get(worker)
         if held is None or not held.chunks:
             return
         first = held.chunks.popleft()
         held.since, held.hangs = now, False
-        if chunk != self._run or first.run != self._run:
-            return
-        for index, result, spent in zip(first.indices, results, seconds, strict=True):
-            self._costs.learn(self._items[index], spent)
-            self.results.setdefault(index, result)
+        self._note(worker)
+        for ticket, result, spent in zip(first.tickets, results, seconds, strict=True):
+            task = self.tasks.pop(ticket, None)
+            if task is not None:  # else it was abandoned, or another worker was faster
+                self._costs.learn(task.item, spent)
+                self._results.append((ticket, result))
 
     def lose(self, worker: int) -> int:
         """Forget a worker that is no more; return how many items will be run again."""
         held = self.workers.pop(worker)
+        for hungry in self._hungry:
+            hungry.pop(worker, None)
         # Any chunk may have been what ended it: the answer to the first can be lost with the worker.
         return sum(self._again(chunk, careful=True) for chunk in held.chunks)
 
@@ -134,12 +158,14 @@ class Dispatch:
         for rank, held in self.workers.items():
             if held.chunks and not held.hangs and now - held.since > held.chunks[0].limit:
                 held.hangs = True
+                self._note(rank)
                 found.append(rank)
                 self._charge(held.chunks[0])
                 for chunk in held.chunks:
                     self._again(chunk, careful=False)
                     # Once more at the end: the next worker may be on a host that is cut off as well.
-                    self._waiting.extend(index for index in chunk.indices if chunk.run == self._run)
+                    for ticket in chunk.tickets:
+                        self._wait(ticket, LAST)
         return found
 
     def postpone(self, seconds: float) -> None:
@@ -147,58 +173,71 @@ class Dispatch:
         for held in self.workers.values():
             held.since += seconds
 
+    def _note(self, worker: int) -> None:
+        """Remember how hungry a worker is."""
+        held = self.workers[worker]
+        for depth, hungry in enumerate(self._hungry):
+            if depth == len(held.chunks) and not held.hangs:
+                hungry[worker] = None
+            else:
+                hungry.pop(worker, None)
+
+    def _wait(self, ticket: int, urgency: float) -> None:
+        task = self.tasks.get(ticket)
+        if task is not None:
+            heapq.heappush(self._waiting, (urgency, -task.cost, ticket))
+            self._left += task.cost
+
     def _charge(self, chunk: Chunk) -> None:
         """Give up an item that no worker answers to."""
-        if chunk.run == self._run and len(chunk.indices) == 1:
-            (index,) = chunk.indices
-            self._hangs[index] += 1
-            if self._hangs[index] == ATTEMPTS:
-                reason = f"{ATTEMPTS} workers did not answer within {chunk.limit:.0f} s"
-                self.results.setdefault(index, Failure(str(self._items[index]), reason))
+        if len(chunk.tickets) != 1:
+            return
+        (ticket,) = chunk.tickets
+        task = self.tasks.get(ticket)
+        if task is None:
+            return
+        task.hangs += 1
+        if task.hangs == ATTEMPTS:
+            del self.tasks[ticket]
+            reason = f"{ATTEMPTS} workers did not answer within {chunk.limit:.0f} s"
+            self._results.append((ticket, Failure(str(task.item), reason)))
 
     def _again(self, chunk: Chunk, careful: bool) -> int:
-        if chunk.run != self._run:
-            return 0
-        lost = [index for index in chunk.indices if index not in self.results]
+        lost = [ticket for ticket in chunk.tickets if ticket in self.tasks]
         if careful or chunk.careful:
             self._careful.extend(lost)
         else:
-            self._waiting.extendleft(reversed(lost))
-            self._left += sum(self._cost(index) for index in lost)
+            for ticket in lost:
+                self._wait(ticket, FIRST)
         return len(lost)
 
     def _cut(self) -> Chunk | None:
         """Take the next items that should travel together."""
-        if self._careful:
-            index = self._careful.popleft()
-            if index in self.results:
-                return self._cut()
-            # Starting a process apart takes a while.
-            return Chunk(self._run, (index,), True, self._limit([index]) + self._patience.floor)
+        while self._careful:
+            ticket = self._careful.popleft()
+            if ticket in self.tasks:
+                # Starting a process apart takes a while.
+                return Chunk((ticket,), True, self._limit([ticket]) + self._patience.floor)
         low, high = CHUNK_SECONDS
-        target = min(max(self._left / (SHARE * len(self.workers)), low), high)
-        indices: list[int] = []
+        target = min(max(self._left / (SHARE * max(len(self.workers), 1)), low), high)
+        tickets: list[int] = []
         expected = 0.0
-        while self._waiting and len(indices) < CHUNK_ITEMS:
-            cost = self._expected[self._waiting[0]]
-            if indices and not expected + cost <= target:  # also when the cost is not known
-                break
-            if self._waiting[0] in indices:
-                break
-            index = self._waiting.popleft()
-            self._left -= self._cost(index)
-            if index not in self.results:
-                indices.append(index)
-                expected += cost
-        return Chunk(self._run, tuple(indices), False, self._limit(indices)) if indices else None
+        while self._waiting and len(tickets) < CHUNK_ITEMS:
+            _, negative, ticket = self._waiting[0]
+            task = self.tasks.get(ticket)
+            if task is not None:
+                # An item whose cost is not known travels alone.
+                if tickets and (ticket in tickets or not expected + task.expected <= target):
+                    break
+                tickets.append(ticket)
+                expected += task.expected
+            heapq.heappop(self._waiting)
+            self._left += negative
+        return Chunk(tuple(tickets), False, self._limit(tickets)) if tickets else None
 
-    def _limit(self, indices: Sequence[int]) -> float:
-        expected = sum(self._expected[index] for index in indices)
+    def _limit(self, tickets: Sequence[int]) -> float:
+        expected = sum(self.tasks[ticket].expected for ticket in tickets)
         return self._patience.limit(None if math.isnan(expected) else expected)
-
-    def _cost(self, index: int) -> float:
-        cost = self._expected[index]
-        return 0.0 if math.isnan(cost) else cost
 
 
 @dataclass

@@ -2,7 +2,8 @@
 
 A work item is a picklable callable without arguments whose result depends on
 nothing but itself. So any executor, with any number of workers and any
-failures on the way, returns the same list.
+failures on the way, gives the same result for it. More items may be submitted
+while others run, so that what depends on a few need not wait for all.
 
 An item may say more of itself, which an executor may use to spread the work
 and which never changes a result: `amount`, how much work it is, and `kind`, a
@@ -13,16 +14,18 @@ they need to be sent only once. Shared values must not be changed by an item.
 
 from __future__ import annotations
 
+import heapq
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from itertools import count, islice
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
 WorkItem = Callable[[], T]
 Progress = Callable[[int], None]
-"""Called with the number of items done so far in this `run`."""
+"""Called with the number of items done so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,19 @@ class Executor(Protocol):
         """How many items run at the same time."""
         ...
 
-    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
-        """Run every item and return the results in the items' order; an item's failure harms no other."""
+    def submit(self, items: Sequence[WorkItem[Any]], urgency: int = 0) -> Sequence[int]:
+        """Take on items beside those under way, and return a ticket for each; the lowest urgency runs first."""
+        ...
+
+    def collect(self) -> Sequence[tuple[int, Any]]:
+        """Wait for results and give those there are, by ticket, as they come; none if nothing is under way.
+
+        In the place of the result of an item that failed stands a `Failure`, which harms no other item.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Forget every item whose result was not collected."""
         ...
 
     def close(self) -> None:
@@ -57,22 +71,49 @@ class Executor(Protocol):
         ...
 
 
+def run(executor: Executor, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
+    """Run every item, beside nothing else, and return the results in the items' order."""
+    tickets = executor.submit(items)
+    results: dict[int, T | Failure] = {}
+    try:
+        while len(results) < len(items):
+            results.update(executor.collect())
+            if progress is not None:
+                progress(len(results))
+    finally:
+        executor.abandon()
+    return [results[ticket] for ticket in tickets]
+
+
 class InProcess:
-    """Runs items in the calling process."""
+    """Runs items in the calling process, one whenever results are asked for."""
 
     workers = 1
 
-    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
-        """Run every item in order; see `Executor.run`."""
-        results: list[T | Failure] = []
-        for done, item in enumerate(items, start=1):
-            try:
-                results.append(item())
-            except Exception:
-                results.append(Failure(str(item), traceback.format_exc()))
-            if progress is not None:
-                progress(done)
-        return results
+    def __init__(self) -> None:
+        self._tickets = count()
+        self._waiting: list[tuple[int, int, WorkItem[Any]]] = []  # a heap: urgency, ticket, item
+
+    def submit(self, items: Sequence[WorkItem[Any]], urgency: int = 0) -> Sequence[int]:
+        """Take on items; see `Executor.submit`."""
+        tickets = list(islice(self._tickets, len(items)))
+        for ticket, item in zip(tickets, items, strict=True):
+            heapq.heappush(self._waiting, (urgency, ticket, item))
+        return tickets
+
+    def collect(self) -> Sequence[tuple[int, Any]]:
+        """Run the most urgent item; see `Executor.collect`."""
+        if not self._waiting:
+            return []
+        _, ticket, item = heapq.heappop(self._waiting)
+        try:
+            return [(ticket, item())]
+        except Exception:
+            return [(ticket, Failure(str(item), traceback.format_exc()))]
+
+    def abandon(self) -> None:
+        """Forget what was not run."""
+        self._waiting.clear()
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -25,18 +25,16 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from cluster.costs import Costs
-from cluster.dispatch import AHEAD, Chunk, Dispatch, Load, Patience
-from cluster.executor import Executor, Failure, InProcess, Progress, WorkersError, WorkItem
+from cluster.dispatch import AHEAD, Dispatch, Load, Patience
+from cluster.executor import Executor, Failure, InProcess, WorkersError, WorkItem, run
 from cluster.launch import launched
 from cluster.parcels import PROTOCOL, Ledger, Sharing, Store
 from cluster.processes import Processes
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 WORK, STOP, GREETING, ANSWER = 1, 2, 3, 4  # tags
 MASTER = 0
@@ -150,11 +148,12 @@ class Ranks:
         others = range(1, self._link.size)
         self._patience = patience or Patience()
         self._dispatch = Dispatch(others, self._costs, self._patience)
+        self._sharing = Sharing()  # of what is under way
         self._ledgers = {rank: Ledger() for rank in others}
         self._hosts = dict.fromkeys(others, "?")
         self._processes = dict.fromkeys(others, 0)
         self._load, self._reported = Load(), time.monotonic()
-        self._checked = self._heard = 0.0
+        self._checked = self._heard = time.monotonic()
         self._open = True
         if launch is None or not launch.fault_tolerant:
             logger.warning(
@@ -167,25 +166,35 @@ class Ranks:
         """How many workers are left."""
         return max(len(self._dispatch.workers), 1)
 
-    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
-        """Run every item and return the results in order; see `Executor.run`.
+    def submit(self, items: Sequence[WorkItem[Any]], urgency: int = 0) -> Sequence[int]:
+        """Take on items; see `Executor.submit`."""
+        if self._dispatch.done:
+            self._heard = time.monotonic()
+            self._sharing = Sharing()
+        tickets = self._dispatch.submit(items, urgency)
+        self._feed()
+        return tickets
+
+    def collect(self) -> Sequence[tuple[int, Any]]:
+        """Wait for results; see `Executor.collect`.
 
         Raises:
             WorkersError: no worker is left, or nobody watches over this job any more.
         """
-        self._dispatch.begin(items)
-        self._checked = self._heard = time.monotonic()
-        sharing, pause, done = Sharing(), PAUSES[0], 0
-        while not self._dispatch.done:
-            moved = self._receive() + self._feed(items, sharing)
+        pause = PAUSES[0]
+        while True:
+            moved = self._receive() + self._feed()
             self._check()
-            if progress is not None and len(self._dispatch.results) > done:
-                done = len(self._dispatch.results)
-                progress(done)
+            found = self._dispatch.collect()
+            if found or self._dispatch.done:
+                return found
             pause = PAUSES[0] if moved else min(1.5 * pause, PAUSES[1])
             if not moved:
                 time.sleep(pause)
-        return [self._dispatch.results[index] for index in range(len(items))]
+
+    def abandon(self) -> None:
+        """Forget what was not collected; what a worker is at, it ends in vain."""
+        self._dispatch.abandon()
 
     def close(self) -> None:
         """Say how busy the workers were, and let them go."""
@@ -204,21 +213,16 @@ class Ranks:
         """End rank 0 with this exit status once the workers were let go."""
         self._link.leave(status, alone=any(worker.hangs for worker in self._dispatch.workers.values()))
 
-    def _feed(self, items: Sequence[WorkItem[Any]], sharing: Sharing) -> int:
+    def _feed(self) -> int:
         sent = 0
-        hungry = self._dispatch.hungry()
-        for depth in range(1, AHEAD + 1):
-            for rank in hungry:
-                chunk = self._dispatch.take(rank, depth, time.monotonic())
-                if chunk is not None:
-                    self._send(rank, chunk, items, sharing)
-                    sent += 1
+        while (handed := self._dispatch.next(time.monotonic())) is not None:
+            rank, chunk = handed
+            parcel = self._ledgers[rank].parcel(
+                [self._dispatch.tasks[ticket].item for ticket in chunk.tickets], self._sharing
+            )
+            self._link.send(pickle.dumps((len(chunk.tickets), chunk.careful, parcel), PROTOCOL), rank, WORK)
+            sent += 1
         return sent
-
-    def _send(self, rank: int, chunk: Chunk, items: Sequence[WorkItem[Any]], sharing: Sharing) -> None:
-        parcel = self._ledgers[rank].parcel([items[index] for index in chunk.indices], sharing)
-        message = (chunk.run, len(chunk.indices), chunk.careful, parcel)
-        self._link.send(pickle.dumps(message, PROTOCOL), rank, WORK)
 
     def _receive(self) -> int:
         received = 0
@@ -228,9 +232,9 @@ class Ranks:
             if tag == GREETING:
                 self._hosts[rank], self._processes[rank] = message
             elif tag == ANSWER:
-                run, results, seconds, idle = message
+                results, seconds, idle = message
                 self._load.add(rank, sum(seconds), idle, len(results))
-                self._dispatch.answer(rank, run, results, seconds, time.monotonic())
+                self._dispatch.answer(rank, results, seconds, time.monotonic())
         return received
 
     def _check(self) -> None:
@@ -289,16 +293,16 @@ def serve() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)  # rank 0 alone decides what they mean
     logging.disable()
-    inbox: queue.SimpleQueue[tuple[int, int, bool, Any]] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[tuple[int, bool, Any]] = queue.SimpleQueue()
     # Not a SimpleQueue: after a wake-up for nothing past its deadline, its `get` waits for ever (CPython 3.11).
     outbox: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_carry, args=(inbox, outbox), daemon=True).start()
     bench, finished = _Bench(), time.monotonic()
     while True:
-        run, count, careful, parcel = inbox.get()
+        count, careful, parcel = inbox.get()
         idle = time.monotonic() - finished
         results, seconds = bench.work(count, careful, parcel)
-        outbox.put(_pickled_answer(run, results, seconds, idle))
+        outbox.put(_pickled_answer(results, seconds, idle))
         finished = time.monotonic()
 
 
@@ -320,7 +324,7 @@ class _Bench:
         results, seconds = [], []
         for item in items:
             started = time.monotonic()
-            results += executor.run([item])
+            results += run(executor, [item])
             seconds.append(time.monotonic() - started)
         return results, seconds
 
@@ -334,12 +338,12 @@ class _Bench:
         return self._apart or self._here
 
 
-def _pickled_answer(run: int, results: list[Any], seconds: list[float], idle: float) -> bytes:
+def _pickled_answer(results: list[Any], seconds: list[float], idle: float) -> bytes:
     try:
-        return pickle.dumps((run, results, seconds, idle), PROTOCOL)
+        return pickle.dumps((results, seconds, idle), PROTOCOL)
     except Exception:
         failures = [Failure("an item whose result cannot be sent", traceback.format_exc())] * len(results)
-        return pickle.dumps((run, failures, seconds, idle), PROTOCOL)
+        return pickle.dumps((failures, seconds, idle), PROTOCOL)
 
 
 def _carry(inbox: queue.SimpleQueue[Any], outbox: queue.Queue[bytes]) -> None:

@@ -25,30 +25,36 @@ Parcel = tuple[list[bytes], dict[bytes, bytes], bytes]
 
 
 class Sharing:
-    """The shared values of one list of items, pickled and named once each."""
+    """The shared values of items that are under way together, pickled and named once each."""
 
     def __init__(self) -> None:
         self.pickled: dict[bytes, bytes] = {}
-        # By identity: the items hold the values for as long as this lives.
-        self._digests: dict[int, bytes] = {}
+        # By identity, and so with the value, that nothing else takes its place.
+        self._digests: dict[int, tuple[object, bytes]] = {}
 
     def digests(self, item: WorkItem[Any]) -> list[bytes]:
         """Name an item's shared values."""
-        return [self._digest(getattr(item, name)) for name in getattr(item, "shared", ())]
+        return [self._digest(value) for value in _shared(item)]
 
     def pack(self, items: Sequence[WorkItem[Any]]) -> bytes:
         """Pickle items with references in the place of what they share."""
         file = io.BytesIO()
-        _Packer(file, self._digests).dump(list(items))
+        _Packer(file, {id(value): self._digest(value) for item in items for value in _shared(item)}).dump(list(items))
         return file.getvalue()
 
     def _digest(self, value: object) -> bytes:
         known = self._digests.get(id(value))
-        if known is None:
-            pickled = pickle.dumps(value, PROTOCOL)
-            known = self._digests[id(value)] = blake2b(pickled, digest_size=DIGEST_BYTES).digest()
-            self.pickled.setdefault(known, pickled)
-        return known
+        if known is not None:
+            return known[1]
+        pickled = pickle.dumps(value, PROTOCOL)
+        digest = blake2b(pickled, digest_size=DIGEST_BYTES).digest()
+        self._digests[id(value)] = value, digest
+        self.pickled.setdefault(digest, pickled)
+        return digest
+
+
+def _shared(item: WorkItem[Any]) -> list[object]:
+    return [getattr(item, name) for name in getattr(item, "shared", ())]
 
 
 class Ledger:

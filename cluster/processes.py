@@ -6,29 +6,29 @@ whose master dies reads the end of its pipe and leaves: no orphans.
 
 from __future__ import annotations
 
+import heapq
 import logging
 import multiprocessing
 import os
 import signal
 import traceback
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count, islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import Any
 
-from cluster.executor import Failure, Progress, WorkersError, WorkItem
+from cluster.executor import Failure, WorkersError, WorkItem
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 AHEAD = 2  # items at a worker, so that none waits for a round trip
 ATTEMPTS = 3  # deaths of a worker that one item may be charged with
-GREETING = 0  # in place of a run's number, which start at 1
+GREETING = -1  # in place of a ticket
 STILLBIRTHS = 10  # in a row, after which it is no use to try again
 HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -38,19 +38,17 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    # (run number, index) of items sent and not yet answered; it works on the first.
-    items: deque[tuple[int, int]] = field(default_factory=deque)
+    tickets: deque[int] = field(default_factory=deque)  # of items sent and not yet answered; it works on the first
     started: bool = False
 
 
 @dataclass
-class _Round:
-    """One call of `run`: what is still to do, what came back."""
+class _Task:
+    """An item under way."""
 
-    items: Sequence[WorkItem[Any]]
-    waiting: deque[int]
-    results: dict[int, Any] = field(default_factory=dict)
-    deaths: Counter[int] = field(default_factory=Counter)
+    item: WorkItem[Any]
+    urgency: int
+    deaths: int = 0  # of workers that it is charged with
 
 
 def cores() -> int:
@@ -65,22 +63,37 @@ class Processes:
         self.workers = workers or cores()
         self._context = multiprocessing.get_context("spawn")
         self._pool = [self._hire() for _ in range(self.workers)]
-        self._run_number = 0
+        self._tickets = count()
+        self._tasks: dict[int, _Task] = {}  # by ticket, until there is a result
+        self._waiting: list[tuple[int, int]] = []  # a heap: urgency, ticket
+        self._results: list[tuple[int, Any]] = []  # not collected yet
         self._stillborn = 0  # workers that died before they greeted, since one last did
 
-    def run(self, items: Sequence[WorkItem[T]], progress: Progress | None = None) -> list[T | Failure]:
-        """Run every item and return the results in order; see `Executor.run`."""
-        self._run_number += 1
-        work = _Round(items, deque(range(len(items))))
-        while len(work.results) < len(items):
-            self._feed(work)
+    def submit(self, items: Sequence[WorkItem[Any]], urgency: int = 0) -> Sequence[int]:
+        """Take on items; see `Executor.submit`."""
+        tickets = list(islice(self._tickets, len(items)))
+        for ticket, item in zip(tickets, items, strict=True):
+            self._tasks[ticket] = _Task(item, urgency)
+            heapq.heappush(self._waiting, (urgency, ticket))
+        self._feed()
+        return tickets
+
+    def collect(self) -> Sequence[tuple[int, Any]]:
+        """Wait for results; see `Executor.collect`."""
+        while self._tasks and not self._results:
+            self._feed()
             ready = wait([worker.pipe for worker in self._pool])
             for worker in list(self._pool):
                 if worker.pipe in ready:
-                    self._receive(worker, work)
-            if progress is not None:
-                progress(len(work.results))
-        return [work.results[index] for index in range(len(items))]
+                    self._receive(worker)
+        found, self._results = self._results, []
+        return found
+
+    def abandon(self) -> None:
+        """Forget what was not collected; what a worker is at, it ends in vain."""
+        self._tasks.clear()
+        self._waiting.clear()
+        self._results.clear()
 
     def close(self) -> None:
         """Tell every worker to leave, and make those leave that are still busy."""
@@ -99,32 +112,32 @@ class Processes:
         theirs.close()
         return _Worker(process, ours)
 
-    def _feed(self, work: _Round) -> None:
+    def _feed(self) -> None:
         for depth in range(1, AHEAD + 1):
             for worker in list(self._pool):
-                if work.waiting and len(worker.items) < depth:
-                    index = work.waiting.popleft()
-                    worker.items.append((self._run_number, index))
+                if self._waiting and len(worker.tickets) < depth:
+                    _, ticket = heapq.heappop(self._waiting)
+                    worker.tickets.append(ticket)
                     try:
-                        worker.pipe.send((self._run_number, index, work.items[index]))
+                        worker.pipe.send((ticket, self._tasks[ticket].item))
                     except OSError:
-                        self._replace(worker, work)
+                        self._replace(worker)
 
-    def _receive(self, worker: _Worker, work: _Round) -> None:
+    def _receive(self, worker: _Worker) -> None:
         try:
-            run_number, index, result, failure = worker.pipe.recv()
+            ticket, result, failure = worker.pipe.recv()
         except (EOFError, OSError):
-            self._replace(worker, work)
+            self._replace(worker)
             return
-        if run_number == GREETING:
+        if ticket == GREETING:
             worker.started, self._stillborn = True, 0
             return
-        worker.items.popleft()
-        if run_number != self._run_number:
-            return  # an answer to a run that was given up
-        work.results[index] = result if failure is None else Failure(str(work.items[index]), failure)
+        worker.tickets.popleft()
+        task = self._tasks.pop(ticket, None)
+        if task is not None:  # else it was abandoned
+            self._results.append((ticket, result if failure is None else Failure(str(task.item), failure)))
 
-    def _replace(self, worker: _Worker, work: _Round) -> None:
+    def _replace(self, worker: _Worker) -> None:
         worker.process.join()
         self._stillborn += not worker.started
         if self._stillborn == STILLBIRTHS:
@@ -132,13 +145,20 @@ class Processes:
         logger.warning("replaced worker pid=%s exitcode=%s", worker.process.pid, worker.process.exitcode)
         worker.pipe.close()
         self._pool[self._pool.index(worker)] = self._hire()
-        lost = [index for run_number, index in worker.items if run_number == self._run_number]
-        work.waiting.extendleft(reversed(lost))
-        if worker.started and lost:
-            work.deaths[lost[0]] += 1
-            if work.deaths[lost[0]] == ATTEMPTS:
-                work.waiting.popleft()
-                work.results[lost[0]] = Failure(str(work.items[lost[0]]), f"it ended its worker {ATTEMPTS} times")
+        lost = [ticket for ticket in worker.tickets if ticket in self._tasks]
+        if worker.started and lost and lost[0] == worker.tickets[0]:
+            self._charge(lost[0])
+        for ticket in lost:
+            if ticket in self._tasks:
+                heapq.heappush(self._waiting, (self._tasks[ticket].urgency, ticket))
+
+    def _charge(self, ticket: int) -> None:
+        """Hold a worker's end against the item that it was at, and give the item up if it ended others before."""
+        task = self._tasks[ticket]
+        task.deaths += 1
+        if task.deaths == ATTEMPTS:
+            del self._tasks[ticket]
+            self._results.append((ticket, Failure(str(task.item), f"it ended its worker {ATTEMPTS} times")))
 
 
 @contextmanager
@@ -174,9 +194,9 @@ def _serve(pipe: Connection) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     try:
-        pipe.send((GREETING, 0, None, None))  # whatever ends this worker from now on is an item's doing
+        pipe.send((GREETING, None, None))  # whatever ends this worker from now on is an item's doing
         while True:
-            run_number, index, item = pipe.recv()
+            ticket, item = pipe.recv()
             result, failure = None, None
             try:
                 result = item()
@@ -184,6 +204,6 @@ def _serve(pipe: Connection) -> None:
                 os._exit(1)  # the machine's fault, not the item's: it may run elsewhere
             except Exception:
                 failure = traceback.format_exc()
-            pipe.send((run_number, index, result, failure))
+            pipe.send((ticket, result, failure))
     except (EOFError, OSError):
         return

@@ -2,7 +2,9 @@
 
 Importing this package registers the Gymnasium ids `poet/Walker2D-v0` (a flat
 course unless `task=` or `curriculum=` is given) and `poet/Walker2DHard-v0` (a
-fixed, extremely challenging course).
+fixed, extremely challenging course), and in the same way `poet/Hexapod3D-v0`
+and, with joint targets in the place of a gait to modulate,
+`poet/Hexapod3DJoints-v0`.
 """
 
 import gymnasium
@@ -18,10 +20,19 @@ HARD = Environment(
 
 FLAT = Environment(domain="walker2d", encoding="parametric", genome={}, seed=0)
 
-for name, task in (("poet/Walker2D-v0", FLAT), ("poet/Walker2DHard-v0", HARD)):
+HEXAPOD, JOINTS = (
+    Environment(domain=domain, encoding="parametric", genome={}, seed=0) for domain in ("hexapod3d", "hexapod3d-joints")
+)
+
+for name, task in (
+    ("poet/Walker2D-v0", FLAT),
+    ("poet/Walker2DHard-v0", HARD),
+    ("poet/Hexapod3D-v0", HEXAPOD),
+    ("poet/Hexapod3DJoints-v0", JOINTS),
+):
     gymnasium.register(
         name,
         entry_point="environments.tasks:TaskEnv",
         vector_entry_point="environments.task_worlds:make_worlds",
-        kwargs={"domain": "walker2d", "default": task},
+        kwargs={"domain": task.domain, "default": task},
     )

@@ -56,9 +56,40 @@ class Controller:
 
         def act(observation: NDArray[np.float32]) -> NDArray[np.float32]:
             signal = observation
+            with np.errstate(invalid="ignore", over="ignore"):  # who overflows acts NaN, and the episode diverges
+                for weights, biases in layers:
+                    # Not a matrix product: its order of sums, and so its last bits, vary with the machine.
+                    signal = tanh((signal[:, None] * weights).sum(axis=0) + biases)
+            return signal
+
+        return act
+
+    def policies(self, thetas: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """Give the function from observations (n, inputs) to actions (n, outputs) of n controllers at once.
+
+        Each row of the result equals `policy`'s to the last bit. Thetas (n, P) are read at every call:
+        a row that is overwritten is a new controller.
+
+        Raises:
+            ValueError: thetas have another length than `parameters`.
+        """
+        if thetas.shape[1:] != (self.parameters,):
+            raise ValueError(f"thetas has shape {thetas.shape}; it must be (n, {self.parameters})")
+        layers, start = [], 0
+        for inputs, outputs in pairwise(self.sizes):
+            middle = start + inputs * outputs
+            weights = np.lib.stride_tricks.as_strided(
+                thetas[:, start:middle],
+                (len(thetas), inputs, outputs),
+                (thetas.strides[0], outputs * thetas.itemsize, thetas.itemsize),
+            )
+            start = middle + outputs
+            layers.append((weights, thetas[:, middle:start]))
+
+        def act(observations: NDArray[np.float32]) -> NDArray[np.float32]:
+            signal = observations
             for weights, biases in layers:
-                # Not a matrix product: its order of sums, and so its last bits, vary with the machine.
-                signal = tanh((signal[:, None] * weights).sum(axis=0) + biases)
+                signal = tanh((signal[:, :, None] * weights).sum(axis=1) + biases)
             return signal
 
         return act

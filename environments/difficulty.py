@@ -1,6 +1,6 @@
-"""How hard a parametric course is, by its genome alone.
+"""How hard a course is: the walker's by its parametric genome alone; other domains have measures of their own.
 
-The paper's measure (arXiv:1901.01753, section 4.2) counts how many of three
+For the walker the paper's measure (arXiv:1901.01753, section 4.2) counts how many of three
 genes reach a threshold: none is easy, one challenging, two very and three
 extremely challenging. `score` refines it to an order among courses of a level.
 """
@@ -8,11 +8,12 @@ extremely challenging. `score` refines it to an order among courses of a level.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment
+from environments.domain import Environment, find_domain
 from environments.encodings.parametric import ParametricEncoding, ParametricGenome
 
 LEVELS = ("easy", "challenging", "very challenging", "extremely challenging")
@@ -32,11 +33,26 @@ class Difficulty:
         return LEVELS[self.level]
 
 
+@runtime_checkable
+class Graded(Protocol):
+    """A domain that measures its courses itself."""
+
+    def difficulty(self, environment: Environment) -> Difficulty | None:
+        """Measure a course."""
+        ...
+
+
 def difficulty_of(environment: Environment) -> Difficulty | None:
-    """Measure a course; None where its genome is not parametric."""
-    if environment.encoding != ParametricEncoding.name:
+    """Measure a course; None where its domain or encoding has no measure."""
+    domain = find_domain(environment.domain)
+    return domain.difficulty(environment) if isinstance(domain, Graded) else None
+
+
+def parametric_difficulty(environment: Environment) -> Difficulty | None:
+    """Measure a walker's course by its genome; None where that is not parametric."""
+    genome = _walker_genome(environment)
+    if genome is None:
         return None
-    genome = ParametricGenome.from_json(environment.genome)
     stump, gap = (genome.stump_height or (0.0, 0.0))[1], (genome.pit_gap or (0.0, 0.0))[1]
     shares = (stump / STUMP, gap / GAP, genome.roughness / ROUGHNESS)
     # A rounding error below the threshold still meets it: 12 steps of 0.2 must count as 2.4.
@@ -47,13 +63,20 @@ def level_vector(environment: Environment, stairs: bool) -> NDArray[np.float64] 
     """Write a course as DCD's bipedal levels: roughness, pit lo and hi, stump lo and hi, seed.
 
     Args:
-        environment: the course; None is returned where its genome is not parametric.
+        environment: the course; None is returned where its genome is not the walker's parametric one.
         stairs: insert stair lo, hi and number of steps before the seed.
     """
-    if environment.encoding != ParametricEncoding.name:
+    genome = _walker_genome(environment)
+    if genome is None:
         return None
-    genome = ParametricGenome.from_json(environment.genome)
     parts = [genome.roughness, *(genome.pit_gap or (0.0, 0.0)), *(genome.stump_height or (0.0, 0.0))]
     if stairs:
         parts += [*(genome.stair_height or (0.0, 0.0)), genome.stair_steps if genome.stair_height else 0]
     return np.array([*parts, environment.seed], dtype=np.float64)
+
+
+def _walker_genome(environment: Environment) -> ParametricGenome | None:
+    if environment.encoding != ParametricEncoding.name:
+        return None
+    encoding = find_domain(environment.domain).encoding(environment.encoding, {})
+    return ParametricGenome.from_json(environment.genome) if isinstance(encoding, ParametricEncoding) else None

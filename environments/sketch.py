@@ -1,4 +1,4 @@
-"""What a domain can show of itself in the plane: courses as lines, episodes as poses.
+"""What a domain can show of itself as plain numbers: courses as lines or maps, episodes as poses or stick figures.
 
 Pictures, reports and cards draw from these plain numbers and know no engine.
 A domain that has both functions is `Drawable`; others do without pictures.
@@ -17,11 +17,21 @@ from environments.domain import Environment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Relief:
+    """A field of ground seen from above."""
+
+    heights: NDArray[np.float64]  # (rows along x, columns along y), m
+    start: tuple[float, float]  # x and y of the first height, m
+    cell: float  # m between neighbouring heights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sketch:
-    """A course from the side, in metres."""
+    """A course from the side, in metres, and from above where it has a breadth."""
 
     ground: NDArray[np.float64]  # (n, 2) polyline
     boxes: NDArray[np.float64]  # (k, 4, 2) corners of obstacles
+    relief: Relief | None = None  # with it, the ground is its middle
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +45,17 @@ class Recording:
     fps: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StickRecording:
+    """One episode in space, as points that lines join."""
+
+    lines: Sequence[Sequence[int]]  # numbers of the points of each line; the first line is the body, closed
+    points: NDArray[np.float64]  # (frames, points, 3) x, y and z in m
+    score: float
+    outcome: str
+    fps: int
+
+
 @runtime_checkable
 class Drawable(Protocol):
     """A domain that can show its courses and episodes."""
@@ -43,6 +64,8 @@ class Drawable(Protocol):
         """Draw a course."""
         ...
 
-    def record(self, environment: Environment, theta: NDArray[np.float32], seed: int, episode_limit: int) -> Recording:
+    def record(
+        self, environment: Environment, theta: NDArray[np.float32], seed: int, episode_limit: int
+    ) -> Recording | StickRecording:
         """Play one episode of an agent and keep every pose."""
         ...

@@ -1,7 +1,7 @@
 """The one door for all evaluation: requests for episodes, cut into work items.
 
 A request carries keys, not noise; a worker draws the perturbations itself.
-How requests are cut has no influence on what they return.
+How requests are cut has no influence on what they return, nor has when.
 """
 
 from __future__ import annotations
@@ -9,22 +9,26 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
+from evolution.chains import Flow, Workers
 from evolution.es import es_gradient, perturbed
 from evolution.noise import Key, directions, episode_seeds
 
 logger = logging.getLogger(__name__)
 
 MOST_EPISODES = 256  # in one item
-# For `Workers`: what many items have in common, and, by `amount` and `kind`, which ones cost alike.
+# For the executor: what many items have in common, and, by `amount` and `kind`, which ones cost alike.
 SHARED = ("simulation", "environment", "theta")
-ITEMS_PER_WORKER = 12  # a phase is cut so fine where it can be, to even out the load
+SOON = 0  # the urgency of what is little work, and awaited; that of an ES step's episodes is above
+ITEMS_PER_WORKER = 24  # a phase is cut so fine where it can be, to even out the load
+ROUND = 1.25  # of an item's time: until its gradient is in too, and the next item has arrived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,14 @@ class Simulation:
     seed: int  # of the run
     episode_limit: int | None = None
     engine: str | None = None
+
+
+def _amount(request: Request) -> int:
+    return request.episodes
+
+
+def _kind(request: Request) -> str:
+    return request.environment.id
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -49,18 +61,12 @@ class ScoreRequest:
     stop: int  # episodes numbered start to stop
 
     shared: ClassVar = SHARED
+    amount = property(_amount)
+    kind = property(_kind)
 
     @property
     def episodes(self) -> int:
         return self.stop - self.start
-
-    @property
-    def amount(self) -> int:
-        return self.episodes
-
-    @property
-    def kind(self) -> str:
-        return self.environment.id
 
     def split(self, episodes: int) -> Iterator[ScoreRequest]:
         """Cut into requests of at most so many episodes."""
@@ -89,18 +95,12 @@ class PerturbationRequest:
     stop: int  # pairs numbered start to stop
 
     shared: ClassVar = SHARED
+    amount = property(_amount)
+    kind = property(_kind)
 
     @property
     def episodes(self) -> int:
         return 2 * (self.stop - self.start)
-
-    @property
-    def amount(self) -> int:
-        return self.episodes
-
-    @property
-    def kind(self) -> str:
-        return self.environment.id
 
     def split(self, episodes: int) -> Iterator[PerturbationRequest]:
         """Cut into requests of at most so many episodes, never within a pair."""
@@ -171,30 +171,38 @@ class Tally:
         self.steps[purpose] += int(rollouts.lengths.sum())
         self.diverged += rollouts.count(Outcome.DIVERGED)
 
+    def absorb(self, other: Tally) -> None:
+        """Count what another counted."""
+        self.episodes += other.episodes
+        self.steps += other.steps
+        self.diverged += other.diverged
+        self.crashed += other.crashed
 
-def item_episodes(total: int, workers: int, fewest: int) -> int:
-    """Choose how many of a phase's episodes make an item: at least so many, but first let no worker go without."""
-    per_worker = -(-total // workers)
-    return max(min(fewest, per_worker), min(total // (workers * ITEMS_PER_WORKER), MOST_EPISODES), 1)
+
+def item_episodes(total: int, workers: int, lanes: int) -> int:
+    """Choose how many episodes make an item; no result depends on it.
+
+    Where there are many, whole lanes. Where there is hardly an item for every worker, as many as give
+    the shortest round: smaller items leave lanes empty and take almost as long, larger ones leave workers idle.
+
+    Args:
+        total: episodes that could run at the same time.
+        workers: where they could.
+        lanes: episodes that the engine runs side by side.
+    """
+    many = total // (workers * ITEMS_PER_WORKER)
+    if many >= lanes:
+        return max(lanes, min(many, MOST_EPISODES) // lanes * lanes)
+
+    def round_time(size: int) -> float:
+        one = lanes - 1 + size
+        return max(-(-total // size) * one / workers, ROUND * one)
+
+    return min((max(lanes // part, 1) for part in (1, 2, 4)), key=round_time)
 
 
 PhaseListener = Callable[[str, int, int], None]
 """Called with a phase's purpose, its episodes done and its episodes in all."""
-
-
-class Workers(Protocol):
-    """What evaluation asks of an executor; `cluster.executor.Executor` is one."""
-
-    @property
-    def workers(self) -> int:
-        """How many items run at the same time."""
-        ...
-
-    def run(
-        self, items: Sequence[Request] | Sequence[GradientRequest], progress: Callable[[int], None] | None = None
-    ) -> Sequence[object]:
-        """Run every item; in the place of an item that failed stands what says why."""
-        ...
 
 
 class EvaluationError(RuntimeError):
@@ -202,13 +210,15 @@ class EvaluationError(RuntimeError):
 
 
 class Evaluator:
-    """Runs whole phases of requests through an executor and keeps count."""
+    """Runs requests through an executor and keeps count."""
 
     def __init__(self, simulation: Simulation, executor: Workers, listener: PhaseListener | None = None) -> None:
         self.simulation = simulation
         self.executor = executor
-        self.listener = listener
         self.tally = Tally()
+        self._listener = listener
+        self._flow = Flow(executor)
+        self._at_once = 1  # chains
         self._last_failure = ""
 
     @property
@@ -216,58 +226,85 @@ class Evaluator:
         """The domain that everything is simulated in."""
         return find_domain(self.simulation.domain)
 
+    @contextmanager
+    def side_by_side(self, purpose: str, chains: int, episodes: int) -> Iterator[Flow]:
+        """Run chains of evaluations at once, so many of them with so many episodes in all; give up what is not done.
+
+        The chains get their results from `rollouts` and `gradient`.
+        """
+        before = self._flow, self._at_once
+        done = 0
+
+        def note(item: object) -> None:
+            nonlocal done
+            if self._listener is not None and isinstance(item, Request):
+                done += item.episodes
+                self._listener(purpose, min(done, episodes), episodes)
+
+        self._flow, self._at_once = Flow(self.executor, note), chains
+        try:
+            yield self._flow
+        finally:
+            self._flow.close()
+            self._flow, self._at_once = before
+
     def run(self, purpose: str, requests: Sequence[Request]) -> list[Rollouts]:
-        """Run a phase and return one `Rollouts` for each request, in order."""
-        total = sum(request.episodes for request in requests)
+        """Run requests that depend on nothing, and return one `Rollouts` for each, in order."""
+        with self.side_by_side(purpose, len(requests), sum(request.episodes for request in requests)) as flow:
+            chains = [flow.start(self.rollouts(purpose, request)) for request in requests]
+            return [flow.wait(chain) for chain in chains]
+
+    async def rollouts(
+        self, purpose: str, request: Request, urgency: int = SOON, tally: Tally | None = None
+    ) -> Rollouts:
+        """Run a request's episodes and count them; part of a chain.
+
+        Args:
+            purpose: that they are counted under.
+            request: for the episodes.
+            urgency: the lowest runs first.
+            tally: to count them in, rather than in that of the evaluator.
+        """
+        tally = self.tally if tally is None else tally
         lanes = self.domain.lanes[self.simulation.engine or self.domain.engines[0]]
-        size = item_episodes(total, self.executor.workers, max(lanes, 2))
-        parts: list[list[Request]] = [list(request.split(size)) for request in requests]
-        items = [item for part in parts for item in part]
+        size = item_episodes(self._at_once * request.episodes, self.executor.workers, max(lanes, 2))
+        items: list[Request] = list(request.split(size))
+        results = await self._flow.submit(items, urgency)
+        found = Rollouts.join(
+            [
+                result if isinstance(result, Rollouts) else await self._rescue(item, tally)
+                for item, result in zip(items, results, strict=True)
+            ]
+        )
+        tally.add(purpose, found)
+        return found
 
-        def progress(done: int) -> None:
-            if self.listener is not None:
-                self.listener(purpose, total * done // len(items), total)
-
-        results = iter(self._survive(items, self.executor.run(items, progress)))
-        joined = [Rollouts.join([next(results) for _ in part]) for part in parts]
-        for rollouts in joined:
-            self.tally.add(purpose, rollouts)
-        return joined
-
-    def gradients(self, steps: Sequence[PerturbationRequest], tried: Sequence[Rollouts]) -> list[NDArray[np.float64]]:
-        """Estimate the gradient of each ES step from what its perturbations returned: (P,) each."""
-        items = [
-            GradientRequest(
-                seed=step.simulation.seed,
-                key=step.key,
-                size=step.theta.size,
-                sigma=step.sigma,
-                returns=rollouts.returns.reshape(-1, 2),
-            )
-            for step, rollouts in zip(steps, tried, strict=True)
-        ]
+    async def gradient(self, step: PerturbationRequest, tried: Rollouts) -> NDArray[np.float64]:
+        """Estimate the gradient of an ES step from what its perturbations returned, (P,); part of a chain."""
+        item = GradientRequest(
+            seed=step.simulation.seed,
+            key=step.key,
+            size=step.theta.size,
+            sigma=step.sigma,
+            returns=tried.returns.reshape(-1, 2),
+        )
+        (found,) = await self._flow.submit([item], SOON)
         # Where a worker could not, we fail as it did, with the cause at hand.
-        return [
-            found if isinstance(found, np.ndarray) else item()
-            for item, found in zip(items, self.executor.run(items), strict=True)
-        ]
+        return found if isinstance(found, np.ndarray) else item()
 
-    def _survive(self, items: Sequence[Request], results: Sequence[object]) -> list[Rollouts]:
+    async def _rescue(self, failed: Request, tally: Tally) -> Rollouts:
         """Find the episodes that no engine survives and let them count as diverged."""
-        failed = [item for item, result in zip(items, results, strict=True) if not isinstance(result, Rollouts)]
-        if not failed:
-            return list(results)  # type: ignore[arg-type]
-        singles = [single for item in failed for single in item.split(1)]
-        retried = iter(zip(singles, self.executor.run(singles), strict=True))
-        rescued = iter([Rollouts.join([self._or_diverged(*next(retried)) for _ in item.split(1)]) for item in failed])
-        return [result if isinstance(result, Rollouts) else next(rescued) for result in results]
+        singles: list[Request] = list(failed.split(1))
+        results = await self._flow.submit(singles, SOON)
+        tried = zip(singles, results, strict=True)
+        return Rollouts.join([self._or_diverged(single, result, tally) for single, result in tried])
 
-    def _or_diverged(self, single: Request, result: object) -> Rollouts:
+    def _or_diverged(self, single: Request, result: object, tally: Tally) -> Rollouts:
         if isinstance(result, Rollouts):
             return result
         logger.error("counted as diverged: %s", result)
         n = single.episodes
-        self.tally.crashed += n
+        tally.crashed += n
         self._last_failure = str(result)
         return Rollouts(
             np.full(n, self.domain.fall_return),

@@ -79,7 +79,7 @@ def perform(
             for agent in agents
         ]
     )
-    return Performances(scores, new, len(pairings) - len(missing))
+    return Performances(scores, new, scores.size - len(missing))
 
 
 def _score(pairing: Pairing, known: Mapping[Pairing, float], new: Mapping[Pairing, float]) -> float:

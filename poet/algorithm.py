@@ -3,23 +3,25 @@
 Algorithms 1 to 4 of Wang, Lehman, Clune and Stanley 2019 (arXiv:1901.01753).
 What Enhanced POET (arXiv:2003.08536) does otherwise are parts that the
 configuration names: a measure of novelty and a rule of transfer.
-Every phase hands all of its episodes to the evaluator at once. An iteration is
-a function of the population it starts from and the configuration: whoever
-holds the population between two iterations can go on from there.
+Every phase hands all of its episodes to the evaluator at once, and a pair that
+waits for nothing goes ahead. An iteration is a function of the population it
+starts from and the configuration: whoever holds the population between two
+iterations can go on from there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Genome, Outcome
+from environments.domain import Genome, Outcome, Rollouts
+from evolution.chains import Chain
 from evolution.es import Learner, es_update
-from evolution.evaluation import Evaluator
+from evolution.evaluation import Evaluator, Tally
 from evolution.minimal_criterion import Verdict
 from evolution.reproduction import Child, bear_children
 from poet.config import Config
@@ -30,28 +32,38 @@ from poet.records import ChildRecord, Decision, Journal, Origin, ScoreRecord, Tr
 from transfer.rules import RULES
 from transfer.tournament import Candidate, Incumbent, Target, Visitor, best, evaluate_candidates
 
+LONGEST_STRETCH = 25  # iterations that a pair may be ahead of another, which an interruption would cost
+
 
 def evolve(population: Population, config: Config, evaluator: Evaluator) -> Iterator[tuple[Population, Journal]]:
-    """Run iteration after iteration from where the population stands, to the configured number."""
+    """Run iteration after iteration from where the population stands, to the configured number (algorithm 2)."""
     while population.iteration < config.iterations:
-        population, journal = iterate(population, config, evaluator)
-        yield population, journal
+        journals = [Journal(iteration) for iteration in stretch(population.iteration, config)]
+        if config.reproduction.due(population.iteration):
+            population = reproduce(population, config, evaluator, journals[0])
+        for journal, pairs in zip(journals, optimise(population, config, evaluator, journals), strict=True):
+            population = replace(population, pairs=pairs)
+            if config.transfer.due(journal.iteration):
+                population = transfer(population, config, evaluator, journal)
+            if (journal.iteration + 1) % config.archive.checkpoint_every == 0:
+                for pair in population.pairs:
+                    journal.keep(pair, Origin.CHECKPOINT)
+            journal.tally = evaluator.take_tally()
+            population = replace(population, iteration=journal.iteration + 1)
+            yield population, journal
 
 
-def iterate(population: Population, config: Config, evaluator: Evaluator) -> tuple[Population, Journal]:
-    """Run one iteration of POET (algorithm 2)."""
-    iteration = population.iteration
-    journal = Journal(iteration)
-    if config.reproduction.due(iteration):
-        population = reproduce(population, config, evaluator, journal)
-    population = optimise(population, config, evaluator, journal)
-    if config.transfer.due(iteration):
-        population = transfer(population, config, evaluator, journal)
-    if (iteration + 1) % config.archive.checkpoint_every == 0:
-        for pair in population.pairs:
-            journal.keep(pair, Origin.CHECKPOINT)
-    journal.tally = evaluator.take_tally()
-    return replace(population, iteration=iteration + 1), journal
+def stretch(iteration: int, config: Config) -> range:
+    """Say which iterations, from this one on, no pair meets another in before the last one's transfers."""
+    last = iteration
+    while not (
+        config.transfer.due(last)
+        or config.reproduction.due(last + 1)
+        or last + 1 == config.iterations
+        or last + 1 - iteration == LONGEST_STRETCH
+    ):
+        last += 1
+    return range(iteration, last + 1)
 
 
 def reproduce(population: Population, config: Config, evaluator: Evaluator, journal: Journal) -> Population:
@@ -86,58 +98,89 @@ def reproduce(population: Population, config: Config, evaluator: Evaluator, jour
     return _retire_oldest(population, config.reproduction.capacity, journal).remember(journal.performances)
 
 
-def optimise(population: Population, config: Config, evaluator: Evaluator, journal: Journal) -> Population:
-    """Take one ES step in every active pair, then score every agent in its own environment."""
-    iteration = journal.iteration
-    steps = [
-        evaluator.perturbation_request(
-            pair.learner.theta,
-            pair.learner.sigma,
-            pair.niche.environment,
-            (Phase.OPTIMISE, iteration, pair.niche.id),
-            config.es.pairs,
-        )
-        for pair in population.pairs
-    ]
-    tried = evaluator.run("optimise", steps)
-    gradients = evaluator.gradients(steps, tried)
-    improved = [
-        replace(pair, learner=es_update(pair.learner, gradient, config.es))
-        for pair, gradient in zip(population.pairs, gradients, strict=True)
-    ]
-    own = evaluator.run(
-        "score",
-        [
-            evaluator.score_request(
-                pair.learner.theta,
-                pair.niche.environment,
-                _score_key(pair, iteration),
-                config.score_episodes,
+def optimise(
+    population: Population, config: Config, evaluator: Evaluator, journals: Sequence[Journal]
+) -> Iterator[tuple[Pair, ...]]:
+    """Take one ES step an iteration in every active pair, and score every agent in its own environment.
+
+    A pair waits for no other: its next step begins when its gradient is in, and what runs
+    ahead changes no result. Iterations are given in order, as soon as all pairs have done them.
+    """
+    episodes = len(journals) * len(population.pairs) * (2 * config.es.pairs + config.score_episodes)
+    tallies = [Tally() for _ in journals]
+    with evaluator.side_by_side("optimise", len(population.pairs), episodes) as flow:
+        chains: dict[tuple[int, int], tuple[Chain[Step], Chain[Rollouts]]] = {}
+        for pair in population.pairs:
+            step = None
+            for journal, tally in zip(journals, tallies, strict=True):
+                step = flow.start(_step(pair, step, config, evaluator, journal.iteration, tally))
+                own = flow.start(_score(pair, step, config, evaluator, journal.iteration, tally))
+                chains[pair.niche.id, journal.iteration] = step, own
+        pairs = population.pairs
+        for journal, tally in zip(journals, tallies, strict=True):
+            steps = [(pair, *chains.pop((pair.niche.id, journal.iteration))) for pair in pairs]
+            pairs = tuple(
+                _note_step(pair, flow.wait(step), flow.wait(own), config, evaluator, journal)
+                for pair, step, own in steps
             )
-            for pair in improved
-        ],
+            evaluator.tally.absorb(tally)
+            yield pairs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What an ES step made of an agent."""
+
+    learner: Learner
+    gradient: NDArray[np.float64]  # (P,)
+    tried: Rollouts  # of the perturbations
+
+
+async def _step(
+    pair: Pair, before: Chain[Step] | None, config: Config, evaluator: Evaluator, iteration: int, tally: Tally
+) -> Step:
+    """Take an ES step in a pair's environment, after the one before."""
+    learner = pair.learner if before is None else (await before).learner
+    request = evaluator.perturbation_request(
+        learner.theta,
+        learner.sigma,
+        pair.niche.environment,
+        (Phase.OPTIMISE, iteration, pair.niche.id),
+        config.es.pairs,
     )
-    pairs = []
-    for pair, gradient, step, rollouts in zip(improved, gradients, tried, own, strict=True):
-        score = float(rollouts.returns.mean())
-        finished = rollouts.count(Outcome.FINISHED) == config.score_episodes
-        pairs.append(pair.note_score(score, iteration, finished and score >= evaluator.domain.solved_return))
-        journal.scores.append(
-            ScoreRecord(
-                niche=pair.niche.id,
-                score=score,
-                outcomes=[rollouts.count(outcome) for outcome in Outcome],
-                steps=round(float(rollouts.lengths.mean())),
-                es_mean=float(step.returns.mean()),
-                es_deviation=float(step.returns.std()),
-                es_best=float(step.returns.max()),
-                gradient_norm=_norm(gradient),
-                theta_norm=_norm(pair.learner.theta),
-                sigma=pair.learner.sigma,
-                step_size=pair.learner.step_size,
-            )
+    tried = await evaluator.rollouts("optimise", request, 1 + iteration, tally)
+    gradient = await evaluator.gradient(request, tried)
+    return Step(es_update(learner, gradient, config.es), gradient, tried)
+
+
+async def _score(
+    pair: Pair, step: Chain[Step], config: Config, evaluator: Evaluator, iteration: int, tally: Tally
+) -> Rollouts:
+    """Score the agent that a step led to, which the next step does not wait for."""
+    theta = (await step).learner.theta
+    request = evaluator.score_request(theta, pair.niche.environment, _score_key(pair, iteration), config.score_episodes)
+    return await evaluator.rollouts("score", request, tally=tally)
+
+
+def _note_step(pair: Pair, step: Step, own: Rollouts, config: Config, evaluator: Evaluator, journal: Journal) -> Pair:
+    score = float(own.returns.mean())
+    solved = own.count(Outcome.FINISHED) == config.score_episodes and score >= evaluator.domain.solved_return
+    journal.scores.append(
+        ScoreRecord(
+            niche=pair.niche.id,
+            score=score,
+            outcomes=[own.count(outcome) for outcome in Outcome],
+            steps=round(float(own.lengths.mean())),
+            es_mean=float(step.tried.returns.mean()),
+            es_deviation=float(step.tried.returns.std()),
+            es_best=float(step.tried.returns.max()),
+            gradient_norm=_norm(step.gradient),
+            theta_norm=_norm(step.learner.theta),
+            sigma=step.learner.sigma,
+            step_size=step.learner.step_size,
         )
-    return replace(population, pairs=tuple(pairs))
+    )
+    return replace(pair, learner=step.learner).note_score(score, journal.iteration, solved)
 
 
 def transfer(population: Population, config: Config, evaluator: Evaluator, journal: Journal) -> Population:

@@ -30,7 +30,7 @@ from poet import config as configuration
 from poet.config import Config
 from poet.errors import ArchiveError, InputError
 from poet.filesystem import place_of
-from poet.migrations import SCHEMA_VERSION, migrate, version_of
+from poet.migrations import SCHEMA_VERSION, migrate, up_to_date, version_of
 from poet.ownership import LOCK_NAME, OWNER_NAME, Claim
 from poet.population import RECENT, Population
 from poet.records import AgentRecord, Journal, Origin
@@ -82,23 +82,8 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         connection.row_factory = sqlite3.Row
         with closing(connection):
             _check_identity(connection, path)
-            with _up_to_date(connection) as current:
+            with up_to_date(connection) as current:
                 yield current
-
-
-@contextmanager
-def _up_to_date(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Give the archive itself, or of an older version's a copy that has been brought up to date."""
-    if version_of(connection) == SCHEMA_VERSION:
-        yield connection
-        return
-    with closing(sqlite3.connect("")) as copy:  # a file that SQLite deletes
-        connection.backup(copy)
-        copy.row_factory = sqlite3.Row
-        migrate(copy)
-        copy.commit()
-        copy.execute("PRAGMA query_only = ON")
-        yield copy
 
 
 @contextmanager

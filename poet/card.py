@@ -6,19 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import LightSource
 from matplotlib.figure import Figure
 
 from environments.curriculum import BOUNDARY, SPLITS
 from environments.domain import Domain, Environment
-from environments.sketch import Drawable, Sketch
+from environments.sketch import Drawable, Relief, Sketch
 from poet.config import Config
 
 Row = Mapping[str, Any]
 
 COURSES = 8  # drawn, from easiest to hardest
 COLOURS = {"train": "#2f6fb3", "validation": "#c98a1b", "test": "#b3402f", BOUNDARY: "#9aa0a6"}
+LEAST_SPAN = 0.5  # m between a map's darkest and lightest ground, at least
 EARTH, STONE, GRASS = "#d9cdbf", "#8b909a", "#5d8f4e"
 
 
@@ -59,7 +63,10 @@ def _courses(rows: Sequence[Row], domain: Drawable) -> Figure:
 
 
 def draw_course(axes: Axes, sketch: Sketch) -> None:
-    """Draw a course from the side, to scale."""
+    """Draw a course to scale: from above where it has a breadth, else from the side."""
+    if sketch.relief is not None:
+        _draw_map(axes, sketch.relief)
+        return
     x, y = sketch.ground.T
     floor = float(y.min()) - 1.5
     axes.fill_between(x, y, floor, color=EARTH, linewidth=0)
@@ -72,23 +79,41 @@ def draw_course(axes: Axes, sketch: Sketch) -> None:
     axes.set_axis_off()
 
 
+def _draw_map(axes: Axes, relief: Relief) -> None:
+    heights = relief.heights.T
+    middle, half = (heights.max() + heights.min()) / 2, max(np.ptp(heights), LEAST_SPAN) / 2
+    light = LightSource(azdeg=315, altdeg=50)
+    shaded = light.shade(
+        heights, colormaps["gist_earth"], vmin=middle - 1.3 * half, vmax=middle + half, dx=relief.cell, dy=relief.cell
+    )
+    (left, bottom), (columns, rows) = relief.start, (relief.cell * np.array(relief.heights.shape)).tolist()
+    axes.imshow(shaded, origin="lower", extent=(left, left + columns, bottom, bottom + rows), interpolation="bilinear")
+    axes.set_axis_off()
+
+
 def _overview(rows: Sequence[Row]) -> Figure:
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
     measured = rows[0]["difficulty"] is not None
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    # Without a measure of difficulty there is nothing to set against birth but the returns.
+    panels = figure.subplots(1, 2 if measured else 1, squeeze=False)[0]
+    right = panels[-1]
     for name in (*SPLITS, BOUNDARY):
         members = [row for row in rows if row["split"] == name]
         if not members:
             continue
         style: dict[str, Any] = {"s": 16, "color": COLOURS[name], "alpha": 0.8, "linewidths": 0}
-        births = [row["born"] for row in members]
-        left.scatter(births, [_hardness(row) for row in members], label=f"{name} ({len(members)})", **style)
+        label = f"{name} ({len(members)})"
+        if measured:
+            panels[0].scatter(
+                [row["born"] for row in members], [_hardness(row) for row in members], label=label, **style
+            )
+            panels[0].set(xlabel="born at iteration", ylabel="difficulty")
         scored = [row for row in members if row["solver_return"] is not None]
-        right.scatter([_hardness(row) for row in scored], [row["solver_return"] for row in scored], **style)
-    left.set(xlabel="born at iteration", ylabel="difficulty" if measured else "born")
-    right.set(xlabel="difficulty" if measured else "born", ylabel="best agent's return")
-    left.legend(fontsize=7, frameon=False)
-    for axes in (left, right):
+        returns = [row["solver_return"] for row in scored]
+        right.scatter([_hardness(row) for row in scored], returns, label=label, **style)
+    right.set(xlabel="difficulty" if measured else "born at iteration", ylabel="best agent's return")
+    panels[0].legend(fontsize=7, frameon=False)
+    for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -98,10 +123,14 @@ def _text(rows: Sequence[Row], config: Config, domain: Domain, drawn: bool) -> s
     levels = [row["difficulty_level"] for row in rows if row["difficulty_level"]]
     counted = ", ".join(f"{levels.count(level)} {level}" for level in dict.fromkeys(sorted(levels, key=_level_rank)))
     sizes = "\n".join(f"| {name} | {sum(row['split'] == name for row in rows)} |" for name in (*SPLITS, BOUNDARY))
-    picture = "![Courses from the easiest to the hardest](pictures/courses.png)\n\n" if drawn else ""
+    measured = rows[0]["difficulty"] is not None
+    courses = "from the easiest to the hardest" if measured else "by birth"
+    picture = f"![Courses {courses}](pictures/courses.png)\n\n" if drawn else ""
+    overview = "Difficulty over birth, and returns over difficulty" if measured else "Returns over birth"
     best = f"{min(returns):.1f} to {max(returns):.1f}, mean {np.mean(returns):.1f}" if returns else "not measured yet"
     first = rows[0]["id"]
-    gym_id = "\n# or: gymnasium.make('poet/Walker2D-v0', curriculum='.')" if domain.name == "walker2d" else ""
+    ids = [spec.id for spec in gymnasium.registry.values() if spec.kwargs.get("domain") == domain.name]
+    gym_id = f"\n# or: gymnasium.make('{ids[0]}', curriculum='.')" if ids else ""
     return f"""# A curriculum of {len(rows)} tasks for {domain.name}
 
 Invented by POET (arXiv:1901.01753) together with agents for them: run seed {config.seed}, encoding
@@ -113,7 +142,7 @@ Invented by POET (arXiv:1901.01753) together with agents for them: run seed {con
 | returns of the best agents | {best} |
 | difficulty | {counted or "not measured for this encoding"} |
 
-![Difficulty over birth, and returns over difficulty](pictures/overview.png)
+![{overview}](pictures/overview.png)
 
 | split | tasks |
 |---|---|

@@ -44,7 +44,7 @@ def diagnose() -> list[Finding]:
         ("Python", True, lambda: f"{sys.version.split()[0]}, {cores()} cores"),
         ("walker", True, _walker),
         ("native engine", False, _native),
-        ("PyBullet", False, _pybullet),
+        ("hexapod", False, _hexapod),
         ("MPI", False, _mpi),
         ("PyTorch", False, _torch),
     ]
@@ -59,11 +59,15 @@ def _try(part: str, needed: bool, check: Callable[[], str]) -> Finding:
 
 
 def _walker() -> str:
-    domain = find_domain("walker2d")
-    environment = Environment(domain="walker2d", encoding="parametric", genome={"roughness": 1.0}, seed=0)
+    return f"engine {find_domain('walker2d').engines[0]}, Box2D {version('box2d')}: {_episode('walker2d')}"
+
+
+def _episode(name: str) -> str:
+    domain = find_domain(name)
+    environment = Environment(domain=name, encoding="parametric", genome={}, seed=0)
     theta = np.zeros((1, domain.controller.parameters), dtype=np.float32)
     result = domain.rollout(theta, environment, np.zeros(1, dtype=np.uint64), episode_limit=20)
-    return f"engine {domain.engines[0]}, Box2D {version('box2d')}: an episode of {result.lengths[0]} steps ran"
+    return f"an episode of {result.lengths[0]} steps ran"
 
 
 def _native() -> str:
@@ -73,11 +77,8 @@ def _native() -> str:
     return detail
 
 
-def _pybullet() -> str:
-    # In a process of its own: PyBullet greets on standard output when imported.
-    probe = "import pybullet as p; c = p.connect(p.DIRECT); p.stepSimulation(physicsClientId=c)"
-    _run([sys.executable, "-c", probe])
-    return f"PyBullet {version('pybullet')}: a step ran"
+def _hexapod() -> str:
+    return f"PyBullet {version('pybullet')}: {_episode('hexapod3d')}"
 
 
 def _mpi() -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from sqlite3 import Connection
 
 SCHEMA_VERSION = 2
@@ -41,3 +44,18 @@ def migrate(connection: Connection) -> None:
         for statement in STEPS[version]:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {version + 1}")
+
+
+@contextmanager
+def up_to_date(connection: Connection) -> Iterator[Connection]:
+    """Give a reader the archive itself, or of an older version's a copy that has been brought up to date."""
+    if version_of(connection) == SCHEMA_VERSION:
+        yield connection
+        return
+    with closing(sqlite3.connect("")) as copy:  # a file that SQLite deletes
+        connection.backup(copy)
+        copy.row_factory = sqlite3.Row
+        migrate(copy)
+        copy.commit()
+        copy.execute("PRAGMA query_only = ON")
+        yield copy

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from cluster.executor import Executor, Failure
+from cluster.executor import Executor, Failure, run
 from environments.domain import Environment, Outcome, Rollouts, find_domain
 from environments.suites import Level
 from evolution.evaluation import EvaluationError
@@ -99,7 +99,7 @@ def play(
     """
     thetas = np.repeat(np.stack([contestant.theta for contestant in contestants]), rules.episodes, axis=0)
     items = list(work_items(thetas, levels, rules, len(contestants)))
-    joined = Rollouts.join([_succeeded(done) for done in executor.run(items, progress)])
+    joined = Rollouts.join([_succeeded(done) for done in run(executor, items, progress)])
     shape = (len(levels), len(contestants), rules.episodes)
     returns = joined.returns.reshape(shape).transpose(1, 0, 2)
     finished = (joined.outcomes == Outcome.FINISHED).reshape(shape).transpose(1, 0, 2)

@@ -8,11 +8,22 @@ agent must beat them too (arXiv:2003.08536, section 3.3).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from evolution.es import ESSettings
 from evolution.evaluation import Evaluator
-from transfer.tournament import Incumbent, Target, Tournament, best, evaluate_direct, evaluate_fine_tuned
+from transfer.tournament import (
+    Candidate,
+    Incumbent,
+    Kind,
+    Target,
+    Tournament,
+    Trial,
+    Visitor,
+    best,
+    meet,
+    try_direct,
+    try_fine_tuned,
+)
 
 
 def hold_improved(
@@ -22,24 +33,22 @@ def hold_improved(
     incumbents: Sequence[Incumbent],
     settings: ESSettings,
 ) -> list[Tournament]:
-    """Let visitors challenge the incumbent of every target, in three phases over all targets."""
+    """Let visitors challenge the incumbent of every target, all of them side by side."""
     thresholds = [max(incumbent.recent, default=incumbent.score) for incumbent in incumbents]
-    direct = evaluate_direct(evaluator, purpose, targets)
-    qualified = [
-        replace(
-            target,
-            visitors=[
-                visitor
-                for visitor, candidate in zip(target.visitors, candidates, strict=True)
-                if candidate.score > threshold
-            ],
-        )
-        for target, candidates, threshold in zip(targets, direct, thresholds, strict=True)
-    ]
-    tuned = evaluate_fine_tuned(evaluator, purpose, qualified, settings)
+
+    def challenge(threshold: float) -> Trial:
+        async def trial(target: Target, visitor: Visitor) -> list[Candidate]:
+            direct = await try_direct(evaluator, purpose, target, visitor)
+            if not direct.score > threshold:
+                return [direct]
+            return [direct, await try_fine_tuned(evaluator, purpose, target, visitor, settings)]
+
+        return trial
+
+    found = meet(evaluator, purpose, targets, [[challenge(threshold)] for threshold in thresholds], settings)
     results = []
-    for as_they_are, fine_tuned, threshold in zip(direct, tuned, thresholds, strict=True):
-        winner = best(fine_tuned) if fine_tuned else None
-        wins = winner is not None and winner.score > threshold
-        results.append(Tournament([*as_they_are, *fine_tuned], winner if wins else None))
+    for candidates, threshold in zip(found, thresholds, strict=True):
+        tuned = [candidate for candidate in candidates if candidate.kind is Kind.FINE_TUNED]
+        winner = best(tuned) if tuned and best(tuned).score > threshold else None
+        results.append(Tournament(candidates, winner))
     return results

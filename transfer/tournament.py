@@ -6,19 +6,18 @@ between active pairs and for finding a new environment's first agent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment, Rollouts
+from environments.domain import Environment
 from environments.settings import Bounds, check_bounds
 from evolution.es import ESSettings, Learner, es_proposal
-from evolution.evaluation import Evaluator, PerturbationRequest, Request
+from evolution.evaluation import Evaluator
 from evolution.noise import Key
 
 RULE_NAMES = ("original", "improved")  # see `transfer.rules`
@@ -113,107 +112,72 @@ def hold_original(
 def evaluate_candidates(
     evaluator: Evaluator, purpose: str, targets: Sequence[Target], settings: ESSettings
 ) -> list[list[Candidate]]:
-    """Score every visitor of every target directly and fine-tuned, in two phases over all targets.
+    """Score every visitor of every target directly and fine-tuned, all of them side by side.
 
     Returns:
         For each target its candidates: the direct ones in the visitors' order, then the fine-tuned ones.
     """
-    meetings = _meetings(targets)
-    direct, steps = _direct_requests(evaluator, meetings), _step_requests(evaluator, meetings, settings)
-    rollouts = evaluator.run(purpose, [*direct, *steps])
-    as_they_are = _candidates(
-        meetings, Kind.DIRECT, [visitor.theta for _, visitor in meetings], rollouts[: len(direct)]
-    )
-    tuned = _tune(evaluator, purpose, meetings, steps, rollouts[len(direct) :], settings)
-    return [
-        [*mine, *fine_tuned]
-        for mine, fine_tuned in zip(_by_target(targets, as_they_are), _by_target(targets, tuned), strict=True)
-    ]
+
+    async def direct(target: Target, visitor: Visitor) -> list[Candidate]:
+        return [await try_direct(evaluator, purpose, target, visitor)]
+
+    async def fine_tuned(target: Target, visitor: Visitor) -> list[Candidate]:
+        return [await try_fine_tuned(evaluator, purpose, target, visitor, settings)]
+
+    return meet(evaluator, purpose, targets, [(direct, fine_tuned)] * len(targets), settings)
 
 
-def evaluate_direct(evaluator: Evaluator, purpose: str, targets: Sequence[Target]) -> list[list[Candidate]]:
-    """Score every visitor of every target as it is, in one phase: for each target one candidate a visitor."""
-    meetings = _meetings(targets)
-    rollouts = evaluator.run(purpose, _direct_requests(evaluator, meetings))
-    return _by_target(targets, _candidates(meetings, Kind.DIRECT, [visitor.theta for _, visitor in meetings], rollouts))
+Trial: TypeAlias = Callable[[Target, Visitor], Coroutine[Any, Any, list[Candidate]]]
+"""A chain of evaluations: the candidates that a visitor makes in a target."""
 
 
-def evaluate_fine_tuned(
-    evaluator: Evaluator, purpose: str, targets: Sequence[Target], settings: ESSettings
-) -> list[list[Candidate]]:
-    """Score every visitor of every target after one ES step there, in two phases; none where none visit."""
-    meetings = _meetings(targets)
-    if not meetings:
-        return [[] for _ in targets]
-    steps = _step_requests(evaluator, meetings, settings)
-    return _by_target(targets, _tune(evaluator, purpose, meetings, steps, evaluator.run(purpose, steps), settings))
-
-
-Meeting = tuple[Target, Visitor]
-
-
-def _meetings(targets: Sequence[Target]) -> list[Meeting]:
-    return [(target, visitor) for target in targets for visitor in target.visitors]
-
-
-def _direct_requests(evaluator: Evaluator, meetings: Sequence[Meeting]) -> list[Request]:
-    return [
-        evaluator.score_request(visitor.theta, target.environment, target.score_key, target.episodes)
-        for target, visitor in meetings
-    ]
-
-
-def _step_requests(
-    evaluator: Evaluator, meetings: Sequence[Meeting], settings: ESSettings
-) -> list[PerturbationRequest]:
-    return [
-        evaluator.perturbation_request(
-            visitor.theta,
-            target.learner.sigma,
-            target.environment,
-            (*target.noise_key, visitor.niche),
-            settings.pairs,
-        )
-        for target, visitor in meetings
-    ]
-
-
-def _tune(
+def meet(
     evaluator: Evaluator,
     purpose: str,
-    meetings: Sequence[Meeting],
-    steps: Sequence[PerturbationRequest],
-    tried: Sequence[Rollouts],
+    targets: Sequence[Target],
+    trials: Sequence[Sequence[Trial]],
     settings: ESSettings,
-) -> list[Candidate]:
-    """Take each visitor's ES step and score where it leads."""
-    proposals = [
-        es_proposal(target.learner, visitor.theta, gradient, settings)
-        for (target, visitor), gradient in zip(meetings, evaluator.gradients(steps, tried), strict=True)
-    ]
-    tuned = evaluator.run(
-        purpose,
-        [
-            evaluator.score_request(proposal, target.environment, target.score_key, target.episodes)
-            for (target, _), proposal in zip(meetings, proposals, strict=True)
-        ],
+) -> list[list[Candidate]]:
+    """Run each target's trials with each of its visitors, all of them side by side.
+
+    Returns:
+        For each target its candidates: the direct ones in the visitors' order, then the fine-tuned ones.
+    """
+    meetings = sum(len(target.visitors) for target in targets)
+    episodes = sum(len(target.visitors) * 2 * (target.episodes + settings.pairs) for target in targets)
+    with evaluator.side_by_side(purpose, meetings, episodes) as flow:
+        chains = [
+            [flow.start(trial(target, visitor)) for trial in mine for visitor in target.visitors]
+            for target, mine in zip(targets, trials, strict=True)
+        ]
+        tried = [[candidate for chain in mine for candidate in flow.wait(chain)] for mine in chains]
+    return [sorted(candidates, key=lambda candidate: list(Kind).index(candidate.kind)) for candidates in tried]
+
+
+async def try_direct(evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor) -> Candidate:
+    """Score a visitor as it is; part of a chain."""
+    return await _candidate(evaluator, purpose, target, visitor, Kind.DIRECT, visitor.theta)
+
+
+async def try_fine_tuned(
+    evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor, settings: ESSettings
+) -> Candidate:
+    """Score a visitor after one ES step in the target's environment; part of a chain."""
+    step = evaluator.perturbation_request(
+        visitor.theta, target.learner.sigma, target.environment, (*target.noise_key, visitor.niche), settings.pairs
     )
-    return _candidates(meetings, Kind.FINE_TUNED, proposals, tuned)
+    tried = await evaluator.rollouts(purpose, step, urgency=1)
+    gradient = await evaluator.gradient(step, tried)
+    proposal = es_proposal(target.learner, visitor.theta, gradient, settings)
+    return await _candidate(evaluator, purpose, target, visitor, Kind.FINE_TUNED, proposal)
 
 
-def _candidates(
-    meetings: Sequence[Meeting], kind: Kind, thetas: Sequence[NDArray[np.float64]], rollouts: Sequence[Rollouts]
-) -> list[Candidate]:
-    return [
-        Candidate(visitor.niche, kind, theta, float(tried.returns.mean()))
-        for (_, visitor), theta, tried in zip(meetings, thetas, rollouts, strict=True)
-    ]
-
-
-def _by_target(targets: Sequence[Target], candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Deal the candidates of all meetings out to their targets, in order."""
-    rest = iter(candidates)
-    return [list(islice(rest, len(target.visitors))) for target in targets]
+async def _candidate(
+    evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor, kind: Kind, theta: NDArray[np.float64]
+) -> Candidate:
+    request = evaluator.score_request(theta, target.environment, target.score_key, target.episodes)
+    tried = await evaluator.rollouts(purpose, request)
+    return Candidate(visitor.niche, kind, theta, float(tried.returns.mean()))
 
 
 def best(candidates: Sequence[Candidate]) -> Candidate:

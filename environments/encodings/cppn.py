@@ -176,15 +176,17 @@ class CPPNEncoding:
         probe: (n, d) the network's inputs where agents walk, the start first; there relief is measured.
         obstacles: how those on the ground mutate; None for bare ground, as published.
         start: the genome that a run starts from.
+        unit: m of ground for one unit of the network's output; bodies differ in size, the bounds scale with it.
     """
 
     probe: Floats
     obstacles: ParametricEncoding | None = None
     start: Genome = field(default_factory=dict)
+    unit: float = 1.0
     name: str = "cppn"
 
     @staticmethod
-    def from_options(options: Mapping[str, Any], probe: Floats) -> CPPNEncoding:
+    def from_options(options: Mapping[str, Any], probe: Floats, unit: float = 1.0) -> CPPNEncoding:
         """Read a configuration's encoding options.
 
         Raises:
@@ -199,7 +201,7 @@ class CPPNEncoding:
         if not isinstance(start, Mapping):
             raise ValueError(f"start is {start!r}; it must be a table of cppn and parametric")
         obstacles = ParametricEncoding.from_options({"kinds": kinds}) if kinds else None
-        encoding = CPPNEncoding(probe, obstacles, {"cppn": flat_network(probe.shape[1]), **start})
+        encoding = CPPNEncoding(probe, obstacles, {"cppn": flat_network(probe.shape[1]), **start}, unit)
         encoding.check(encoding.start)
         return encoding
 
@@ -216,8 +218,20 @@ class CPPNEncoding:
         check_network(genome["cppn"], self.probe.shape[1])
         height = np.abs(relief(genome["cppn"], self.probe)).max()
         if not height <= HIGHEST:
-            raise ValueError(f"the ground is {height:g} m high or deep; it must stay within {HIGHEST:g} m of the start")
+            height, highest = self.unit * height, self.unit * HIGHEST
+            raise ValueError(f"the ground is {height:g} m high or deep; it must stay within {highest:g} m of the start")
         obstacles_of(genome)
+
+    def genes(self) -> dict[str, dict[str, Any]]:
+        """Say of each kind of number in a genome its bounds and unit; of obstacles what their own encoding says."""
+        network = {"minimum": -LIMIT, "maximum": LIMIT, "unit": "1", "mutates": True}
+        found = {
+            "cppn.weight": network,
+            "cppn.bias": network,
+            "relief": {"minimum": -HIGHEST, "maximum": HIGHEST, "unit": "m", "mutates": True},
+        }
+        obstacles = (self.obstacles or ParametricEncoding(())).genes()
+        return found | {f"parametric.{name}": gene for name, gene in obstacles.items() if gene["obstacle"] in OBSTACLES}
 
     def mutate(self, genome: Genome, rng: np.random.Generator) -> Genome:
         """Give a child with other ground, and other obstacles where they are enabled."""
@@ -252,7 +266,7 @@ class CPPNEncoding:
         heights = relief(network, self.probe)
         words = []
         if np.abs(heights).max() > NO_RELIEF:
-            low, high = (round(float(end), 1) + 0.0 for end in (heights.min(), heights.max()))  # never -0.0
+            low, high = (round(self.unit * float(end), 1) + 0.0 for end in (heights.min(), heights.max()))  # never -0.0
             nodes = len(network["nodes"])
             words.append(f"relief {low:.1f} to {high:.1f} m, {nodes} node{'s' * (nodes > 1)}")
         if genome.get("parametric") and (obstacles := ParametricEncoding().describe(genome["parametric"])) != "flat":

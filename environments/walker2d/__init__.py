@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from environments.difficulty import parametric_difficulty
 from environments.domain import Encoding, Environment
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.parametric import ParametricEncoding
@@ -31,6 +32,7 @@ class Walker2D:
     rollout = staticmethod(rollout)
     sketch = staticmethod(sketch)
     record = staticmethod(record)
+    difficulty = staticmethod(parametric_difficulty)
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""

@@ -15,7 +15,19 @@ from sqlite3 import Connection
 from poet.errors import InputError
 from poet.report.data import gather
 
-SCRIPTS = ("base", "charts", "drawing", "tree", "matrix", "gallery", "detail", "film", "main")  # in order of need
+SCRIPTS = (
+    "base",
+    "charts",
+    "relief",
+    "drawing",
+    "tree",
+    "matrix",
+    "gallery",
+    "detail",
+    "sticks",
+    "film",
+    "main",
+)  # in order of need
 
 
 def write(connection: Connection, path: Path, title: str, films: int) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from environments.domain import find_domain
-from environments.sketch import Drawable, Recording
+from environments.sketch import Drawable, Recording, Relief, StickRecording
 from poet import inspection
 from poet.archive import read_config, read_population
 from poet.rows import read_blob
@@ -104,8 +104,22 @@ def _courses(connection: Connection) -> list[Row | None]:
         return []
     sketches = [domain.sketch(niche.environment) for niche in read_population(connection).niches]
     return [
-        {"ground": pack(sketch.ground / LENGTH_UNIT), "boxes": pack(sketch.boxes / LENGTH_UNIT)} for sketch in sketches
+        {
+            "ground": pack(sketch.ground / LENGTH_UNIT),
+            "boxes": pack(sketch.boxes / LENGTH_UNIT),
+            "relief": None if sketch.relief is None else _relief(sketch.relief),
+        }
+        for sketch in sketches
     ]
+
+
+def _relief(relief: Relief) -> Row:
+    return {
+        "heights": pack(relief.heights / LENGTH_UNIT),
+        "shape": list(relief.heights.shape),
+        "start": list(relief.start),
+        "cell": relief.cell,
+    }
 
 
 def pack(values: ArrayLike) -> str:
@@ -132,7 +146,23 @@ def _films(connection: Connection, niches: Sequence[Row], films: int) -> dict[in
     return found
 
 
-def _film(recording: Recording) -> Row:
+def _film(recording: Recording | StickRecording) -> Row:
+    moves = _sticks(recording) if isinstance(recording, StickRecording) else _bodies(recording)
+    return {
+        **moves,
+        "fps": recording.fps / FRAME_STRIDE,
+        "score": round(recording.score, 1),
+        "outcome": recording.outcome,
+    }
+
+
+def _sticks(recording: StickRecording) -> Row:
+    points = recording.points[::FRAME_STRIDE]
+    lines = [list(line) for line in recording.lines]
+    return {"lines": lines, "poses": pack(points / LENGTH_UNIT), "frames": len(points), "points": points.shape[1]}
+
+
+def _bodies(recording: Recording) -> Row:
     poses = recording.poses[::FRAME_STRIDE].copy()
     poses[..., :2] /= LENGTH_UNIT
     # A body may turn over; whole turns look alike.
@@ -141,7 +171,4 @@ def _film(recording: Recording) -> Row:
         "shapes": [shape.round(4).tolist() for shape in recording.shapes],
         "poses": pack(poses),
         "frames": len(poses),
-        "fps": recording.fps / FRAME_STRIDE,
-        "score": round(recording.score, 1),
-        "outcome": recording.outcome,
     }

@@ -8,6 +8,7 @@ function courseOf(id) {
   if (!course.ground) {
     course.ground = unpack(course.packed.ground, data.units.length);
     course.boxes = unpack(course.packed.boxes, data.units.length);
+    course.relief = course.packed.relief && readRelief(course.packed.relief);
   }
   return course;
 }
@@ -27,7 +28,9 @@ function paintCourse(context, course, place, floor, line) {
   context.fillStyle = colour("earth");
   context.fill();
   context.beginPath();
+  context.moveTo(...place(start, ground[1]));
   for (let i = 0; i < ground.length; i += 2) context.lineTo(...place(ground[i], ground[i + 1]));
+  context.lineTo(...place(end, ground[ground.length - 1]));
   context.strokeStyle = colour("grass");
   context.lineWidth = line;
   context.stroke();
@@ -43,6 +46,7 @@ function paintCourse(context, course, place, floor, line) {
 function paintStrip(context, id, left, top, width, height) {
   const course = courseOf(id);
   if (!course) return;
+  if (course.relief) { paintMap(context, course.relief, left, top, width, height); return; }
   const { ground, boxes } = course;
   let low = Infinity, high = -Infinity;
   for (let i = 1; i < ground.length; i += 2) { low = Math.min(low, ground[i]); high = Math.max(high, ground[i]); }

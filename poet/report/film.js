@@ -10,6 +10,7 @@ function drawFilm() {
   const width = filmCanvas.clientWidth, height = Math.max(Math.min(width * 0.42, 420), 190);
   filmCanvas.style.height = `${height}px`;
   const context = fitCanvas(filmCanvas, width, height);
+  if (record.lines) { drawSticks(context, record, course, width, height); return; }
   const bodies = record.shapes.length, last = record.frames - 1;
   const early = Math.min(Math.floor(film.at), last), late = Math.min(early + 1, last), share = film.at - early;
   const pose = (body) => [0, 1, 2].map((axis) => {
@@ -55,7 +56,7 @@ function setPlaying(playing) {
 
 function showFilm(id, play = false) {
   const record = data.films[id], raw = unpack(record.poses, 1);
-  film.poses = raw.map((value, i) => value * (i % 3 === 2 ? data.units.angle : data.units.length));
+  film.poses = raw.map((value, i) => value * (!record.lines && i % 3 === 2 ? data.units.angle : data.units.length));
   film.id = id;
   film.at = 0;
   filmTime.max = record.frames - 1;

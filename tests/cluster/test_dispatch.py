@@ -26,13 +26,19 @@ def taught(**seconds):
     return costs
 
 
-def drain(dispatch, worker):
-    """Hand everything to one worker; the indices of each chunk."""
+def drain(dispatch):
+    """Hand everything out, answered at once; the tickets of each chunk."""
     chunks = []
-    while (chunk := dispatch.take(worker, 2, 0.0)) is not None:
-        chunks.append(chunk.indices)
-        dispatch.answer(worker, chunk.run, chunk.indices, [1e-3] * len(chunk.indices), 0.0)
+    while (handed := dispatch.next(0.0)) is not None:
+        worker, chunk = handed
+        chunks.append(chunk.tickets)
+        dispatch.answer(worker, chunk.tickets, [1e-3] * len(chunk.tickets), 0.0)
     return chunks
+
+
+def hand_out(dispatch, now=0.0):
+    """Hand out as much as workers take: (worker, chunk) each."""
+    return list(iter(lambda: dispatch.next(now), None))
 
 
 def test_cost_is_learned_by_kind_and_goes_with_the_amount():
@@ -45,89 +51,97 @@ def test_cost_is_learned_by_kind_and_goes_with_the_amount():
 
 def test_costliest_items_go_first_and_cheap_ones_travel_together():
     dispatch = Dispatch([1, 2], taught(quick=0.001, slow=1.0), Patience())
-    dispatch.begin([Item(1, "quick")] * 400 + [Item(3, "slow"), Item(7, "slow")])
-    chunks = drain(dispatch, 1)
+    dispatch.submit([Item(1, "quick")] * 400 + [Item(3, "slow"), Item(7, "slow")], 0)
+    chunks = drain(dispatch)
     assert chunks[:2] == [(401,), (400,)]
-    assert sorted(index for chunk in chunks for index in chunk) == list(range(402))
+    assert sorted(ticket for chunk in chunks for ticket in chunk) == list(range(402))
     assert len(chunks) < 60
     assert max(len(chunk) for chunk in chunks) * 0.001 == pytest.approx(0.4 / (2 * SHARE))
 
 
+def test_urgent_items_go_before_costlier_ones_whenever_they_join():
+    dispatch = Dispatch([1], taught(a=1.0), Patience())
+    dispatch.submit([Item(1), Item(5)], 7)
+    dispatch.submit([Item(2)], 3)
+    assert drain(dispatch) == [(2,), (1,), (0,)]
+
+
 def test_unmeasured_items_go_one_by_one_in_their_order():
     dispatch = Dispatch([1], Costs(), Patience())
-    dispatch.begin([Item(1)] * 5)
-    assert drain(dispatch, 1) == [(0,), (1,), (2,), (3,), (4,)]
+    dispatch.submit([Item(1)] * 5, 0)
+    assert drain(dispatch) == [(0,), (1,), (2,), (3,), (4,)]
 
 
-def test_worker_has_one_chunk_queued_and_no_more():
-    dispatch = Dispatch([1], Costs(), Patience())
-    dispatch.begin([Item(1)] * 5)
-    assert [dispatch.take(1, 1, 0) is not None, dispatch.take(1, 1, 0)] == [True, None]
-    assert [dispatch.take(1, 2, 0) is not None, dispatch.take(1, 2, 0)] == [True, None]
+def test_every_worker_has_a_chunk_before_any_has_one_queued_and_none_has_more():
+    dispatch = Dispatch([1, 2, 3], Costs(), Patience())
+    dispatch.submit([Item(1)] * 9, 0)
+    assert [worker for worker, _ in hand_out(dispatch)] == [1, 2, 3, 1, 2, 3]
+    dispatch.answer(2, [0], [1.0], 0.0)
+    assert [worker for worker, _ in hand_out(dispatch)] == [2]
 
 
 def test_lost_items_run_again_the_suspect_ones_apart():
     dispatch = Dispatch([1, 2], Costs(), Patience())
-    dispatch.begin([Item(1)] * 3)
-    first, second = dispatch.take(1, 2, 0), dispatch.take(1, 2, 0)
+    dispatch.submit([Item(1)] * 5, 0)
+    held = hand_out(dispatch)
+    assert [worker for worker, _ in held] == [1, 2, 1, 2]
     assert dispatch.lose(1) == 2
-    taken = [dispatch.take(2, 9, 0) for _ in range(3)]
-    assert [(chunk.indices, chunk.careful) for chunk in taken] == [
-        (first.indices, True),
-        (second.indices, True),  # the answer to the first may have been lost with the worker
-        ((2,), False),
-    ]
+    dispatch.answer(2, [1], [1.0], 0.0)
+    dispatch.answer(2, [3], [1.0], 0.0)
+    taken = [chunk for _, chunk in hand_out(dispatch)]
+    # The answer to the first may have been lost with the worker.
+    assert [(chunk.tickets, chunk.careful) for chunk in taken] == [((0,), True), ((2,), True)]
 
 
 def test_overdue_items_go_elsewhere_and_the_first_answer_counts():
     dispatch = Dispatch([1, 2], taught(a=1.0), Patience(factor=2, floor=10))
-    dispatch.begin([Item(1)])
-    chunk = dispatch.take(1, 2, now=100.0)
+    dispatch.submit([Item(1)], 0)
+    ((_, chunk),) = hand_out(dispatch, 100.0)
     assert dispatch.overdue(now=111.0) == []
     assert dispatch.overdue(now=112.1) == [1]
     assert dispatch.overdue(now=200.0) == []  # said once
-    assert dispatch.take(1, 2, now=200.0) is None  # gets no more until it answers
-    again = dispatch.take(2, 2, now=200.0)
-    assert again.indices == chunk.indices
-    dispatch.answer(1, chunk.run, ["late"], [1.0], 201.0)
+    (worker, again), *_ = hand_out(dispatch, 200.0)
+    assert (worker, again.tickets) == (2, chunk.tickets)  # the other gets no more until it answers
+    dispatch.answer(1, ["late"], [1.0], 201.0)
     assert dispatch.done
-    dispatch.answer(2, again.run, ["later"], [1.0], 202.0)
-    assert dispatch.results == {0: "late"}
+    dispatch.answer(2, ["later"], [1.0], 202.0)
+    assert dispatch.collect() == [(0, "late")]
 
 
 def test_overdue_items_go_to_two_workers_in_case_the_next_is_cut_off_too():
     dispatch = Dispatch([1, 2, 3], taught(a=1.0), Patience(factor=2, floor=10))
-    dispatch.begin([Item(1)])
-    dispatch.take(1, 2, now=0.0)
+    dispatch.submit([Item(1)], 0)
+    hand_out(dispatch)
     dispatch.overdue(now=13.0)
-    assert [dispatch.take(worker, 2, now=13.0).indices for worker in (2, 3)] == [(0,), (0,)]
+    assert [(worker, chunk.tickets) for worker, chunk in hand_out(dispatch, 13.0)] == [(2, (0,)), (3, (0,))]
 
 
 def test_deadlines_move_when_the_master_was_stopped_itself():
     dispatch = Dispatch([1], taught(a=1.0), Patience(factor=2, floor=10))
-    dispatch.begin([Item(1)])
-    dispatch.take(1, 2, now=0.0)
+    dispatch.submit([Item(1)], 0)
+    hand_out(dispatch)
     dispatch.postpone(100.0)
     assert dispatch.overdue(now=105.0) == []
     assert dispatch.overdue(now=113.0) == [1]
 
 
-def test_answer_to_an_earlier_run_frees_the_worker_and_nothing_else():
+def test_answer_to_abandoned_items_frees_the_worker_and_nothing_else():
     dispatch = Dispatch([1], Costs(), Patience())
-    dispatch.begin([Item(1)])
-    old = dispatch.take(1, 2, 0)
-    dispatch.begin([Item(1)])
-    dispatch.answer(1, old.run, ["old"], [1.0], 0)
-    assert dispatch.results == {}
+    dispatch.submit([Item(1)], 0)
+    hand_out(dispatch)
+    dispatch.abandon()
+    dispatch.submit([Item(1)], 0)
+    dispatch.answer(1, ["old"], [1.0], 0)
+    assert dispatch.collect() == []
     assert not dispatch.workers[1].chunks
+    assert not dispatch.done
 
 
 def test_queued_chunk_has_its_own_deadline():
     dispatch = Dispatch([1], taught(a=1.0), Patience(factor=2, floor=10))
-    dispatch.begin([Item(1), Item(1)])
-    first = dispatch.take(1, 2, now=0.0)
-    dispatch.take(1, 2, now=0.0)
-    dispatch.answer(1, first.run, [0], [1.0], now=11.0)
+    dispatch.submit([Item(1), Item(1)], 0)
+    assert len(hand_out(dispatch)) == 2
+    dispatch.answer(1, [0], [1.0], now=11.0)
     assert dispatch.overdue(now=20.0) == []
     assert dispatch.overdue(now=23.1) == [1]
 
@@ -137,23 +151,26 @@ def test_whatever_happens_every_item_gets_its_own_result(seed):
     chance = random.Random(seed)
     dispatch = Dispatch(range(1, 9), taught(a=0.01, b=1.0), Patience(factor=1, floor=1))
     items = [Item(chance.uniform(0.1, 9), chance.choice("abc")) for _ in range(300)]
-    dispatch.begin(items)
-    now = 0.0
-    while not dispatch.done:
+    now, results = 0.0, {}
+    while items or not dispatch.done:
+        if items and chance.random() < 0.3:
+            dispatch.submit([items.pop() for _ in range(min(20, len(items)))], chance.randint(0, 3))
         now += chance.uniform(0, 0.3)
-        for worker in list(dispatch.workers):
-            dispatch.take(worker, 2, now)
+        hand_out(dispatch, now)
         worker = chance.choice(list(dispatch.workers))
         if chance.random() < 0.02 and len(dispatch.workers) > 1:
             dispatch.lose(worker)
         elif chance.random() < 0.8 and dispatch.workers[worker].chunks:
             chunk = dispatch.workers[worker].chunks[0]
-            spent = [chance.uniform(0, 0.1) for _ in chunk.indices]
-            dispatch.answer(worker, chunk.run, chunk.indices, spent, now)
+            spent = [chance.uniform(0, 0.1) for _ in chunk.tickets]
+            dispatch.answer(worker, chunk.tickets, spent, now)
         dispatch.overdue(now)
-    given_up = {index for index, result in dispatch.results.items() if isinstance(result, Failure)}
+        for ticket, result in dispatch.collect():
+            assert ticket not in results
+            results[ticket] = result
+    given_up = {ticket for ticket, result in results.items() if isinstance(result, Failure)}
     assert len(given_up) < 30
-    assert all(dispatch.results[index] == index for index in range(300) if index not in given_up)
+    assert all(results[ticket] == ticket for ticket in range(300) if ticket not in given_up)
 
 
 def test_load_report_names_the_slowest_host():
@@ -185,9 +202,12 @@ def test_launch_is_read_from_the_launchers_variables(variables, expected):
 
 def test_item_that_makes_workers_hang_is_given_up_by_name():
     dispatch = Dispatch([1, 2, 3, 4], taught(a=1.0), Patience(factor=1, floor=1))
-    dispatch.begin([Item(1)])
-    for worker in (1, 2, 3):
-        assert dispatch.take(worker, 1, now=10.0 * worker) is not None
-        assert dispatch.overdue(now=10.0 * worker + 5) == [worker]
+    dispatch.submit([Item(1)], 0)
+    hung = []
+    for now in (10.0, 20.0, 30.0, 40.0):
+        hand_out(dispatch, now)
+        hung += dispatch.overdue(now + 5)
     assert dispatch.done
-    assert re.search(r"Item\(.*failed: 3 workers did not answer within 2 s", str(dispatch.results[0]))
+    ((_, failure),) = dispatch.collect()
+    assert len(hung) >= 3
+    assert re.search(r"Item\(.*failed: 3 workers did not answer within 2 s", str(failure))

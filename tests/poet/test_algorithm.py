@@ -10,7 +10,7 @@ from cluster.executor import InProcess
 from environments.domain import find_domain
 from evolution.evaluation import Evaluator
 from evolution.minimal_criterion import MinimalCriterion
-from poet.algorithm import evolve, iterate
+from poet.algorithm import evolve, stretch
 from poet.config import build
 from poet.population import first_population
 from poet.records import Decision, Origin
@@ -156,7 +156,7 @@ def test_replaced_and_retired_agents_are_kept(history):
 def test_iteration_is_a_function_of_population_and_settings(history):
     config, steps = history
     before, journal, after = steps[12]
-    again, second = iterate(before, config, Evaluator(config.simulation(), InProcess()))
+    again, second = next(evolve(before, config, Evaluator(config.simulation(), InProcess())))
     assert [pair.score for pair in again.pairs] == [pair.score for pair in after.pairs]
     for ours, theirs in zip(again.pairs, after.pairs, strict=True):
         np.testing.assert_array_equal(ours.learner.theta, theirs.learner.theta)
@@ -168,7 +168,7 @@ def test_diverged_episodes_are_counted_and_survived(history):
     before = steps[5][0]
     sick = replace(before.pairs[0], learner=replace(before.pairs[0].learner, theta=np.full(3, np.nan)))
     population = replace(before, pairs=(sick, *before.pairs[1:]))
-    after, journal = iterate(population, config, Evaluator(config.simulation(), InProcess()))
+    after, journal = next(evolve(population, config, Evaluator(config.simulation(), InProcess())))
     assert journal.tally.diverged >= 2 * config.es.pairs
     assert after.pairs[0].score == -100
 
@@ -187,7 +187,7 @@ def advance(history, at, **changes):
     """Run the iteration before which the history stood `at`, with changed settings."""
     config, steps = history
     changed = replace(config, **changes)
-    return iterate(steps[at][0], changed, Evaluator(changed.simulation(), InProcess()))
+    return next(evolve(steps[at][0], changed, Evaluator(changed.simulation(), InProcess())))
 
 
 def reproducing(config, **changes):
@@ -228,7 +228,7 @@ def test_candidates_and_incumbent_meet_the_same_episodes(history):
     twins = tuple(replace(pair, learner=before.pairs[0].learner) for pair in before.pairs)
     still = replace(config, es=frozen, reproduction=replace(config.reproduction, every=10**6))
     learners = tuple(replace(pair, learner=replace(pair.learner, step_size=0.0)) for pair in twins)
-    _, journal = iterate(replace(before, pairs=learners), still, Evaluator(still.simulation(), InProcess()))
+    _, journal = next(evolve(replace(before, pairs=learners), still, Evaluator(still.simulation(), InProcess())))
     assert journal.transfers
     for record in journal.transfers:
         direct = [candidate.score for candidate in record.candidates if candidate.kind == "direct"]
@@ -256,3 +256,46 @@ def test_several_children_can_be_admitted_at_once_and_none_twice(history):
     assert len(journal.admitted) == 3
     genomes = [str(pair.niche.environment.genome) for pair in after.pairs]
     assert len(set(genomes)) == len(genomes)
+
+
+class HastyWorkers(InProcess):
+    """Runs what was submitted last, whatever is urgent: pairs run ahead of each other as far as they can."""
+
+    def submit(self, items, urgency=0):
+        self.latest = getattr(self, "latest", 0) - 1
+        return super().submit(items, self.latest)
+
+
+def test_pairs_that_run_ahead_change_nothing(history):
+    config, steps = history
+    before = steps[40][0]
+    assert len(before.pairs) > 1
+    alone = replace(
+        config,
+        iterations=before.iteration + 6,
+        transfer=replace(config.transfer, every=10**6),
+        reproduction=replace(config.reproduction, every=10**6),
+    )
+    assert len(stretch(before.iteration, alone)) == 6
+    runs = [
+        list(evolve(before, alone, Evaluator(alone.simulation(), workers))) for workers in (InProcess(), HastyWorkers())
+    ]
+    assert len(runs[0]) == len(runs[1]) == 6
+    for (ours, journal), (theirs, other) in zip(*runs, strict=True):
+        assert journal.scores == other.scores
+        assert journal.tally == other.tally
+        for pair, twin in zip(ours.pairs, theirs.pairs, strict=True):
+            np.testing.assert_array_equal(pair.learner.theta, twin.learner.theta)
+
+
+@pytest.mark.parametrize("first", [0, 1, 4, 7, 9, 10, 78, 79])
+def test_stretch_ends_where_pairs_meet(history, first):
+    config = replace(
+        history[0],
+        transfer=replace(history[0].transfer, every=9),
+        reproduction=replace(history[0].reproduction, every=4),
+    )
+    expected = min(
+        iteration for iteration in range(first, 80) if iteration % 9 == 0 or (iteration + 1) % 4 == 0 or iteration == 79
+    )
+    assert stretch(first, config) == range(first, expected + 1)

@@ -1,8 +1,12 @@
 import pytest
 
+from evolution.novelty import MEASURES
 from poet import config as configuration
+from poet import novelty as parts
 from poet.config import build, differences, merge, parse_assignment, presets, read_preset
 from poet.errors import InputError
+from transfer.rules import RULES
+from transfer.tournament import RULE_NAMES
 
 
 @pytest.mark.parametrize("name", presets())
@@ -84,3 +88,16 @@ def test_merging_goes_section_by_section():
 def test_differences_name_what_changed_and_pass_over_iterations():
     old, new = build({"iterations": 5}, "a"), build({"es": {"pairs": 8}}, "b")
     assert differences(old, new) == ["es.pairs was 256, is 8"]
+
+
+def test_every_name_that_settings_allow_is_a_part_that_exists():
+    assert tuple(parts.MEASURES) == MEASURES
+    assert tuple(RULES) == RULE_NAMES
+
+
+def test_enhanced_preset_is_the_papers():
+    config = build(read_preset("enhanced"), "enhanced")
+    assert (config.iterations, config.es.pairs, config.reproduction.every) == (60_000, 256, 150)
+    assert (config.reproduction.capacity, config.transfer.every) == (40, 25)
+    assert (config.minimal_criterion.lower, config.minimal_criterion.upper) == (25, 340)
+    assert (config.encoding.name, config.reproduction.novelty, config.transfer.rule) == ("cppn", "pata-ec", "improved")

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from runs import TOY_SETTINGS, assert_equal_archives
+from runs import TOY_SETTINGS, assert_equal_archives, dump
 
 from cluster.executor import InProcess
+from cluster.processes import Processes
 from environments.domain import find_domain
 from evolution.evaluation import Evaluator
 from evolution.noise import episode_seeds
@@ -72,6 +73,15 @@ def test_run_resumed_again_and_again_equals_the_unbroken_one(tmp_path, whole):
     folder = tmp_path / "run"
     for iterations in (1, 9, 10, 26, 61, 100):
         run(folder, iterations)
+    assert_equal_archives(folder, whole)
+
+
+def test_archive_does_not_depend_on_the_number_of_workers(tmp_path, whole):
+    executor = Processes(3)
+    try:
+        folder = run(tmp_path / "run", 100, executor)
+    finally:
+        executor.close()
     assert_equal_archives(folder, whole)
 
 
@@ -184,3 +194,18 @@ def test_best_score_ever_is_at_least_that_of_every_agent_tried(history):
         for child in journal.children:
             if child.niche is not None:
                 assert child.archive_score >= max(candidate.score for candidate in child.candidates)
+
+
+def test_measuring_against_the_whole_archive_changes_nothing_but_the_cost(tmp_path):
+    dumps = []
+    for measured in (False, True):
+        settings = {**TOY_SETTINGS["reproduction"], "whole_archive": measured}
+        config = build({**TOY_SETTINGS, "reproduction": settings}, "toy")
+        archive = Archive.create(tmp_path / str(measured), config, first_population(config))
+        evolve_archive(archive, InProcess(), Silent())
+        archive.close()
+        dumps.append(dump(tmp_path / str(measured)))
+    for table in ("agent", "score", "child", "audition", "transfer", "proposal", "pair"):
+        assert dumps[0][table] == dumps[1][table], table
+    assert not dumps[0]["reuse"]
+    assert dumps[1]["reuse"]

@@ -10,7 +10,7 @@ from functools import partial
 
 from cluster import mpi
 from cluster.dispatch import Patience
-from cluster.executor import Failure
+from cluster.executor import Failure, run
 from cluster.launch import launched
 
 
@@ -55,34 +55,34 @@ def rank_here():
 
 def plain(executor):
     seen = []
-    results = [executor.run([partial(square, x) for x in range(200)], seen.append) for _ in range(3)]
-    return {"right": results == 3 * [[x * x for x in range(200)]], "seen": seen, "empty": executor.run([])}
+    results = [run(executor, [partial(square, x) for x in range(200)], seen.append) for _ in range(3)]
+    return {"right": results == 3 * [[x * x for x in range(200)]], "seen": seen, "empty": run(executor, [])}
 
 
 def failures(executor):
-    return [str(result) for result in executor.run([partial(square, 2), partial(fail, 7), partial(square, 3)])]
+    return [str(result) for result in run(executor, [partial(square, 2), partial(fail, 7), partial(square, 3)])]
 
 
 def unsendable(executor):
-    return [str(result) for result in executor.run([partial(lambda_result, 2), partial(square, 3)])]
+    return [str(result) for result in run(executor, [partial(lambda_result, 2), partial(square, 3)])]
 
 
 def crash(executor):
-    results = executor.run([*(partial(square, x) for x in range(20)), end_worker])
+    results = run(executor, [*(partial(square, x) for x in range(20)), end_worker])
     return {"workers": executor.workers, "failure": str(results.pop()), "right": results == [x * x for x in range(20)]}
 
 
 def hang(executor):
     items = [partial(nap, 0.02, x) for x in range(60)]
-    executor.run(items)  # to know what they cost
+    run(executor, items)  # to know what they cost
     once = partial(stop_worker_once, os.environ["HANG_FILE"])
-    results = executor.run([once, *items])
-    again = executor.run(items)
+    results = run(executor, [once, *items])
+    again = run(executor, items)
     return {"right": results == ["thawed", *(x * x for x in range(60))], "again": again == results[1:]}
 
 
 def hang_always(executor):
-    results = executor.run([stop_worker, *(partial(square, x) for x in range(20))])
+    results = run(executor, [stop_worker, *(partial(square, x) for x in range(20))])
     failure = results.pop(0)
     assert isinstance(failure, Failure)
     return {"failure": str(failure), "right": results == [x * x for x in range(20)], "workers": executor.workers}
@@ -91,7 +91,7 @@ def hang_always(executor):
 def wait(executor):
     """Measure what the master does while the workers do all."""
     started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
-    executor.run([partial(nap, 0.25, x) for x in range(16)])
+    run(executor, [partial(nap, 0.25, x) for x in range(16)])
     after = resource.getrusage(resource.RUSAGE_SELF)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"seconds": time.monotonic() - started, "processor": spent}
@@ -99,11 +99,11 @@ def wait(executor):
 
 def spread(executor):
     """Which ranks ran something."""
-    return sorted(set(executor.run([rank_here for _ in range(100)])))
+    return sorted(set(run(executor, [rank_here for _ in range(100)])))
 
 
 def endless(executor):
-    executor.run([partial(nap, 600, 0)] * executor.workers)
+    run(executor, [partial(nap, 600, 0)] * executor.workers)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,175 @@
+"""The paper's control: can ES from scratch solve, directly, what the runs solved by way of other environments?
+
+An agent that starts from N(0, 0.1²) takes as many ES steps in the environment
+as the solver's whole line of descent took, the training of the first agent
+included, with the same settings (arXiv:1901.01753, section 4.2).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.open_endedness.runs import COMMON, FIRST, FIRST_ITERATIONS
+from cluster.executor import InProcess
+from environments.domain import Environment, Outcome, find_domain
+from environments.weights import read_agent
+from evolution.es import Learner, es_update
+from evolution.evaluation import Evaluator, Simulation
+from evolution.noise import Stream, keyed_rng
+from poet.config import Config, build, merge, read_preset
+
+SEEDS = range(100, 105)  # not those of the runs
+HARDEST = 3
+EPISODES = 10  # that measure how hard an environment is
+SLICE = 5  # ES steps between scores, and before it is another control's turn
+
+
+@dataclass
+class Control:
+    """One control: where it stands, and what it has scored."""
+
+    run: str
+    niche: int
+    environment: dict[str, Any]
+    seed: int
+    wanted: int  # ES steps of the solver's line of descent
+    solver_score: float
+    steps: int = 0  # ES steps taken
+    episodes: int = 0
+    simulated: int = 0  # control steps
+    scores: list[float] = field(default_factory=list)  # after every SLICE ES steps
+    solved: int | None = None  # ES step
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return f"{self.run}-{self.niche}-{self.seed}"
+
+
+def hardest(runs: dict[str, Any], agent: Path) -> list[dict[str, Any]]:
+    """Pick the environments that were solved and in which the agent that all runs started from does worst."""
+    found = []
+    for name, run in runs.items():
+        domain = find_domain(run["settings"]["domain"])
+        theta = read_agent(agent, domain.controller)
+        for niche in run["niches"]:
+            if niche["solved"] is None or niche["parent"] is None:
+                continue
+            environment = Environment(**niche["environment"])
+            tried = domain.rollout(
+                np.stack([theta] * EPISODES),
+                environment,
+                np.arange(EPISODES, dtype=np.uint64),
+                episode_limit=COMMON["episode_limit"],
+            )
+            found.append({"run": name, **niche, "first_agent_score": float(tried.returns.mean())})
+    found.sort(key=lambda niche: niche["first_agent_score"])
+    return found[:HARDEST]
+
+
+def plan(runs: dict[str, Any], agent: Path) -> list[Control]:
+    """List the controls of the hardest environments solved."""
+    return [
+        Control(
+            run=niche["run"],
+            niche=niche["id"],
+            environment=niche["environment"],
+            seed=seed,
+            wanted=FIRST_ITERATIONS + niche["solved"] + 1,
+            solver_score=niche["best_score"],
+        )
+        for niche in hardest(runs, agent)
+        for seed in SEEDS
+    ]
+
+
+def run_all(controls: list[Control], folder: Path, seconds: float) -> list[Control]:
+    """Advance whichever control has had least, until all are done or the time is up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + seconds
+    controls = [_read(control, folder) for control in controls]
+    while time.monotonic() < deadline:
+        waiting = [control for control in controls if control.steps < control.wanted]
+        if not waiting:
+            break
+        _advance(min(waiting, key=lambda control: control.steps), folder)
+    return controls
+
+
+def _phase(control: Control) -> Config:
+    """Give the settings of the ES step that comes next: first those that trained the runs' first agent."""
+    table = merge(read_preset("quick"), FIRST) if control.steps < FIRST_ITERATIONS else COMMON
+    return build({**table, "seed": control.seed}, control.name)
+
+
+def _advance(control: Control, folder: Path) -> None:
+    """Take some ES steps and score the agent."""
+    environment, path = Environment(**control.environment), folder / f"{control.name}.npz"
+    learner = _load(path) if path.exists() else None
+    for _ in range(min(SLICE, control.wanted - control.steps)):
+        config = _phase(control)
+        if learner is None:
+            learner = Learner.fresh(_initial(config), config.es)
+        elif control.steps == FIRST_ITERATIONS:
+            learner = Learner.fresh(learner.theta, config.es)
+        evaluator = Evaluator(config.simulation(), InProcess())
+        request = evaluator.perturbation_request(
+            learner.theta, learner.sigma, environment, (0, control.steps), config.es.pairs
+        )
+        (tried,) = evaluator.run("control", [request])
+        (gradient,) = evaluator.gradients([request], [tried])
+        learner = es_update(learner, gradient, config.es)
+        control.steps += 1
+        control.episodes += len(tried.returns)
+        control.simulated += int(tried.lengths.sum())
+    assert learner is not None
+    _score(control, learner, environment)
+    _save(path, learner)
+    _write(folder / f"{control.name}.json", control)
+
+
+def _score(control: Control, learner: Learner, environment: Environment) -> None:
+    rules = Simulation(domain=environment.domain, seed=control.seed, episode_limit=COMMON["episode_limit"])
+    evaluator = Evaluator(rules, InProcess())
+    (tried,) = evaluator.run(
+        "score", [evaluator.score_request(learner.theta, environment, (1, control.steps), COMMON["score_episodes"])]
+    )
+    score = float(tried.returns.mean())
+    control.scores.append(score)
+    finished = tried.count(Outcome.FINISHED) == len(tried.returns)
+    if finished and score >= evaluator.domain.solved_return and control.solved is None:
+        control.solved = control.steps
+
+
+def _initial(config: Config) -> NDArray[np.float64]:
+    return find_domain(config.domain).controller.initial_theta(keyed_rng(config.seed, Stream.INITIAL_THETA))
+
+
+def _read(control: Control, folder: Path) -> Control:
+    path = folder / f"{control.name}.json"
+    return Control(**{**json.loads(path.read_text()), "wanted": control.wanted}) if path.exists() else control
+
+
+def _write(path: Path, control: Control) -> None:
+    aside = path.with_suffix(".new")
+    aside.write_text(json.dumps(asdict(control)))
+    aside.rename(path)
+
+
+def _load(path: Path) -> Learner:
+    with np.load(path) as file:
+        moments = (file["theta"], file["first_moment"], file["second_moment"])
+        return Learner(*moments, int(file["updates"]), float(file["step_size"]), float(file["sigma"]))
+
+
+def _save(path: Path, learner: Learner) -> None:
+    aside = path.with_suffix(".new.npz")
+    np.savez(aside, **{name: getattr(learner, name) for name in Learner.__dataclass_fields__})
+    aside.rename(path)

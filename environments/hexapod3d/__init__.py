@@ -1,0 +1,62 @@
+"""The hexapod as a domain: an 18-joint body on heightfields, in PyBullet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from environments.domain import Encoding, Environment
+from environments.encodings.cppn import CPPNEncoding
+from environments.encodings.heightfield import HeightfieldEncoding
+from environments.hexapod3d.difficulty import difficulty
+from environments.hexapod3d.env import HexapodEnv
+from environments.hexapod3d.expression import CPPN_UNIT, DOMAINS, probe
+from environments.hexapod3d.gait import Gait
+from environments.hexapod3d.recording import record, sketch
+from environments.hexapod3d.simulator import CONTROLLER, LANES, rollout
+from environments.hexapod3d.task import EPISODE_LIMIT, FALL_REWARD
+
+
+class Hexapod3D:
+    """The hexapod with one gait; meets `environments.domain.Domain`."""
+
+    controller = CONTROLLER
+    episode_limit = EPISODE_LIMIT
+    fall_return = FALL_REWARD
+    solved_return = 230.0
+    engines = ("bullet",)
+    lanes: Mapping[str, int] = MappingProxyType({"bullet": LANES})
+    sketch = staticmethod(sketch)
+    difficulty = staticmethod(difficulty)
+
+    def __init__(self, name: str, gait: Gait) -> None:
+        self.name = name
+        self.gait = gait
+        self.rollout = partial(rollout, gait=gait)
+        self.record = partial(record, gait=gait)
+
+    def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
+        """Make the encoding called `name`; ValueError names what is valid."""
+        if name == HeightfieldEncoding.name:
+            return HeightfieldEncoding.from_options(options)
+        if name == CPPNEncoding.name:
+            return _cppn(options)
+        raise ValueError(f"encoding is {name!r}; {self.name} has {HeightfieldEncoding.name} and {CPPNEncoding.name}")
+
+    def make_env(
+        self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None
+    ) -> HexapodEnv:
+        """Make the reference environment for one task."""
+        limit = EPISODE_LIMIT if episode_limit is None else episode_limit
+        return HexapodEnv(environment, gait=self.gait, render_mode=render_mode, episode_limit=limit)
+
+
+def _cppn(options: Mapping[str, Any]) -> CPPNEncoding:
+    if "obstacles" in options:
+        raise ValueError("option 'obstacles' is unknown; the hexapod's cppn encoding takes start")
+    return CPPNEncoding.from_options(options, probe(), CPPN_UNIT)
+
+
+DOMAIN, JOINTS = (Hexapod3D(name, gait) for name, gait in zip(DOMAINS, (Gait.TRIPOD, Gait.NONE), strict=True))

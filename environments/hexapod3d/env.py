@@ -1,0 +1,131 @@
+"""The hexapod as a Gymnasium environment on PyBullet, one physics client each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import Environment, Outcome
+from environments.hexapod3d.body import BODY
+from environments.hexapod3d.drawing import Camera
+from environments.hexapod3d.engine import CONTROL_RATE, POSITION, STATE_SIZE, World
+from environments.hexapod3d.episode import advance, begin, drive
+from environments.hexapod3d.expression import terrain_of
+from environments.hexapod3d.gait import Gait
+from environments.hexapod3d.task import EPISODE_LIMIT, NO_OUTCOME, Judge, bounds, observe
+from environments.hexapod3d.terrain import Terrain
+
+
+class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """An 18-joint hexapod on one course.
+
+    Observation, float32 (70,), every entry clipped to its range:
+
+    | index | what | in units of | range |
+    |---|---|---|---|
+    | 0-17 | joint angles, leg by leg: coxa, femur, tibia | half of the joint's travel about its middle | ±2 |
+    | 18-35 | joint speeds | 6 rad/s | ±2 |
+    | 36-38 | up, in the trunk's frame | 1 | ±1 |
+    | 39-41 | velocity, in the trunk's frame | 2 m/s | ±2 |
+    | 42-44 | angular velocity, in the trunk's frame | 5 rad/s | ±2 |
+    | 45 | sine of the heading; left is positive | 1 | ±1 |
+    | 46 | place across the course; left is positive | 1.6 m | ±2 |
+    | 47-52 | feet that bear on the ground | 1 | 0 or 1 |
+    | 53-54 | sine and cosine of the gait's clock | 1 | ±1 |
+    | 55-69 | ground from 0 to 1.2 m ahead, left to right, over where the robot would stand | 0.5 m | ±1 |
+
+    Action, float32 (18,) in [-1, 1], leg by leg; legs are left front, middle, rear, then right. With
+    the tripod gait stroke, shift and height (`gait.py`); with none targets for coxa, femur and tibia,
+    0 being the stance and ±1 the joint's limits.
+
+    Reward: 300 for the course's 8 m, less the effort; see `task.Judge`, which also says when an
+    episode ends. `info["outcome"]` holds the `Outcome` once it is over.
+
+    Args:
+        environment: the task; level ground when None.
+        gait: what an action means.
+        episode_limit: control steps before truncation, 50 to the second.
+        render_mode: "rgb_array" or None.
+
+    Raises:
+        ValueError: the task is not the hexapod's, its genome is not valid, or an argument is out of range.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_RATE}  # noqa: RUF012 - as Gymnasium declares it
+
+    def __init__(
+        self,
+        environment: Environment | None = None,
+        *,
+        terrain: Terrain | None = None,
+        gait: Gait = Gait.TRIPOD,
+        episode_limit: int = EPISODE_LIMIT,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode is {render_mode!r}; it must be None or 'rgb_array'")
+        if episode_limit < 1:
+            raise ValueError(f"episode_limit is {episode_limit}; it must be at least 1")
+        self.terrain = terrain_of(environment) if terrain is None else terrain
+        self.gait = gait
+        self.render_mode = render_mode
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (BODY.joints,), np.float32)
+        self.observation_space = gymnasium.spaces.Box(*bounds())
+        self._world = World()
+        self._camera: Camera | None = None
+        self._judge = Judge(1, episode_limit)
+        self._state = np.zeros((1, STATE_SIZE))
+        self._over = True
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Put the robot on the start pad, turned and moved a little as the seed says."""
+        super().reset(seed=seed)
+        episode = int(self.np_random.integers(2**64, dtype=np.uint64)) if seed is None else seed
+        begin(self._world, self.terrain, episode, self._state[0])
+        self._judge.start(0, float(self._state[0, POSITION.start]))
+        self._over = False
+        return self._observe(), {}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Drive the joints for 1/50 s; see the class for what comes back."""
+        if self._over:
+            raise gymnasium.error.ResetNeeded("call reset before step")
+        actions = np.asarray(action, dtype=np.float32)[None]
+        (wanted,) = drive(actions, self._state, self._judge.steps, self.gait).tolist()
+        advance(self._world, wanted, self._state[0])
+        rewards, outcomes = self._judge.judge(self._state, self.terrain)
+        self._over = outcomes[0] != NO_OUTCOME
+        info = {"outcome": Outcome(outcomes[0])} if self._over else {}
+        if info.get("outcome") is Outcome.DIVERGED:
+            self._world.renew()
+        truncated = info.get("outcome") is Outcome.TIMED_OUT
+        return self._observe(), float(rewards[0]), self._over and not truncated, truncated, info
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Draw the robot from behind its left side: (360, 540, 3)."""
+        if self.render_mode is None:
+            return None
+        self._camera = self._camera or Camera(self.terrain)
+        return self._camera.shoot(self.state)
+
+    def close(self) -> None:
+        """Free the physics clients."""
+        self._world.close()
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
+
+    @property
+    def state(self) -> NDArray[np.float64]:
+        """The state (STATE_SIZE,) that `engine` describes."""
+        (state,) = self._state
+        return state
+
+    def _observe(self) -> NDArray[np.float32]:
+        (observation,) = observe(self._state, self._judge.steps, self.terrain)
+        return observation  # type: ignore[no-any-return]

@@ -1,0 +1,54 @@
+"""Courses and episodes of the hexapod as plain numbers for pictures; see `environments.sketch`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import Environment
+from environments.hexapod3d.body import BODY
+from environments.hexapod3d.engine import ANGLES, CONTROL_RATE, POSITION
+from environments.hexapod3d.env import HexapodEnv
+from environments.hexapod3d.expression import terrain_of
+from environments.hexapod3d.gait import Gait
+from environments.hexapod3d.simulator import CONTROLLER
+from environments.hexapod3d.task import rotation
+from environments.hexapod3d.terrain import CELL, HALF_WIDTH, START, grid
+from environments.sketch import Relief, Sketch, StickRecording
+
+_LENGTH, _WIDTH, _ = BODY.size
+TRUNK = 0.5 * np.array([[_LENGTH, _WIDTH, 0], [_LENGTH, -_WIDTH, 0], [-_LENGTH, -_WIDTH, 0], [-_LENGTH, _WIDTH, 0]])
+LINES = [list(range(4)), *([4 + 4 * leg + joint for joint in range(4)] for leg in range(len(BODY.legs)))]
+
+
+def sketch(environment: Environment) -> Sketch:
+    """Draw a course: from above, and its middle from the side."""
+    heights = terrain_of(environment).heights
+    x, _ = grid()
+    middle = np.column_stack([x.reshape(-1), heights[:, heights.shape[1] // 2]])
+    return Sketch(middle, np.zeros((0, 4, 2)), Relief(heights, (START, -HALF_WIDTH), CELL))
+
+
+def record(
+    environment: Environment, theta: NDArray[np.float32], seed: int, episode_limit: int, *, gait: Gait = Gait.TRIPOD
+) -> StickRecording:
+    """Play one episode of an agent and keep where trunk and legs were."""
+    env = HexapodEnv(environment, gait=gait, episode_limit=episode_limit)
+    act = CONTROLLER.policy(theta)
+    observation, info = env.reset(seed=seed)
+    points, score = [skeleton(env.state)], 0.0
+    while "outcome" not in info:
+        observation, reward, _, _, info = env.step(act(observation))
+        score += reward
+        points.append(skeleton(env.state))
+    env.close()
+    outcome = info["outcome"].name.lower().replace("_", " ")
+    return StickRecording(LINES, np.array(points), score, outcome, CONTROL_RATE)
+
+
+def skeleton(state: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the corners of the trunk and the joints of the legs in the world: (28, 3) in m."""
+    parts = np.concatenate([TRUNK, BODY.chain(state[None, ANGLES])[0].reshape(-1, 3)])
+    turned = rotation(state[None])[0] * parts[:, None, :]
+    placed: NDArray[np.float64] = turned.sum(axis=2) + state[POSITION]
+    return placed

@@ -1,0 +1,139 @@
+"""Chains of evaluations, each of which waits for its own results and for nobody else's.
+
+A chain is a coroutine: where it awaits the results of work items, the others go
+on. What a chain returns cannot depend on when the others' results came in, as
+long as it shares nothing with them but what it awaits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Workers(Protocol):
+    """What evaluation asks of an executor; `cluster.executor.Executor` is one."""
+
+    @property
+    def workers(self) -> int:
+        """How many items run at the same time."""
+        ...
+
+    def submit(self, items: Sequence[Any], urgency: int = 0) -> Sequence[int]:
+        """Take on items beside those under way, and return a ticket for each; the lowest urgency runs first."""
+        ...
+
+    def collect(self) -> Sequence[tuple[int, Any]]:
+        """Wait for results and give those there are, by ticket; in the place of one that failed, what says why."""
+        ...
+
+    def abandon(self) -> None:
+        """Forget every item whose result was not collected."""
+        ...
+
+
+class Pending(Generic[T]):
+    """What will be there later. A chain awaits it."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._result: T | None = None
+        self.waiting: list[Chain[Any]] = []
+
+    @property
+    def result(self) -> T:
+        """What was awaited, once it is `done`."""
+        return self._result  # type: ignore[return-value]
+
+    def settle(self, result: T) -> None:
+        """Take the result, and let the chains go on that wait for it."""
+        self.done, self._result = True, result
+        waiting, self.waiting = self.waiting, []
+        for chain in waiting:
+            chain.advance()
+
+    def __await__(self) -> Generator[Pending[Any], None, T]:
+        if not self.done:
+            yield self
+        return self.result
+
+
+class Chain(Pending[T]):
+    """A coroutine under way, and what it will return."""
+
+    def __init__(self, steps: Coroutine[Pending[Any], None, T]) -> None:
+        super().__init__()
+        self._steps = steps
+        self.advance()
+
+    def advance(self) -> None:
+        """Go on to the next thing that is not there yet."""
+        try:
+            awaited = self._steps.send(None)
+        except StopIteration as end:
+            self.settle(end.value)
+        else:
+            awaited.waiting.append(self)
+
+    def close(self) -> None:
+        """Give it up."""
+        self._steps.close()
+
+
+class Flow:
+    """Runs chains over an executor, as many as there are at once."""
+
+    def __init__(self, workers: Workers, note: Callable[[Any], None] = lambda item: None) -> None:
+        """Take the workers, and whom to tell of every item that is done."""
+        self._workers, self._note = workers, note
+        self._chains: list[Chain[Any]] = []
+        self._places: dict[int, tuple[_Batch, int, Any]] = {}  # by ticket: batch, place in it, item
+
+    def start(self, steps: Coroutine[Pending[Any], None, T]) -> Chain[T]:
+        """Let a chain run to where it waits."""
+        chain = Chain(steps)
+        self._chains.append(chain)
+        return chain
+
+    def submit(self, items: Sequence[Any], urgency: int) -> Pending[list[Any]]:
+        """Hand out work items; their results, in order, are there once all of them are."""
+        batch = _Batch(len(items))
+        for place, ticket in enumerate(self._workers.submit(items, urgency)):
+            self._places[ticket] = batch, place, items[place]
+        return batch
+
+    def wait(self, chain: Chain[T]) -> T:
+        """Let all chains go on until this one is at its end."""
+        while not chain.done:
+            for ticket, result in self._workers.collect():
+                batch, place, item = self._places.pop(ticket)
+                self._note(item)
+                batch.put(place, result)
+        return chain.result
+
+    def close(self) -> None:
+        """Give up all that is not done."""
+        for chain in self._chains:
+            chain.close()
+        if self._places:
+            self._places.clear()
+            self._workers.abandon()
+
+
+class _Batch(Pending[list[Any]]):
+    """The results of some items that are awaited together."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._results: list[Any] = [None] * size
+        self._missing = size
+        if not size:
+            self.settle([])
+
+    def put(self, place: int, result: Any) -> None:
+        self._results[place] = result
+        self._missing -= 1
+        if not self._missing:
+            self.settle(self._results)

@@ -1,0 +1,64 @@
+// A recorded episode of a body in space, as a stick figure: from the side, and on the map from above.
+
+const SIDE_SHARE = 0.5; // of the picture's height
+const STICK_SPAN = 5.5; // m that the picture is wide
+
+function drawSticks(context, record, course, width, height) {
+  const last = record.frames - 1;
+  const early = Math.min(Math.floor(film.at), last), late = Math.min(early + 1, last), share = film.at - early;
+  const coordinate = (point, axis) => {
+    const a = film.poses[(early * record.points + point) * 3 + axis], b = film.poses[(late * record.points + point) * 3 + axis];
+    return a + share * (b - a);
+  };
+  const trunk = record.lines[0];
+  const [x, y, z] = [0, 1, 2].map((axis) => trunk.reduce((sum, point) => sum + coordinate(point, axis), 0) / trunk.length);
+  const scale = width / STICK_SPAN, edge = height * SIDE_SHARE;
+  const placeX = (u) => width * 0.35 + (u - x) * scale;
+
+  context.save();
+  clipTo(context, 0, 0, width, edge);
+  const side = (u, w) => [placeX(u), edge * 0.6 - (w - z) * scale];
+  const ground = course.relief ? profileOf(course.relief, y) : course.ground;
+  paintCourse(context, { ground, boxes: course.boxes }, side, edge, 2);
+  paintFigure(context, record.lines, (point) => side(coordinate(point, 0), coordinate(point, 2)));
+  context.restore();
+
+  context.save();
+  clipTo(context, 0, edge, width, height - edge);
+  const above = (u, v) => [placeX(u), (edge + height) / 2 - v * scale];
+  if (course.relief) {
+    const { start, cell, rows, columns } = course.relief;
+    const [left, top] = above(start[0], start[1] + columns * cell);
+    context.imageSmoothingEnabled = true;
+    context.drawImage(mapOf(course.relief), left, top, rows * cell * scale, columns * cell * scale);
+  }
+  paintFigure(context, record.lines, (point) => above(coordinate(point, 0), coordinate(point, 1)));
+  context.restore();
+}
+
+function clipTo(context, left, top, width, height) {
+  context.beginPath();
+  context.rect(left, top, width, height);
+  context.clip();
+}
+
+function paintFigure(context, lines, place) {
+  context.lineCap = context.lineJoin = "round";
+  lines.forEach((line, number) => {
+    context.beginPath();
+    for (const point of line) context.lineTo(...place(point));
+    if (number > 0) {
+      context.strokeStyle = colour(2 * number > lines.length ? "far" : "leg");
+      context.lineWidth = 4;
+      context.stroke();
+    }
+  });
+  context.beginPath();
+  for (const point of lines[0]) context.lineTo(...place(point));
+  context.closePath();
+  context.fillStyle = colour("hull");
+  context.strokeStyle = colour("hull");
+  context.lineWidth = 5;
+  context.fill();
+  context.stroke();
+}

@@ -1,0 +1,31 @@
+"""Tasks and controllers of the hexapod for tests."""
+
+import numpy as np
+
+from environments.domain import Environment
+from environments.hexapod3d.simulator import CONTROLLER
+
+ROUGH = {
+    "bumps": 0.03,
+    "hills": 0.2,
+    "step_height": [0.02, 0.06],
+    "gap_width": [0.0, 0.2],
+    "boulder_height": [0.0, 0.1],
+}
+
+
+def task(seed=0, **genome):
+    return Environment(domain="hexapod3d", encoding="parametric", genome=genome, seed=seed)
+
+
+def crowd(count, spread=0.1):
+    """Give so many controllers, (count, P), of which the first does nothing, and a seed for each."""
+    rng = np.random.default_rng(1)
+    thetas = (spread * rng.standard_normal((count, CONTROLLER.parameters))).astype(np.float32)
+    thetas[0] = 0.0
+    return thetas, np.arange(count, dtype=np.uint64)
+
+
+def stroll(stroke=0.4):
+    """Give the action of a straight walk."""
+    return np.tile(np.array([stroke, 0.0, 0.0], dtype=np.float32), 6)
