@@ -24,7 +24,7 @@ UNTAUGHT = 10**6  # seed of the test's trials: none of training's
 def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Learn, then measure on tasks not seen before."""
     family = TabularMDPs()
-    effort = Effort(iterations=30 if short else 800, trials=128 if short else 300, tested=4000)
+    effort = Effort(iterations=30 if short else 1200, trials=128 if short else 300, tested=4000)
     settings = replace(
         SMALL_WORLDS,
         episodes=EPISODES,
