@@ -69,6 +69,7 @@ class PPO:
         device: str | torch.device = "cpu",
     ) -> None:
         self.settings = settings
+        self._device = device
         sizes = (settings.hidden, settings.hidden)
         self._policy = Policy.make(
             family.observation_size, head_of(family.actions), sizes, deviation=settings.deviation
@@ -105,7 +106,8 @@ class PPO:
         """Fine-tune a copy of the policy to each task: one update after every episode."""
         if episodes == 0:
             return self._policy.actor(self._adam.parameters)
-        adam = Adam(stack(self._adam.parameters, len(tasks)), self.settings.adaptation_step_size)
+        shared = stack(self._adam.parameters, len(tasks))
+        adam = Adam(shared, self.settings.adaptation_step_size, device=self._device)
         for episode in range(episodes):
             here = (*key, episode)
             rollout = sampler.play(tasks, self._policy.actor(adam.parameters), here, episodes=1)
