@@ -40,7 +40,7 @@ bullet = pybullet
 
 CONTROL_RATE = 50  # Hz, of the controller
 SUBSTEPS = 2  # of physics in a control step: 100 Hz; at 80 Hz feet passed through the ground
-ITERATIONS = 10  # of the constraint solver; more do not change how the robot walks
+ITERATIONS = 10  # of the solver; with 50 a walk is a tenth slower and the price 1.6 times as high
 SERVO_GAIN = 0.25  # of the remaining angle, closed in one substep
 FRICTION = 1.0
 # m; Bullet's own 0.02 keeps contacts with every triangle near a foot, each of which costs three rows to solve.
