@@ -56,9 +56,10 @@ class Controller:
 
         def act(observation: NDArray[np.float32]) -> NDArray[np.float32]:
             signal = observation
-            for weights, biases in layers:
-                # Not a matrix product: its order of sums, and so its last bits, vary with the machine.
-                signal = tanh((signal[:, None] * weights).sum(axis=0) + biases)
+            with np.errstate(invalid="ignore", over="ignore"):  # who overflows acts NaN, and the episode diverges
+                for weights, biases in layers:
+                    # Not a matrix product: its order of sums, and so its last bits, vary with the machine.
+                    signal = tanh((signal[:, None] * weights).sum(axis=0) + biases)
             return signal
 
         return act

@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from evolution.settings import Bounds, check_bounds
+from environments.settings import Bounds, check_bounds
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
 

@@ -27,7 +27,8 @@ MOST_EPISODES = 256  # in one item
 # For the executor: what many items have in common, and, by `amount` and `kind`, which ones cost alike.
 SHARED = ("simulation", "environment", "theta")
 SOON = 0  # the urgency of what is little work, and awaited; that of an ES step's episodes is above
-ITEMS_PER_WORKER = 12  # a phase is cut so fine where it can be, to even out the load
+ITEMS_PER_WORKER = 24  # a phase is cut so fine where it can be, to even out the load
+ROUND = 1.25  # of an item's time: until its gradient is in too, and the next item has arrived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,10 +179,26 @@ class Tally:
         self.crashed += other.crashed
 
 
-def item_episodes(total: int, workers: int, fewest: int) -> int:
-    """Choose how many of a phase's episodes make an item: at least so many, but first let no worker go without."""
-    per_worker = -(-total // workers)
-    return max(min(fewest, per_worker), min(total // (workers * ITEMS_PER_WORKER), MOST_EPISODES), 1)
+def item_episodes(total: int, workers: int, lanes: int) -> int:
+    """Choose how many episodes make an item; no result depends on it.
+
+    Where there are many, whole lanes. Where there is hardly an item for every worker, as many as give
+    the shortest round: smaller items leave lanes empty and take almost as long, larger ones leave workers idle.
+
+    Args:
+        total: episodes that could run at the same time.
+        workers: where they could.
+        lanes: episodes that the engine runs side by side.
+    """
+    many = total // (workers * ITEMS_PER_WORKER)
+    if many >= lanes:
+        return max(lanes, min(many, MOST_EPISODES) // lanes * lanes)
+
+    def round_time(size: int) -> float:
+        one = lanes - 1 + size
+        return max(-(-total // size) * one / workers, ROUND * one)
+
+    return min((max(lanes // part, 1) for part in (1, 2, 4)), key=round_time)
 
 
 PhaseListener = Callable[[str, int, int], None]

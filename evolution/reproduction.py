@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from environments.domain import Encoding, Environment
+from environments.settings import Bounds, check_bounds
 from evolution.noise import Stream, keyed_rng
 from evolution.novelty import MEASURES
-from evolution.settings import Bounds, check_bounds
 
 TERRAIN_SEEDS = 10**6
 

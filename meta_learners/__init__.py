@@ -1,1 +1,1 @@
-"""Learners over an exported curriculum; none is written yet."""
+"""Learners that adapt fast, trained on the tasks of an exported curriculum or of any other family."""

@@ -24,10 +24,11 @@ from cluster.launch import launched
 from cluster.processes import Processes
 from environments.curriculum import CurriculumError
 from evolution.evaluation import EvaluationError
+from meta_learners.errors import MetaLearningError, TrainingError
 from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
-from poet import inspection, study, tables
+from poet import inspection, learning, study, tables
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
 from poet.output import Json, Run, err, say, show
@@ -134,7 +135,8 @@ def _how_to_resume(archive: archives.Archive, run: Path) -> str:
     return f"{done} iterations are on disk; resume with: poet evolve {shlex.quote(str(run))}"
 
 
-for command in (study.inspect, study.report, study.render, study.export, study.evaluate):
+commands = (study.inspect, study.report, study.render, study.export, study.evaluate)
+for command in (*commands, learning.meta_train, learning.meta_test):
     app.command()(command)
 
 
@@ -189,9 +191,9 @@ def _run(ranks: mpi.Ranks | None) -> int:
     except BrokenPipeError:  # whoever read us, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
-    except (InputError, CurriculumError) as error:
+    except (InputError, CurriculumError, MetaLearningError) as error:
         status = _complain(error, BAD_INPUT)
-    except (ArchiveError, EvaluationError, WorkersError) as error:
+    except (ArchiveError, EvaluationError, TrainingError, WorkersError) as error:
         status = _complain(error, FAILED)
     except Interrupted as interrupted:
         status = INTERRUPTED if interrupted.by_user else 0

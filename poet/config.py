@@ -6,23 +6,21 @@ Unknown keys are errors.
 
 from __future__ import annotations
 
-import math
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any
 
 import tomli_w
 
 from environments.domain import Encoding, find_domain
+from environments.settings import Bounds, build_settings, check_bounds
 from evolution.es import ESSettings
 from evolution.evaluation import Simulation
 from evolution.minimal_criterion import MinimalCriterion
 from evolution.reproduction import ReproductionSettings
-from evolution.settings import Bounds, check_bounds
 from poet.errors import InputError
 from transfer.tournament import TransferSettings
 
@@ -155,44 +153,10 @@ def build(table: Mapping[str, Any], origin: str) -> Config:
         InputError: a key is unknown or a value is of the wrong type or out of range; `origin` is named.
     """
     try:
-        config: Config = _build(Config, table, "")
+        config: Config = build_settings(Config, table)
     except ValueError as error:
         raise InputError(f"{origin}: {error}") from error
     return config
-
-
-def _build(kind: Any, table: Mapping[str, Any], path: str) -> Any:
-    hints = get_type_hints(kind, include_extras=True)
-    known = [each.name for each in fields(kind)]
-    for key in table:
-        if key not in known:
-            raise ValueError(f"unknown setting {path}{key}; known are {', '.join(path + name for name in known)}")
-    values = {key: _convert(hints[key], value, path + key) for key, value in table.items()}
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise ValueError(f"{path}{error}") from error
-
-
-def _convert(hint: Any, value: Any, path: str) -> Any:
-    if get_origin(hint) is Annotated:
-        return _convert(get_args(hint)[0], value, path)
-    if is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise ValueError(f"{path} is {value!r}; it must be a table of settings")
-        return _build(hint, value, f"{path}.")
-    expected: Sequence[Any] = get_args(hint) if isinstance(hint, UnionType) else (get_origin(hint) or hint,)
-    if float in expected and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{path} is {value}; it must be finite")
-    if not isinstance(value, tuple(expected)) or (isinstance(value, bool) and bool not in expected):
-        names = " or ".join(TYPE_NAMES.get(kind, kind.__name__) for kind in expected)
-        raise ValueError(f"{path} is {value!r}; it must be {names}")
-    return value
-
-
-TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Mapping: "a table"}
 
 
 def differences(old: Config, new: Config) -> list[str]:

@@ -155,19 +155,25 @@ def lineage(connection: Connection) -> list[Row]:
 
 def transfers(connection: Connection) -> Row:
     """Count accepted moves between each two niches beside the times that they were tried, and totals."""
+    moved = {
+        (source, target): (count, fine_tuned)
+        for source, target, count, fine_tuned in connection.execute(
+            """SELECT source, target, count(*), count(*) FILTER (WHERE kind = 'fine-tuned')
+            FROM transfer WHERE source IS NOT NULL GROUP BY source, target"""
+        )
+    }
     # Whoever proposes is first tried directly, so that these count tournaments.
-    proposals = "SELECT source, target, count(*) FROM proposal WHERE kind = 'direct' GROUP BY source, target"
-    tried = {(source, target): count for source, target, count in connection.execute(proposals)}
+    proposals = """SELECT source, target, count(*) FROM proposal WHERE kind = 'direct'
+        GROUP BY source, target ORDER BY source, target"""
+    moves = []
+    for source, target, attempts in connection.execute(proposals):
+        accepted, fine_tuned = moved.get((source, target), (0, 0))
+        moves.append(
+            {"source": source, "target": target, "moves": accepted, "fine_tuned": fine_tuned, "attempts": attempts}
+        )
     return {
         **transfer_totals(connection),
-        "moves": [
-            {**move, "attempts": tried[move["source"], move["target"]]}
-            for move in _rows(
-                connection,
-                """SELECT source, target, count(*) AS moves, count(*) FILTER (WHERE kind = 'fine-tuned') AS fine_tuned
-                FROM transfer WHERE source IS NOT NULL GROUP BY source, target ORDER BY source, target""",
-            )
-        ],
+        "moves": moves,
         "attempts_by_target": _rows(
             connection,
             """SELECT target, count(*) AS attempts, count(source) AS accepted FROM transfer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,11 @@ import typer
 from rich.console import Console, RenderableType
 
 LARGEST = 2**63 - 1  # that SQLite and the seeds can hold
+PIPED_WIDTH = 200  # columns for a file or another program: a row stays a line
 
 out, err = Console(), Console(stderr=True)
+if not out.is_terminal and "COLUMNS" not in os.environ:
+    out.width = PIPED_WIDTH
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -16,7 +17,7 @@ from poet.display import duration
 Row = Mapping[str, Any]
 
 LISTED = 8  # transfers of one niche
-MATRIX_SIDE = 12  # targets shown to people
+MATRIX_SIDE = 12  # most targets shown to people
 METRIC_ROWS = 30  # shown to people; --json has them all, and more columns
 METRICS = (
     "iteration",
@@ -36,6 +37,10 @@ HEADINGS = {
     "first_score": "first",
     "best_score": "best",
     "mean_score": "mean",
+    "iteration": "at",
+    "transfers": "moves",
+    "steps": "1,000 steps",
+    "started": "started (UTC)",
 }
 SPARKS = "▁▂▃▄▅▆▇█"
 
@@ -121,57 +126,88 @@ def lineage(entries: Sequence[Row]) -> RenderableType:
 
 def transfers(figures: Row) -> RenderableType:
     """Lay out accepted moves of all tried as a matrix, target by source; the latest niches where there are many."""
-    targets = figures["attempts_by_target"][-MATRIX_SIDE:]
-    wanted = {row["target"] for row in targets}
-    cells = {
-        (move["source"], move["target"]): f"{move['moves']}/{move['attempts']}"
-        for move in figures["moves"]
-        if {move["source"], move["target"]} <= wanted
-    }
-    sources = sorted({source for source, _ in cells})
-    table = Table(
-        title=f"transfers: {_acceptance(figures)}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    for heading in ("to \\ from", *map(str, sources), "accepted", "rate"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in targets:
-        moves = [cells.get((source, row["target"]), "") for source in sources]
-        rate = row["accepted"] / row["attempts"]
-        table.add_row(str(row["target"]), *moves, f"{row['accepted']} of {row['attempts']}", f"{rate:.0%}")
-    left = len(figures["attempts_by_target"]) - len(targets)
-    return Group(table, Text(f"{left} earlier niches are left out; --json has all")) if left else table
+    return _Matrix(figures)
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """As many of the latest niches as the screen is wide enough for."""
+
+    figures: Row
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unlimited = options.update(width=100 * MATRIX_SIDE)
+        sides = range(min(MATRIX_SIDE, len(self.figures["attempts_by_target"])), 0, -1)
+        tables = (self._table(side) for side in sides)
+        fitting = (table for table in tables if console.measure(table, options=unlimited).maximum <= options.max_width)
+        table = next(fitting, self._table(1))
+        yield table
+        left = len(self.figures["attempts_by_target"]) - table.row_count
+        if left > 0:
+            yield Text(f"{left} earlier niches are left out; --json has all")
+
+    def _table(self, side: int) -> Table:
+        targets = self.figures["attempts_by_target"][-side:]
+        wanted = {row["target"] for row in targets}
+        cells = {
+            (move["source"], move["target"]): f"{move['moves']}/{move['attempts']}"
+            for move in self.figures["moves"]
+            if {move["source"], move["target"]} <= wanted
+        }
+        sources = sorted({source for source, _ in cells})
+        title = f"transfers: {_acceptance(self.figures)}"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for heading in ("to \\ from", *map(str, sources), "accepted", "rate"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row in targets:
+            moves = [cells.get((source, row["target"]), "") for source in sources]
+            rate = row["accepted"] / row["attempts"]
+            table.add_row(str(row["target"]), *moves, f"{row['accepted']} of {row['attempts']}", f"{rate:.0%}")
+        return table
 
 
 def metrics(rows: Sequence[Row]) -> RenderableType:
     """Lay out metrics, thinned to what fits a screen."""
     stride = max(-(-len(rows) // METRIC_ROWS), 1)
     # Counted from the end, so that the latest iteration is always shown.
-    return _table(list(rows[::-1][::stride][::-1]), METRICS)
+    shown = rows[::-1][::stride][::-1]
+    return _table([{**row, "steps": round(row["steps"] / 1000)} for row in shown], METRICS)
 
 
 def timing(figures: Row) -> RenderableType:
     """Lay out when and where a run ran."""
     columns = ("id", "host", "workers", "version", "started", "iterations", "seconds")
-    table = _table(figures["sessions"], columns)
+    table = _table([{**row, "started": row["started"][:16].replace("T", " ")} for row in figures["sessions"]], columns)
     total = f"{duration(figures['seconds'])} in all, {figures['steps_per_second']:,.0f} steps/s"
     return Group(table, Text(total))
 
 
 def evaluation(rows: Sequence[Row], best: Sequence[Row], agents: int) -> RenderableType:
     """Lay out each terrain's best agent with its intervals, beside the mean over all agents."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("terrain")
-    for heading in ("episodes", "best agent", "mean return", "95 %", "solved", "95 %"):
+    # As narrow as can be: a long terrain's name and all figures must fit 80 columns.
+    table = Table(box=SIMPLE_HEAD, padding=0, collapse_padding=True)
+    table.add_column("terrain", min_width=max(len(word) for row in best for word in row["terrain"].split()))
+    counts = {row["episodes"] for row in best}
+    headings = ["best agent", "mean (95 %)", "solved (95 %)"]
+    headings += ["episodes"] if len(counts) > 1 else []
+    headings += [f"all {agents}"] if agents > 1 else []
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
-    if agents > 1:
-        table.add_column(f"mean of {agents}", justify="right", no_wrap=True)
     for row in best:
         (low, high), (rarely, often) = row["interval"], row["solved_interval"]
         means = [each["mean"] for each in rows if each["terrain"] == row["terrain"]]
-        cells = [row["terrain"], f"{row['episodes']:,}", row["agent"], f"{row['mean']:.1f}", f"{low:.1f} to {high:.1f}"]
-        cells += [f"{row['solved']:.0%}", f"{rarely:.0%} to {often:.0%}"]
-        table.add_row(*cells, *([f"{sum(means) / agents:.1f}"] if agents > 1 else []))
-    return table
+        table.add_row(
+            row["terrain"],
+            row["agent"],
+            f"{row['mean']:.1f} ({low:.1f}..{high:.1f})",
+            f"{row['solved']:.0%} ({100 * rarely:.0f}..{100 * often:.0f})",
+            *([f"{row['episodes']:,}"] if len(counts) > 1 else []),
+            *([f"{sum(means) / agents:.1f}"] if agents > 1 else []),
+        )
+    meaning = ["mean: return of the best agent"]
+    meaning += [f"all {agents}: mean return of all agents"] if agents > 1 else []
+    meaning += [f"{count:,} episodes of each agent on each terrain" for count in counts if len(counts) == 1]
+    return Group(table, Text("; ".join(meaning)))
 
 
 def counted(figures: Mapping[str, int], separator: str = ", ") -> str:

@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "transfer": {"evolution", "environments"},
     "cluster": set(),
     "meta_learners": {"environments"},
-    "poet": {"transfer", "evolution", "environments", "cluster"},
+    "poet": {"transfer", "evolution", "environments", "cluster", "meta_learners"},
 }
 ENGINES = ["Box2D", "pybullet", "mpi4py"]
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
+from environments.settings import Bounds, check_bounds
 from evolution.es import ESSettings, Learner, es_proposal
 from evolution.evaluation import Evaluator
 from evolution.noise import Key
-from evolution.settings import Bounds, check_bounds
 
 RULE_NAMES = ("original", "improved")  # see `transfer.rules`
 

@@ -12,7 +12,31 @@ function fact(name, value) {
 
 function geneText(value) {
   if (Array.isArray(value)) return value.map((one) => number(one, 3)).join(" – ");
-  return typeof value === "number" ? number(value, 3) : value === null ? "–" : JSON.stringify(value);
+  return typeof value === "number" ? number(value, 3) : value === null ? "–" : String(value);
+}
+
+const isNetwork = (value) => Boolean(value?.nodes && value?.connections);
+
+// Genes as rows, those within a part of the genome too; networks have a table of their own.
+function geneFacts(genome) {
+  return Object.entries(genome).flatMap(([gene, value]) => {
+    if (isNetwork(value)) return [];
+    if (value !== null && typeof value === "object" && !Array.isArray(value)) return geneFacts(value);
+    return [fact(gene.replaceAll("_", " "), geneText(value))];
+  });
+}
+
+// A row a node, such as "height = identity(0.5 × (1.2 × x) − 0.1)".
+function networkTable(network) {
+  const name = (node) => (node < 0 ? "xyz"[-1 - node] : node === 0 ? "height" : `node ${node}`);
+  const rows = network.nodes.map((node) => {
+    const sources = network.connections.filter((one) => one.enabled && one.to === node.id);
+    const sum = sources.map((one) => `${number(one.weight, 3)} × ${name(one.from)}`).join(" + ") || "0";
+    const scaled = node.response === 1 ? sum : `${number(node.response, 3)} × (${sum})`;
+    const text = `${node.activation}(${scaled} + ${number(node.bias, 3)})`;
+    return fact(name(node.id), text.replaceAll("+ -", "− "));
+  });
+  return make("table", {}, ...rows);
 }
 
 function ancestorsOf(id) {
@@ -31,7 +55,8 @@ function section(title, content) {
 
 function describeNiche(id) {
   const niche = niches[id];
-  const into = data.moves.filter((move) => move[1] === id), out = data.moves.filter((move) => move[0] === id);
+  const moved = data.moves.filter((move) => move[2] > 0);
+  const into = moved.filter((move) => move[1] === id), out = moved.filter((move) => move[0] === id);
   const accepted = into.reduce((sum, move) => sum + move[2], 0);
   const facts = make("table", {},
     fact("born", `iteration ${number(niche.born)}`),
@@ -40,10 +65,11 @@ function describeNiche(id) {
     fact("solved", niche.solved === null ? "not yet" : `iteration ${number(niche.solved)}`),
     fact("score", `${number(niche.score)}, best ${number(niche.best_score)}`),
     niche.difficulty === null ? null : fact("difficulty", `${niche.difficulty_level} (${number(niche.difficulty, 2)})`),
-    ...Object.entries(niche.genome).map(([gene, value]) => fact(gene.replaceAll("_", " "), geneText(value))),
+    ...geneFacts(niche.genome),
     fact("terrain seed", String(niche.seed)),
     fact("environment", niche.environment),
   );
+  const networks = Object.values(niche.genome).filter(isNetwork);
   const ancestors = ancestorsOf(id);
   const parts = [
     make("div", { class: "top" }, make("h2", {}, `Niche ${id}`), make("button", { type: "button", "aria-label": "Close", onclick: () => select(null) }, "✕")),
@@ -59,6 +85,7 @@ function describeNiche(id) {
   parts.push(...section(`Children (${children[id].length})`, children[id].length ? chips(children[id].map((one) => [one])) : make("p", { class: "quiet" }, "none admitted")));
   parts.push(...section(`Agents from (${accepted} of ${niche.tried} tournaments)`, into.length ? chips(merged(into, 0)) : make("p", { class: "quiet" }, "none moved in")));
   parts.push(...section("Agents to", out.length ? chips(merged(out, 1)) : make("p", { class: "quiet" }, "none moved out")));
+  for (const network of networks) parts.push(...section(`Network (${network.nodes.length} nodes)`, networkTable(network)));
   return parts.filter((part) => part !== null);
 }
 

@@ -28,7 +28,9 @@ function paintCourse(context, course, place, floor, line) {
   context.fillStyle = colour("earth");
   context.fill();
   context.beginPath();
+  context.moveTo(...place(start, ground[1]));
   for (let i = 0; i < ground.length; i += 2) context.lineTo(...place(ground[i], ground[i + 1]));
+  context.lineTo(...place(end, ground[ground.length - 1]));
   context.strokeStyle = colour("grass");
   context.lineWidth = line;
   context.stroke();

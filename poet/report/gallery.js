@@ -18,7 +18,7 @@ function startGallery() {
   });
 
   const comparisons = {
-    difficulty: (a, b) => (a.difficulty_level === null ? a.id - b.id : levelOf(b) - levelOf(a) || b.difficulty - a.difficulty),
+    difficulty: (a, b) => levelOf(b) - levelOf(a) || b.difficulty - a.difficulty,
     born: (a, b) => a.id - b.id,
     best_score: (a, b) => (b.best_score ?? -Infinity) - (a.best_score ?? -Infinity),
     solved: (a, b) => (a.solved ?? Infinity) - (b.solved ?? Infinity) || a.id - b.id,
@@ -49,6 +49,10 @@ function startGallery() {
   for (const [name, event] of Object.entries(events)) byId(name).addEventListener(event, () => { arrange(); redraw(); });
   selectionListeners.push((id) => cards.forEach((card, i) => card.setAttribute("aria-current", String(i === id))));
   themeListeners.push(redraw);
+  if (!niches.some((niche) => niche.difficulty_level !== null)) {
+    byId("sort").querySelector('[value="difficulty"]').remove();
+    byId("search").placeholder = "42, flat, relief";
+  }
   arrange();
   redraw();
 }

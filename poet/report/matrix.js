@@ -8,7 +8,8 @@ function startMatrix() {
   const cell = Math.max(Math.min(Math.floor(760 / count), 30), 1);
   const moves = new Map(data.moves.map((move) => [move[0] + move[1] * count, move]));
   const side = count * cell + GUTTER + 2;
-  if (!data.moves.length) said.textContent = "No transfer has been accepted yet.";
+  let cursor = null; // the cell that was pointed at last, or reached by the keys
+  if (!data.moves.some((move) => move[2])) said.textContent = "No transfer has been accepted yet.";
 
   function draw() {
     canvas.style.width = canvas.style.height = `${side}px`;
@@ -26,6 +27,12 @@ function startMatrix() {
     const dot = Math.max(cell - (cell > 6 ? 2 : 0), 2), accent = colour("accent"), ink = colour("ink");
     for (const [source, target, accepted, attempts] of data.moves) {
       const rate = accepted / Math.max(attempts, accepted);
+      if (!accepted) {
+        if (cell < 6) continue; // too small to tell from an accepted one
+        context.fillStyle = colour("line");
+        context.fillRect(GUTTER + source * cell + dot / 2 - 2, GUTTER + target * cell + dot / 2 - 2, 4, 4);
+        continue;
+      }
       context.globalAlpha = cell > 4 ? 0.25 + 0.75 * rate : 0.5 + 0.5 * rate;
       context.fillStyle = accent;
       context.fillRect(GUTTER + source * cell, GUTTER + target * cell, dot, dot);
@@ -37,6 +44,9 @@ function startMatrix() {
     }
     context.fillStyle = colour("line");
     for (let id = 0; id < count; id += 1) context.fillRect(GUTTER + id * cell, GUTTER + id * cell, dot, dot);
+    if (!cursor) return;
+    context.strokeStyle = ink;
+    context.strokeRect(GUTTER + cursor[0] * cell - 0.5, GUTTER + cursor[1] * cell - 0.5, dot + 1, dot + 1);
   }
 
   function under(event) {
@@ -46,17 +56,32 @@ function startMatrix() {
     return source >= 0 && target >= 0 && source < count && target < count ? [source, target] : null;
   }
 
+  function tell(found) {
+    const [source, target] = found, move = moves.get(source + target * count);
+    cursor = found;
+    draw();
+    said.textContent = move
+      ? `From niche ${source} to ${target}: ${move[2]} of ${move[3]} attempts accepted (${Math.round((100 * move[2]) / Math.max(move[3], 1))} %)`
+      : `From niche ${source} to ${target}: never tried`;
+  }
+
   canvas.addEventListener("pointermove", (event) => {
     const found = under(event);
-    if (!found) return;
-    const move = moves.get(found[0] + found[1] * count);
-    said.textContent = move
-      ? `From niche ${found[0]} to ${found[1]}: ${move[2]} of ${move[3]} attempts accepted (${Math.round((100 * move[2]) / Math.max(move[3], 1))} %)`
-      : `From niche ${found[0]} to ${found[1]}: no agent moved`;
+    if (found && String(found) !== String(cursor)) tell(found);
   });
   canvas.addEventListener("click", (event) => {
     const found = under(event);
-    if (found) select(found[1]);
+    if (!found) return;
+    tell(found);
+    select(found[1]);
+  });
+  canvas.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (event.key === "Enter" && cursor) { event.preventDefault(); select(cursor[1], true); }
+    if (!step) return;
+    event.preventDefault();
+    const inside = (value) => Math.min(Math.max(value, 0), count - 1);
+    tell(cursor ? [inside(cursor[0] + step[0]), inside(cursor[1] + step[1])] : [0, 0]);
   });
   themeListeners.push(draw);
   draw();

@@ -43,3 +43,9 @@ def test_initial_theta_has_the_published_spread():
     theta = WALKER.initial_theta(np.random.default_rng(1))
     assert abs(theta.std() - 0.1) < 0.005
     assert abs(theta.mean()) < 0.006
+
+
+def test_network_that_overflows_acts_not_a_number_without_complaint():
+    theta = np.zeros(WALKER.parameters, dtype=np.float32)
+    theta[0] = np.inf  # times an observation of 0
+    assert np.isnan(WALKER.policy(theta)(np.zeros(WALKER.sizes[0], dtype=np.float32))).any()

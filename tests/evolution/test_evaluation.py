@@ -7,7 +7,8 @@ import pytest
 from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.domain import Environment, Outcome
-from evolution.evaluation import EvaluationError, Evaluator, Simulation
+from evolution.es import es_gradient
+from evolution.evaluation import EvaluationError, Evaluator, Simulation, item_episodes
 
 PLACE = Environment(domain="toy", encoding="target", genome={"target": [0.5, 0.0, 0.0]}, seed=0)
 SIMULATION = Simulation(domain="toy", seed=3)
@@ -133,3 +134,57 @@ def test_run_goes_on_when_one_environment_alone_cannot_be_simulated():
     assert (broken.outcomes == Outcome.DIVERGED).all()
     assert (healthy.returns > 190).all()
     assert evaluator.take_tally().crashed == 3
+
+
+@pytest.mark.parametrize(
+    ("total", "workers", "expected"),
+    [
+        (40 * 512, 1, 256),  # much work: large items
+        (40 * 512, 8, 96),
+        (40 * 512, 500, 32),  # 640 items of full lanes are enough
+        (40 * 512, 1000, 16),  # but not for more workers than that
+        (64, 2, 32),
+        (64, 5, 16),
+        (10, 1000, 8),
+    ],
+)
+def test_items_fill_the_engines_lanes_unless_workers_would_go_without(total, workers, expected):
+    assert item_episodes(total, workers, 32) == expected
+
+
+def test_chain_goes_on_while_another_waits_and_its_results_are_its_own():
+    evaluator, order = Evaluator(SIMULATION, InProcess()), []
+
+    async def climb(name, steps):
+        theta = THETA
+        for number in range(steps):
+            step = evaluator.perturbation_request(theta, 0.1, PLACE, (0, number), 8)
+            theta = theta + 0.01 * await evaluator.gradient(step, await evaluator.rollouts("optimise", step, urgency=1))
+            order.append(name)
+        return theta
+
+    with evaluator.side_by_side("optimise", 2, 4 * 16) as flow:
+        long, short = flow.start(climb("long", 3)), flow.start(climb("short", 1))
+        first = flow.wait(short)
+        assert not long.done
+        last = flow.wait(long)
+    assert order in (["long", "short", "long", "long"], ["short", "long", "long", "long"])
+    theta = THETA
+    for number in range(3):  # one after another, without any executor
+        step = evaluator.perturbation_request(theta, 0.1, PLACE, (0, number), 8)
+        returns = step().returns.reshape(-1, 2)
+        theta = theta + 0.01 * es_gradient(step.noise(), returns, 0.1)
+        if number == 0:
+            np.testing.assert_array_equal(first, theta)
+    np.testing.assert_array_equal(last, theta)
+
+
+def test_what_is_not_done_when_chains_are_given_up_leaves_nothing_behind():
+    evaluator = Evaluator(SIMULATION, InProcess())
+    with evaluator.side_by_side("score", 2, 8) as flow:
+        requests = [evaluator.score_request(THETA, PLACE, (1, number), 4) for number in range(2)]
+        chains = [flow.start(evaluator.rollouts("score", request)) for request in requests]
+        flow.wait(chains[0])
+    assert evaluator.executor.collect() == []
+    (again,) = evaluator.run("score", requests[1:])
+    np.testing.assert_array_equal(again.returns, requests[1]().returns)

@@ -10,7 +10,7 @@ from cluster.executor import InProcess
 from environments.domain import find_domain
 from evolution.evaluation import Evaluator
 from evolution.minimal_criterion import MinimalCriterion
-from poet.algorithm import evolve
+from poet.algorithm import evolve, stretch
 from poet.config import build
 from poet.population import first_population
 from poet.records import Decision, Origin
@@ -256,3 +256,46 @@ def test_several_children_can_be_admitted_at_once_and_none_twice(history):
     assert len(journal.admitted) == 3
     genomes = [str(pair.niche.environment.genome) for pair in after.pairs]
     assert len(set(genomes)) == len(genomes)
+
+
+class HastyWorkers(InProcess):
+    """Runs what was submitted last, whatever is urgent: pairs run ahead of each other as far as they can."""
+
+    def submit(self, items, urgency=0):
+        self.latest = getattr(self, "latest", 0) - 1
+        return super().submit(items, self.latest)
+
+
+def test_pairs_that_run_ahead_change_nothing(history):
+    config, steps = history
+    before = steps[40][0]
+    assert len(before.pairs) > 1
+    alone = replace(
+        config,
+        iterations=before.iteration + 6,
+        transfer=replace(config.transfer, every=10**6),
+        reproduction=replace(config.reproduction, every=10**6),
+    )
+    assert len(stretch(before.iteration, alone)) == 6
+    runs = [
+        list(evolve(before, alone, Evaluator(alone.simulation(), workers))) for workers in (InProcess(), HastyWorkers())
+    ]
+    assert len(runs[0]) == len(runs[1]) == 6
+    for (ours, journal), (theirs, other) in zip(*runs, strict=True):
+        assert journal.scores == other.scores
+        assert journal.tally == other.tally
+        for pair, twin in zip(ours.pairs, theirs.pairs, strict=True):
+            np.testing.assert_array_equal(pair.learner.theta, twin.learner.theta)
+
+
+@pytest.mark.parametrize("first", [0, 1, 4, 7, 9, 10, 78, 79])
+def test_stretch_ends_where_pairs_meet(history, first):
+    config = replace(
+        history[0],
+        transfer=replace(history[0].transfer, every=9),
+        reproduction=replace(history[0].reproduction, every=4),
+    )
+    expected = min(
+        iteration for iteration in range(first, 80) if iteration % 9 == 0 or (iteration + 1) % 4 == 0 or iteration == 79
+    )
+    assert stretch(first, config) == range(first, expected + 1)

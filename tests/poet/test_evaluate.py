@@ -111,6 +111,18 @@ def test_suite_results_are_what_the_domains_rollout_gives(run, tmp_path, poet):
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_table_fits_a_narrow_terminal_with_nothing_cut_off(run, poet):
+    line = ("evaluate", run, "--suite", "walker", "--agents", "3,5", "--episodes", 1, "--workers", 1)
+    done = poet(*line, COLUMNS="80")
+    figures = json.loads(poet(*line, "--json").stdout)["results"]
+    assert "\N{HORIZONTAL ELLIPSIS}" not in done.stdout
+    for best in best_rows(figures):
+        others = np.mean([row["mean"] for row in figures if row["terrain"] == best["terrain"]])
+        (shown,) = [text for text in done.stdout.splitlines() if text.split()[:1] == [best["terrain"]]]
+        assert {f"{best['mean']:.1f}", f"{others:.1f}"} <= set(shown.split())
+        assert best["agent"] in shown
+
+
 def test_agent_file_on_a_curriculum_equals_that_agent_of_the_run(run, tmp_path, poet):
     assert poet("export", run, "-o", tmp_path / "c").returncode == 0
     rows = [json.loads(line) for line in (tmp_path / "c" / "tasks.jsonl").read_text().splitlines()]

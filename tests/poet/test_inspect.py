@@ -2,10 +2,12 @@
 
 import json
 import sqlite3
+import subprocess
 import time
 
 import pytest
 import synthetic_archive
+from runs import command, variables
 
 from poet.archive import reading
 from poet.errors import InputError
@@ -148,6 +150,9 @@ def test_transfers_count_attempts_and_acceptance_of_every_two_niches(run, poet):
         ((attempts,),) = ask(run, f"SELECT count(DISTINCT iteration) FROM proposal WHERE {both}")
         assert (move["moves"], move["attempts"]) == (accepted, attempts)
     assert sum(move["moves"] for move in figures["moves"]) == figures["accepted"]
+    tried = ask(run, "SELECT DISTINCT source, target FROM proposal ORDER BY source, target")
+    assert [(move["source"], move["target"]) for move in figures["moves"]] == tried
+    assert any(move["moves"] == 0 for move in figures["moves"])
     assert "earlier niches are left out; --json has all" in poet("inspect", run, "transfers").stdout
 
 
@@ -170,3 +175,14 @@ def test_a_thousand_niches_and_sixty_thousand_iterations_are_looked_through_in_s
             started = time.perf_counter()
             assert view(connection)
             assert time.perf_counter() - started < allowed
+
+
+@pytest.mark.parametrize("view", ["niches", "metrics", "timing", "transfers"])
+def test_figures_are_never_cut_off_on_a_narrow_terminal(run, poet, view):
+    assert "\N{HORIZONTAL ELLIPSIS}" not in poet("inspect", run, view, COLUMNS="80").stdout
+
+
+def test_a_row_stays_a_line_where_no_terminal_reads_it(run):
+    plain = {name: value for name, value in variables().items() if name != "COLUMNS"}
+    done = subprocess.run(command("inspect", run, "lineage"), env=plain, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == NICHES + 1

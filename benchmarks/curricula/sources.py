@@ -1,0 +1,59 @@
+"""The three curricula that are compared, of as many tasks each, in the order to learn them in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from environments.curriculum import Curriculum
+from environments.domain import Environment, Genome
+from environments.encodings.parametric import PIT, ROUGHNESS, STUMP
+
+# What the literature calls extremely challenging (arXiv:1901.01753, section 4): where the hand-made one ends.
+HARD = {"roughness": 4.5, "pit_gap": 6.0, "stump_height": 2.4}
+STAGED = {"poet": True, "random": False, "hand-made": True}
+"""Whether tasks open one after another; otherwise all are drawn from from the start."""
+
+
+def curricula(exported: Curriculum, seed: int) -> dict[str, list[Environment]]:
+    """Lay out all three; the random one is another for every seed."""
+    poet = [task.environment for task in exported.train_tasks]
+    return {
+        "poet": poet,
+        "random": random_tasks(len(poet), seed),
+        "hand-made": hand_made_tasks(len(poet)),
+    }
+
+
+def random_tasks(count: int, seed: int) -> list[Environment]:
+    """Draw every gene uniformly from its whole range: domain randomisation."""
+    rng = np.random.default_rng([seed, count])
+
+    def pair(maximum: float) -> list[float]:
+        return sorted(round(float(end), 1) for end in rng.uniform(0, maximum, 2))
+
+    return [
+        _course(
+            {
+                "roughness": round(float(rng.uniform(0, ROUGHNESS.maximum)), 1),
+                "pit_gap": pair(PIT.maximum),
+                "stump_height": pair(STUMP.maximum),
+            },
+            number,
+        )
+        for number in range(count)
+    ]
+
+
+def hand_made_tasks(count: int) -> list[Environment]:
+    """Go in equal strides from flat ground to the hard course, every gene in step."""
+    return [_course(_scaled(number / max(count - 1, 1)), number) for number in range(count)]
+
+
+def _scaled(share: float) -> Genome:
+    gap, stump = (round(share * HARD[name], 2) for name in ("pit_gap", "stump_height"))
+    genome = {"roughness": round(share * HARD["roughness"], 2), "pit_gap": [0.0, gap], "stump_height": [0.0, stump]}
+    return genome if share > 0 else {}
+
+
+def _course(genome: Genome, seed: int) -> Environment:
+    return Environment(domain="walker2d", encoding="parametric", genome=genome, seed=seed)

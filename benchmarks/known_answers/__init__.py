@@ -1,0 +1,1 @@
+"""Problems whose answers are known exactly or from the literature, to judge the meta-learners by."""

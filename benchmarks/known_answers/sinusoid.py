@@ -1,0 +1,136 @@
+"""Regression of sinusoids from 5 or 10 points: MAML, first-order MAML, ANIL, Reptile and Meta-SGD.
+
+The problem of Finn et al. 2017 (arXiv:1703.03400, section 5.1), beside the
+errors that Li et al. 2017 (arXiv:1707.09835) publish for MAML and Meta-SGD, and
+beside what can be computed exactly: the error of predicting zero, and of the
+best prediction that does not know the task.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.known_answers.answer import Answer
+from meta_learners.bilevel import Inner
+from meta_learners.keys import Key, Stream, torch_generator
+from meta_learners.policies import Network
+from meta_learners.supervised import Examples, SupervisedLearner
+
+AMPLITUDES, PHASES, INPUTS = (0.1, 5.0), (0.0, math.pi), (-5.0, 5.0)
+TASKS = 25  # a meta-step
+ITERATIONS, SHORT_ITERATIONS = 70_000, 2_000
+TEST_TASKS, TEST_POINTS, TEST_STEPS = 2_000, 100, 10
+NETWORK = Network((1, 40, 40, 1), activation="relu")
+PUBLISHED = {("maml", 5): 1.13, ("meta-sgd", 5): 0.90, ("maml", 10): 0.67, ("meta-sgd", 10): 0.31}
+
+
+def zero_error() -> float:
+    """Mean square error of predicting 0: E[A²] / 2, since sin² averages to 1/2 over the phases."""
+    low, high = AMPLITUDES
+    return (high**3 - low**3) / (3 * (high - low)) / 2
+
+
+def task_blind_error() -> float:
+    """Mean square error of the mean over tasks, E[A] · (-2 cos x / pi): the best without a look at the task."""
+    mean_amplitude, far = sum(AMPLITUDES) / 2, INPUTS[1]
+    mean_square_cosine = 0.5 + math.sin(2 * far) / (4 * far)
+    return zero_error() - (mean_amplitude * 2 / math.pi) ** 2 * mean_square_cosine
+
+
+def draw(key: Key, tasks: int, sizes: tuple[int, ...], device: str = "cpu") -> list[Examples]:
+    """Draw tasks, and as many sets of examples of each as there are sizes."""
+    generator = torch_generator(key)
+
+    def uniform(ends: tuple[float, float], *shape: int) -> torch.Tensor:
+        return ends[0] + (ends[1] - ends[0]) * torch.rand(*shape, generator=generator)
+
+    amplitude, phase = uniform(AMPLITUDES, tasks, 1, 1), uniform(PHASES, tasks, 1, 1)
+    inputs = uniform(INPUTS, tasks, sum(sizes), 1)
+    targets = amplitude * torch.sin(inputs - phase)
+    pieces = zip(inputs.split(list(sizes), 1), targets.split(list(sizes), 1), strict=True)
+    return [Examples(one.to(device), other.to(device)) for one, other in pieces]
+
+
+def learner(name: str, seed: int, device: str = "cpu") -> SupervisedLearner:
+    """Make the learner called so, with the published settings; Reptile descends plainly inside."""
+    inner = {
+        "maml": Inner(rate=0.01),
+        "fomaml": Inner(rate=0.01, second_order=False),
+        "anil": Inner(rate=0.01, adapted=NETWORK.last_layer),
+        "meta-sgd": Inner(rate=0.01, learned_rates=True),
+        "reptile": Inner(rate=0.01, steps=5),
+    }[name]
+    initial = NETWORK.initial(torch_generator((seed, Stream.PARAMETERS)))
+    reptile = name == "reptile"
+    return SupervisedLearner(
+        NETWORK, initial, inner, meta_rate=0.1 if reptile else 1e-3, reptile=reptile, device=device
+    )
+
+
+def train(
+    name: str, shots: int, iterations: int, seed: int, device: str = "cpu", report: Callable[[int], None] | None = None
+) -> SupervisedLearner:
+    """Meta-train on fresh tasks, as many points for the outer loss as for the inner."""
+    subject = learner(name, seed, device)
+    inner_steps = 5 if name == "reptile" else 1
+    for iteration in range(iterations):
+        support, query = draw((seed, iteration, Stream.BATCHES), TASKS, (shots, shots), device)
+        subject.meta_step([support] * inner_steps, query)
+        if report is not None:
+            report(iteration)
+    return subject
+
+
+def errors(subject: SupervisedLearner, shots: int, device: str = "cpu") -> list[float]:
+    """Mean square error after 0, 1, ..., 10 steps, over test tasks that are the same for all."""
+    support, query = draw((10**6, Stream.TASKS), TEST_TASKS, (shots, TEST_POINTS), device)
+    return subject.curve(support, query, TEST_STEPS).mean(0).tolist()
+
+
+def run(*, short: bool, seed: int, device: str = "cpu") -> list[Answer]:
+    """Measure: in full against the published errors, which are of one step; in short against the exact anchors."""
+    (examples,) = draw((seed, Stream.TASKS), 20_000, (TEST_POINTS,))
+    blind = -sum(AMPLITUDES) / math.pi * examples.inputs.cos()
+    answers = [
+        Answer("sinusoid, predicting zero", examples.targets.square().mean().item(), zero_error(), "equal"),
+        Answer(
+            "sinusoid, predicting the mean of all tasks",
+            (examples.targets - blind).square().mean().item(),
+            task_blind_error(),
+            "equal",
+        ),
+    ]
+    for shots in (10,) if short else (5, 10):
+        for name in ("maml", "meta-sgd"):
+            subject = train(name, shots, SHORT_ITERATIONS if short else ITERATIONS, seed, device)
+            curve = errors(subject, shots, device)
+            # Rates that were learned for one step mean nothing for ten, and may diverge.
+            steps_shown = range(1, TEST_STEPS + 1) if name == "maml" and not short else (1,)
+            target = task_blind_error() if short else PUBLISHED[name, shots]
+            answers += [
+                Answer(f"sinusoid, {shots} shots, {name}, error after {steps} steps", curve[steps], target, "lower")
+                for steps in steps_shown
+            ]
+    return answers
+
+
+def main() -> None:
+    """Print the whole error curve of one learner, for a person."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("learner", choices=["maml", "fomaml", "anil", "reptile", "meta-sgd"])
+    parser.add_argument("--shots", type=int, default=5)
+    parser.add_argument("--iterations", type=int, default=ITERATIONS)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    subject = train(options.learner, options.shots, options.iterations, options.seed)
+    curve = errors(subject, options.shots)
+    print(json.dumps({**vars(options), "errors": [round(each, 4) for each in curve]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""RL² on a family, and the mean reward of its trials: what `bandits` and `mdps` share."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from meta_learners.keys import Key, Stream, numpy_generator
+from meta_learners.rl2 import RL2, RL2Settings
+from meta_learners.sampling import Actor, Sampler
+from meta_learners.tasks import TaskFamily
+
+REPORTS = 20  # lines about how it goes
+SMALL_WORLDS = RL2Settings(trace=0.3, entropy=0.01, reward_scale=1.0, epochs=4, minibatches=4)
+"""Where rewards tell at once what an action was worth, and batches are large."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long to learn and how surely to measure."""
+
+    iterations: int
+    trials: int  # an iteration's
+    tested: int  # trials
+
+
+def learn(family: TaskFamily[Any], settings: RL2Settings, effort: Effort, seed: int, device: str) -> RL2:
+    """Train RL² on new tasks in every meta-step."""
+    learner = RL2(family, settings, seed=seed, device=device)
+    sampler = Sampler(family, effort.trials, 1, device=device)
+    for iteration in range(effort.iterations):
+        tasks = family.sample_tasks(effort.trials, numpy_generator((seed, iteration, Stream.TASKS)))
+        metrics = learner.meta_step(sampler, tasks, (seed, iteration))
+        if iteration % max(effort.iterations // REPORTS, 1) == 0:
+            print(f"meta-step {iteration}: a trial brings {metrics['return_trial']:.3f}", file=sys.stderr, flush=True)
+    return learner
+
+
+def trial_returns(family: TaskFamily[Any], actor: Actor[Any], episodes: int, tested: int, key: Key) -> Any:
+    """Give the sums of rewards of trials on tasks that nobody has seen: (tested,) float64."""
+    tasks = family.sample_tasks(tested, numpy_generator((*key, Stream.TASKS)), "test")
+    rollout = Sampler(family, tested, 1).play(tasks, actor, key, episodes=episodes)
+    return np.asarray(rollout.episode_returns(episodes).sum(-1)[:, 0], dtype=np.float64)

@@ -1,0 +1,103 @@
+"""Where meta-training on walkers spends its time: `python -m benchmarks.meta_speed [--json] [LEARNER ...]`.
+
+Whole meta-steps over random courses: the seconds in the worlds, in the sampler
+outside of them (the policy's forward passes, noise, bookkeeping), and in the
+rest, which is advantages and gradients. Beside it, the same worlds stepped with
+actions drawn beforehand: what a sampler without any cost would reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from environments.domain import Environment
+from meta_learners.keys import Stream, numpy_generator
+from meta_learners.policies import PRECISIONS
+from meta_learners.policy_learner import PolicyLearner, PolicySettings
+from meta_learners.sampling import Sampler
+from meta_learners.tasks import EnvironmentFamily
+from meta_learners.variants import VARIANTS
+
+TASKS, COPIES, STEPS = 20, 20, 200
+COURSES = [
+    Environment(domain="walker2d", encoding="parametric", genome={"roughness": number / 10}, seed=number)
+    for number in range(40)
+]
+
+
+def measure(name: str, turns: int, device: str, **options: Any) -> dict[str, float]:
+    """Take meta-steps: environment steps a second, and shares of the time; medians over the turns."""
+    family = EnvironmentFamily("walker2d", {"train": COURSES})
+    sampler = Sampler(family, TASKS, COPIES, device=device)
+    settings = PolicySettings(steps=STEPS, deviation=0.5, inner_rate=0.05, curvature_tasks=4, **options)
+    learner = PolicyLearner(name, family.observation_size, family.actions, settings, device=device)
+    rows = []
+    for turn in range(turns + 1):
+        tasks = family.sample_tasks(TASKS, numpy_generator((0, turn, Stream.TASKS)))
+        sampler.simulating = sampler.sampling = 0.0
+        sampler.steps = 0
+        started = time.perf_counter()
+        learner.meta_step(sampler, tasks, (0, turn))
+        if sampler.device.type == "cuda":
+            torch.cuda.synchronize()
+        spent = time.perf_counter() - started
+        shares = (sampler.simulating / spent, sampler.sampling / spent)
+        rows.append((sampler.steps / spent, *shares, 1 - sum(shares), sampler.steps / sampler.simulating))
+    # The first turn warms up.
+    middle = [statistics.median(column) for column in zip(*rows[1:], strict=True)]
+    names = ("steps_per_second", "simulation", "sampling", "gradients", "steps_per_simulated_second")
+    return dict(zip(names, middle, strict=True))
+
+
+def worlds_alone(turns: int) -> float:
+    """Step the same number of walkers with actions drawn beforehand: steps a second, resets not counted."""
+    family = EnvironmentFamily("walker2d", {"train": COURSES})
+    worlds = family.worlds(TASKS * COPIES)
+    actions = 0.5 * np.random.default_rng(0).standard_normal((STEPS, TASKS * COPIES, 4)).astype(np.float32)
+    rates = []
+    for _ in range(turns):
+        worlds.set_tasks([course for course in COURSES[:TASKS] for _ in range(COPIES)])
+        started, steps, over = time.perf_counter(), 0, np.zeros(TASKS * COPIES, dtype=np.bool_)
+        worlds.reset(seed=range(TASKS * COPIES))
+        for action in actions:
+            steps += int((~over).sum())
+            _, _, terminated, truncated, _ = worlds.step(action)
+            over = terminated | truncated
+        rates.append(steps / (time.perf_counter() - started))
+    return statistics.median(rates)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("learners", nargs="*", metavar="LEARNER", help=", ".join(VARIANTS))
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action="store_true", help="PPO's gradient by torch.compile")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of matrix products")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    alone = worlds_alone(options.turns)
+    chosen = {"compile": options.compile, "precision": options.precision}
+    names = options.learners or ("maml", "promp")
+    found = {name: measure(name, options.turns, options.device, **chosen) for name in names}
+    if options.json:
+        print(json.dumps({"worlds_alone": alone, **found}))
+        return
+    print(f"{TASKS} tasks x {COPIES} walkers x {STEPS} steps a phase; worlds alone {alone:,.0f} steps/s")
+    print(f"{'':10} steps/s   simulation  sampling  gradients")
+    for name, row in found.items():
+        shares = (f"{100 * row[part]:9.0f}%" for part in ("simulation", "sampling", "gradients"))
+        print(f"{name:10} {row['steps_per_second']:7,.0f} {' '.join(shares)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Adam over named parameters, whose whole state is a flat dict of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # PyTorch's own names
+
+
+class Adam:
+    """PyTorch's Adam, of which parameters and state can be saved by name.
+
+    Args:
+        parameters: where to begin; copied.
+        rate: the step size.
+        device: where they live; where they were when None.
+        largest_norm: gradients are scaled down to this norm, all together; not when None.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        rate: float,
+        *,
+        device: str | torch.device | None = None,
+        largest_norm: float | None = None,
+    ) -> None:
+        self.parameters = {name: each.detach().clone().to(device) for name, each in parameters.items()}
+        self._largest_norm = largest_norm
+        self._adam = torch.optim.Adam(list(self.parameters.values()), lr=rate, foreach=True)
+
+    def step(self, gradients: Mapping[str, Tensor]) -> None:
+        """Descend once."""
+        for name, parameter in self.parameters.items():
+            parameter.grad = gradients[name]
+        if self._largest_norm is not None:
+            torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self._largest_norm)
+        self._adam.step()
+        self._adam.zero_grad()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Copy out the parameters and, once a step was taken, the moments."""
+        found = {f"parameter.{name}": each.clone() for name, each in self.parameters.items()}
+        for name, parameter in self.parameters.items():
+            for moment, value in self._adam.state.get(parameter, {}).items():
+                found[f"adam.{moment}.{name}"] = value.clone()
+        return found
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copy in what `tensors` gave.
+
+        Raises:
+            ValueError: names or shapes are not those of these parameters.
+        """
+        wanted = {f"parameter.{name}": each.shape for name, each in self.parameters.items()}
+        found = {name: each.shape for name, each in tensors.items() if name.startswith("parameter.")}
+        if found != wanted:
+            raise ValueError(f"the state holds parameters {_shapes(found)}; this learner has {_shapes(wanted)}")
+        begun = any(name.startswith("adam.") for name in tensors)
+        expected = {f"adam.{moment}.{name}" for name in self.parameters for moment in MOMENTS} if begun else set()
+        if missing := expected - set(tensors):
+            raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
+        for name, parameter in self.parameters.items():
+            with torch.no_grad():
+                parameter.copy_(tensors[f"parameter.{name}"])
+            kept = {moment: tensors[f"adam.{moment}.{name}"].clone() for moment in MOMENTS} if begun else {}
+            # Adam counts its steps on the CPU wherever the parameters are.
+            self._adam.state[parameter] = {
+                moment: value if moment == "step" else value.to(parameter.device) for moment, value in kept.items()
+            }
+
+
+def _shapes(shapes: Mapping[str, torch.Size]) -> str:
+    return ", ".join(f"{name.removeprefix('parameter.')} {tuple(shape)}" for name, shape in sorted(shapes.items()))

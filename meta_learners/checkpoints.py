@@ -1,0 +1,88 @@
+"""A learner's state on disk: tensors as safetensors, named by a small JSON file that is replaced at once.
+
+`checkpoints.json` lists the newest two with their hashes. It is written only after the tensors are on disk, so
+that a training killed at any moment leaves at least the checkpoint before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load, save
+
+from meta_learners.errors import MetaLearningError
+from meta_learners.learner import State
+
+LIST, KEPT = "checkpoints.json", 2
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One state of a learner."""
+
+    iteration: int  # so many are done
+    file: str
+    sha256: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_aside(path: Path, content: bytes) -> None:
+    """Replace a file whole: written beside it, flushed to disk, renamed."""
+    aside = path.with_name(f"{path.name}.new")
+    with aside.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(path)
+
+
+def save_checkpoint(folder: Path, iteration: int, state: State) -> None:
+    """Keep a state, and of the older ones the newest."""
+    content = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.tensors.items()})
+    name = f"checkpoint-{iteration:08}.safetensors"
+    write_aside(folder / name, content)
+    kept = [*(each for each in list_checkpoints(folder) if each.iteration < iteration)][-(KEPT - 1) :]
+    kept.append(Checkpoint(iteration, name, hashlib.sha256(content).hexdigest(), state.facts))
+    write_aside(folder / LIST, json.dumps([asdict(each) for each in kept], indent=2).encode())
+    for old in folder.glob("checkpoint-*.safetensors"):
+        if old.name not in {each.file for each in kept}:
+            old.unlink()
+
+
+def list_checkpoints(folder: Path) -> list[Checkpoint]:
+    """List what is kept, oldest first; empty where there is nothing yet.
+
+    Raises:
+        MetaLearningError: the list is damaged.
+    """
+    path = folder / LIST
+    if not path.exists():
+        return []
+    try:
+        return [Checkpoint(**entry) for entry in json.loads(path.read_bytes())]
+    except (OSError, ValueError, TypeError) as error:
+        raise MetaLearningError(f"{path} is damaged ({error}); restore a copy of it") from error
+
+
+def load_checkpoint(folder: Path) -> tuple[int, State] | None:
+    """Read the newest checkpoint that is whole; None where there is none yet.
+
+    Raises:
+        MetaLearningError: there are some, and none can be read.
+    """
+    kept = list_checkpoints(folder)
+    for checkpoint in reversed(kept):
+        path = folder / checkpoint.file
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() == checkpoint.sha256:
+            return checkpoint.iteration, State(load(content), checkpoint.facts)
+    if kept:
+        names = ", ".join(each.file for each in kept)
+        raise MetaLearningError(f"{folder}: {names} are missing or damaged; restore a copy of one")
+    return None

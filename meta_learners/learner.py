@@ -1,0 +1,66 @@
+"""What every meta-learner promises to the program that trains and tests it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from torch import Tensor
+
+from meta_learners.keys import Key
+from meta_learners.sampling import Actor, Sampler
+
+T = TypeVar("T")
+
+Metrics = dict[str, float]
+"""Named figures of one meta-step, such as `return_before`, `return_after`, `loss`."""
+
+
+class LossError(RuntimeError):
+    """A loss or a gradient is not finite; the learner's state is as it was before the step."""
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a learner needs to go on to the same result, bit for bit."""
+
+    tensors: Mapping[str, Tensor]  # flat: parameters and what the optimiser keeps
+    facts: Mapping[str, Any] = field(default_factory=dict)  # a JSON object
+
+
+class Learner(Protocol):
+    """A meta-learner: takes outer steps on tasks, and adapts to new ones.
+
+    Everything random comes from the keys that are passed in, so the state holds no generator.
+    """
+
+    name: str
+
+    def meta_step(self, sampler: Sampler[T], tasks: Sequence[T], key: Key) -> Metrics:
+        """Play the tasks (as many as the sampler plays) and take one outer step.
+
+        Raises:
+            LossError: something is not finite; nothing has changed.
+        """
+        ...
+
+    def adapt(self, sampler: Sampler[T], tasks: Sequence[T], episodes: int, key: Key) -> Actor[Any]:
+        """Adapt to each task by so many episodes in every one of its worlds; 0 gives the unadapted actor.
+
+        Gradient-based learners pool a task's worlds into one adapted policy; a recurrent one has a memory for
+        each. To adapt independently several times, list a task several times and give it one world.
+        """
+        ...
+
+    def state(self) -> State:
+        """Give all that `load` needs."""
+        ...
+
+    def load(self, state: State) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: it is another learner's, or of other sizes.
+        """
+        ...

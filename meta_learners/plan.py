@@ -1,0 +1,93 @@
+"""What decides on a training: everything but how long it goes on and on which device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from environments.settings import Bounds, check_bounds
+from meta_learners.checkpoints import write_aside
+from meta_learners.errors import MetaLearningError
+
+FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 1, "training.json"
+SHOWN = 12  # digits of a hash in messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One training's settings. With them and the seed, every bit of its checkpoints is decided."""
+
+    learner: str
+    settings: Mapping[str, Any]  # the learner's own, as JSON has them
+    domain: str
+    curriculum: str  # its sha256
+    episode_limit: Annotated[int, Bounds(1, 10**6)]  # steps
+    tasks: Annotated[int, Bounds(1, 10**4)] = 16  # of a meta-step
+    copies: Annotated[int, Bounds(1, 10**4)] = 2  # worlds of each task
+    open_over: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the last stage is open; 0: all are at once
+    seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
+
+    def __post_init__(self) -> None:
+        try:
+            check_bounds(self)
+        except ValueError as error:
+            raise MetaLearningError(str(error)) from error
+
+
+def write_plan(folder: Path, plan: Plan, curriculum: Path) -> None:
+    """Write a plan into the folder of a new training, beside where its curriculum was found."""
+    document = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "plan": asdict(plan), "found_at": str(curriculum)}
+    write_aside(folder / NAME, json.dumps(document, indent=2).encode())
+
+
+def read_plan(folder: Path) -> tuple[Plan, Path]:
+    """Read the plan of a training, and where its curriculum was when it began.
+
+    Raises:
+        MetaLearningError: there is none, it is damaged, or a newer version wrote it.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise MetaLearningError(f"{folder} holds no training: there is no {NAME} in it")
+    try:
+        document = json.loads(path.read_bytes())
+        version = document["schema_version"] if document["format"] == FORMAT else None
+        if version == SCHEMA_VERSION:
+            return Plan(**document["plan"]), Path(document["found_at"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise MetaLearningError(f"{path} is damaged or not a training's ({error!r})") from error
+    raise MetaLearningError(
+        f"{path} has schema version {version}; this version reads {SCHEMA_VERSION}. Install a newer poet-trailblazer."
+    )
+
+
+def check_same(folder: Path, kept: Plan, wanted: Plan) -> None:
+    """Refuse to go on with other settings than a training was begun with.
+
+    Raises:
+        MetaLearningError: something differs; the message names it.
+    """
+    if kept.curriculum != wanted.curriculum:
+        raise MetaLearningError(
+            f"the curriculum has changed since {folder} was begun (sha256 {kept.curriculum[:SHOWN]}... then, "
+            f"{wanted.curriculum[:SHOWN]}... now); restore it, or name another folder"
+        )
+    before, now = _flat(asdict(kept)), _flat(asdict(wanted))
+    changed = [
+        f"{name} was {before.get(name)!r}, is {now.get(name)!r}" for name in now if before.get(name) != now[name]
+    ]
+    if changed:
+        raise MetaLearningError(
+            f"{folder} was begun otherwise ({'; '.join(changed)}); give the same options to resume it, "
+            "or name another folder"
+        )
+
+
+def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
+    return flat

@@ -1,0 +1,135 @@
+"""A policy that remembers: gated recurrent unit (Cho et al. 2014, arXiv:1406.1078) with heads for actions and values.
+
+`gru` is the unit in plain tensor operations, so that it works under `torch.func.vmap` and can be differentiated
+twice, which neither `nn.GRU` nor cuDNN can. Learning over whole trials takes `nn.GRU`, which is several times as fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from meta_learners.heads import Head
+from meta_learners.sampling import Rollout, Seen
+
+REWARD_BOUND = 10.0  # of rewards as they are seen: a fall's -100 would drown all else
+INPUT_GAIN = 3.0  # of the unit's input weights: so large that gates react to what was done where, and what it brought
+
+Memory = tuple[Tensor, Tensor]
+"""The hidden state (M N, h), and 1 where the coming step only begins an episode (M, N)."""
+
+Weights = tuple[Tensor, Tensor, Tensor, Tensor]
+"""As `nn.GRU` keeps them: (3h, i), (3h, h), (3h,), (3h,), gates in the order reset, update, candidate."""
+
+
+def gru(inputs: Tensor, hidden: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+    """Run the unit over a sequence: inputs (T, n, i), hidden (n, h); gives outputs (T, n, h) and the last hidden."""
+    from_input, from_hidden, input_bias, hidden_bias = weights
+    projected = inputs @ from_input.T + input_bias
+    outputs = []
+    for step in projected:
+        hidden = _cell(step, hidden @ from_hidden.T + hidden_bias, hidden)
+        outputs.append(hidden)
+    return torch.stack(outputs), hidden
+
+
+def _cell(from_input: Tensor, from_hidden: Tensor, hidden: Tensor) -> Tensor:
+    input_reset, input_update, input_candidate = from_input.chunk(3, -1)
+    hidden_reset, hidden_update, hidden_candidate = from_hidden.chunk(3, -1)
+    reset = torch.sigmoid(input_reset + hidden_reset)
+    update = torch.sigmoid(input_update + hidden_update)
+    candidate = torch.tanh(input_candidate + reset * hidden_candidate)
+    return candidate + update * (hidden - candidate)
+
+
+class RecurrentPolicy(nn.Module):
+    """Numbers of an action's distribution, and values, from everything seen since the trial began.
+
+    Args:
+        observations: size of an observation.
+        actions: numbers of an action, or choices.
+        numbers: that describe a distribution of actions.
+        hidden: units.
+        memory: steps; the units forget at rates between once in one step and once in so many.
+        generator: of the initial weights.
+    """
+
+    def __init__(
+        self, observations: int, actions: int, numbers: int, hidden: int, memory: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.actions = actions
+        self.unit = nn.GRU(observations + actions + 2, hidden)
+        self.actor = nn.Linear(hidden, numbers)
+        self.critic = nn.Linear(hidden, 1)
+        for name, parameter in self.named_parameters():
+            if "bias" in name:
+                nn.init.zeros_(parameter)
+                continue
+            # Near-uniform or near-zero first actions; the unit's gates are orthogonal one by one.
+            rows = hidden if name.startswith("unit") else len(parameter)
+            gain = {"actor.weight": 0.01, "unit.weight_ih_l0": INPUT_GAIN}.get(name, 1.0)
+            for gate in torch.split(parameter.data, rows):
+                nn.init.orthogonal_(gate, gain, generator=generator)
+        # Update gates begin by keeping what they hold (Tallec and Ollivier 2018, arXiv:1804.11188); at the usual
+        # biases of 0 half of it is gone after every step, and nothing is learnt from one episode for the next.
+        lifetimes = 1 + (memory - 1) * torch.rand(hidden, generator=generator)
+        self.unit.get_parameter("bias_ih_l0").data[hidden : 2 * hidden] = lifetimes.log()
+
+    def initial(self, count: int) -> Tensor:
+        """Give the hidden state (count, h) with which a trial begins."""
+        return self.actor.weight.new_zeros(count, self.unit.hidden_size)
+
+    def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Go through inputs (T, n, i) from hidden (n, h): numbers (T, n, k), values (T, n), the last hidden."""
+        remembered, last = self.unit(inputs, hidden[None])
+        return self.actor(remembered), self.critic(remembered)[..., 0], last[0]
+
+
+def inputs_of(rollout: Rollout, actions: int) -> Tensor:
+    """Give what a policy saw before every step, and after the last one: (T + 1, M N, i).
+
+    Args:
+        rollout: of M tasks in N worlds over T steps.
+        actions: numbers of an action, or choices.
+    """
+    chosen = rollout.actions
+    if not chosen.is_floating_point():
+        chosen = functional.one_hot(chosen, actions).float()
+    before = torch.cat([chosen, rollout.rewards[..., None], rollout.ends[..., None].float()], -1)
+    # The action of a step that only begins an episode is nobody's.
+    before = functional.pad(before * rollout.valid[..., None], (0, 0, 0, 0, 1, 0))
+    return _joined(rollout.observations, before).transpose(0, 1).flatten(1, 2)
+
+
+def _joined(observations: Tensor, before: Tensor) -> Tensor:
+    action, reward, end = before[..., :-2], before[..., -2:-1], before[..., -1:]
+    return torch.cat([observations, action, reward.clamp(-REWARD_BOUND, REWARD_BOUND), end], -1)
+
+
+@dataclass(frozen=True)
+class RecurrentActor:
+    """A policy that plays and remembers: an `Actor`. `memory` (M N, h) is of a trial that goes on."""
+
+    policy: RecurrentPolicy
+    head: Head
+    memory: Tensor | None = None
+    deterministic: bool = False
+
+    def begin(self, tasks: int, copies: int) -> Memory:
+        """Begin trials, or go on with those that are remembered."""
+        hidden = self.policy.initial(tasks * copies) if self.memory is None else self.memory
+        return hidden, hidden.new_zeros(tasks, copies)
+
+    def act(self, seen: Seen, noise: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Memory]:
+        """Choose actions (M, N, ...) by numbers (M, N, k)."""
+        hidden, resetting = memory
+        before = torch.cat([seen.actions, seen.rewards[..., None], seen.ends[..., None]], -1)
+        inputs = _joined(seen.observations, before * (1 - resetting[..., None]))
+        numbers, _, hidden = self.policy(inputs.flatten(0, 1)[None], hidden)
+        numbers = numbers[0].unflatten(0, resetting.shape)
+        actions = self.head.best(numbers) if self.deterministic else self.head.act(numbers, noise)
+        return actions, numbers, (hidden, seen.ends)

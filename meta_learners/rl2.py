@@ -1,0 +1,253 @@
+"""RL²: a recurrent policy that learns to learn within its hidden state.
+
+Duan et al. 2016 (arXiv:1611.02779). A trial is several episodes on one task; the hidden state is kept across its
+episodes and begins anew with every trial. The policy sees the observation, its previous action, the reward that it
+brought and whether it ended an episode. The outer loop is proximal policy optimisation (Schulman et al. 2017,
+arXiv:1707.06347) through whole trials, with no truncation in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from environments.settings import Bounds, check_bounds
+from meta_learners.heads import Head, head_of
+from meta_learners.keys import Key, Stream, torch_generator
+from meta_learners.learner import LossError, Metrics, State
+from meta_learners.recurrent import RecurrentActor, RecurrentPolicy, inputs_of
+from meta_learners.sampling import Rollout, Sampler
+from meta_learners.tasks import TaskFamily
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RL2Settings:
+    """How RL² learns; the defaults suit walkers."""
+
+    hidden: Annotated[int, Bounds(1, 4096)] = 64  # units
+    memory: Annotated[int, Bounds(1, 10**6)] = 500  # steps that the units can hold something for, to begin with
+    episodes: Annotated[int, Bounds(1, 1000)] = 2  # of a trial
+    discount: Annotated[float, Bounds(0, 1)] = 0.99  # across the episodes of a trial
+    trace: Annotated[float, Bounds(0, 1)] = 0.95  # lambda of generalised advantage estimation
+    clip: Annotated[float, Bounds(0, 10)] = 0.2
+    entropy: Annotated[float, Bounds(0, 100)] = 0.0
+    value: Annotated[float, Bounds(0, 100)] = 0.5  # weight of the values' loss
+    reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 0.05  # of what values predict
+    epochs: Annotated[int, Bounds(1, 100)] = 6
+    minibatches: Annotated[int, Bounds(1, 10_000)] = 1
+    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
+    decay: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0; 0 for never
+    gradient_norm: Annotated[float, Bounds(0, 1e9)] = 0.5  # at most
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+class RL2:
+    """The learner; meets `meta_learners.learner.Learner`.
+
+    Args:
+        family: whose observations and actions the policy is for.
+        settings: how to learn.
+        seed: of the initial weights.
+        device: of the policy; the sampler's.
+    """
+
+    name = "rl2"
+
+    def __init__(
+        self,
+        family: TaskFamily[Any],
+        settings: RL2Settings,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.settings = settings
+        self._head = head_of(family.actions)
+        generator = torch_generator((seed, Stream.PARAMETERS))
+        policy = RecurrentPolicy(
+            family.observation_size,
+            family.actions.size,
+            self._head.numbers,
+            settings.hidden,
+            settings.memory,
+            generator,
+        )
+        self._policy = policy.to(device)
+        self._optimiser = torch.optim.Adam(self._policy.parameters(), lr=settings.step_size, eps=1e-5)
+        self._steps = 0  # meta-steps taken
+
+    def meta_step(self, sampler: Sampler[T], tasks: Sequence[T], key: Key) -> Metrics:
+        """Play one trial in every world and improve the policy.
+
+        Raises:
+            LossError: a loss is not finite; nothing has changed.
+        """
+        settings = self.settings
+        rollout = sampler.play(tasks, self.actor(), key, episodes=settings.episodes)
+        before = {name: each.clone() for name, each in self.state().tensors.items()}
+        for group in self._optimiser.param_groups:
+            group["lr"] = settings.step_size * (max(1 - self._steps / settings.decay, 0.0) if settings.decay else 1.0)
+        shuffling = torch_generator((*key, Stream.BATCHES))
+        losses = improve(self._policy, self._head, self._optimiser, rollout, settings, shuffling)
+        if not all(each.isfinite().all() for each in (losses, *self._policy.parameters())):
+            self.load(State(before, {"steps": self._steps}))
+            raise LossError(f"the loss is {losses[0].item()}, the values' loss {losses[1].item()}")
+        self._steps += 1
+        returns = rollout.episode_returns(settings.episodes).mean((0, 1))
+        policy_loss, value_loss, entropy = losses.tolist()
+        return {
+            "return_before": returns[0].item(),
+            "return_after": returns[-1].item(),
+            "return_trial": returns.sum().item(),
+            "loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": entropy,
+        }
+
+    def actor(self) -> RecurrentActor:
+        """Give what plays, with nothing to remember yet."""
+        return RecurrentActor(self._policy, self._head)
+
+    def adapt(self, sampler: Sampler[T], tasks: Sequence[T], episodes: int, key: Key) -> RecurrentActor:
+        """Live through so many episodes in every world; what comes back remembers them, each world its own."""
+        if episodes == 0:
+            return self.actor()
+        rollout = sampler.play(tasks, self.actor(), key, episodes=episodes)
+        inputs, valid = inputs_of(rollout, self._policy.actions), rollout.valid.transpose(0, 1).flatten(1)
+        steps = torch.arange(len(valid), device=valid.device)[:, None]
+        last = torch.where(valid, steps, 0).amax(0)
+        with torch.no_grad():
+            remembered, _ = self._policy.unit(inputs)
+        # The input after an episode's last step brings its reward and its end.
+        memory = remembered[last + 1, torch.arange(len(last), device=last.device)]
+        return RecurrentActor(self._policy, self._head, memory)
+
+    def state(self) -> State:
+        """Give all that `load` needs."""
+        tensors = {f"policy.{name}": each.detach() for name, each in self._policy.state_dict().items()}
+        for number, moments in self._optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{number}.{name}": each for name, each in moments.items()}
+        return State(tensors, {"steps": self._steps})
+
+    def load(self, state: State) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: it is another learner's, or of other sizes.
+        """
+        parts: dict[str, dict[str, Tensor]] = {"policy": {}, "adam": {}}
+        for name, each in state.tensors.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = each
+        try:
+            self._policy.load_state_dict(parts["policy"])
+        except RuntimeError as error:
+            raise ValueError(f"this is not the state of such a learner: {error}") from error
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, each in parts["adam"].items():
+            number, _, moment = name.partition(".")
+            moments.setdefault(int(number), {})[moment] = each.clone()
+        self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": moments})
+        self._steps = int(state.facts["steps"])
+
+
+def trial_advantages(rewards: Tensor, values: Tensor, valid: Tensor, discount: float, trace: float) -> Tensor:
+    """Estimate what actions gained, all (T, n), by generalised advantage estimation over whole trials.
+
+    Episodes' ends are none here: what is learnt in one is worth something in the next. Only a trial's end is worth
+    nothing more. Steps that are not valid are passed over (Schulman et al. 2016, arXiv:1506.02438).
+    """
+    ahead = torch.zeros_like(values[0])
+    following = torch.zeros_like(values[0])
+    found = torch.zeros_like(values)
+    for step in reversed(range(len(values))):
+        error = rewards[step] + discount * following - values[step]
+        ahead = torch.where(valid[step], error + discount * trace * ahead, ahead)
+        following = torch.where(valid[step], values[step], following)
+        found[step] = ahead * valid[step]
+    return found
+
+
+def time_baseline(rewards: Tensor, valid: Tensor, discount: float) -> Tensor:
+    """Give the mean of what the trials (T, n) still bring after so many steps: (T,); the policy's values add to it.
+
+    Most of a value is how much of the trial is left, which a recurrent unit would have to count.
+    """
+    ahead = torch.zeros_like(rewards[0])
+    means = []
+    for reward, here in zip(rewards.flip(0), valid.flip(0), strict=True):
+        ahead = torch.where(here, reward + discount * ahead, ahead)
+        means.append((ahead * here).sum() / here.sum().clamp(min=1))
+    return torch.stack(means).flip(0)
+
+
+def improve(
+    policy: RecurrentPolicy,
+    head: Head,
+    optimiser: torch.optim.Optimizer,
+    rollout: Rollout,
+    settings: RL2Settings,
+    generator: torch.Generator,
+) -> Tensor:
+    """Take proximal policy optimisation's steps on a rollout of trials.
+
+    Returns:
+        (3,) means of the surrogate's loss, the values' loss and the entropy.
+    """
+    trials = _trials(policy, head, rollout, settings)
+    count = trials["valid"].shape[1]
+    total = torch.zeros(3, device=trials["valid"].device)
+    for _ in range(settings.epochs):
+        order = torch.randperm(count, generator=generator).to(total.device)
+        for rows in order.chunk(settings.minibatches):
+            losses = _losses(policy, head, {name: each[:, rows] for name, each in trials.items()}, settings.clip)
+            loss = losses[0] + settings.value * losses[1] - settings.entropy * losses[2]
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(policy.parameters(), settings.gradient_norm)
+            optimiser.step()
+            total += losses.detach()
+    return total / (settings.epochs * settings.minibatches)
+
+
+def _trials(policy: RecurrentPolicy, head: Head, rollout: Rollout, settings: RL2Settings) -> Mapping[str, Tensor]:
+    """Lay the worlds of all tasks side by side, time first, with what learning needs of them."""
+
+    def laid(each: Tensor) -> Tensor:
+        return each.transpose(0, 1).flatten(1, 2)
+
+    valid, actions, numbers = laid(rollout.valid), laid(rollout.actions), laid(rollout.numbers)
+    inputs = inputs_of(rollout, policy.actions)[:-1]
+    rewards = settings.reward_scale * laid(rollout.rewards)
+    usual = time_baseline(rewards, valid, settings.discount)
+    with torch.no_grad():
+        _, beyond, _ = policy(inputs, policy.initial(inputs.shape[1]))
+    values = usual[:, None] + beyond
+    gains = trial_advantages(rewards, values, valid, settings.discount, settings.trace)
+    worth = gains[valid]
+    return {
+        "inputs": inputs,
+        "actions": actions,
+        "log_probabilities": head.log_probability(numbers, actions),
+        "gains": (gains - worth.mean()) / (worth.std() + 1e-8),
+        "targets": gains + beyond,
+        "valid": valid.float(),
+    }
+
+
+def _losses(policy: RecurrentPolicy, head: Head, trials: Mapping[str, Tensor], clip: float) -> Tensor:
+    """Give the clipped surrogate's loss, the values' and the entropy: (3,), means over valid steps."""
+    inputs, valid, gains = trials["inputs"], trials["valid"], trials["gains"]
+    numbers, values, _ = policy(inputs, policy.initial(inputs.shape[1]))
+    ratio = (head.log_probability(numbers, trials["actions"]) - trials["log_probabilities"]).exp()
+    surrogate = torch.min(ratio * gains, ratio.clamp(1 - clip, 1 + clip) * gains)
+    misses = (values - trials["targets"]).square()
+    return torch.stack([(each * valid).sum() for each in (-surrogate, misses, head.entropy(numbers))]) / valid.sum()

@@ -1,0 +1,173 @@
+"""A training in a folder: meta-steps over a curriculum, with checkpoints, logs and exact resumption.
+
+| file | holds |
+|---|---|
+| `training.json` | the plan; never changes |
+| `checkpoints.json`, `checkpoint-*.safetensors` | the newest two states |
+| `metrics.jsonl` | a row a meta-step; the same for the same plan |
+| `tensorboard/` | the same, and how fast it went |
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from tensorboardX import SummaryWriter
+
+from environments.curriculum import Curriculum
+from environments.domain import Environment
+from environments.settings import build_settings
+from meta_learners.checkpoints import load_checkpoint, save_checkpoint, write_aside
+from meta_learners.errors import MetaLearningError, TrainingError
+from meta_learners.keys import Stream, numpy_generator
+from meta_learners.learner import Learner, LossError, Metrics
+from meta_learners.plan import NAME, Plan, check_same, read_plan, write_plan
+from meta_learners.registry import SETTINGS, make_learner
+from meta_learners.sampling import Sampler
+from meta_learners.tasks import EnvironmentFamily
+
+METRICS, LOCK, BOARD = "metrics.jsonl", "lock", "tensorboard"
+
+
+class Training:
+    """A training that is going on; close it, or use it in a `with` block.
+
+    Args:
+        folder: of the training, made when it is new.
+        plan: must be the one that the folder's training was begun with.
+        curriculum: whose sha256 the plan has.
+        device: to learn on.
+
+    Raises:
+        MetaLearningError: the folder holds another training, or cannot be used.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, curriculum: Curriculum, *, device: str = "cpu") -> None:
+        with ExitStack() as opened:
+            opened.enter_context(_claim(folder))
+            if (folder / NAME).exists():
+                check_same(folder, read_plan(folder)[0], plan)
+            else:
+                write_plan(folder, plan, curriculum.folder.resolve())
+            self.folder, self.plan = folder, plan
+            self.family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit)
+            self.learner = restored_learner(plan, self.family, device)
+            self.iteration = resume(self.learner, folder)
+            self.seconds = 0.0  # of meta-steps
+            _keep_rows(folder / METRICS, self.iteration)
+            self._rows = opened.enter_context((folder / METRICS).open("a"))
+            self.sampler = opened.enter_context(closing(Sampler(self.family, plan.tasks, plan.copies, device=device)))
+            self._board = opened.enter_context(closing(SummaryWriter(str(folder / BOARD), purge_step=self.iteration)))
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def step(self) -> Metrics:
+        """Take one meta-step.
+
+        Raises:
+            TrainingError: a loss is not finite; the state before is on disk.
+        """
+        started = time.perf_counter()
+        key = (self.plan.seed, self.iteration)
+        tasks = draw_tasks(self.family.splits["train"], self.plan, self.iteration)
+        try:
+            metrics = self.learner.meta_step(self.sampler, tasks, key)
+        except LossError as error:
+            self.save()
+            raise TrainingError(
+                f"meta-step {self.iteration}: {error}; the checkpoint before it is in {self.folder}. "
+                "Begin another folder with smaller steps by --set."
+            ) from error
+        self.seconds += time.perf_counter() - started
+        self._log(metrics)
+        self.iteration += 1
+        return metrics
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        self._rows.flush()
+        save_checkpoint(self.folder, self.iteration, self.learner.state())
+
+    def close(self) -> None:
+        """Free everything, without a checkpoint."""
+        self._opened.close()
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of the time in simulation, in sampling around it, and in gradients."""
+        spent = max(self.seconds, 1e-9)
+        simulation, sampling = self.sampler.simulating / spent, self.sampler.sampling / spent
+        return {"simulation": simulation, "sampling": sampling, "gradients": max(1 - simulation - sampling, 0.0)}
+
+    def _log(self, metrics: Metrics) -> None:
+        row = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        self._rows.write(json.dumps({"iteration": self.iteration, **row}) + "\n")
+        speed = {"steps_per_second": self.sampler.steps / max(self.seconds, 1e-9)}
+        for name, value in {**metrics, **speed, **self.shares}.items():
+            self._board.add_scalar(name, value, self.iteration)
+
+
+def draw_tasks(stages: list[Environment], plan: Plan, iteration: int) -> list[Environment]:
+    """Draw a meta-step's tasks from the stages that are open by then."""
+    share = 1.0 if plan.open_over == 0 else min((iteration + 1) / plan.open_over, 1.0)
+    opened = EnvironmentFamily(plan.domain, {"train": stages[: math.ceil(share * len(stages))]})
+    return opened.sample_tasks(plan.tasks, numpy_generator((plan.seed, iteration, Stream.TASKS)))
+
+
+def restored_learner(plan: Plan, family: EnvironmentFamily, device: str) -> Learner:
+    """Make the learner that a plan names, as it was before its first meta-step."""
+    settings = build_settings(SETTINGS[plan.learner], plan.settings)
+    return make_learner(plan.learner, family, settings, seed=plan.seed, device=device)
+
+
+def resume(learner: Learner, folder: Path) -> int:
+    """Bring a learner to the newest checkpoint of a folder; gives its iteration, 0 where there is none.
+
+    Raises:
+        MetaLearningError: the checkpoint is damaged or another learner's.
+    """
+    found = load_checkpoint(folder)
+    if found is None:
+        return 0
+    iteration, state = found
+    try:
+        learner.load(state)
+    except (ValueError, KeyError) as error:
+        raise MetaLearningError(f"the checkpoint in {folder} cannot be used: {error}") from error
+    return iteration
+
+
+def _claim(folder: Path) -> IO[str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / NAME).exists() and any(each.name != LOCK for each in folder.iterdir()):
+            raise MetaLearningError(f"{folder} is not empty and holds no training; name another folder")
+        lock = (folder / LOCK).open("w")
+    except OSError as error:
+        raise MetaLearningError(f"cannot write in {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise MetaLearningError(f"another process is training in {folder}; wait for it, or name another") from error
+    return lock
+
+
+def _keep_rows(path: Path, iteration: int) -> None:
+    """Drop the rows of meta-steps that no checkpoint has; they will be taken again."""
+    rows = path.read_text().splitlines(keepends=True)[:iteration] if path.exists() else []
+    write_aside(path, "".join(rows).encode())

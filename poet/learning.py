@@ -1,0 +1,267 @@
+"""Commands that train and test meta-learners: meta-train and meta-test.
+
+What they stand on takes seconds to load, and so is loaded within them.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress, TextColumn
+from rich.table import Table
+
+from environments.curriculum import Curriculum
+from environments.settings import build_settings
+from environments.suites import suite as find_suite
+from poet import config as configuration
+from poet.errors import InputError
+from poet.output import LARGEST, Json, err, say, show
+from poet.session import Interrupted, interruptible, undisturbed
+
+if TYPE_CHECKING:
+    from environments.domain import Environment
+    from meta_learners.plan import Plan
+    from meta_learners.training import Training
+
+SAVE_EVERY = 30.0  # s between checkpoints, unless --save-every says otherwise
+QUIET_SECONDS = 10.0  # between lines where there is no terminal to draw on
+Device = Annotated[str, typer.Option(help="Where to learn: cpu, cuda or cuda:N.")]
+
+
+def meta_train(
+    curriculum: Annotated[Path, typer.Argument(metavar="CURRICULUM", help="Folder that `poet export` wrote.")],
+    learner: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="rl2, maml, fomaml, reptile, anil, meta-sgd, e-maml, promp or ppo."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the training.")],
+    iterations: Annotated[int, typer.Option(min=1, max=10**9, help="Meta-steps to come to.")] = 200,
+    tasks: Annotated[int, typer.Option(help="Tasks of a meta-step.")] = 16,
+    copies: Annotated[int, typer.Option(help="Worlds of each task.")] = 2,
+    episode_limit: Annotated[
+        int | None, typer.Option(help="Steps of an episode; as in the run that was exported by default.")
+    ] = None,
+    open_over: Annotated[
+        int, typer.Option(help="Open the curriculum's stages one after another over so many meta-steps.")
+    ] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting of the learner, such as step_size=3e-4. Repeatable."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of everything random.")] = 0,
+    device: Device = "cpu",
+    save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = SAVE_EVERY,
+    as_json: Json = False,
+) -> None:
+    """Train a meta-learner on a curriculum's train tasks, or resume the training in DIR.
+
+    The same command resumes, to the same result as if it had never stopped.
+    --iterations, --device and --save-every may change. TensorBoard reads
+    DIR/tensorboard.
+    """
+    from meta_learners.plan import Plan  # noqa: PLC0415
+    from meta_learners.training import Training  # noqa: PLC0415
+
+    _check_device(device)
+    loaded = Curriculum.load(curriculum)
+    if not loaded.train_tasks:
+        raise InputError(f"{curriculum} has no train tasks; export with another --fractions")
+    plan = Plan(
+        learner=learner,
+        settings=_settings(learner, set_ or []),
+        domain=loaded.domain.name,
+        curriculum=loaded.document["sha256"],
+        episode_limit=episode_limit or loaded.document["run"]["episode_limit"],
+        tasks=tasks,
+        copies=copies,
+        open_over=open_over,
+        seed=seed,
+    )
+    with interruptible(), Training(output, plan, loaded, device=device) as training:
+        done = training.iteration
+        if done >= iterations:
+            say(f"{output} has its {done} meta-steps; --iterations N goes on to N")
+        else:
+            say(f"{'resuming' if done else 'starting'} {output} at meta-step {done} of {iterations}")
+            _train(training, iterations, save_every)
+        figures = {"folder": str(output), "learner": learner, "iterations": training.iteration, **_pace(training)}
+    metrics = _last_metrics(output)
+    show({**figures, "last": metrics}, as_json, _table(f"{learner}, meta-step {figures['iterations']}", metrics))
+
+
+def _settings(learner: str, assignments: list[str]) -> dict[str, Any]:
+    from meta_learners.registry import SETTINGS  # noqa: PLC0415
+
+    if learner not in SETTINGS:
+        raise InputError(f"--learner is {learner!r}; learners are {', '.join(SETTINGS)}")
+    table: dict[str, Any] = {}
+    for text in assignments:
+        table = configuration.merge(table, configuration.parse_assignment(text))
+    try:
+        settings = asdict(build_settings(SETTINGS[learner], table))
+    except ValueError as error:
+        raise InputError(f"--set: {error}") from error
+    as_kept: dict[str, Any] = json.loads(json.dumps(settings))
+    return as_kept
+
+
+def _check_device(device: str) -> None:
+    import torch  # noqa: PLC0415
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--device is {device!r}, which cannot be used here: {reason}") from error
+
+
+def _train(training: Training, iterations: int, save_every: float) -> None:
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[figures]}"))
+    saved = told = time.monotonic()
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task("meta-steps", total=iterations, completed=training.iteration, figures="")
+        try:
+            while training.iteration < iterations:
+                metrics = training.step()
+                figures = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if "return" in name)
+                bar.update(task, completed=training.iteration, figures=figures)
+                if not err.is_terminal and time.monotonic() - told >= QUIET_SECONDS:
+                    say(f"meta-step {training.iteration}/{iterations}: {figures}")
+                    told = time.monotonic()
+                if time.monotonic() - saved >= save_every or training.iteration == iterations:
+                    with undisturbed():
+                        training.save()
+                    saved = time.monotonic()
+        except Interrupted:
+            say(f"interrupted: resume {shlex.quote(str(training.folder))} with the same command")
+            raise
+
+
+def _pace(training: Training) -> dict[str, Any]:
+    steps, seconds = training.sampler.steps, training.seconds
+    return {"steps": steps, "seconds": seconds, "steps_per_second": steps / max(seconds, 1e-9), **training.shares}
+
+
+def _last_metrics(folder: Path) -> dict[str, Any]:
+    from meta_learners.training import METRICS  # noqa: PLC0415
+
+    rows = (folder / METRICS).read_text().splitlines()
+    return dict(json.loads(rows[-1])) if rows else {}
+
+
+def _table(title: str, figures: dict[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    for name, value in figures.items():
+        table.add_row(name, "-" if value is None else f"{value:.5g}")
+    return table
+
+
+def meta_test(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the training.")],
+    curriculum: Annotated[
+        Path | None, typer.Option(metavar="CURRICULUM", help="Where it lies now, or another one of the same domain.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which tasks of the curriculum.")] = "test",
+    suite: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="On a fixed suite instead: walker, high, xchal, poet, stump-tracks."),
+    ] = None,
+    adaptations: Annotated[str, typer.Option(metavar="LIST", help="Numbers of episodes to adapt by.")] = "0,1,2,3,5,10",
+    episodes: Annotated[int, typer.Option(help="Episodes that count after them.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Independent adaptations to each task.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the test's episodes.")] = 0,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Measure how fast a trained learner adapts to tasks that it has not seen.
+
+    Shows the mean return after 0, 1, 2, ... episodes of adaptation, with
+    95 % bootstrap intervals over tasks; --json has every task.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    from meta_learners.evaluation import Protocol, adaptation_curve, interval  # noqa: PLC0415
+    from meta_learners.plan import read_plan  # noqa: PLC0415
+    from meta_learners.tasks import EnvironmentFamily  # noqa: PLC0415
+    from meta_learners.training import restored_learner, resume  # noqa: PLC0415
+
+    _check_device(device)
+    protocol = Protocol(adaptations=_numbers(adaptations), episodes=episodes, repeats=repeats)
+    plan, found_at = read_plan(folder)
+    names, tasks = _suite_tasks(suite, plan) if suite else _split_tasks(curriculum or found_at, split, plan)
+    family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=plan.episode_limit)
+    trained = restored_learner(plan, family, device)
+    iteration = resume(trained, folder)
+    with Progress(*Progress.get_default_columns(), console=err, transient=True) as bar:
+        task = bar.add_task(f"{len(tasks)} tasks", total=len(protocol.adaptations))
+        curves = adaptation_curve(
+            trained,
+            family,
+            tasks,
+            protocol,
+            (seed,),
+            device=device,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    rows = []
+    for terrain in dict.fromkeys(names):
+        of_terrain = curves[[each == terrain for each in names]]
+        for number, column in zip(protocol.adaptations, of_terrain.T, strict=True):
+            mean = float(np.mean(column))
+            rows.append(
+                {"terrain": terrain, "tasks": len(column), "adaptation_episodes": number, "mean": mean}
+                | {"interval": list(interval(column)), "returns": column.tolist()}
+            )
+    figures = {"folder": str(folder), "learner": plan.learner, "iterations": iteration, "seed": seed}
+    figures |= {"episodes": episodes, "repeats": repeats, "episode_limit": plan.episode_limit, "results": rows}
+    show(figures, as_json, _curves_table(f"{plan.learner} after {iteration} meta-steps", rows, protocol.adaptations))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--adaptations is {text!r}; it must be numbers such as 0,1,5") from error
+
+
+def _suite_tasks(name: str, plan: Plan) -> tuple[list[str], list[Environment]]:
+    try:
+        levels = find_suite(name)
+    except ValueError as error:
+        raise InputError(f"--{error}") from error
+    _check_domain(f"suite {name}", levels[0].environment.domain, plan)
+    return [level.terrain for level in levels], [level.environment for level in levels]
+
+
+def _split_tasks(folder: Path, split: str, plan: Plan) -> tuple[list[str], list[Environment]]:
+    loaded = Curriculum.load(folder)
+    _check_domain(str(folder), loaded.domain.name, plan)
+    tasks = [task.environment for task in loaded.split(split)]
+    if not tasks:
+        raise InputError(f"{folder} has no {split} tasks; name another --split")
+    return [split] * len(tasks), tasks
+
+
+def _check_domain(what: str, domain: str, plan: Plan) -> None:
+    if domain != plan.domain:
+        raise InputError(f"the tasks of {what} are {domain}'s; this learner was trained on {plan.domain}")
+
+
+def _curves_table(title: str, rows: list[dict[str, Any]], adaptations: tuple[int, ...]) -> Table:
+    table = Table(title=f"{title}: mean return after so many episodes", title_justify="left", box=None)
+    table.add_column("terrain")
+    for heading in ("tasks", *map(str, adaptations)):
+        table.add_column(heading, justify="right")
+    for terrain in dict.fromkeys(row["terrain"] for row in rows):
+        cells = [row for row in rows if row["terrain"] == terrain]
+        shown = [f"{cell['mean']:.1f} [{cell['interval'][0]:.0f}, {cell['interval'][1]:.0f}]" for cell in cells]
+        table.add_row(terrain, str(cells[0]["tasks"]), *shown)
+    return table

@@ -1,0 +1,99 @@
+"""The problems with known answers: the anchors computed anew, and the learners in the short form."""
+
+import json
+import math
+import subprocess
+import sys
+from functools import cache
+
+import numpy as np
+import pytest
+
+from benchmarks.known_answers import bandits, navigation, sinusoid
+from meta_learners.navigation import Navigation
+
+
+@cache
+def bayes_optimum(pulls, posteriors):
+    """Expected reward of the best strategy from Beta posteriors, a pair of wins and losses for each arm."""
+    if pulls == 0:
+        return 0.0
+    best = 0.0
+    for arm, (wins, losses) in enumerate(posteriors):
+        if arm and posteriors[arm] == posteriors[arm - 1]:
+            continue  # equal arms are worth the same
+        rest = posteriors[:arm] + posteriors[arm + 1 :]
+        won = tuple(sorted((*rest, (wins + 1, losses))))
+        lost = tuple(sorted((*rest, (wins, losses + 1))))
+        chance = (wins + 1) / (wins + losses + 2)
+        value = chance * (1 + bayes_optimum(pulls - 1, won)) + (1 - chance) * bayes_optimum(pulls - 1, lost)
+        best = max(best, value)
+    return best
+
+
+@pytest.mark.parametrize(("pulls", "arms", "value"), [(1, 5, 0.5), (2, 1, 1.0), (2, 2, 13 / 12), (5, 5, 3.0521)])
+def test_the_dynamic_programme_gives_what_is_known(pulls, arms, value):
+    assert bayes_optimum(pulls, ((0, 0),) * arms) == pytest.approx(value, abs=5e-5)
+
+
+def test_the_bandits_target_is_the_exact_bayes_optimum():
+    assert bayes_optimum(bandits.PULLS, ((0, 0),) * bandits.ARMS) == pytest.approx(bandits.OPTIMUM, abs=5e-5)
+
+
+def test_bandits_in_short_are_played_better_than_by_chance_and_no_better_than_is_possible():
+    command = [sys.executable, "-m", "benchmarks.known_answers", "bandits", "--short", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    chance, learnt = json.loads(done.stdout)
+    assert chance["measured"] == pytest.approx(chance["target"], abs=0.05)
+    assert 5.4 < learnt["measured"] < bandits.OPTIMUM + 0.05
+    assert (learnt["better"], learnt["target"]) == ("higher", pytest.approx(0.98 * bandits.OPTIMUM))
+
+
+@pytest.mark.slow
+def test_processes_in_short_pay_what_they_should_to_chance_and_to_who_knows_them():
+    command = [sys.executable, "-m", "benchmarks.known_answers", "mdps", "--short", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    chance, oracle, learnt = json.loads(done.stdout)
+    assert chance["measured"] == pytest.approx(chance["target"], abs=1.5)
+    assert oracle["measured"] == pytest.approx(oracle["target"], abs=1.5)
+    assert chance["measured"] - 2 < learnt["measured"] < oracle["measured"]
+
+
+def test_the_sinusoids_anchors_are_what_sampled_tasks_give():
+    (examples,) = sinusoid.draw((0,), 4000, (200,))
+    assert examples.targets.square().mean().item() == pytest.approx(sinusoid.zero_error(), abs=0.15)
+    blind = -2 * 2.55 / math.pi * examples.inputs.cos()
+    assert (examples.targets - blind).square().mean().item() == pytest.approx(sinusoid.task_blind_error(), abs=0.1)
+    assert sinusoid.task_blind_error() == pytest.approx(3.00, abs=0.01)
+
+
+def test_sinusoids_in_short_are_fitted_better_than_by_who_does_not_see_the_task():
+    learner = sinusoid.train("maml", 10, 1200, seed=0)
+    curve = sinusoid.errors(learner, 10)
+    assert curve[1] < 0.95 * sinusoid.task_blind_error() < curve[0]
+
+
+def test_navigations_anchors_are_what_walking_them_gives():
+    family = Navigation()
+    goals = family.sample_tasks(2000, np.random.default_rng(0))
+    still, straight = (played(family, goals, policy) for policy in (np.zeros_like, np.asarray))
+    assert still == pytest.approx(navigation.still_return(), abs=0.5)
+    assert straight == pytest.approx(navigation.oracle_return(), abs=0.02)
+
+
+def played(family, goals, policy):
+    worlds = family.worlds(len(goals))
+    worlds.set_tasks(goals)
+    points, _ = worlds.reset(seed=[0] * len(goals))
+    total = 0.0
+    for _ in range(family.episode_limit):
+        points, rewards, _, _, _ = worlds.step(policy(np.array(goals) - points))
+        total += rewards.mean()
+    return total
+
+
+@pytest.mark.slow
+def test_navigation_in_short_is_better_after_a_step_than_before_and_than_standing_still():
+    learner = navigation.train("maml", navigation.SHORT_ITERATIONS, 0, "cpu", lambda _, __: None)
+    before, after = navigation.returns_after(learner)
+    assert after > max(before, navigation.still_return()) + 5

@@ -1,0 +1,89 @@
+"""The recurrent policy against PyTorch's own unit, and its memory against the steps that it lived through."""
+
+import pytest
+import torch
+
+from meta_learners.heads import head_of
+from meta_learners.keys import numpy_generator, torch_generator
+from meta_learners.mdps import TabularMDPs
+from meta_learners.recurrent import RecurrentActor, RecurrentPolicy, gru, inputs_of
+from meta_learners.sampling import Sampler
+
+
+def unit(inputs=3, hidden=4, seed=0):
+    found = torch.nn.GRU(inputs, hidden).double()
+    with torch.no_grad():
+        for each in found.parameters():
+            each.copy_(torch.randn(each.shape, generator=torch_generator((seed,)), dtype=torch.float64))
+    return found, tuple(each.detach() for each in found.parameters())
+
+
+def normal(*shape, seed=1):
+    return torch.randn(*shape, generator=torch_generator((seed,)), dtype=torch.float64)
+
+
+def test_the_written_unit_equals_pytorchs():
+    module, weights = unit()
+    inputs, hidden = normal(7, 5, 3), normal(5, 4, seed=2)
+    expected, last = module(inputs, hidden[None])
+    outputs, ours = gru(inputs, hidden, weights)
+    torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(ours, last[0], rtol=0, atol=1e-12)
+
+
+def test_the_written_unit_runs_for_many_weights_at_once_as_pytorchs_cannot():
+    modules, weights = zip(*(unit(seed=seed) for seed in range(3)), strict=True)
+    stacked = tuple(torch.stack(each) for each in zip(*weights, strict=True))
+    inputs, hidden = normal(6, 5, 3), normal(5, 4)
+    together, _ = torch.func.vmap(gru, in_dims=(None, None, 0))(inputs, hidden, stacked)
+    for module, outputs in zip(modules, together, strict=True):
+        torch.testing.assert_close(outputs, module(inputs, hidden[None])[0], rtol=0, atol=1e-12)
+
+
+def test_the_written_unit_can_be_differentiated_twice():
+    _, weights = unit()
+    inputs, hidden = normal(3, 2, 3), normal(2, 4)
+    leaves = tuple(each.clone().requires_grad_() for each in weights)
+    assert torch.autograd.gradgradcheck(lambda *each: gru(inputs, hidden, each)[0].sum(), leaves)
+
+
+@pytest.fixture(scope="module")
+def lived():
+    """Three worlds of two processes, three episodes each, played by an untaught policy."""
+    family = TabularMDPs(states=4, actions=3, horizon=5)
+    head = head_of(family.actions)
+    policy = RecurrentPolicy(4, 3, head.numbers, 8, 20, torch_generator((0,)))
+    sampler = Sampler(family, 2, 3)
+    tasks = family.sample_tasks(2, numpy_generator((1,)))
+    return policy, sampler.play(tasks, RecurrentActor(policy, head), (2,), episodes=3)
+
+
+def test_learning_goes_through_exactly_what_was_seen_when_acting(lived):
+    policy, rollout = lived
+    inputs = inputs_of(rollout, 3)[:-1]
+    with torch.no_grad():
+        numbers, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+    acted = rollout.numbers.transpose(0, 1).flatten(1, 2)
+    assert len(acted) == 3 * 5 + 2  # two steps only begin an episode
+    torch.testing.assert_close(numbers, acted, rtol=0, atol=1e-5)
+
+
+def test_memory_crosses_the_episodes_of_a_trial(lived):
+    policy, rollout = lived
+    inputs = inputs_of(rollout, 3)[:-1].clone()
+    with torch.no_grad():
+        before, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        inputs[1] += 1.0  # in the first episode
+        after, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+    assert (before[0] == after[0]).all()
+    assert (before[-1] != after[-1]).any(dim=1).all()  # felt in the last one
+
+
+def test_a_policy_sees_reward_and_end_with_the_last_observation_and_nothing_of_resetting(lived):
+    _, rollout = lived
+    inputs = inputs_of(rollout, 3)
+    end = 5  # steps of an episode
+    assert (inputs[end, :, -1] == 1).all()
+    assert (inputs[end, :, -2] == rollout.rewards[:, end - 1].flatten()).all()
+    assert (inputs[end + 1, :, 4:] == 0).all()
+    assert (inputs[end + 1, :, 0] == 1).all()  # the first state again

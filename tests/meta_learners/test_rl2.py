@@ -1,0 +1,113 @@
+"""RL²'s own parts: advantages over trials, state, refusal of what is not finite, adapting by remembering."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from meta_learners.bandits import BernoulliBandits
+from meta_learners.keys import numpy_generator, torch_generator
+from meta_learners.learner import LossError, State
+from meta_learners.mdps import TabularMDPs
+from meta_learners.recurrent import inputs_of
+from meta_learners.rl2 import RL2, RL2Settings, trial_advantages
+from meta_learners.sampling import Sampler
+
+SETTINGS = RL2Settings(hidden=8, episodes=2, epochs=2, minibatches=2)
+
+
+def slow_advantages(rewards, values, discount, trace):
+    """Schulman et al. 2016, equation 16, by its double sum, for one trial without a gap."""
+    ahead = [*values[1:], 0.0]
+    errors = [r + discount * v - now for r, v, now in zip(rewards, ahead, values, strict=True)]
+    return [sum((discount * trace) ** k * error for k, error in enumerate(errors[t:])) for t in range(len(errors))]
+
+
+@pytest.mark.parametrize(("discount", "trace"), [(0.99, 0.3), (1.0, 1.0), (0.9, 0.0)])
+def test_advantages_equal_the_double_sum_over_each_trials_valid_steps(discount, trace):
+    generator = torch_generator((3,))
+    rewards, values = (torch.randn(12, 6, generator=generator, dtype=torch.float64) for _ in range(2))
+    valid = torch.rand(12, 6, generator=generator) < 0.7
+    found = trial_advantages(rewards, values, valid, discount, trace)
+    for world in range(6):
+        at = valid[:, world]
+        expected = slow_advantages(rewards[at, world].tolist(), values[at, world].tolist(), discount, trace)
+        np.testing.assert_allclose(found[at, world], expected, atol=1e-12)
+        assert (found[~at, world] == 0).all()
+
+
+def taught(steps, settings=SETTINGS):
+    family = TabularMDPs(states=3, actions=2, horizon=4)
+    sampler = Sampler(family, 4, 2)
+    learner = RL2(family, settings, seed=5)
+    for step in range(steps):
+        learner.meta_step(sampler, family.sample_tasks(4, numpy_generator((0, step))), (0, step))
+    return family, sampler, learner
+
+
+def test_a_learner_that_loads_a_state_goes_on_bit_for_bit():
+    family, sampler, learner = taught(3)
+    _, _, resumed = taught(1)
+    kept = copy.deepcopy(learner.state())
+    tasks = family.sample_tasks(4, numpy_generator((9,)))
+    metrics = learner.meta_step(sampler, tasks, (9,))
+    resumed.load(kept)
+    assert resumed.meta_step(sampler, tasks, (9,)) == metrics
+    for name, tensor in learner.state().tensors.items():
+        assert torch.equal(resumed.state().tensors[name], tensor), name
+
+
+def test_a_state_of_other_sizes_is_refused():
+    _, _, learner = taught(1)
+    _, _, wider = taught(1, RL2Settings(hidden=9))
+    with pytest.raises(ValueError, match="not the state of such a learner"):
+        learner.load(wider.state())
+
+
+def test_what_is_not_finite_is_refused_and_changes_nothing():
+    family, sampler, learner = taught(1)
+    state = learner.state()
+    broken = {**state.tensors, "policy.critic.bias": torch.full((1,), torch.nan)}
+    learner.load(State(broken, state.facts))
+    before = {name: each.clone() for name, each in learner.state().tensors.items()}
+    with pytest.raises(LossError, match="nan"):
+        learner.meta_step(sampler, family.sample_tasks(4, numpy_generator((1,))), (1,))
+    for name, each in learner.state().tensors.items():
+        torch.testing.assert_close(each, before[name], rtol=0, atol=0, equal_nan=True)
+
+
+def test_adapting_remembers_each_worlds_own_episodes_up_to_their_end():
+    family, sampler, learner = taught(1)
+    tasks = family.sample_tasks(4, numpy_generator((2,)))
+    actor = learner.adapt(sampler, tasks, 2, (7,))
+    rollout = sampler.play(tasks, learner.actor(), (7,), episodes=2)
+    inputs = inputs_of(rollout, 2)
+    with torch.no_grad():
+        remembered, _ = actor.policy.unit(inputs)
+    torch.testing.assert_close(actor.memory, remembered[-1], rtol=0, atol=1e-6)
+    assert learner.adapt(sampler, tasks, 0, (7,)).memory is None
+    assert len(torch.unique(actor.memory, dim=0)) == 8
+
+
+def test_on_bandits_that_always_pay_it_learns_which_arm_within_seconds():
+    class Sure(BernoulliBandits):
+        def sample_tasks(self, count, generator, split="train"):
+            return list(np.eye(2)[generator.integers(2, size=count)])
+
+    family = Sure(arms=2, pulls=6)
+    sampler = Sampler(family, 64, 1)
+    learner = RL2(family, RL2Settings(hidden=16, episodes=1, memory=6, step_size=1e-2, reward_scale=1.0), seed=0)
+    for step in range(60):
+        metrics = learner.meta_step(sampler, family.sample_tasks(64, numpy_generator((0, step))), (0, step))
+    assert metrics["return_trial"] > 5.2  # chance 3, the best possible 5.5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_cuda_it_learns_and_adapts():
+    family = TabularMDPs(states=3, actions=2, horizon=4)
+    sampler = Sampler(family, 4, 2, device="cuda")
+    learner = RL2(family, SETTINGS, device="cuda")
+    tasks = family.sample_tasks(4, numpy_generator((0,)))
+    assert np.isfinite(list(learner.meta_step(sampler, tasks, (0,)).values())).all()
+    assert learner.adapt(sampler, tasks, 1, (1,)).memory.is_cuda

@@ -1,0 +1,257 @@
+"""`poet meta-train` and `poet meta-test` as a user meets them: folders, resumption, refusals."""
+
+import fcntl
+import hashlib
+import io
+import json
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import synthetic_archive
+import tomli_w
+from runs import TOY_SETTINGS, command, variables
+from safetensors.torch import load_file, save_file
+from tensorboardX.proto import event_pb2
+
+from environments.curriculum import seal
+from poet import cli
+
+TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--iterations", 3, "--set", "hidden=8"]
+
+
+@pytest.fixture(scope="module")
+def curriculum(tmp_path_factory):
+    from poet.archive import reading  # noqa: PLC0415
+    from poet.curriculum import ExportSettings, export  # noqa: PLC0415
+
+    place = tmp_path_factory.mktemp("meta")
+    synthetic_archive.write(place / "run", niches=12, iterations=60)
+    with reading(place / "run") as connection:
+        export(connection, place / "curriculum", ExportSettings())
+    return place / "curriculum"
+
+
+@pytest.fixture(scope="module")
+def trained(curriculum, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "rl2"
+    done = run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments):
+    """Run the command line to its end, in this process: loading PyTorch for each would take most of the time."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["poet", *map(str, arguments)])
+        patch.setenv("COLUMNS", "200")
+        with redirect_stdout(out), redirect_stderr(err):
+            status = cli._run(None)
+    for stream in (out, err):
+        stream.seek(0)
+    return Done(status, out.read(), err.read())
+
+
+def copy_of(folder, place):
+    return Path(shutil.copytree(folder, place / "copy"))
+
+
+def refused(done, status, *words):
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    said = " ".join(done.stderr.split())
+    for word in words:
+        assert word in said, said
+
+
+def results(folder):
+    """Everything that a plan decides on."""
+    latest = json.loads((folder / "checkpoints.json").read_text())[-1]
+    return latest, (folder / latest["file"]).read_bytes(), (folder / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize("learner", ["rl2", pytest.param("ppo", marks=pytest.mark.slow)])
+def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(curriculum, tmp_path, learner):
+    options = ["--tasks", 2, "--copies", 2, "--episode-limit", 60, "--seed", 3, "--set", "hidden=8", "--save-every", 0]
+    line = ["meta-train", curriculum, "--learner", learner, *options, "--iterations", 12, "-o"]
+    assert run(*line, tmp_path / "unbroken").returncode == 0
+    killed = subprocess.Popen(command(*line, tmp_path / "broken"), env=variables(), stderr=subprocess.DEVNULL)
+    kept = tmp_path / "broken" / "checkpoints.json"
+    deadline = time.monotonic() + 60
+    while not kept.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert json.loads(kept.read_text())[-1]["iteration"] < 12
+    with (tmp_path / "broken" / "metrics.jsonl").open("a") as rows:
+        rows.write('{"iteration": 11, "retu')  # as if a row had been on its way
+    resumed = run(*line, tmp_path / "broken")
+    assert "resuming" in resumed.stderr
+    assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
+
+
+def test_more_iterations_go_on_from_the_last_one(curriculum, trained, tmp_path):
+    folder = copy_of(trained, tmp_path)
+    done = run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY, "--iterations", 5, "--json")
+    assert json.loads(done.stdout)["iterations"] == 5
+    straight = tmp_path / "straight"
+    run("meta-train", curriculum, "--learner", "rl2", "-o", straight, *TINY, "--iterations", 5)
+    assert results(folder) == results(straight)
+
+
+@pytest.mark.parametrize("learner", ["maml", "meta-sgd", "promp", "reptile"])
+def test_gradient_based_learners_train_resume_and_adapt_from_the_command_line(curriculum, tmp_path, learner):
+    line = ["meta-train", curriculum, "--learner", learner, "-o", tmp_path / "new", *TINY[:6], "--set", "hidden=[8]"]
+    for iterations in (1, 2):
+        done = run(*line, "--iterations", iterations, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["iterations"] == iterations
+    straight = tmp_path / "straight"
+    line[5] = straight
+    assert run(*line, "--iterations", 2).returncode == 0
+    assert results(tmp_path / "new") == results(straight)
+    tested = run("meta-test", straight, "--split", "train", "--adaptations", "0,1", "--repeats", 1, "--json")
+    assert len(json.loads(tested.stdout)["results"]) == 2
+
+
+def scalars(folder):
+    """Read TensorBoard's file record by record: length, its checksum, an event, its checksum."""
+    (path,) = (folder / "tensorboard").glob("events.out.tfevents.*")
+    content, found = path.read_bytes(), {}
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])
+        event = event_pb2.Event.FromString(content[12 : 12 + length])
+        found |= {(event.step, value.tag): value.simple_value for value in event.summary.value}
+        content = content[16 + length :]
+    return found
+
+
+def test_a_training_leaves_what_tensorboard_reads(trained):
+    found = scalars(trained)
+    rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in rows] == [0, 1, 2]
+    for row in rows:
+        step = row.pop("iteration")
+        assert {name: found[step, name] for name in row} == pytest.approx(row, rel=1e-6)
+        shares = [found[step, name] for name in ("simulation", "sampling", "gradients")]
+        assert sum(shares) == pytest.approx(1, abs=1e-5)
+        assert found[step, "steps_per_second"] > 0
+
+
+def test_a_test_gives_every_task_after_every_number_of_episodes_and_the_same_for_the_same_seed(trained):
+    options = ["--split", "train", "--adaptations", "0,2", "--episodes", 2, "--json"]
+    first, again = (run("meta-test", trained, *options) for _ in range(2))
+    assert first.stdout == again.stdout
+    rows = json.loads(first.stdout)["results"]
+    assert [row["adaptation_episodes"] for row in rows] == [0, 2]
+    for row in rows:
+        assert len(row["returns"]) == row["tasks"]
+        assert row["interval"][0] <= row["mean"] <= row["interval"][1]
+
+
+def test_a_test_on_a_suite_lists_its_terrains(trained):
+    done = run("meta-test", trained, "--suite", "high", "--adaptations", "0", "--episodes", 1, "--repeats", 1)
+    assert done.returncode == 0, done.stderr
+    assert "PitGap high" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--learner", "memory"], "--learner is 'memory'; learners are rl2, ppo"),
+        (["--set", "hiden=3"], "unknown setting hiden; known are hidden"),
+        (["--set", "clip=-1"], "clip is -1.0; it must be in [0, 10]"),
+        (["--set", "epochs=two"], "epochs is 'two'; it must be a whole number"),
+        (["--tasks", "0"], "tasks is 0; it must be in [1, 10000]"),
+        (["--device", "abacus"], "--device is 'abacus', which cannot be used here"),
+    ],
+)
+def test_wrong_options_are_refused_and_nothing_is_written(curriculum, tmp_path, options, words):
+    line = ["meta-train", curriculum, "--learner", "rl2", "-o", tmp_path / "new", *options]
+    refused(run(*line), 2, words)
+    assert not (tmp_path / "new").exists()
+
+
+def test_other_settings_than_the_folder_was_begun_with_are_refused(curriculum, trained):
+    done = run("meta-train", curriculum, "--learner", "rl2", "-o", trained, *TINY, "--set", "hidden=9", "--seed", 4)
+    refused(done, 2, "settings.hidden was 8, is 9", "seed was 0, is 4")
+
+
+def test_a_curriculum_that_has_changed_since_is_refused(curriculum, trained, tmp_path):
+    changed = copy_of(curriculum, tmp_path)
+    document = json.loads((changed / "curriculum.json").read_text())
+    document["remark"] = "another"
+    (changed / "curriculum.json").write_text(json.dumps(seal(document)))
+    refused(run("meta-train", changed, "--learner", "rl2", "-o", trained, *TINY), 2, "has changed since", "sha256")
+
+
+def test_a_folder_of_something_else_is_left_alone(curriculum, tmp_path):
+    (tmp_path / "thesis.tex").write_text("all of it")
+    done = run("meta-train", curriculum, "--learner", "rl2", "-o", tmp_path, *TINY)
+    refused(done, 2, "is not empty and holds no training")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_newer_training_is_refused_by_its_version(trained, tmp_path):
+    folder = copy_of(trained, tmp_path)
+    document = json.loads((folder / "training.json").read_text())
+    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 2}))
+    refused(run("meta-test", folder), 2, "has schema version 2; this version reads 1")
+
+
+def test_the_checkpoint_before_serves_when_the_newest_is_damaged(curriculum, tmp_path):
+    line = ["meta-train", curriculum, "--learner", "ppo", "-o", tmp_path / "new", *TINY, "--save-every", 0]
+    assert run(*line).returncode == 0
+    expected = results(tmp_path / "new")
+    (tmp_path / "new" / "checkpoint-00000003.safetensors").write_bytes(b"torn")
+    again = run(*line)
+    assert "at meta-step 2 of 3" in again.stderr
+    assert results(tmp_path / "new") == expected
+    for path in (tmp_path / "new").glob("checkpoint-*"):
+        path.write_bytes(b"torn")
+    refused(run(*line), 2, "are missing or damaged")
+
+
+def test_tasks_of_another_domain_are_refused(trained, tmp_path):
+    (tmp_path / "toy.toml").write_text(tomli_w.dumps(TOY_SETTINGS))
+    assert run("evolve", tmp_path / "run", "--config", tmp_path / "toy.toml", "--workers", 1).returncode == 0
+    assert run("export", tmp_path / "run", "-o", tmp_path / "toys").returncode == 0
+    done = run("meta-test", trained, "--curriculum", tmp_path / "toys", "--split", "train")
+    refused(done, 2, "are toy's; this learner was trained on walker2d")
+
+
+def test_a_loss_that_is_not_finite_ends_with_status_1_and_leaves_the_checkpoint(curriculum, trained, tmp_path):
+    folder = copy_of(trained, tmp_path)
+    latest = json.loads((folder / "checkpoints.json").read_text())[-1]
+    tensors = load_file(folder / latest["file"])
+    tensors["policy.critic.bias"][:] = float("nan")
+    save_file(tensors, folder / latest["file"])
+    latest["sha256"] = hashlib.sha256((folder / latest["file"]).read_bytes()).hexdigest()
+    (folder / "checkpoints.json").write_text(json.dumps([latest]))
+    done = run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY, "--iterations", 5)
+    refused(done, 1, "meta-step 3: the loss is", "nan", "the checkpoint before it is in")
+    assert (folder / "checkpoint-00000003.safetensors").exists()
+
+
+def test_a_second_training_in_one_folder_is_refused(curriculum, trained, tmp_path):
+    folder = copy_of(trained, tmp_path)
+    with (folder / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        refused(
+            run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY), 2, "another process is training"
+        )
