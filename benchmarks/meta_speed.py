@@ -12,12 +12,14 @@ import argparse
 import json
 import statistics
 import time
+from typing import Any
 
 import numpy as np
 import torch
 
 from environments.domain import Environment
 from meta_learners.keys import Stream, numpy_generator
+from meta_learners.policies import PRECISIONS
 from meta_learners.policy_learner import PolicyLearner, PolicySettings
 from meta_learners.sampling import Sampler
 from meta_learners.tasks import EnvironmentFamily
@@ -30,11 +32,11 @@ COURSES = [
 ]
 
 
-def measure(name: str, turns: int, device: str) -> dict[str, float]:
+def measure(name: str, turns: int, device: str, **options: Any) -> dict[str, float]:
     """Take meta-steps: environment steps a second, and shares of the time; medians over the turns."""
     family = EnvironmentFamily("walker2d", {"train": COURSES})
     sampler = Sampler(family, TASKS, COPIES, device=device)
-    settings = PolicySettings(steps=STEPS, deviation=0.5, inner_rate=0.05, curvature_tasks=4)
+    settings = PolicySettings(steps=STEPS, deviation=0.5, inner_rate=0.05, curvature_tasks=4, **options)
     learner = PolicyLearner(name, family.observation_size, family.actions, settings, device=device)
     rows = []
     for turn in range(turns + 1):
@@ -79,10 +81,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action="store_true", help="PPO's gradient by torch.compile")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of matrix products")
     options = parser.parse_args()
     torch.set_num_threads(1)
     alone = worlds_alone(options.turns)
-    found = {name: measure(name, options.turns, options.device) for name in options.learners or ("maml", "promp")}
+    chosen = {"compile": options.compile, "precision": options.precision}
+    names = options.learners or ("maml", "promp")
+    found = {name: measure(name, options.turns, options.device, **chosen) for name in names}
     if options.json:
         print(json.dumps({"worlds_alone": alone, **found}))
         return

@@ -16,7 +16,7 @@ class Adam:
     Args:
         parameters: where to begin; copied.
         rate: the step size.
-        device: where they live.
+        device: where they live; where they were when None.
         largest_norm: gradients are scaled down to this norm, all together; not when None.
     """
 
@@ -25,7 +25,7 @@ class Adam:
         parameters: Mapping[str, Tensor],
         rate: float,
         *,
-        device: str | torch.device = "cpu",
+        device: str | torch.device | None = None,
         largest_norm: float | None = None,
     ) -> None:
         self.parameters = {name: each.detach().clone().to(device) for name, each in parameters.items()}

@@ -26,6 +26,11 @@ class Head(Protocol):
         ...
 
     @property
+    def spread(self) -> int:
+        """How many of them, the last, need not depend on what is seen."""
+        ...
+
+    @property
     def noise_size(self) -> int:
         """How many random numbers make one action."""
         ...
@@ -71,6 +76,10 @@ class Normal:
         return 2 * self.size
 
     @property
+    def spread(self) -> int:
+        return self.size
+
+    @property
     def noise_size(self) -> int:
         return self.size
 
@@ -107,6 +116,10 @@ class Categorical:
     @property
     def numbers(self) -> int:
         return self.size
+
+    @property
+    def spread(self) -> int:
+        return 0
 
     @property
     def noise_size(self) -> int:

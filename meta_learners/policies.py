@@ -78,15 +78,11 @@ class Network:
 
 @dataclass(frozen=True)
 class Policy:
-    """A network that describes a distribution of actions; the deviations of normal actions do not depend on the state.
+    """A network that describes distributions of actions; how far they spread does not depend on what is seen."""
 
-    Args of the constructor: the network (observations to means or logits), the head, and for normal actions the
-    deviation to begin with and the least allowed.
-    """
-
-    network: Network
+    network: Network  # from observations to means or logits
     head: Head
-    deviation: float = 1.0
+    deviation: float = 1.0  # of normal actions, to begin with
     least_deviation: float = 1e-3
 
     @staticmethod
@@ -99,18 +95,14 @@ class Policy:
         precision: str = "float32",
     ) -> Policy:
         """Lay out a policy with tanh units, whose first actions are near zero or near uniform."""
-        outputs = head.noise_size  # means, or logits
-        return Policy(Network((observations, *hidden, outputs), last_scale=0.01, precision=precision), head, deviation)
-
-    @property
-    def _normal(self) -> bool:
-        return self.head.numbers == 2 * self.head.noise_size
+        sizes = (observations, *hidden, head.numbers - head.spread)
+        return Policy(Network(sizes, last_scale=0.01, precision=precision), head, deviation)
 
     def initial(self, generator: torch.Generator) -> Parameters:
         """Draw shared parameters."""
         parameters = self.network.initial(generator)
-        if self._normal:
-            parameters["log_deviation"] = torch.full((self.head.noise_size,), math.log(self.deviation))
+        if self.head.spread:
+            parameters["log_deviation"] = torch.full((self.head.spread,), math.log(self.deviation))
         return parameters
 
     @property
@@ -121,7 +113,7 @@ class Policy:
     def __call__(self, parameters: Mapping[str, Tensor], observations: Tensor) -> Tensor:
         """Describe the actions for observations (M, B, o), by numbers (M, B, k) that the head understands."""
         outputs = self.network(parameters, observations)
-        if not self._normal:
+        if not self.head.spread:
             return outputs
         log_deviation = parameters["log_deviation"].clamp(min=math.log(self.least_deviation))
         if log_deviation.dim() == 2:

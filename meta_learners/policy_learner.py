@@ -46,7 +46,7 @@ class PolicySettings:
     inner_rate: Annotated[float, Bounds(1e-9, 1e9)] = 0.1
     outer: str | None = None  # "trpo" or "ppo"; the learner's own when None
     trust_region: TrustRegion = field(default_factory=TrustRegion)
-    curvature_tasks: Annotated[int | None, Bounds(1, 10**4)] = None  # whose divergence shapes TRPO's steps; None: all
+    curvature_tasks: Annotated[int | None, Bounds(1, 10**4)] = 8  # whose divergence shapes TRPO's steps; None: all
     meta_rate: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam under PPO; Reptile's share of the way
     epochs: Annotated[int, Bounds(1, 100)] = 5  # of PPO
     clip: Annotated[float, Bounds(0, 10)] = 0.3  # of PPO

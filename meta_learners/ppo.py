@@ -39,7 +39,7 @@ class PPOSettings:
     entropy: Annotated[float, Bounds(0, 100)] = 0.0
     deviation: Annotated[float, Bounds(1e-3, 100)] = 0.6  # of the first actions
     reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 0.05  # of what values predict
-    epochs: Annotated[int, Bounds(1, 100)] = 6
+    epochs: Annotated[int, Bounds(1, 100)] = 10
     minibatches: Annotated[int, Bounds(1, 10_000)] = 8
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     adaptation_step_size: Annotated[float, Bounds(0, 1)] = 3e-4  # of Adam, which begins anew on every task
@@ -69,6 +69,7 @@ class PPO:
         device: str | torch.device = "cpu",
     ) -> None:
         self.settings = settings
+        self._device = device
         sizes = (settings.hidden, settings.hidden)
         self._policy = Policy.make(
             family.observation_size, head_of(family.actions), sizes, deviation=settings.deviation
@@ -105,7 +106,8 @@ class PPO:
         """Fine-tune a copy of the policy to each task: one update after every episode."""
         if episodes == 0:
             return self._policy.actor(self._adam.parameters)
-        adam = Adam(stack(self._adam.parameters, len(tasks)), self.settings.adaptation_step_size)
+        shared = stack(self._adam.parameters, len(tasks))
+        adam = Adam(shared, self.settings.adaptation_step_size, device=self._device)
         for episode in range(episodes):
             here = (*key, episode)
             rollout = sampler.play(tasks, self._policy.actor(adam.parameters), here, episodes=1)

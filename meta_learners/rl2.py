@@ -28,19 +28,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RL2Settings:
-    """How RL² learns."""
+    """How RL² learns; the defaults suit walkers."""
 
     hidden: Annotated[int, Bounds(1, 4096)] = 64  # units
-    memory: Annotated[int, Bounds(1, 10**6)] = 100  # steps that the units can hold something for, to begin with
+    memory: Annotated[int, Bounds(1, 10**6)] = 500  # steps that the units can hold something for, to begin with
     episodes: Annotated[int, Bounds(1, 1000)] = 2  # of a trial
     discount: Annotated[float, Bounds(0, 1)] = 0.99  # across the episodes of a trial
-    trace: Annotated[float, Bounds(0, 1)] = 0.3  # lambda of generalised advantage estimation
-    clip: Annotated[float, Bounds(0, 10)] = 0.1
-    entropy: Annotated[float, Bounds(0, 100)] = 0.01
+    trace: Annotated[float, Bounds(0, 1)] = 0.95  # lambda of generalised advantage estimation
+    clip: Annotated[float, Bounds(0, 10)] = 0.2
+    entropy: Annotated[float, Bounds(0, 100)] = 0.0
     value: Annotated[float, Bounds(0, 100)] = 0.5  # weight of the values' loss
-    reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 1.0  # of what values predict
-    epochs: Annotated[int, Bounds(1, 100)] = 4
-    minibatches: Annotated[int, Bounds(1, 10_000)] = 4
+    reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 0.05  # of what values predict
+    epochs: Annotated[int, Bounds(1, 100)] = 6
+    minibatches: Annotated[int, Bounds(1, 10_000)] = 1
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     decay: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0; 0 for never
     gradient_norm: Annotated[float, Bounds(0, 1e9)] = 0.5  # at most

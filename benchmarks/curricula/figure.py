@@ -50,13 +50,11 @@ def table(rows: Sequence[Row], specialists: float, adaptations: Sequence[int]) -
         "| tested on | learner | trained on | " + " | ".join(f"after {each}" for each in adaptations) + " |",
         "|---|---|---|" + "---|" * len(adaptations),
     ]
-    for ground, learner, curriculum in sorted(
-        {(row["ground"], row["learner"], row["curriculum"]) for row in rows}, key=lambda each: (each[0], each[1])
-    ):
-        cells = [
-            row for row in rows if (row["ground"], row["learner"], row["curriculum"]) == (ground, learner, curriculum)
-        ]
+    places = dict.fromkeys((row["ground"], row["learner"], row["curriculum"]) for row in rows)
+    for place in sorted(places, key=lambda each: each[:2]):  # curricula stay in their order
+        cells = [row for row in rows if (row["ground"], row["learner"], row["curriculum"]) == place]
         shown = " | ".join(f"{cell['mean']:.0f} ± {cell['interval'][1] - cell['mean']:.0f}" for cell in cells)
+        ground, learner, curriculum = place
         lines.append(f"| {ground} | {NAMES.get(learner, learner)} | {curriculum} | {shown} |")
     empty = " | ".join([f"{specialists:.0f}"] + ["" for _ in adaptations[1:]])
     lines.append(f"| POET test tasks | each task's own POET agent | its niche | {empty} |")
@@ -93,5 +91,6 @@ def draw(rows: Sequence[Row], specialists: float, path: Path) -> None:
         axes.set_xlabel("episodes of adaptation", fontsize=8)
     for row_of_axes in panels:
         row_of_axes[0].set_ylabel("mean return", fontsize=8)
-    panels[0][0].legend(fontsize=7, frameon=False, title="trained on", title_fontsize=7)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, frameon=False, loc="outside lower center", ncols=3, title="trained on")
     figure.savefig(path, dpi=130)

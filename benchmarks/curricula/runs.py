@@ -28,9 +28,7 @@ Ground = tuple[str, Sequence[Environment]]
 def settings_of(learner: str, episode_limit: int) -> Any:
     """Give what a learner is run with here; the same for every curriculum."""
     if learner == "rl2":
-        return RL2Settings(
-            trace=0.95, clip=0.2, entropy=0.0, reward_scale=0.05, memory=2 * episode_limit, minibatches=1, epochs=6
-        )
+        return RL2Settings(memory=2 * episode_limit)
     if learner == "ppo":
         return PPOSettings(steps=episode_limit)
     return PolicySettings(deviation=0.6, trace=0.95, steps=episode_limit)

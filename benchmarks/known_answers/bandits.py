@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.known_answers.answer import Answer
-from benchmarks.known_answers.trials import Effort, learn, trial_returns
+from benchmarks.known_answers.trials import SMALL_WORLDS, Effort, learn, trial_returns
 from meta_learners.bandits import BernoulliBandits
-from meta_learners.rl2 import RL2, RL2Settings
+from meta_learners.rl2 import RL2
 
 ARMS, PULLS = 5, 10
 OPTIMUM = 6.6600
@@ -19,9 +21,9 @@ UNTAUGHT = 10**6  # seed of the test's trials: none of training's
 def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Learn, then measure on 20,000 trials: a standard error of 0.015."""
     family = BernoulliBandits(ARMS, PULLS)
-    effort = Effort(iterations=60 if short else 800, trials=512 if short else 1024, tested=20_000)
-    settings = RL2Settings(
-        episodes=1, memory=PULLS, hidden=64, clip=0.2, step_size=3e-3 if short else 1e-3, decay=effort.iterations
+    effort = Effort(iterations=60 if short else 400, trials=512 if short else 1024, tested=20_000)
+    settings = replace(
+        SMALL_WORLDS, episodes=1, memory=PULLS, step_size=3e-3 if short else 1e-3, decay=effort.iterations
     )
     untrained = RL2(family, settings, seed=seed, device=device)
     learner = learn(family, settings, effort, seed, device)

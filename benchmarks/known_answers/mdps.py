@@ -6,13 +6,15 @@ UCRL2 and BEB below or at 150.2, RL² 156.2. Who knows the task gets 218.6.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from benchmarks.known_answers.answer import Answer
-from benchmarks.known_answers.trials import Effort, learn, trial_returns
+from benchmarks.known_answers.trials import SMALL_WORLDS, Effort, learn, trial_returns
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.mdps import TabularMDPs
-from meta_learners.rl2 import RL2, RL2Settings
+from meta_learners.rl2 import RL2
 
 EPISODES = 10
 RANDOM, BEST_RULE, ORACLE = 100.1, 150.2, 218.6
@@ -22,9 +24,14 @@ UNTAUGHT = 10**6  # seed of the test's trials: none of training's
 def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Learn, then measure on tasks not seen before."""
     family = TabularMDPs()
-    effort = Effort(iterations=30 if short else 800, trials=128 if short else 300, tested=4000)
-    settings = RL2Settings(
-        episodes=EPISODES, hidden=32 if short else 128, clip=0.2, reward_scale=0.3, decay=effort.iterations
+    effort = Effort(iterations=30 if short else 1200, trials=128 if short else 300, tested=4000)
+    settings = replace(
+        SMALL_WORLDS,
+        episodes=EPISODES,
+        memory=EPISODES * family.episode_limit,
+        hidden=32 if short else 128,
+        reward_scale=0.3,
+        decay=effort.iterations,
     )
     untrained = RL2(family, settings, seed=seed, device=device)
     learner = learn(family, settings, effort, seed, device)

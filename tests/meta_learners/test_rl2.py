@@ -97,7 +97,17 @@ def test_on_bandits_that_always_pay_it_learns_which_arm_within_seconds():
 
     family = Sure(arms=2, pulls=6)
     sampler = Sampler(family, 64, 1)
-    learner = RL2(family, RL2Settings(hidden=16, episodes=1, step_size=1e-2, clip=0.2), seed=0)
+    learner = RL2(family, RL2Settings(hidden=16, episodes=1, memory=6, step_size=1e-2, reward_scale=1.0), seed=0)
     for step in range(60):
         metrics = learner.meta_step(sampler, family.sample_tasks(64, numpy_generator((0, step))), (0, step))
     assert metrics["return_trial"] > 5.2  # chance 3, the best possible 5.5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_cuda_it_learns_and_adapts():
+    family = TabularMDPs(states=3, actions=2, horizon=4)
+    sampler = Sampler(family, 4, 2, device="cuda")
+    learner = RL2(family, SETTINGS, device="cuda")
+    tasks = family.sample_tasks(4, numpy_generator((0,)))
+    assert np.isfinite(list(learner.meta_step(sampler, tasks, (0,)).values())).all()
+    assert learner.adapt(sampler, tasks, 1, (1,)).memory.is_cuda
