@@ -114,6 +114,7 @@ def _controls(controls: Sequence[Row], path: Path) -> None:
             axes.plot(SLICE * np.arange(1, len(control["scores"]) + 1), control["scores"], color="#888", linewidth=1)
         axes.axhline(230, color="black", linewidth=0.8, linestyle=":")
         axes.plot([here[0]["wanted"]], [here[0]["solver_score"]], "o", color=COLOURS[run.split("-")[0]])
-        axes.set(title=f"niche {niche} of {run}", xlabel="ES steps from scratch", ylim=(-120, 320))
+        axes.set(title=f"niche {niche} of {run}", xlabel="ES steps from scratch")
+        axes.set(xlim=(0, 1.05 * here[0]["wanted"]), ylim=(-120, 320))
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)

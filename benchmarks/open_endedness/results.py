@@ -143,4 +143,6 @@ def _control_table(controls: Sequence[Row]) -> list[str]:
             f"| niche {niche} of {run} | {min(control['steps'] for control in here)} | {here[0]['wanted']} "
             f"| {solved} of {len(here)} | {best} | {here[0]['solver_score']:.0f} |"
         )
+    if any(control["steps"] < control["wanted"] for control in controls):
+        lines += ["", "Time ran out before the ES steps of the solver's line: such a row decides nothing."]
     return [*lines, "", "![Controls](controls.png)", ""]
