@@ -84,7 +84,13 @@ def _draw_map(axes: Axes, relief: Relief) -> None:
     middle, half = (heights.max() + heights.min()) / 2, max(np.ptp(heights), LEAST_SPAN) / 2
     light = LightSource(azdeg=315, altdeg=50)
     shaded = light.shade(
-        heights, colormaps["gist_earth"], vmin=middle - 1.3 * half, vmax=middle + half, dx=relief.cell, dy=relief.cell
+        heights,
+        colormaps["gist_earth"],
+        blend_mode="soft",
+        vmin=middle - 1.5 * half,
+        vmax=middle + 1.5 * half,
+        dx=relief.cell,
+        dy=relief.cell,
     )
     (left, bottom), (columns, rows) = relief.start, (relief.cell * np.array(relief.heights.shape)).tolist()
     axes.imshow(shaded, origin="lower", extent=(left, left + columns, bottom, bottom + rows), interpolation="bilinear")
