@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import tempfile
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cluster_probe import Nap
 from cluster.costs import Costs
 from cluster.dispatch import Chunk, Dispatch, Patience
 from environments.domain import Environment, Outcome, Rollouts
@@ -53,15 +55,20 @@ class Prices:
     gradient: float  # s
 
     def of(self, item: Any, rng: np.random.Generator) -> float:
-        """Draw what an item takes."""
+        """Draw what an item takes; between the sizes measured, in proportion, above them as several."""
+        if isinstance(item, Nap):
+            return item.seconds
         if isinstance(item, GradientRequest):
             return self.gradient
         sizes = sorted(self.episodes)
-        course = item.environment.seed
-        draw = {size: rng.choice(self.episodes[size][course % len(self.episodes[size])]) for size in sizes}
-        return float(
-            np.interp(item.episodes, sizes, [draw[size] for size in sizes]) * max(1, item.episodes / sizes[-1])
-        )
+        above = min(bisect_left(sizes, item.episodes), len(sizes) - 1)
+        around = sizes[max(above - 1, 0) : above + 1]
+        draws = []
+        for size in around:
+            courses = self.episodes[size]
+            sample = courses[item.environment.seed % len(courses)]
+            draws.append(sample[rng.integers(len(sample))])
+        return float(np.interp(item.episodes, around, draws)) * max(1.0, item.episodes / sizes[-1])
 
 
 class Simulated:
@@ -135,6 +142,8 @@ class Simulated:
             heapq.heappush(self._ends, (self._free[worker], worker))
 
     def _result(self, item: Any) -> Any:
+        if isinstance(item, Nap):
+            return None
         if isinstance(item, GradientRequest):
             return self._rng.standard_normal(item.size)
         n = item.episodes
@@ -153,14 +162,14 @@ def population(config: Config, theta: np.ndarray[Any, np.dtype[np.float64]]) -> 
     return Population(1, tuple(pairs), tuple(niches))
 
 
-def model(workers: int, master: Master, prices: Prices) -> dict[str, float]:
+def model(workers: int, master: Master, prices: Prices, engine: str) -> dict[str, float]:
     """Predict 25 iterations and their transfers, and the share of PATA-EC that falls to them.
 
     Returns:
-        busy: share of the workers' time that is work; seconds: an iteration; master: share of its time
-        that it works; ideal: share of the speed that as many single workers with nobody to wait for would have.
+        busy: share of the workers' time that is work; seconds: an iteration, transfers and PATA-EC included;
+        master: share of the time that it works.
     """
-    table = {**read_preset("original"), "iterations": EVERY + 1}
+    table = {**read_preset("original"), "iterations": EVERY + 1, "engine": engine}
     config = build(table, "model")
     simulated = Simulated(workers, master, prices)
     evaluator = Evaluator(config.simulation(), simulated)

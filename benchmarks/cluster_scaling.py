@@ -1,9 +1,9 @@
 """How many workers one master feeds: `python -m benchmarks.cluster_scaling [--json] [--ranks 64,256]`.
 
 Measured: efficiency from 1 to 2 workers on walkers, and the master's processor
-time for a message, an item and a byte. Modelled from these, with the very code
-that schedules a run (`cluster.dispatch`) against a simulated clock: the share
-of the workers' time that is work, at the papers' settings. Checked: the same
+time for a message, an item and a byte. Modelled from these, with a run's own code
+against a simulated clock (`benchmarks.cluster_model`): the share of the
+workers' time that is work, at the papers' settings. Checked: the same
 model against real jobs of 64 and 256 ranks on this machine that sleep through
 recorded costs.
 """
@@ -11,47 +11,30 @@ recorded costs.
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.cluster_model import Master, Prices, Simulated, model
 from benchmarks.cluster_probe import Nap
-from cluster.costs import Costs
-from cluster.dispatch import AHEAD, Chunk, Dispatch, Patience
+from cluster.executor import run
 from environments.domain import Environment
-from evolution.evaluation import PerturbationRequest, Simulation, item_episodes
+from evolution.evaluation import GradientRequest, PerturbationRequest, Simulation
 
 WALKER = Path(__file__).parent / "walker.npy"
 MPIRUN = Path(sys.executable).with_name("mpirun")
 ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
 
-# The papers' settings (arXiv:1901.01753, arXiv:2003.08536).
-NICHES, EPISODES, SCORED, EVERY, ARCHIVE = 40, 512, 5, 25, 500
-REPRODUCTION, CHILDREN = 150, 8
-THETA_BYTES, REQUEST_BYTES = 4 * 2804, 600
-SERIAL = 0.05  # s an iteration that only the master works: optimiser steps and the commit
-GRADIENT = 0.045  # s to draw 256 directions again and to sum them up
-
-
-@dataclass(frozen=True, slots=True)
-class Master:
-    """What the master spends, and how long a message is under way."""
-
-    message: float  # s, one sent and one received
-    item: float  # s
-    byte: float  # s
-    latency: float = 1e-3  # s, most of it until the next poll
+SIZES = (2, 4, 8, 16, 32, 64)  # episodes in an item
 
 
 def requests(pairs: int, episode_limit: int = 2000) -> list[PerturbationRequest]:
@@ -78,109 +61,28 @@ def requests(pairs: int, episode_limit: int = 2000) -> list[PerturbationRequest]
     ]
 
 
-def record(pairs: int = 32) -> list[list[tuple[float, float]]]:
-    """Time items of 16 episodes in each course: (seconds, steps) by course."""
-    found = []
-    for request in requests(pairs):
-        items = list(request.split(16))
-        items[0]()
-        times = []
-        for item in items:
-            started = time.process_time()  # whatever else this machine does
-            rollouts = item()
-            times.append((time.process_time() - started, float(rollouts.lengths.sum())))
-        found.append(times)
-    return found
+def record(pairs: int = 64) -> Prices:
+    """Time items of several sizes in each course, and a gradient; processor time, whatever else this machine does."""
+    episodes = {}
+    for size in SIZES:
+        episodes[size] = [
+            [_seconds(item) for item in list(request.split(size))[: max(3, 64 // size)]] for request in requests(pairs)
+        ]
+    returns = np.random.default_rng(0).standard_normal((256, 2))
+    gradient = GradientRequest(seed=0, key=(0,), size=2804, sigma=0.05, returns=returns)
+    return Prices(episodes, float(np.mean([_seconds(gradient) for _ in range(10)])))
 
 
-def play(naps: Sequence[Nap], workers: int, master: Master, costs: Costs, item_bytes: float) -> tuple[float, float]:
-    """Run a phase against a simulated clock: seconds until all is done, and how much of them the master worked."""
-    dispatch = Dispatch(range(workers), costs, Patience(unknown=1e9, floor=1e9))
-    dispatch.begin(naps)
-    clock = spent = len(naps) * master.item / 2
-    queues: list[deque[Chunk]] = [deque() for _ in range(workers)]
-    free = [0.0] * workers
-    ends: list[tuple[float, int]] = []
-
-    def feed(worker: int, depth: int) -> None:
-        nonlocal clock, spent
-        chunk = dispatch.take(worker, depth, 0.0)
-        if chunk is None:
-            return
-        work = master.message / 2 + len(chunk.indices) * (master.item / 2 + item_bytes * master.byte)
-        clock, spent = clock + work, spent + work
-        free[worker] = max(free[worker], clock + master.latency) + sum(naps[index].seconds for index in chunk.indices)
-        queues[worker].append(chunk)
-        heapq.heappush(ends, (free[worker], worker))
-
-    for depth in range(1, AHEAD + 1):
-        for worker in range(workers):
-            feed(worker, depth)
-    while not dispatch.done:
-        end, worker = heapq.heappop(ends)
-        clock, spent = max(clock, end + master.latency) + master.message / 2, spent + master.message / 2
-        chunk = queues[worker].popleft()
-        seconds = [naps[index].seconds for index in chunk.indices]
-        dispatch.answer(worker, chunk.run, chunk.indices, seconds, 0.0)
-        for depth in range(1, AHEAD + 1):
-            feed(worker, depth)
-    return clock, spent
+def _seconds(item: Callable[[], Any]) -> float:
+    started = time.process_time()
+    item()
+    return time.process_time() - started
 
 
-def cut(episodes: int, total: int, workers: int, finest: int) -> list[int]:
-    """Cut a request as `evolution.evaluation` does, or finer."""
-    size = item_episodes(total, workers, finest)
-    return [min(size, episodes - start) for start in range(0, episodes, size)]
-
-
-def model(costs: Sequence[Sequence[float]], workers: int, master: Master, finest: int, lanes: int) -> dict[str, float]:
-    """Predict 25 iterations at the papers' settings: busy share, seconds an iteration, the master's share.
-
-    Args:
-        costs: s of an item of `lanes` episodes, samples by course.
-        workers: ranks but the first.
-        master: what it spends.
-        finest: episodes in the smallest item that the engine asks for.
-        lanes: episodes that the engine runs for the price of one.
-    """
-    rng = np.random.default_rng(0)
-    learned, elapsed, worked, spent = Costs(), 0.0, 0.0, 0.0
-
-    def phase(groups: Sequence[tuple[int, int]], item_bytes: float) -> None:
-        """Run groups of (niche, episodes)."""
-        nonlocal elapsed, worked, spent
-        total = sum(episodes for _, episodes in groups)
-        naps = []
-        for niche, episodes in groups:
-            sample = costs[niche % len(costs)]
-            for size in cut(episodes, total, workers, finest):
-                naps.append(Nap(float(rng.choice(sample)) * -(-size // lanes), niche))
-        run(naps, item_bytes)
-
-    def run(naps: Sequence[Nap], item_bytes: float) -> None:
-        nonlocal elapsed, worked, spent
-        seconds, busy = play(naps, workers, master, learned, item_bytes)
-        elapsed, worked, spent = elapsed + seconds, worked + sum(nap.seconds for nap in naps), spent + busy
-
-    for _ in range(EVERY):
-        phase([(niche, EPISODES) for niche in range(NICHES)], REQUEST_BYTES)
-        run([Nap(GRADIENT, -1)] * NICHES, 8 * EPISODES)
-        phase([(niche, SCORED) for niche in range(NICHES)], REQUEST_BYTES + THETA_BYTES)
-        elapsed, spent = elapsed + SERIAL, spent + SERIAL
-    meetings = [target for target in range(NICHES) for _ in range(NICHES - 1)]
-    # Every worker soon holds all 40 agents: what travels is the references to them.
-    phase([(target, EPISODES + SCORED) for target in meetings], REQUEST_BYTES)
-    run([Nap(GRADIENT, -1)] * len(meetings), 8 * EPISODES)
-    phase([(target, SCORED) for target in meetings], REQUEST_BYTES + THETA_BYTES)
-    # PATA-EC of the children, spread over the iterations between two rounds of reproduction.
-    judged = CHILDREN * (ARCHIVE + NICHES) * EVERY // REPRODUCTION
-    phase([(agent, SCORED) for agent in range(judged)], REQUEST_BYTES + THETA_BYTES)
-    return {
-        "workers": workers,
-        "busy": worked / (elapsed * workers),
-        "seconds": elapsed / EVERY,
-        "master": spent / elapsed,
-    }
+def one_by_one(prices: Prices) -> Prices:
+    """Give the prices of an engine that runs one episode at a time, at 4,400 steps a second."""
+    steps = [float(request().lengths.mean()) for request in requests(16)]
+    return replace(prices, episodes={size: [[size * mean / 4400] for mean in steps] for size in prices.episodes})
 
 
 def job(ranks: int, *arguments: str) -> dict[str, float]:
@@ -196,16 +98,18 @@ def job(ranks: int, *arguments: str) -> dict[str, float]:
     return result
 
 
-def check(ranks: int, sample: Sequence[Sequence[float]], master: Master) -> dict[str, float]:
+def check(ranks: int, prices: Prices, master: Master) -> dict[str, float]:
     """Sleep through recorded costs, stretched to a second each, on so many ranks, and predict the same."""
     rng, workers = np.random.default_rng(1), ranks - 1
-    mean = float(np.mean([np.mean(course) for course in sample]))
-    kinds = rng.integers(len(sample), size=8 * workers)
-    naps = [Nap(float(rng.choice(sample[kind])) / mean, int(kind)) for kind in kinds]
-    learned = Costs()
-    for kind in range(len(sample)):
-        learned.learn(Nap(0.01, kind), 0.01)
-    predicted, _ = play(naps, workers, master, learned, 100)
+    courses = prices.episodes[16]
+    mean = float(np.mean([np.mean(course) for course in courses]))
+    kinds = rng.integers(len(courses), size=8 * workers)
+    naps = [Nap(float(rng.choice(courses[kind])) / mean, int(kind)) for kind in kinds]
+    simulated = Simulated(workers, master, prices)
+    run(simulated, [Nap(0.01, kind) for kind in range(len(courses))])
+    begun = simulated.clock
+    run(simulated, naps)
+    predicted = simulated.clock - begun
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "naps.json"
         path.write_text(json.dumps([(nap.seconds, nap.kind) for nap in naps]))
@@ -223,19 +127,17 @@ def main() -> None:
     times = {ranks: job(ranks, "walker", "128")["seconds"] for ranks in (2, 3)}
     spent = job(2, "master", "")
     master = Master(1e-6 * spent["message_us"], 1e-6 * spent["item_us"], 1e-9 * spent["byte_ns"])
-    recorded = record()
-    native = [[seconds for seconds, _ in course] for course in recorded]
-    # The reference engine's items: the same steps, one episode after another, at its speed on this machine's like.
-    reference = [[steps / 16 / 4400 for _, steps in course] for course in recorded]
-    sizes = (16, 64, 256, 1000, 2000)
+    prices = record()
+    workers = (16, 64, 256, 500, 1000, 2000)
     found = {
         "efficiency_2_workers": times[2] / times[3] / 2,
         "seconds_by_workers": {ranks - 1: seconds for ranks, seconds in times.items()},
         "master": spent,
-        "item_ms": [1000 * float(np.mean(course)) for course in native],
-        "model_native": [model(native, workers, master, finest=16, lanes=16) for workers in sizes],
-        "model_reference": [model(reference, workers, master, finest=2, lanes=1) for workers in sizes],
-        "check": [check(int(ranks), native, master) for ranks in options.ranks.split(",") if ranks],
+        "item_ms": {size: 1000 * float(np.mean(courses)) for size, courses in prices.episodes.items()},
+        "gradient_ms": 1000 * prices.gradient,
+        "model_native": [model(number, master, prices, "native") for number in workers],
+        "model_reference": [model(number, master, one_by_one(prices), "reference") for number in workers],
+        "check": [check(int(ranks), prices, master) for ranks in options.ranks.split(",") if ranks],
     }
     print(json.dumps(found, indent=2) if options.json else table(found))
 

@@ -128,6 +128,9 @@ def _text(rows: Sequence[Row], config: Config, domain: Domain, drawn: bool) -> s
     picture = f"![Courses {courses}](pictures/courses.png)\n\n" if drawn else ""
     overview = "Difficulty over birth, and returns over difficulty" if measured else "Returns over birth"
     best = f"{min(returns):.1f} to {max(returns):.1f}, mean {np.mean(returns):.1f}" if returns else "not measured yet"
+    level = "`level` is the vector that DCD's bipedal levels use."
+    if rows[0]["level"] is None:
+        level = "`level`, DCD's vector of a bipedal level, is null: only the walker's parametric genomes have one."
     first = rows[0]["id"]
     ids = [spec.id for spec in gymnasium.registry.values() if spec.kwargs.get("domain") == domain.name]
     gym_id = f"\n# or: gymnasium.make('{ids[0]}', curriculum='.')" if ids else ""
@@ -153,8 +156,7 @@ No task and its parent lie in two splits; tasks on the boundary are there to kee
 ## Files
 
 - `curriculum.json`: environments, gene names with bounds and units, splits, order, seeds, versions, sha256 of all else.
-- `tasks.parquet` and `tasks.jsonl`: the same table, one row a task, in order of stage. `level` is the vector that
-  DCD's bipedal levels use.
+- `tasks.parquet` and `tasks.jsonl`: the same table, one row a task, in order of stage. {level}
 - `agents/ID.safetensors`: the agent that came furthest in a task; `agents/layers.json` has the layer sizes.
 
 ## Use

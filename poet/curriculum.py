@@ -49,6 +49,7 @@ COLUMNS = pa.schema(
         ("genome", pa.string()),
         ("terrain_seed", pa.int64()),
         ("parent", pa.string()),
+        ("parents", pa.list_(pa.string())),
         ("born", pa.int64()),
         ("admitted_by", pa.string()),
         ("admission_score", pa.float64()),

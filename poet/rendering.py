@@ -12,6 +12,7 @@ import imageio.v3 as iio
 import numpy as np
 from imageio_ffmpeg import write_frames
 from numpy.typing import NDArray
+from PIL import Image
 
 from environments.domain import Domain, Environment, find_domain
 from environments.weights import read_agent
@@ -24,8 +25,8 @@ FORMATS = (".png", ".gif", ".mp4")
 STILLS = 4  # moments side by side in a PNG
 STILL_GAP = 8  # pixels between them
 GIF_STRIDE = 2  # browsers show at most 50 frames a second, and files stay small
-# Colours chosen for each frame by itself: a palette for all would need all frames at once.
-GIF_PALETTE = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:dither=none"
+GIF_COLOURS = 255  # and one that is transparent, for what a frame leaves as it was
+GIF_MOMENTS = 4  # of the episode, whose colours serve for all of it: frames stream, and are smaller without their own
 Frame = NDArray[np.uint8]
 
 
@@ -143,13 +144,14 @@ def film(scene: Scene, path: Path) -> Take:
 
 def _moving(scene: Scene, path: Path) -> Take:
     take, fps = Take(), _frames_per_second(scene)
-    stride = GIF_STRIDE if path.suffix == ".gif" else 1
+    palette = _palette(scene) if path.suffix == ".gif" else None
+    stride = 1 if palette is None else GIF_STRIDE
     writer = None
     for _, frame in _play(scene, take, range(0, scene.episode_limit + 1, stride)):
         if writer is None:
             writer = _writer(path, (frame.shape[1], frame.shape[0]), fps / stride)
             writer.send(None)
-        writer.send(frame.tobytes())
+        writer.send(frame.tobytes() if palette is None else _indexed(frame, palette))
     assert writer is not None  # the start is always drawn
     writer.close()
     return take
@@ -157,22 +159,45 @@ def _moving(scene: Scene, path: Path) -> Take:
 
 def _writer(path: Path, size: tuple[int, int], fps: float) -> Generator[None, bytes | None, None]:
     if path.suffix == ".gif":
-        coding = {"codec": "gif", "pix_fmt_out": "pal8", "output_params": ["-vf", GIF_PALETTE], "macro_block_size": 1}
+        coding = {"codec": "gif", "pix_fmt_in": "pal8", "pix_fmt_out": "pal8", "macro_block_size": 1}
     else:
         coding = {"codec": "libx264", "macro_block_size": 2}
     writer: Generator[None, bytes | None, None] = write_frames(str(path), size, fps=fps, **coding)
     return writer
 
 
+def _palette(scene: Scene) -> Image.Image:
+    """Choose the colours of a film from moments of it."""
+    frames, _ = _moments(scene, GIF_MOMENTS)
+    return Image.fromarray(np.concatenate([frame[::2] for frame in frames])).quantize(
+        GIF_COLOURS, dither=Image.Dither.NONE
+    )
+
+
+def _indexed(frame: Frame, palette: Image.Image) -> bytes:
+    """Write a frame as ffmpeg's pal8: a byte a pixel, then 256 colours as blue, green, red and opacity."""
+    pixels = Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+    known = np.array(palette.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)[:GIF_COLOURS, ::-1]
+    colours = np.zeros((256, 4), dtype=np.uint8)
+    colours[: len(known), :3], colours[: len(known), 3] = known, 255
+    return pixels.tobytes() + colours.tobytes()
+
+
 def _stills(scene: Scene, path: Path) -> Take:
+    frames, whole = _moments(scene, STILLS)
+    framed = [np.pad(frame, ((0, 0), (0, STILL_GAP), (0, 0)), constant_values=255) for frame in frames]
+    iio.imwrite(path, np.concatenate(framed, axis=1)[:, :-STILL_GAP])
+    return whole
+
+
+def _moments(scene: Scene, count: int) -> tuple[list[Frame], Take]:
+    """Draw so many moments of an episode, from its start to its end, and tell what it came to."""
     whole = Take()
     for _ in _play(scene, whole, ()):
         pass
-    moments = np.linspace(0, whole.steps, STILLS).round().astype(int).tolist()
+    moments = np.linspace(0, whole.steps, count).round().astype(int).tolist()
     frames = dict(_play(scene, Take(), moments))
-    framed = [np.pad(frames[moment], ((0, 0), (0, STILL_GAP), (0, 0)), constant_values=255) for moment in moments]
-    iio.imwrite(path, np.concatenate(framed, axis=1)[:, :-STILL_GAP])
-    return whole
+    return [frames[moment] for moment in moments], whole
 
 
 def _frames_per_second(scene: Scene) -> int:

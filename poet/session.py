@@ -106,7 +106,7 @@ def _check_same(config: Config, wanted: Config, complaint: str) -> None:
 
 
 def evolve_archive(archive: Archive, executor: Executor, display: Display) -> None:
-    """Run the iterations that are still to do, each on disk before the next begins."""
+    """Run the iterations that are still to do, each on disk before the next is; what pairs have ahead of it is not."""
     evaluator = Evaluator(archive.config.simulation(), executor, display.phase)
     started = time.monotonic()
     for population, journal in evolve(archive.population, archive.config, evaluator):

@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.open_endedness.runs import COMMON, FIRST, FIRST_ITERATIONS
-from cluster.executor import InProcess
 from environments.domain import Environment, Outcome, find_domain
 from environments.weights import read_agent
-from evolution.es import Learner, es_update
-from evolution.evaluation import Evaluator, Simulation
+from evolution.es import Learner, es_gradient, es_update
+from evolution.evaluation import PerturbationRequest, ScoreRequest, Simulation
 from evolution.noise import Stream, keyed_rng
 from poet.config import Config, build, merge, read_preset
 
@@ -119,12 +118,17 @@ def _advance(control: Control, folder: Path) -> None:
             learner = Learner.fresh(_initial(config), config.es)
         elif control.steps == FIRST_ITERATIONS:
             learner = Learner.fresh(learner.theta, config.es)
-        evaluator = Evaluator(config.simulation(), InProcess())
-        request = evaluator.perturbation_request(
-            learner.theta, learner.sigma, environment, (0, control.steps), config.es.pairs
+        request = PerturbationRequest(
+            simulation=config.simulation(),
+            environment=environment,
+            theta=learner.theta.astype(np.float32),
+            sigma=learner.sigma,
+            key=(0, control.steps),
+            start=0,
+            stop=config.es.pairs,
         )
-        (tried,) = evaluator.run("control", [request])
-        (gradient,) = evaluator.gradients([request], [tried])
+        tried = request()
+        gradient = es_gradient(request.noise(), tried.returns.reshape(-1, 2), learner.sigma)
         learner = es_update(learner, gradient, config.es)
         control.steps += 1
         control.episodes += len(tried.returns)
@@ -136,15 +140,18 @@ def _advance(control: Control, folder: Path) -> None:
 
 
 def _score(control: Control, learner: Learner, environment: Environment) -> None:
-    rules = Simulation(domain=environment.domain, seed=control.seed, episode_limit=COMMON["episode_limit"])
-    evaluator = Evaluator(rules, InProcess())
-    (tried,) = evaluator.run(
-        "score", [evaluator.score_request(learner.theta, environment, (1, control.steps), COMMON["score_episodes"])]
-    )
+    tried = ScoreRequest(
+        simulation=Simulation(domain=environment.domain, seed=control.seed, episode_limit=COMMON["episode_limit"]),
+        environment=environment,
+        theta=learner.theta.astype(np.float32),
+        key=(1, control.steps),
+        start=0,
+        stop=COMMON["score_episodes"],
+    )()
     score = float(tried.returns.mean())
     control.scores.append(score)
     finished = tried.count(Outcome.FINISHED) == len(tried.returns)
-    if finished and score >= evaluator.domain.solved_return and control.solved is None:
+    if finished and score >= find_domain(environment.domain).solved_return and control.solved is None:
         control.solved = control.steps
 
 

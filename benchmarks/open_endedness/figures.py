@@ -18,12 +18,14 @@ Row = dict[str, Any]
 COLOURS = {"original": "#c2703d", "enhanced": "#2f6f9f"}
 STYLES = ("-", "--", ":", "-.")
 COLUMNS, MOST = 3, 24  # of the gallery
+DRIFT, DRIFT_SEEDS = (20, 100, 400), 5  # mutations
 
 
 def draw(document: Row, folder: Path) -> None:
     """Draw everything that there is data for."""
     _curves(document["runs"], folder / "curves.png")
     _gallery(document["runs"], folder / "gallery.png")
+    _drift(folder / "drift.png")
     if document["controls"]:
         _controls(document["controls"], folder / "controls.png")
 
@@ -64,21 +66,42 @@ def _gallery(runs: Mapping[str, Row], path: Path) -> None:
     if not shown:
         return
     shown.sort(key=lambda entry: (entry[0].split("-")[0], entry[0], entry[1]["id"]))
-    rows = -(-len(shown) // COLUMNS)
+    courses = []
+    for name, niche in shown:
+        solved = "not solved" if niche["solved"] is None else f"solved at {niche['solved']}"
+        title = f"{name}, niche {niche['id']}: {niche['description']}; {solved}"
+        courses.append((title, Environment(**niche["environment"])))
+    _draw_courses(courses, path)
+
+
+def _drift(path: Path) -> None:
+    """Draw what mutation alone makes of the CPPN encoding: no agent has had a say in these."""
+    encoding = find_domain("walker2d").encoding("cppn", {})
+    courses = []
+    for seed in range(DRIFT_SEEDS):
+        genome, rng = encoding.initial(), np.random.default_rng(seed)
+        for mutation in range(1, max(DRIFT) + 1):
+            genome = encoding.mutate(genome, rng)
+            if mutation in DRIFT:
+                environment = Environment(domain="walker2d", encoding="cppn", genome=genome, seed=0)
+                courses.append((f"{mutation} mutations: {encoding.describe(genome)}", environment))
+    _draw_courses(courses, path)
+
+
+def _draw_courses(courses: Sequence[tuple[str, Environment]], path: Path) -> None:
+    rows = -(-len(courses) // COLUMNS)
     figure = Figure(figsize=(4 * COLUMNS, 0.9 * rows), layout="constrained")
     places = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in places:
         axes.set_axis_off()
-    for axes, (name, niche) in zip(places, shown, strict=False):
-        environment = Environment(**niche["environment"])
+    for axes, (title, environment) in zip(places, courses, strict=False):
         sketch = find_domain(environment.domain).sketch(environment)  # type: ignore[attr-defined]
         bottom = sketch.ground[:, 1].min() - 1.5
         axes.fill_between(*sketch.ground.T, bottom, color="#8a9a5b", linewidth=0)
         for corners in sketch.boxes:
             axes.fill(*corners.T, color="#6b6257", linewidth=0)
         axes.set(xlim=(0, FINISH + 3), ylim=(bottom, max(sketch.ground[:, 1].max() + 2.5, bottom + 6)), aspect="equal")
-        solved = "not solved" if niche["solved"] is None else f"solved at {niche['solved']}"
-        axes.set_title(f"{name}, niche {niche['id']}: {niche['description']}; {solved}", fontsize=7, loc="left")
+        axes.set_title(title, fontsize=7, loc="left")
     figure.savefig(path, dpi=150)
 
 

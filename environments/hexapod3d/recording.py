@@ -47,8 +47,9 @@ def record(
 
 
 def skeleton(state: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the corners of the trunk and the joints of the legs in the world: (28, 3) in m."""
+    """Give the corners of the trunk, the joints of the legs and the soles in the world: (28, 3) in m."""
     parts = np.concatenate([TRUNK, BODY.chain(state[None, ANGLES])[0].reshape(-1, 3)])
     turned = rotation(state[None])[0] * parts[:, None, :]
     placed: NDArray[np.float64] = turned.sum(axis=2) + state[POSITION]
+    placed[7::4, 2] -= BODY.foot_radius
     return placed

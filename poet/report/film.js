@@ -70,6 +70,9 @@ function showFilm(id, play = false) {
 
 function startFilm() {
   const ids = Object.keys(data.films).map(Number);
+  // The most telling first: solved, hard, well walked.
+  const hard = (id) => niches[id].difficulty ?? 0, unsolved = (id) => Number(niches[id].solved === null);
+  ids.sort((a, b) => unsolved(a) - unsolved(b) || hard(b) - hard(a) || niches[b].best_score - niches[a].best_score);
   byId("film-none").hidden = ids.length > 0;
   byId("film").hidden = ids.length === 0;
   if (!ids.length) return;

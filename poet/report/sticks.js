@@ -25,14 +25,16 @@ function drawSticks(context, record, course, width, height) {
 
   context.save();
   clipTo(context, 0, edge, width, height - edge);
-  const above = (u, v) => [placeX(u), (edge + height) / 2 - v * scale];
+  const breadth = course.relief ? course.relief.columns * course.relief.cell : STICK_SPAN;
+  const small = (height - edge) / breadth; // the whole breadth of the field
+  const above = (u, v) => [width * 0.35 + (u - x) * small, (edge + height) / 2 - v * small];
   if (course.relief) {
     const { start, cell, rows, columns } = course.relief;
     const [left, top] = above(start[0], start[1] + columns * cell);
     context.imageSmoothingEnabled = true;
-    context.drawImage(mapOf(course.relief), left, top, rows * cell * scale, columns * cell * scale);
+    context.drawImage(mapOf(course.relief), left, top, rows * cell * small, columns * cell * small);
   }
-  paintFigure(context, record.lines, (point) => above(coordinate(point, 0), coordinate(point, 1)));
+  paintFigure(context, record.lines, (point) => above(coordinate(point, 0), coordinate(point, 1)), 2);
   context.restore();
 }
 
@@ -42,14 +44,14 @@ function clipTo(context, left, top, width, height) {
   context.clip();
 }
 
-function paintFigure(context, lines, place) {
+function paintFigure(context, lines, place, stroke = 4) {
   context.lineCap = context.lineJoin = "round";
   lines.forEach((line, number) => {
     context.beginPath();
     for (const point of line) context.lineTo(...place(point));
     if (number > 0) {
       context.strokeStyle = colour(2 * number > lines.length ? "far" : "leg");
-      context.lineWidth = 4;
+      context.lineWidth = stroke;
       context.stroke();
     }
   });
@@ -58,7 +60,7 @@ function paintFigure(context, lines, place) {
   context.closePath();
   context.fillStyle = colour("hull");
   context.strokeStyle = colour("hull");
-  context.lineWidth = 5;
+  context.lineWidth = stroke;
   context.fill();
   context.stroke();
 }

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from browser import chromium, open_page
 
 from environments.curriculum import Curriculum
 from environments.walker2d.terrain import terrain_of
@@ -63,3 +64,27 @@ def test_every_command_copes_with_the_encoding(run, tmp_path, poet):
     env.set_task(curriculum.stages[-1])
     assert np.isfinite(env.reset(seed=0)[0]).all()
     assert terrain_of(curriculum.stages[-1].environment).boxes.size
+
+
+def test_report_shows_a_network_node_by_node_within_the_panel_and_offers_no_unknown_difficulty(run, tmp_path, poet):
+    assert poet("report", run, "-o", tmp_path / "page.html", "--films", 1).returncode == 0
+    for width in (1400, 390):
+        with chromium(tmp_path / f"profile{width}", width=width) as browser:
+            open_page(browser, tmp_path / "page.html")
+            choices = browser.find_elements("css selector", "#sort option")
+            assert [choice.get_attribute("value") for choice in choices] == ["born", "best_score", "solved"]
+            browser.find_element("css selector", ".niche[data-niche='3']").click()
+            panel = browser.find_element("id", "detail")
+            assert "height\nidentity(" in panel.text.replace(" identity", "\nidentity")
+            assert "pit gap" in panel.text
+            assert "{" not in panel.text
+            script = "return arguments[0].scrollWidth <= arguments[0].clientWidth"
+            assert browser.execute_script(script, panel)
+            assert browser.get_log("browser") == []
+
+
+def test_card_says_that_there_is_no_difficulty_and_no_level_vector(run, tmp_path, poet):
+    assert poet("export", run, "-o", tmp_path / "c", "--fractions", "1,0,0").returncode == 0
+    card = (tmp_path / "c" / "README.md").read_text()
+    assert "not measured for this encoding" in card
+    assert "is null" in card

@@ -219,6 +219,9 @@ def test_an_environment_invented_twice_is_one_task_that_leaks_to_neither_of_its_
         assert poet("export", tmp_path / "run", "-o", tmp_path / way, "--split-by", way).returncode == 0
         rows = {row["id"]: row for row in rows_of(tmp_path / way)}
         assert len(rows) < len(before)
+        for row in rows.values():
+            of = {each["parent"] for each in niches.values() if each["environment"] == row["id"]} - {None}
+            assert set(row["parents"]) == {niches[number]["environment"] for number in of} - {row["id"]}
         for niche in niches.values():
             if niche["parent"] is not None:
                 ends = {rows[niches[each]["environment"]]["split"] for each in (niche["id"], niche["parent"])}

@@ -34,6 +34,19 @@ def test_gif_moves_and_has_a_frame_for_every_second_step(tmp_path, run, poet):
     assert (np.abs(frames[0].astype(int) - frames[-1]) > 30).mean() > 0.002
 
 
+def test_frames_of_a_gif_share_their_colours_and_look_like_the_drawing(tmp_path, run):
+    with reading(run) as connection:
+        scene = scene_of(connection, Cast(niche=0), seed=0)
+    film(scene, tmp_path / "film.gif")
+    frames = iio.imread(tmp_path / "film.gif")
+    alone = sum(len(iio.imwrite("<bytes>", frame, extension=".gif")) for frame in frames)
+    assert (tmp_path / "film.gif").stat().st_size < alone / 2
+    env = scene.domain.make_env(scene.environment, render_mode="rgb_array")
+    env.reset(seed=0)
+    assert np.abs(frames[0].astype(int) - env.render()).max() < 24
+    env.close()
+
+
 def test_mp4_has_a_frame_for_every_step_at_the_simulations_pace(tmp_path, run, poet):
     assert poet("render", run, 0, "-o", tmp_path / "film.mp4").returncode == 0
     frames, seconds = imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "film.mp4"))
