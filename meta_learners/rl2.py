@@ -40,8 +40,8 @@ class RL2Settings:
     value: Annotated[float, Bounds(0, 100)] = 0.5  # weight of the values' loss
     reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 0.05  # of what values predict
     epochs: Annotated[int, Bounds(1, 100)] = 6
-    minibatches: Annotated[int, Bounds(1, 10_000)] = 1
-    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
+    minibatches: Annotated[int, Bounds(1, 10_000)] = 2
+    step_size: Annotated[float, Bounds(0, 1)] = 2e-3  # of Adam
     decay: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0; 0 for never
     gradient_norm: Annotated[float, Bounds(0, 1e9)] = 0.5  # at most
 

@@ -56,6 +56,7 @@ def main() -> None:
                 run = Run(
                     learner=learner,
                     curriculum=name,
+                    exported=exported.document["sha256"],
                     seed=seed,
                     steps=options.steps if tasks else 0,
                     episode_limit=options.episode_limit,
@@ -64,6 +65,7 @@ def main() -> None:
     rows = summary(results, PROTOCOL.adaptations)
     own = specialists(exported, options.episode_limit)
     document = {
+        "exported": exported.document["sha256"],
         "budget_steps": options.steps,
         "episode_limit": options.episode_limit,
         "protocol": asdict(PROTOCOL),
@@ -102,7 +104,7 @@ def specialists(exported: Curriculum, episode_limit: int) -> float:
 def _result(path: Path, run: Run, tasks: list[Environment], grounds: dict[str, list[Environment]]) -> dict[str, object]:
     if path.exists():
         kept: dict[str, object] = json.loads(path.read_text())
-        if all(kept[name] == value for name, value in asdict(run).items()):
+        if all(kept.get(name) == value for name, value in asdict(run).items()):
             return kept
     started = time.perf_counter()
     learner, learning = train(run, tasks, STAGED.get(run.curriculum, False))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from scipy import stats
 
 Row = dict[str, Any]
@@ -20,7 +21,8 @@ SCRATCH = "nothing"  # the curriculum of a learner that was not trained
 def summary(results: Sequence[Mapping[str, Any]], adaptations: Sequence[int]) -> list[Row]:
     """Give a row for each learner, curriculum, ground and number of adaptation episodes: mean over seeds, interval.
 
-    The interval is Student's 95 % one over seeds, whose means over tasks are taken as normal; NaN for one seed.
+    The interval is Student's 95 % one over seeds, whose means over tasks are taken as normal; of one seed, nothing is
+    known of the spread, and both ends are the mean.
     """
     rows = []
     for learner, curriculum in dict.fromkeys((each["learner"], each["curriculum"]) for each in results):
@@ -29,7 +31,7 @@ def summary(results: Sequence[Mapping[str, Any]], adaptations: Sequence[int]) ->
             means = np.array([np.mean(run["curves"][ground], axis=0) for run in runs])
             for column, episodes in enumerate(adaptations):
                 values = means[:, column]
-                spread = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+                spread = _half_interval(values)
                 rows.append(
                     {
                         "learner": learner,
@@ -44,6 +46,11 @@ def summary(results: Sequence[Mapping[str, Any]], adaptations: Sequence[int]) ->
     return rows
 
 
+def _half_interval(values: NDArray[np.float64]) -> float:
+    count = len(values)
+    return float(stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / count**0.5) if count > 1 else 0.0
+
+
 def table(rows: Sequence[Row], specialists: float, adaptations: Sequence[int]) -> str:
     """Write the rows as Markdown."""
     lines = [
@@ -53,12 +60,17 @@ def table(rows: Sequence[Row], specialists: float, adaptations: Sequence[int]) -
     places = dict.fromkeys((row["ground"], row["learner"], row["curriculum"]) for row in rows)
     for place in sorted(places, key=lambda each: each[:2]):  # curricula stay in their order
         cells = [row for row in rows if (row["ground"], row["learner"], row["curriculum"]) == place]
-        shown = " | ".join(f"{cell['mean']:.0f} ± {cell['interval'][1] - cell['mean']:.0f}" for cell in cells)
+        shown = " | ".join(_written(cell) for cell in cells)
         ground, learner, curriculum = place
         lines.append(f"| {ground} | {NAMES.get(learner, learner)} | {curriculum} | {shown} |")
     empty = " | ".join([f"{specialists:.0f}"] + ["" for _ in adaptations[1:]])
     lines.append(f"| POET test tasks | each task's own POET agent | its niche | {empty} |")
     return "\n".join(lines)
+
+
+def _written(cell: Row) -> str:
+    spread = f" ± {cell['interval'][1] - cell['mean']:.0f}" if cell["seeds"] > 1 else ""
+    return f"{cell['mean']:.0f}{spread}"
 
 
 def draw(rows: Sequence[Row], specialists: float, path: Path) -> None:

@@ -40,6 +40,7 @@ class Run:
 
     learner: str
     curriculum: str
+    exported: str  # sha256 of the POET curriculum that all is compared on
     seed: int
     steps: int  # environment steps; 0 leaves the learner as it is made
     episode_limit: int

@@ -1,0 +1,43 @@
+"""The comparison of curricula: what is compared, and the arithmetic of its table."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.curricula.figure import summary, table
+from benchmarks.curricula.sources import HARD, hand_made_tasks, random_tasks
+from environments.difficulty import difficulty_of
+from environments.encodings.parametric import ParametricEncoding
+
+
+def test_random_tasks_are_valid_and_others_for_every_seed():
+    tasks = random_tasks(50, seed=1)
+    encoding = ParametricEncoding.from_options({"kinds": ["roughness", "pit", "stump"]})
+    for task in tasks:
+        encoding.check(task.genome)
+    assert max(task.genome["pit_gap"][1] for task in tasks) > 8  # of a range that ends at 10
+    assert random_tasks(50, seed=1) == tasks != random_tasks(50, seed=2)
+
+
+def test_hand_made_tasks_climb_from_flat_to_the_hard_course():
+    tasks = hand_made_tasks(6)
+    assert tasks[0].genome == {}
+    assert tasks[-1].genome == {
+        "roughness": HARD["roughness"],
+        "pit_gap": [0.0, HARD["pit_gap"]],
+        "stump_height": [0.0, HARD["stump_height"]],
+    }
+    climbing = [difficulty_of(task).score for task in tasks]
+    assert climbing == sorted(climbing)
+
+
+def test_the_table_gives_means_over_tasks_and_students_interval_over_seeds():
+    curves = [np.array([[0.0, 10.0], [4.0, 14.0]]) + seed * np.array([1.0, 5.0]) for seed in range(3)]
+    results = [{"learner": "ppo", "curriculum": "poet", "curves": {"walker suite": each.tolist()}} for each in curves]
+    first, second = summary(results, [0, 5])
+    assert (first["mean"], second["mean"]) == (3.0, 17.0)
+    expected = stats.t.interval(0.95, 2, loc=17.0, scale=stats.sem([12.0, 17.0, 22.0]))
+    assert second["interval"] == pytest.approx(expected)
+    assert "| walker suite | multi-task PPO, fine-tuned | poet | 3 ± 2 | 17 ± 12 |" in table(
+        [first, second], 50.0, [0, 5]
+    )
