@@ -39,7 +39,7 @@ class PPOSettings:
     entropy: Annotated[float, Bounds(0, 100)] = 0.0
     deviation: Annotated[float, Bounds(1e-3, 100)] = 0.6  # of the first actions
     reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 0.05  # of what values predict
-    epochs: Annotated[int, Bounds(1, 100)] = 6
+    epochs: Annotated[int, Bounds(1, 100)] = 10
     minibatches: Annotated[int, Bounds(1, 10_000)] = 8
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     adaptation_step_size: Annotated[float, Bounds(0, 1)] = 3e-4  # of Adam, which begins anew on every task

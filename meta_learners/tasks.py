@@ -134,8 +134,8 @@ class EnvironmentFamily:
         """Make worlds that step together: on the native engine for the walker where it is built."""
         if self.name == "walker2d" and native.problem() is None:
             return WalkerWorlds(count, self.episode_limit)
-        flat = next(each for tasks in self.splits.values() for each in tasks)
-        return GymnasiumWorlds([lambda: TaskEnv(self.name, task=flat)] * count, self.episode_limit)
+        first = next(each for tasks in self.splits.values() for each in tasks)
+        return GymnasiumWorlds([lambda: TaskEnv(self.name, task=first)] * count, self.episode_limit)
 
 
 class WalkerWorlds:

@@ -25,6 +25,9 @@ from poet.output import LARGEST, Json, err, say, show
 from poet.session import Interrupted, interruptible, undisturbed
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from environments.domain import Environment
     from meta_learners.plan import Plan
     from meta_learners.training import Training
@@ -195,9 +198,7 @@ def meta_test(
     Shows the mean return after 0, 1, 2, ... episodes of adaptation, with
     95 % bootstrap intervals over tasks; --json has every task.
     """
-    import numpy as np  # noqa: PLC0415
-
-    from meta_learners.evaluation import Protocol, adaptation_curve, interval  # noqa: PLC0415
+    from meta_learners.evaluation import Protocol, adaptation_curve  # noqa: PLC0415
     from meta_learners.plan import read_plan  # noqa: PLC0415
     from meta_learners.tasks import EnvironmentFamily  # noqa: PLC0415
     from meta_learners.training import restored_learner, resume  # noqa: PLC0415
@@ -220,18 +221,31 @@ def meta_test(
             device=device,
             progress=lambda done: bar.update(task, completed=done),
         )
-    rows = []
-    for terrain in dict.fromkeys(names):
-        of_terrain = curves[[each == terrain for each in names]]
-        for number, column in zip(protocol.adaptations, of_terrain.T, strict=True):
-            mean = float(np.mean(column))
-            rows.append(
-                {"terrain": terrain, "tasks": len(column), "adaptation_episodes": number, "mean": mean}
-                | {"interval": list(interval(column)), "returns": column.tolist()}
-            )
+    rows = _rows(names, curves, protocol.adaptations)
     figures = {"folder": str(folder), "learner": plan.learner, "iterations": iteration, "seed": seed}
     figures |= {"episodes": episodes, "repeats": repeats, "episode_limit": plan.episode_limit, "results": rows}
     show(figures, as_json, _curves_table(f"{plan.learner} after {iteration} meta-steps", rows, protocol.adaptations))
+
+
+def _rows(names: list[str], curves: NDArray[np.float64], adaptations: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Give a row for each terrain and number of adaptation episodes, from curves (tasks, numbers)."""
+    from meta_learners.evaluation import interval  # noqa: PLC0415
+
+    rows = []
+    for terrain in dict.fromkeys(names):
+        of_terrain = curves[[each == terrain for each in names]]
+        for episodes, returns in zip(adaptations, of_terrain.T, strict=True):
+            rows.append(
+                {
+                    "terrain": terrain,
+                    "tasks": len(returns),
+                    "adaptation_episodes": episodes,
+                    "mean": float(returns.mean()),
+                    "interval": list(interval(returns)),
+                    "returns": returns.tolist(),
+                }
+            )
+    return rows
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -169,7 +169,9 @@ def _writer(path: Path, size: tuple[int, int], fps: float) -> Generator[None, by
 def _palette(scene: Scene) -> Image.Image:
     """Choose the colours of a film from moments of it."""
     frames, _ = _moments(scene, GIF_MOMENTS)
-    return Image.fromarray(np.concatenate([frame[::2] for frame in frames])).quantize(GIF_COLOURS, dither=Image.Dither.NONE)
+    return Image.fromarray(np.concatenate([frame[::2] for frame in frames])).quantize(
+        GIF_COLOURS, dither=Image.Dither.NONE
+    )
 
 
 def _indexed(frame: Frame, palette: Image.Image) -> bytes:

@@ -190,7 +190,7 @@ def evaluation(rows: Sequence[Row], best: Sequence[Row], agents: int) -> Rendera
     counts = {row["episodes"] for row in best}
     headings = ["best agent", "mean (95 %)", "solved (95 %)"]
     headings += ["episodes"] if len(counts) > 1 else []
-    headings += [f"all {agents}"] if agents > 1 else []
+    headings += ["all"] if agents > 1 else []
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in best:
@@ -199,14 +199,14 @@ def evaluation(rows: Sequence[Row], best: Sequence[Row], agents: int) -> Rendera
         table.add_row(
             row["terrain"],
             row["agent"],
-            f"{row['mean']:.1f} ({low:.1f}..{high:.1f})",
+            f"{row['mean']:.1f} ({low:.0f}..{high:.0f})",
             f"{row['solved']:.0%} ({100 * rarely:.0f}..{100 * often:.0f})",
             *([f"{row['episodes']:,}"] if len(counts) > 1 else []),
             *([f"{sum(means) / agents:.1f}"] if agents > 1 else []),
         )
     meaning = ["mean: return of the best agent"]
-    meaning += [f"all {agents}: mean return of all agents"] if agents > 1 else []
-    meaning += [f"{count:,} episodes of each agent on each terrain" for count in counts if len(counts) == 1]
+    meaning += [f"all: mean return of all {agents} agents"] if agents > 1 else []
+    meaning += [f"episodes of each agent on each terrain: {count:,}" for count in counts if len(counts) == 1]
     return Group(table, Text("; ".join(meaning)))
 
 

@@ -1,6 +1,6 @@
 """Train learners on three curricula of equal budget and compare how fast they adapt to tasks held out.
 
-    python -m benchmarks.curricula CURRICULUM [-o DIR] [--seeds 3] [--steps 1200000] [--learners ppo,rl2] [--json]
+    python -m benchmarks.curricula CURRICULUM [-o DIR] [--seeds 3] [--steps 800000] [--learners ppo,rl2] [--json]
 
 Every run is written when it is done, so the same command goes on after an interruption. Writes `results.json`,
 `table.md` and `figure.png`.
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("curriculum", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent.parent / "results" / "curricula")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=1_200_000, help="budget of every training")
+    parser.add_argument("--steps", type=int, default=800_000, help="budget of every training")
     parser.add_argument("--episode-limit", type=int, default=400)
     parser.add_argument("--courses", type=int, default=4, help="of each terrain of the suite")
     parser.add_argument("--learners", default="ppo,rl2")

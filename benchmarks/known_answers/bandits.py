@@ -21,7 +21,7 @@ UNTAUGHT = 10**6  # seed of the test's trials: none of training's
 def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Learn, then measure on 20,000 trials: a standard error of 0.015."""
     family = BernoulliBandits(ARMS, PULLS)
-    effort = Effort(iterations=60 if short else 800, trials=512 if short else 1024, tested=20_000)
+    effort = Effort(iterations=60 if short else 400, trials=512 if short else 1024, tested=20_000)
     settings = replace(
         SMALL_WORLDS, episodes=1, memory=PULLS, step_size=3e-3 if short else 1e-3, decay=effort.iterations
     )

@@ -225,10 +225,11 @@ class CPPNEncoding:
     def genes(self) -> dict[str, dict[str, Any]]:
         """Say of each kind of number in a genome its bounds and unit; of obstacles what their own encoding says."""
         network = {"minimum": -LIMIT, "maximum": LIMIT, "unit": "1", "mutates": True}
+        highest = self.unit * HIGHEST
         found = {
             "cppn.weight": network,
             "cppn.bias": network,
-            "relief": {"minimum": -HIGHEST, "maximum": HIGHEST, "unit": "m", "mutates": True},
+            "relief": {"minimum": -highest, "maximum": highest, "unit": "m", "mutates": True},
         }
         obstacles = (self.obstacles or ParametricEncoding(())).genes()
         return found | {f"parametric.{name}": gene for name, gene in obstacles.items() if gene["obstacle"] in OBSTACLES}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.hexapod3d.body import BODY, URDF
-from environments.hexapod3d.engine import ANGLES, POSITION, QUATERNION, bullet
+from environments.hexapod3d.engine import ANGLES, POSITION, QUATERNION, Client, bullet
 from environments.hexapod3d.terrain import FINISH, SIDE_LIMIT, Terrain, grid
 
 WIDTH, HEIGHT = 540, 360  # pixels
@@ -48,8 +48,8 @@ class Camera:
     """Films a robot on one course, from behind its left side."""
 
     def __init__(self, terrain: Terrain) -> None:
-        self._client = bullet.connect(bullet.DIRECT)
-        self._on = {"physicsClientId": self._client}
+        self._client = Client()
+        self._on = self._client.on
         self._robot = bullet.loadURDF(str(URDF), **self._on)
         self._x, self._heights = grid()[0].reshape(-1), terrain.heights
         for colour, vertices, corners in _patches(terrain):
@@ -94,9 +94,7 @@ class Camera:
 
     def close(self) -> None:
         """Free the physics client."""
-        if self._client >= 0:
-            bullet.disconnect(**self._on)
-            self._client = -1
+        self._client.close()
 
 
 def _patches(terrain: Terrain) -> list[tuple[Floats, Floats, NDArray[np.intp]]]:

@@ -9,6 +9,7 @@ it is put down, which the tests prove to leave no trace.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -60,6 +61,32 @@ STATE_SIZE = TRUNK + 1
 State = NDArray[np.float64]
 
 
+class Client:
+    """A physics client, freed by `close` or with its owner.
+
+    Raises:
+        RuntimeError: PyBullet has no more.
+    """
+
+    def __init__(self) -> None:
+        number = bullet.connect(bullet.DIRECT)
+        if number < 0:
+            raise RuntimeError("PyBullet has no more physics clients; close some environments")
+        self.on = {"physicsClientId": number}
+        # Some 30 MB, which forgotten environments would keep for good.
+        self._free = weakref.finalize(self, bullet.disconnect, number)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been freed."""
+        return not self._free.alive
+
+    def close(self) -> None:
+        """Free it; a second time does nothing."""
+        self._free()
+        self.on["physicsClientId"] = -1  # PyBullet gives the number to the next client
+
+
 class World:
     """A hexapod and a course.
 
@@ -72,16 +99,13 @@ class World:
         self._connect()
 
     def _connect(self) -> None:
-        self._client = bullet.connect(bullet.DIRECT)
-        if self._client < 0:
-            raise RuntimeError("PyBullet has no more physics clients; close some environments")
-        self._on = {"physicsClientId": self._client}
+        self._client = Client()
+        self._on = self._client.on
         self._servo: dict[str, Any] = {
             # PyBullet bounds the impulse of a substep by force times the whole control step.
             "forces": [BODY.torque / SUBSTEPS] * BODY.joints,
             "positionGains": [SERVO_GAIN] * BODY.joints,
             "velocityGains": [1.0] * BODY.joints,
-            **self._on,
         }
         self.terrain: Terrain | None = None
 
@@ -91,7 +115,13 @@ class World:
         self._connect()
 
     def lay(self, terrain: Terrain) -> None:
-        """Put robot and course in the place of those before; to be called before `place`."""
+        """Put robot and course in the place of those before; to be called before `place`.
+
+        Raises:
+            RuntimeError: the world has been closed.
+        """
+        if self._client.closed:
+            raise RuntimeError("the environment has been closed; make another")
         if self.terrain is terrain:
             return
         bullet.resetSimulation(**self._on)  # PyBullet frees a heightfield in no other way
@@ -140,7 +170,7 @@ class World:
     def advance(self, targets: list[float]) -> None:
         """Drive every joint towards its target angle, rad, for one control step."""
         bullet.setJointMotorControlArray(
-            self.robot, self._joints, bullet.POSITION_CONTROL, targetPositions=targets, **self._servo
+            self.robot, self._joints, bullet.POSITION_CONTROL, targetPositions=targets, **self._servo, **self._on
         )
         bullet.stepSimulation(**self._on)
 
@@ -159,6 +189,4 @@ class World:
 
     def close(self) -> None:
         """Free the physics client."""
-        if self._client >= 0:
-            bullet.disconnect(**self._on)
-            self._client = -1
+        self._client.close()

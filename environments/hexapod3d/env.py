@@ -115,6 +115,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def close(self) -> None:
         """Free the physics clients."""
+        self._over = True
         self._world.close()
         if self._camera is not None:
             self._camera.close()

@@ -1,10 +1,9 @@
 """Courses of the hexapod: grids of heights, their scale, and how to read them.
 
 A course runs along x: a level start pad, the genome's terrain, a finish.
-Heights are metres over the pad. Cells are 0.1 m wide: a third of a stride and
-three times a foot's radius, so that a step or a gap is one cell steep, while
-a foot meets at most eight triangles and the whole field is some 5,000 numbers
-that fit beside the solver in a core's cache.
+Heights are metres over the pad. Cells are 0.1 m wide: a quarter of a stride and
+as wide as a foot. A step or the wall of a gap is one cell steep, a foot meets
+at most eight triangles, and the whole field is laid in some milliseconds.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 CELL = 0.1  # m
 START = -1.2  # m, of the field's edge behind the robot, which starts at x = 0
 END = 9.6  # m, of its far edge
-FINISH = 8.0  # m: sixteen strides, about ten seconds' walk
+FINISH = 8.0  # m: some twenty strides
 HALF_WIDTH = 2.4  # m, of the field
 SIDE_LIMIT = 1.6  # m: further out, the robot's feet could miss the field
 BACK_LIMIT = -0.6  # m

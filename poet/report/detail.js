@@ -85,7 +85,7 @@ function describeNiche(id) {
   parts.push(...section(`Children (${children[id].length})`, children[id].length ? chips(children[id].map((one) => [one])) : make("p", { class: "quiet" }, "none admitted")));
   parts.push(...section(`Agents from (${accepted} of ${niche.tried} tournaments)`, into.length ? chips(merged(into, 0)) : make("p", { class: "quiet" }, "none moved in")));
   parts.push(...section("Agents to", out.length ? chips(merged(out, 1)) : make("p", { class: "quiet" }, "none moved out")));
-  for (const network of networks) parts.push(...section(`Network (${network.nodes.length} nodes)`, networkTable(network)));
+  for (const network of networks) parts.push(...section(`Network (${network.nodes.length} node${network.nodes.length > 1 ? "s" : ""})`, networkTable(network)));
   return parts.filter((part) => part !== null);
 }
 

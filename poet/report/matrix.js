@@ -29,8 +29,8 @@ function startMatrix() {
       const rate = accepted / Math.max(attempts, accepted);
       if (!accepted) {
         if (cell < 6) continue; // too small to tell from an accepted one
-        context.fillStyle = colour("line");
-        context.fillRect(GUTTER + source * cell + dot / 2 - 2, GUTTER + target * cell + dot / 2 - 2, 4, 4);
+        context.fillStyle = colour("quiet");
+        context.fillRect(GUTTER + source * cell + dot / 2 - 1.5, GUTTER + target * cell + dot / 2 - 1.5, 3, 3);
         continue;
       }
       context.globalAlpha = cell > 4 ? 0.25 + 0.75 * rate : 0.5 + 0.5 * rate;

@@ -177,6 +177,25 @@ def test_a_cppns_first_course_is_level_and_no_course_leaves_its_bounds():
         assert np.abs(found).max() <= CPPN_UNIT * HIGHEST + 1e-6
 
 
+def test_ground_between_and_beside_the_probes_lines_is_held_to_the_same_bounds():
+    # A wave across the course that is zero on all three lines, and 5 m high between them.
+    network = {
+        "inputs": 2,
+        "nodes": [
+            {"id": 0, "activation": "identity", "bias": 0.0, "response": 5.0},
+            {"id": 1, "activation": "sin", "bias": 0.0, "response": 1.0},
+        ],
+        "connections": [
+            {"from": -2, "to": 1, "weight": 1.0, "enabled": True},
+            {"from": 1, "to": 0, "weight": 10.0, "enabled": True},
+        ],
+    }
+    found = terrain_of(Environment(domain="hexapod3d", encoding="cppn", genome={"cppn": network}, seed=0)).heights
+    assert [found.min(), found.max()] == pytest.approx([-CPPN_UNIT * HIGHEST, CPPN_UNIT * HIGHEST])
+    said = find_domain("hexapod3d").encoding("cppn", {}).genes()["relief"]
+    assert (said["minimum"], said["maximum"]) == (-CPPN_UNIT * HIGHEST, CPPN_UNIT * HIGHEST)
+
+
 def test_the_probe_begins_at_the_start_and_keeps_to_the_networks_scale():
     inputs = probe()
     np.testing.assert_allclose(inputs[0], [-np.pi, 0])

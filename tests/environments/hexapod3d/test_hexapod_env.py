@@ -1,3 +1,4 @@
+import gc
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -293,6 +294,34 @@ def test_pictures_show_robot_ground_and_sky_and_follow_the_robot():
         env.step(stroll())
     assert (env.render() != first).mean() > 0.05
     env.close()
+
+
+def test_a_closed_environment_leaves_alone_the_one_that_got_its_client():
+    closed = HexapodEnv()
+    closed.reset(seed=0)
+    closed.close()
+    closed.close()
+    heir, alone = HexapodEnv(), HexapodEnv()
+    for each in (heir, alone):
+        each.reset(seed=1)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        closed.step(NOTHING)
+    with pytest.raises(RuntimeError, match="has been closed; make another"):
+        closed.reset(seed=0)
+    np.testing.assert_array_equal(heir.step(NOTHING)[0], alone.step(NOTHING)[0])
+    for each in (heir, alone):
+        each.close()
+
+
+def test_a_forgotten_environment_gives_its_clients_back():
+    env = HexapodEnv(render_mode="rgb_array")
+    env.reset(seed=0)
+    env.render()
+    clients = [env._world._on["physicsClientId"], env._camera._on["physicsClientId"]]
+    assert all(bullet.isConnected(each) for each in clients)
+    del env
+    gc.collect()
+    assert not any(bullet.isConnected(each) for each in clients)
 
 
 def test_importing_the_domain_prints_nothing():

@@ -99,6 +99,7 @@ def test_a_world_leaves_no_trace_of_violent_episodes():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_an_episode_is_the_same_after_a_thousand_others():
     thetas, seeds = crowd(4)
     expected = rollout(thetas, COURSE, seeds)
@@ -106,5 +107,5 @@ def test_an_episode_is_the_same_after_a_thousand_others():
     for batch in range(20):
         others = (rng.choice([0.05, 0.3, 1.0]) * rng.standard_normal((50, CONTROLLER.parameters))).astype(np.float32)
         wild = task(batch, **ROUGH) if batch % 2 else COURSE
-        rollout(others, wild, rng.integers(2**60, size=50, dtype=np.uint64), episode_limit=100)
+        rollout(others, wild, rng.integers(2**60, size=50, dtype=np.uint64), episode_limit=40)
     same(rollout(thetas, COURSE, seeds), expected)
