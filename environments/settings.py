@@ -73,4 +73,11 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     return value
 
 
-TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Mapping: "a table"}
+TYPE_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Mapping: "a table",
+    tuple: "a list",
+}

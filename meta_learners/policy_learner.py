@@ -31,6 +31,8 @@ from meta_learners.variants import variant
 
 T = TypeVar("T")
 
+LARGEST_LAYER = 4096  # units
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySettings:
@@ -57,6 +59,8 @@ class PolicySettings:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        if not all(1 <= units <= LARGEST_LAYER for units in self.hidden):
+            raise ValueError(f"hidden is {list(self.hidden)}; every layer must be in [1, {LARGEST_LAYER}]")
         if self.outer not in (None, "trpo", "ppo"):
             raise ValueError(f"outer is {self.outer!r}; it must be trpo or ppo")
         if self.precision not in PRECISIONS:
@@ -127,7 +131,7 @@ class PolicyLearner:
         """
         phases, rollouts = self._play(sampler, tasks, key)
         before, after = (_task_returns(each) for each in (rollouts[0], rollouts[-1]))
-        credit = (after - after.mean()) / (after.std() + 1e-8) if self._variant.exploration else None
+        credit = (after - after.mean()) / (after.std(correction=0) + 1e-8) if self._variant.exploration else None
         seen = Collected(tuple(phases[:-1]), phases[-1], credit)
         if self._variant.reptile:
             metrics = self._reptile(phases)
@@ -233,7 +237,7 @@ def _norm(gradient: Parameters) -> Tensor:
 def _require_finite(figures: Metrics) -> None:
     for name, value in figures.items():
         if not torch.tensor(value).isfinite():
-            raise LossError(f"{name} is {value}; the learner is as it was before this step. Lower the rates.")
+            raise LossError(f"{name} is {value}; the learner is as it was before this step")
 
 
 def _task_returns(rollout: Rollout) -> Tensor:

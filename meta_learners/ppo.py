@@ -91,12 +91,15 @@ class PPO:
         actor = self._policy.actor(self._adam.parameters)
         rollout = sampler.play(tasks, actor, key, steps=self.settings.steps)
         losses = self._improve(self._adam, _merged(self._data(self._adam.parameters, rollout)), key)
-        if not losses.isfinite().all():
+        if not all(each.isfinite().all() for each in (losses, *self._adam.parameters.values())):
             self._adam.load(before)
-            raise LossError(f"the losses of policy and values are {losses[0].item()} and {losses[1].item()}")
-        ends = rollout.ends.sum()
+            raise LossError(
+                f"the losses of policy and values are {losses[0].item()} and {losses[1].item()}, "
+                "and they or the parameters after them are not finite"
+            )
         return {
-            "return_before": (_rewards_of_whole_episodes(rollout) / ends.clamp(min=1)).item(),
+            # Not a number where no episode ended.
+            "return_before": (_rewards_of_whole_episodes(rollout) / rollout.ends.sum()).item(),
             "loss": losses[0].item(),
             "value_loss": losses[1].item(),
             "entropy": losses[2].item(),
@@ -169,14 +172,15 @@ class PPO:
         total = torch.zeros(3, device=gains.device)
         for _ in range(settings.epochs):
             order = torch.randperm(gains.shape[1], generator=generator).to(gains.device)
-            for rows in order.chunk(settings.minibatches):
+            batches = order.chunk(settings.minibatches)  # or fewer
+            for rows in batches:
                 leaves = {name: each.detach().requires_grad_() for name, each in adam.parameters.items()}
                 losses = self._losses(leaves, {name: each[:, rows] for name, each in data.items()})
                 loss = losses[0] + 0.5 * losses[1] - settings.entropy * losses[2]
                 found = torch.autograd.grad(loss.sum(), list(leaves.values()))
                 adam.step(dict(zip(leaves, found, strict=True)))
                 total += losses.detach().mean(1)
-        return total / (settings.epochs * settings.minibatches)
+        return total / (settings.epochs * len(batches))
 
     def _losses(self, parameters: Parameters, batch: Mapping[str, Tensor]) -> Tensor:
         """Give the surrogate's loss, the values' and the entropy of every task: (3, M)."""

@@ -18,9 +18,6 @@ from meta_learners.sampling import Rollout, Seen
 REWARD_BOUND = 10.0  # of rewards as they are seen: a fall's -100 would drown all else
 INPUT_GAIN = 3.0  # of the unit's input weights: so large that gates react to what was done where, and what it brought
 
-Memory = tuple[Tensor, Tensor]
-"""The hidden state (M N, h), and 1 where the coming step only begins an episode (M, N)."""
-
 Weights = tuple[Tensor, Tensor, Tensor, Tensor]
 """As `nn.GRU` keeps them: (3h, i), (3h, h), (3h,), (3h,), gates in the order reset, update, candidate."""
 
@@ -119,17 +116,15 @@ class RecurrentActor:
     memory: Tensor | None = None
     deterministic: bool = False
 
-    def begin(self, tasks: int, copies: int) -> Memory:
+    def begin(self, tasks: int, copies: int) -> Tensor:
         """Begin trials, or go on with those that are remembered."""
-        hidden = self.policy.initial(tasks * copies) if self.memory is None else self.memory
-        return hidden, hidden.new_zeros(tasks, copies)
+        return self.policy.initial(tasks * copies) if self.memory is None else self.memory
 
-    def act(self, seen: Seen, noise: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Memory]:
+    def act(self, seen: Seen, noise: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Choose actions (M, N, ...) by numbers (M, N, k)."""
-        hidden, resetting = memory
         before = torch.cat([seen.actions, seen.rewards[..., None], seen.ends[..., None]], -1)
-        inputs = _joined(seen.observations, before * (1 - resetting[..., None]))
-        numbers, _, hidden = self.policy(inputs.flatten(0, 1)[None], hidden)
-        numbers = numbers[0].unflatten(0, resetting.shape)
+        inputs = _joined(seen.observations, before)
+        numbers, _, memory = self.policy(inputs.flatten(0, 1)[None], memory)
+        numbers = numbers[0].unflatten(0, seen.ends.shape)
         actions = self.head.best(numbers) if self.deterministic else self.head.act(numbers, noise)
-        return actions, numbers, (hidden, seen.ends)
+        return actions, numbers, memory

@@ -207,7 +207,8 @@ def improve(
     total = torch.zeros(3, device=trials["valid"].device)
     for _ in range(settings.epochs):
         order = torch.randperm(count, generator=generator).to(total.device)
-        for rows in order.chunk(settings.minibatches):
+        batches = order.chunk(settings.minibatches)  # or fewer
+        for rows in batches:
             losses = _losses(policy, head, {name: each[:, rows] for name, each in trials.items()}, settings.clip)
             loss = losses[0] + settings.value * losses[1] - settings.entropy * losses[2]
             optimiser.zero_grad()
@@ -215,7 +216,7 @@ def improve(
             nn.utils.clip_grad_norm_(policy.parameters(), settings.gradient_norm)
             optimiser.step()
             total += losses.detach()
-    return total / (settings.epochs * settings.minibatches)
+    return total / (settings.epochs * len(batches))
 
 
 def _trials(policy: RecurrentPolicy, head: Head, rollout: Rollout, settings: RL2Settings) -> Mapping[str, Tensor]:

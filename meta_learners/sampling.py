@@ -31,7 +31,8 @@ BLOCK = 128  # steps for which noise is drawn ahead; part of what a seed means
 class Seen:
     """What an actor sees before a step, of M tasks in N worlds each.
 
-    The last three are of the step before, zeros at the first: for policies that remember.
+    The last three are of the step before, for policies that remember; zeros at the first, and where the step before
+    only began an episode.
     """
 
     observations: Tensor  # (M, N, o) float32
@@ -113,8 +114,8 @@ class Sampler(Generic[T]):
         self.worlds = family.worlds(tasks * copies)
         self.simulating = self.sampling = 0.0
         self.steps = 0
-        # One staging area, and so one copy a step: observation, reward and end side by side.
-        self._staging = torch.zeros(tasks, copies, family.observation_size + 2, pin_memory=self.device.type == "cuda")
+        # One staging area, and so one copy a step: observation, reward, end, and whether there was an action.
+        self._staging = torch.zeros(tasks, copies, family.observation_size + 3, pin_memory=self.device.type == "cuda")
 
     def close(self) -> None:
         """Free the worlds."""
@@ -153,11 +154,11 @@ class Sampler(Generic[T]):
         generator = torch_generator((*key, Stream.ACTIONS))
         began = time.perf_counter()
         self.worlds.set_tasks([task for task in tasks for _ in range(self.copies)])
-        observation, _ = self.worlds.reset(seed=seeds)
+        observation = _finite(self.worlds.reset(seed=seeds)[0])
         self.simulating += time.perf_counter() - began
 
         diary = _Diary(count, episodes)
-        staging = self._staging.view(count, size + 2).numpy()
+        staging = self._staging.view(count, size + 3).numpy()
         staging[:, size:] = 0.0
         previous = torch.zeros(self.tasks, self.copies, self.family.actions.size, device=self.device)
         memory = actor.begin(self.tasks, self.copies)
@@ -169,7 +170,7 @@ class Sampler(Generic[T]):
             staging[:, :size] = observation
             row = torch.empty_like(self._staging, device=self.device).copy_(self._staging, non_blocking=True)
             seen.append(row)
-            sight = Seen(row[..., :size], previous, row[..., size], row[..., size + 1])
+            sight = Seen(row[..., :size], previous * row[..., size + 2 :], row[..., size], row[..., size + 1])
             action, numbers, memory = actor.act(sight, noise[step % BLOCK], memory)
             chosen.append((action, numbers))
             previous = self._as_input(action)
@@ -178,7 +179,8 @@ class Sampler(Generic[T]):
             observation, reward, terminated, truncated, _ = self.worlds.step(commands)
             observation, reward, terminated = self._mend(observation, reward, terminated, diary, seeds)
             self.simulating += time.perf_counter() - began
-            staging[:, size], staging[:, size + 1] = reward, terminated | truncated
+            acted = ~diary.resetting
+            staging[:, size:] = np.stack([reward, terminated | truncated, np.ones(count)], 1) * acted[:, None]
             if diary.write(reward, terminated, truncated):
                 break
         staging[:, :size] = observation
@@ -200,7 +202,7 @@ class Sampler(Generic[T]):
             return observation, reward, terminated
         diary.diverged += int(broken.sum())
         fresh, _ = self.worlds.reset(seed=seeds, options={"reset_mask": broken})
-        observation = np.where(broken[:, None], fresh, observation)
+        observation = np.where(broken[:, None], _finite(fresh), observation)
         diary.began |= broken
         return observation, np.where(broken, 0.0, reward), terminated | broken
 
@@ -221,6 +223,11 @@ class Sampler(Generic[T]):
             truncated=arranged(diary.truncated),
             diverged=diary.diverged,
         )
+
+
+def _finite(observation: Any) -> Any:
+    """Show zeros where a world begins with numbers that are not finite; its first step then ends the episode."""
+    return np.nan_to_num(observation, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 class _Diary:

@@ -82,7 +82,7 @@ def meta_train(
         settings=_settings(learner, set_ or []),
         domain=loaded.domain.name,
         curriculum=loaded.document["sha256"],
-        episode_limit=episode_limit or loaded.document["run"]["episode_limit"],
+        episode_limit=_episode_limit(episode_limit, loaded),
         tasks=tasks,
         copies=copies,
         open_over=open_over,
@@ -98,6 +98,15 @@ def meta_train(
         figures = {"folder": str(output), "learner": learner, "iterations": training.iteration, **_pace(training)}
     metrics = _last_metrics(output)
     show({**figures, "last": metrics}, as_json, _table(f"{learner}, meta-step {figures['iterations']}", metrics))
+
+
+def _episode_limit(wanted: int | None, curriculum: Curriculum) -> int:
+    most = curriculum.domain.episode_limit
+    if wanted is None:
+        return min(int(curriculum.document["run"]["episode_limit"]), most)
+    if not 1 <= wanted <= most:
+        raise InputError(f"--episode-limit is {wanted}; for {curriculum.domain.name} it must be in [1, {most}]")
+    return wanted
 
 
 def _settings(learner: str, assignments: list[str]) -> dict[str, Any]:
@@ -120,7 +129,7 @@ def _check_device(device: str) -> None:
     import torch  # noqa: PLC0415
 
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"--device is {device!r}, which cannot be used here: {reason}") from error
@@ -197,7 +206,7 @@ def meta_test(
     _check_device(device)
     protocol = Protocol(adaptations=_numbers(adaptations), episodes=episodes, repeats=repeats)
     plan, found_at = read_plan(folder)
-    names, tasks = _suite_tasks(suite, plan) if suite else _split_tasks(curriculum or found_at, split, plan)
+    names, tasks = _suite_tasks(suite, plan) if suite else _split_tasks(curriculum, found_at, split, plan)
     family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=plan.episode_limit)
     trained = restored_learner(plan, family, device)
     iteration = resume(trained, folder)
@@ -255,8 +264,16 @@ def _suite_tasks(name: str, plan: Plan) -> tuple[list[str], list[Environment]]:
     return [level.terrain for level in levels], [level.environment for level in levels]
 
 
-def _split_tasks(folder: Path, split: str, plan: Plan) -> tuple[list[str], list[Environment]]:
+def _split_tasks(named: Path | None, found_at: Path, split: str, plan: Plan) -> tuple[list[str], list[Environment]]:
+    folder = named or found_at
+    if named is None and not folder.exists():
+        raise InputError(f"the curriculum of this training is not in {folder} any more; name it by --curriculum")
     loaded = Curriculum.load(folder)
+    if named is None and loaded.document["sha256"] != plan.curriculum:
+        raise InputError(
+            f"the curriculum in {folder} has changed since this learner was trained on it: its {split} tasks may be "
+            "others; restore it, or name it by --curriculum to test on it as it is"
+        )
     _check_domain(str(folder), loaded.domain.name, plan)
     tasks = [task.environment for task in loaded.split(split)]
     if not tasks:

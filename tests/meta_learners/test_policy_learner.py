@@ -14,6 +14,7 @@ from meta_learners.learner import LossError, State
 from meta_learners.navigation import Navigation
 from meta_learners.policies import stack
 from meta_learners.policy_learner import PolicyLearner, PolicySettings
+from meta_learners.ppo import PPO, PPOSettings
 from meta_learners.sampling import Sampler
 from meta_learners.tasks import Actions
 from meta_learners.trust_region import TrustRegion
@@ -76,6 +77,18 @@ def test_a_loss_that_is_not_finite_is_told_and_changes_nothing(name):
     assert all(torch.equal(now[name], kept[name]) for name in kept)
 
 
+def test_a_step_to_parameters_that_are_not_finite_is_undone_though_the_losses_before_it_are():
+    subject, sampler = PPO(FAMILY, PPOSettings(hidden=4, steps=20, epochs=1, minibatches=1)), Sampler(FAMILY, 4, 5)
+    take(subject, sampler, range(1))
+    tensors = dict(subject.state().tensors)
+    tensors["adam.exp_avg.layer0.bias"] = torch.full((4,), 3e38)
+    tensors["adam.exp_avg_sq.layer0.bias"] = torch.zeros(4)
+    subject.load(State(tensors))
+    with pytest.raises(LossError, match="or the parameters after them are not finite"):
+        take(subject, sampler, range(1, 2))
+    assert all(torch.equal(each, tensors[name]) for name, each in subject.state().tensors.items())
+
+
 def test_adapting_uses_the_episodes_and_none_leaves_the_initial_policy():
     sampler, subject = Sampler(FAMILY, 4, 5), learner("maml")
     tasks = FAMILY.sample_tasks(4, np.random.default_rng(0))
@@ -98,6 +111,12 @@ def test_e_maml_differs_from_maml_only_where_exploring_is_credited():
     assert figures[0]["return_after"] == figures[1]["return_after"]
     maml, emaml = (each.meta_parameters["layer1.weight"] for each in subjects)
     assert not torch.equal(maml, emaml)
+
+
+def test_e_maml_learns_from_a_single_task():
+    subject, sampler = learner("e-maml"), Sampler(FAMILY, 1, 5)
+    metrics = subject.meta_step(sampler, FAMILY.sample_tasks(1, np.random.default_rng(0)), (0,))
+    assert np.isfinite(list(metrics.values())).all()
 
 
 def test_states_of_other_learners_and_sizes_are_refused():

@@ -1,11 +1,13 @@
 """The recurrent policy against PyTorch's own unit, and its memory against the steps that it lived through."""
 
+import numpy as np
 import pytest
 import torch
 
 from meta_learners.heads import head_of
 from meta_learners.keys import numpy_generator, torch_generator
 from meta_learners.mdps import TabularMDPs
+from meta_learners.navigation import Navigation
 from meta_learners.recurrent import RecurrentActor, RecurrentPolicy, gru, inputs_of
 from meta_learners.sampling import Sampler
 
@@ -66,6 +68,43 @@ def test_learning_goes_through_exactly_what_was_seen_when_acting(lived):
     acted = rollout.numbers.transpose(0, 1).flatten(1, 2)
     assert len(acted) == 3 * 5 + 2  # two steps only begin an episode
     torch.testing.assert_close(numbers, acted, rtol=0, atol=1e-5)
+
+
+class Breaking(Navigation):
+    """Navigation in which a point that comes far breaks its world; the last world begins broken."""
+
+    def worlds(self, count):
+        worlds = super().worlds(count)
+        step, reset = worlds.step, worlds.reset
+
+        def breaking(actions):
+            observations, *rest = step(actions)
+            observations[np.abs(observations).max(1) > 0.15] = np.nan
+            return observations, *rest
+
+        def broken(**options):
+            observations, info = reset(**options)
+            observations[-1] = np.inf
+            return observations, info
+
+        worlds.step, worlds.reset = breaking, broken
+        return worlds
+
+
+def test_learning_goes_through_what_was_seen_also_where_a_world_broke():
+    family = Breaking(20)
+    head = head_of(family.actions)
+    policy = RecurrentPolicy(2, 2, head.numbers, 8, 20, torch_generator((0,)))
+    for parameter in policy.parameters():
+        parameter.data *= 3  # so that what was done before tells
+    tasks = family.sample_tasks(2, numpy_generator((1,)))
+    rollout = Sampler(family, 2, 2).play(tasks, RecurrentActor(policy, head), (2,), steps=60)
+    assert rollout.diverged > 4
+    assert rollout.observations.isfinite().all()
+    inputs = inputs_of(rollout, 2)[:-1]
+    with torch.no_grad():
+        numbers, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+    torch.testing.assert_close(numbers, rollout.numbers.transpose(0, 1).flatten(1, 2), rtol=0, atol=1e-5)
 
 
 def test_memory_crosses_the_episodes_of_a_trial(lived):

@@ -77,6 +77,15 @@ def test_what_is_not_finite_is_refused_and_changes_nothing():
         torch.testing.assert_close(each, before[name], rtol=0, atol=0, equal_nan=True)
 
 
+def test_figures_are_means_also_over_fewer_batches_than_were_asked_for():
+    """With a step size of 0, every batch has the losses of the first policy: the entropy of three choices is known."""
+    family = TabularMDPs(states=3, actions=3, horizon=4)
+    for minibatches in (1, 5):
+        learner = RL2(family, RL2Settings(hidden=8, minibatches=minibatches, step_size=0.0))
+        metrics = learner.meta_step(Sampler(family, 3, 1), family.sample_tasks(3, numpy_generator((0,))), (0,))
+        assert metrics["entropy"] == pytest.approx(np.log(3), rel=0.01)
+
+
 def test_adapting_remembers_each_worlds_own_episodes_up_to_their_end():
     family, sampler, learner = taught(1)
     tasks = family.sample_tasks(4, numpy_generator((2,)))

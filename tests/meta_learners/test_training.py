@@ -177,6 +177,11 @@ def test_a_test_on_a_suite_lists_its_terrains(trained):
         (["--set", "hiden=3"], "unknown setting hiden; known are hidden"),
         (["--set", "clip=-1"], "clip is -1.0; it must be in [0, 10]"),
         (["--set", "epochs=two"], "epochs is 'two'; it must be a whole number"),
+        (["--episode-limit", "0"], "--episode-limit is 0; for walker2d it must be in [1, 2000]"),
+        (["--episode-limit", "2001"], "--episode-limit is 2001; for walker2d it must be in [1, 2000]"),
+        (["--device", "meta"], "--device is 'meta', which cannot be used here"),
+        (["--learner", "maml", "--set", "hidden=[-3]"], "--set: hidden is [-3]; every layer must be in [1, 4096]"),
+        (["--learner", "maml", "--set", "hidden=8"], "--set: hidden is 8; it must be a list"),
         (["--tasks", "0"], "tasks is 0; it must be in [1, 10000]"),
         (["--device", "abacus"], "--device is 'abacus', which cannot be used here"),
     ],
@@ -198,6 +203,24 @@ def test_a_curriculum_that_has_changed_since_is_refused(curriculum, trained, tmp
     document["remark"] = "another"
     (changed / "curriculum.json").write_text(json.dumps(seal(document)))
     refused(run("meta-train", changed, "--learner", "rl2", "-o", trained, *TINY), 2, "has changed since", "sha256")
+
+
+def test_a_test_refuses_a_curriculum_that_changed_behind_it_unless_it_is_named(curriculum, tmp_path):
+    here = copy_of(curriculum, tmp_path)
+    folder = tmp_path / "trained"
+    assert run("meta-train", here, "--learner", "ppo", "-o", folder, *TINY, "--set", "steps=20").returncode == 0
+    document = json.loads((here / "curriculum.json").read_text())
+    (here / "curriculum.json").write_text(json.dumps(seal({**document, "remark": "another"})))
+    line = ["meta-test", folder, "--split", "train", "--adaptations", "0", "--repeats", 1]
+    refused(run(*line), 2, "has changed since this learner was trained on it", "name it by --curriculum")
+    assert run(*line, "--curriculum", here).returncode == 0
+    here.rename(tmp_path / "elsewhere")
+    refused(run(*line), 2, f"is not in {here} any more; name it by --curriculum")
+
+
+def test_a_return_that_no_episode_gave_is_not_told_as_zero(curriculum, tmp_path):
+    line = ["meta-train", curriculum, "--learner", "ppo", "-o", tmp_path / "new", *TINY, "--set", "steps=5", "--json"]
+    assert json.loads(run(*line).stdout)["last"]["return_before"] is None
 
 
 def test_a_folder_of_something_else_is_left_alone(curriculum, tmp_path):
