@@ -145,7 +145,7 @@ def test_all_agents_on_all_niches_of_any_domain(tmp_path, toy_file, poet):
     assert len(rows) == niches**2
     shown = poet("evaluate", tmp_path / "run", "--niches", "--workers", 1)
     assert "niche 0" in shown.stdout
-    assert "mean of 3" in shown.stdout
+    assert "all 3 agents" in shown.stdout
 
 
 @pytest.mark.parametrize(
