@@ -88,8 +88,9 @@ class Controller:
 
         def act(observations: NDArray[np.float32]) -> NDArray[np.float32]:
             signal = observations
-            for weights, biases in layers:
-                signal = tanh((signal[:, :, None] * weights).sum(axis=1) + biases)
+            with np.errstate(invalid="ignore", over="ignore"):
+                for weights, biases in layers:
+                    signal = tanh((signal[:, :, None] * weights).sum(axis=1) + biases)
             return signal
 
         return act

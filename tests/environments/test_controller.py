@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 
@@ -49,3 +51,14 @@ def test_network_that_overflows_acts_not_a_number_without_complaint():
     theta = np.zeros(WALKER.parameters, dtype=np.float32)
     theta[0] = np.inf  # times an observation of 0
     assert np.isnan(WALKER.policy(theta)(np.zeros(WALKER.sizes[0], dtype=np.float32))).any()
+
+
+def test_one_network_of_many_that_overflows_does_so_without_complaint_too():
+    controller = Controller((2, 3, 1))
+    thetas = np.zeros((2, controller.parameters), dtype=np.float32)
+    thetas[1] = np.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sane, wild = controller.policies(thetas)(np.zeros((2, 2), dtype=np.float32))
+    assert np.isfinite(sane).all()
+    assert np.isnan(wild).all()
