@@ -159,8 +159,8 @@ class GymnasiumFamily:
     Box or Discrete. Actions beyond a Box's bounds act as the bounds.
 
     Args:
-        make: makes an environment of train tasks.
-        make_test: makes one of test tasks; the same when None.
+        make: makes an environment; all tasks are played in such ones.
+        make_test: makes one that test tasks are drawn from; the same when None.
         episode_limit: steps before truncation.
         name: for logs and checkpoints.
 

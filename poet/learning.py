@@ -223,6 +223,7 @@ def meta_test(
         )
     rows = _rows(names, curves, protocol.adaptations)
     figures = {"folder": str(folder), "learner": plan.learner, "iterations": iteration, "seed": seed}
+    figures |= {"suite": suite} if suite else {"curriculum": str(curriculum or found_at), "split": split}
     figures |= {"episodes": episodes, "repeats": repeats, "episode_limit": plan.episode_limit, "results": rows}
     show(figures, as_json, _curves_table(f"{plan.learner} after {iteration} meta-steps", rows, protocol.adaptations))
 

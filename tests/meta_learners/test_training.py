@@ -126,7 +126,9 @@ def test_gradient_based_learners_train_resume_and_adapt_from_the_command_line(cu
     assert run(*line, "--iterations", 2).returncode == 0
     assert results(tmp_path / "new") == results(straight)
     tested = run("meta-test", straight, "--split", "train", "--adaptations", "0,1", "--repeats", 1, "--json")
-    assert len(json.loads(tested.stdout)["results"]) == 2
+    said = json.loads(tested.stdout)
+    assert len(said["results"]) == 2
+    assert (said["split"], said["curriculum"]) == ("train", str(curriculum.resolve()))
 
 
 def scalars(folder):
