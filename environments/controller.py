@@ -30,6 +30,13 @@ class Controller:
         """The length P of theta."""
         return sum(inputs * outputs + outputs for inputs, outputs in pairwise(self.sizes))
 
+    def check(self, thetas: NDArray[np.float32], seeds: NDArray[np.uint64]) -> None:
+        """Raise ValueError unless `thetas` (n, P) and `seeds` (n,) make n episodes."""
+        if thetas.ndim != 2 or thetas.shape[1] != self.parameters:
+            raise ValueError(f"thetas has shape {thetas.shape}; it must be (n, {self.parameters})")
+        if seeds.shape != thetas.shape[:1]:
+            raise ValueError(f"seeds has shape {seeds.shape}; it must be ({len(thetas)},), one for each controller")
+
     def layers(self, theta: NDArray[np.float32]) -> list[Layer]:
         """Cut theta (P,) into (weights, biases) of each layer, as views.
 

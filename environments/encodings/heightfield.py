@@ -9,14 +9,25 @@ are in metres for a walker that stands about 0.3 m high.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Annotated, Any, get_args, get_type_hints
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Genome
-from environments.encodings.parametric import Gene, Range, neighbours
+from environments.encodings.genes import (
+    Gene,
+    Range,
+    check_number,
+    check_range,
+    describe_genes,
+    genes_of,
+    mutate_number,
+    mutate_range,
+    read_genes,
+    write_genes,
+)
 
 DECIMALS = 3  # of a drifting number
 
@@ -45,9 +56,9 @@ class HeightfieldGenome:
         for name, gene in GENES.items():
             value = getattr(self, name)
             if name in RANGES:
-                _check_range(name, value, gene.maximum)
-            elif not _is_number(value) or not 0 <= value <= gene.maximum:
-                raise ValueError(f"{name} is {value}; it must lie in [0, {gene.maximum:g}]")
+                check_range(name, value, gene.maximum)
+            else:
+                check_number(name, value, 0, gene.maximum)
 
     @staticmethod
     def from_json(genome: Genome) -> HeightfieldGenome:
@@ -56,33 +67,14 @@ class HeightfieldGenome:
         Raises:
             ValueError: a key is unknown or a value is out of bounds.
         """
-        for name in genome:
-            if name not in GENES:
-                raise ValueError(f"the genome has a gene {name!r}; genes are {', '.join(GENES)}")
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in genome.items()
-        }
-        return HeightfieldGenome(**values)
+        return HeightfieldGenome(**read_genes(genome, GENES))
 
     def to_json(self) -> Genome:
         """Write the JSON object that `from_json` reads back exactly."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return write_genes(self)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_range(name: str, bounds: Any, maximum: float) -> None:
-    if bounds is None:
-        return
-    valid = isinstance(bounds, tuple) and len(bounds) == 2 and all(_is_number(bound) for bound in bounds)
-    if not valid or not 0 <= bounds[0] <= bounds[1] <= maximum:
-        raise ValueError(f"{name} is {bounds}; it must be two numbers, 0 <= lo <= hi <= {maximum:g}")
-
-
-_HINTS = get_type_hints(HeightfieldGenome, include_extras=True)
-GENES: dict[str, Gene] = {each.name: get_args(_HINTS[each.name])[1] for each in fields(HeightfieldGenome)}
+GENES = genes_of(HeightfieldGenome)
 RANGES = tuple(each.name for each in fields(HeightfieldGenome) if each.default is None)
 KINDS = tuple(gene.kind for gene in GENES.values())
 
@@ -127,24 +119,13 @@ class HeightfieldEncoding:
         for name, gene in GENES.items():
             if gene.kind in self.kinds:
                 value = getattr(parent, name)
-                moved[name] = _moved(value, gene, rng) if name in RANGES else _drifted(value, gene, rng)
+                in_range = name in RANGES
+                moved[name] = mutate_range(value, gene, rng) if in_range else mutate_number(value, gene, DECIMALS, rng)
         return replace(parent, **moved).to_json()
 
     def genes(self) -> dict[str, dict[str, Any]]:
         """Say of each gene where it starts, its bounds, mutation step and unit."""
-        return {
-            name: {
-                "minimum": 0.0,
-                "maximum": gene.maximum,
-                "initial": list(gene.initial) if isinstance(gene.initial, tuple) else gene.initial,
-                "step": gene.step,
-                "unit": gene.unit,
-                "obstacle": gene.kind,
-                "range": name in RANGES,  # a pair (lo, hi), or null without the obstacle
-                "mutates": gene.kind in self.kinds,
-            }
-            for name, gene in GENES.items()
-        }
+        return describe_genes(GENES, RANGES, self.kinds)
 
     def vector(self, genome: Genome) -> NDArray[np.float64]:
         """Place the genome in [0, 1]^d: every gene over its maximum, an absent obstacle at 0."""
@@ -164,15 +145,3 @@ class HeightfieldEncoding:
             if value := getattr(decoded, name):
                 words.append(f"{gene.kind} {value[0]:g}-{value[1]:g}" if name in RANGES else f"{gene.kind} {value:g}")
         return ", ".join(words) or "flat"
-
-
-def _drifted(value: float, gene: Gene, rng: np.random.Generator) -> float:
-    low, high = gene.initial if value == 0 else (-gene.step, gene.step)  # type: ignore[misc]
-    return float(np.clip(round(value + rng.uniform(low, high), DECIMALS), 0.0, gene.maximum))
-
-
-def _moved(bounds: Range | None, gene: Gene, rng: np.random.Generator) -> Range:
-    if bounds is None:
-        return gene.initial  # type: ignore[return-value]
-    choices = neighbours(bounds, gene) or [bounds]
-    return choices[rng.integers(len(choices))]

@@ -9,28 +9,25 @@ first mutation; afterwards its range moves to a neighbouring one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from itertools import product
-from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Genome
-
-Range: TypeAlias = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gene:
-    """How one field of the genome starts, moves and ends."""
-
-    initial: float | Range
-    step: float
-    maximum: float
-    kind: str  # of obstacle; what a configuration switches on
-    unit: str
-
+from environments.encodings.genes import (
+    Gene,
+    Range,
+    check_number,
+    check_range,
+    describe_genes,
+    genes_of,
+    mutate_number,
+    mutate_range,
+    read_genes,
+    write_genes,
+)
 
 ROUGHNESS = Gene(initial=(0.0, 0.6), step=0.6, maximum=10.0, kind="roughness", unit="1")
 PIT = Gene(initial=(0.0, 0.8), step=0.4, maximum=10.0, kind="pit", unit="steps of 14/30 m")
@@ -54,14 +51,12 @@ class ParametricGenome:
     stair_steps: Annotated[int, STAIR_COUNT] = 1
 
     def __post_init__(self) -> None:
-        _check_number("roughness", self.roughness, 0.0, ROUGHNESS.maximum)
-        _check_number("stair_steps", self.stair_steps, STAIR_COUNT.initial, STAIR_COUNT.maximum)
+        check_number("roughness", self.roughness, 0.0, ROUGHNESS.maximum)
+        check_number("stair_steps", self.stair_steps, STAIR_COUNT.initial, STAIR_COUNT.maximum)
         if not isinstance(self.stair_steps, int):
             raise ValueError(f"stair_steps is {self.stair_steps}; it must be a whole number")
         for name in RANGES:
-            bounds = getattr(self, name)
-            if bounds is not None:
-                _check_range(name, bounds, GENES[name].maximum)
+            check_range(name, getattr(self, name), GENES[name].maximum)
 
     @staticmethod
     def from_json(genome: Genome) -> ParametricGenome:
@@ -70,58 +65,16 @@ class ParametricGenome:
         Raises:
             ValueError: a key is unknown or a value is out of bounds.
         """
-        for name in genome:
-            if name not in GENES:
-                raise ValueError(f"the genome has a gene {name!r}; genes are {', '.join(GENES)}")
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in genome.items()
-        }
-        return ParametricGenome(**values)
+        return ParametricGenome(**read_genes(genome, GENES))
 
     def to_json(self) -> Genome:
         """Write the JSON object that `from_json` reads back exactly."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return write_genes(self)
 
 
-def _genes() -> dict[str, Gene]:
-    hints = get_type_hints(ParametricGenome, include_extras=True)
-    return {field.name: get_args(hints[field.name])[1] for field in fields(ParametricGenome)}
-
-
-GENES = _genes()
+GENES = genes_of(ParametricGenome)
 RANGES = ("pit_gap", "stump_height", "stair_height")
 KINDS = tuple(dict.fromkeys(gene.kind for gene in GENES.values()))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_number(name: str, value: Any, low: Any, high: float) -> None:
-    if not _is_number(value) or not low <= value <= high:
-        raise ValueError(f"{name} is {value}; it must lie in [{low}, {high:g}]")
-
-
-def _check_range(name: str, bounds: Any, maximum: float) -> None:
-    valid = isinstance(bounds, tuple) and len(bounds) == 2 and all(_is_number(bound) for bound in bounds)
-    if not valid or not 0 <= bounds[0] <= bounds[1] <= maximum:
-        raise ValueError(f"{name} is {bounds}; it must be two numbers, 0 <= lo <= hi <= {maximum:g}")
-
-
-def neighbours(bounds: Range, gene: Gene) -> list[Range]:
-    """List the ranges one mutation away: each end moves by {+step, 0, -step}, not both by 0.
-
-    The ends stay ordered and at most the gene's maximum, and sink no lower than its initial ends
-    (or than where they are, if a run was started lower).
-    """
-    low_floor, high_floor = (min(pair) for pair in zip(gene.initial, bounds, strict=True))  # type: ignore[arg-type]
-    found = []
-    for low_move, high_move in product((gene.step, 0.0, -gene.step), repeat=2):
-        low, high = round(bounds[0] + low_move, 6), round(bounds[1] + high_move, 6)
-        moved = (low, high) != bounds
-        if moved and low_floor <= low <= high and high_floor <= high <= gene.maximum:
-            found.append((low, high))
-    return found
 
 
 @dataclass(frozen=True)
@@ -168,10 +121,10 @@ class ParametricEncoding:
         parent = ParametricGenome.from_json(genome)
         child = parent
         if "roughness" in self.kinds:
-            child = replace(child, roughness=_mutate_roughness(parent.roughness, rng))
+            child = replace(child, roughness=mutate_number(parent.roughness, ROUGHNESS, 1, rng))
         for name in RANGES:
             if GENES[name].kind in self.kinds:
-                moved: dict[str, Any] = {name: _mutate_range(getattr(parent, name), GENES[name], rng)}
+                moved: dict[str, Any] = {name: mutate_range(getattr(parent, name), GENES[name], rng)}
                 child = replace(child, **moved)
         if "stair" in self.kinds and parent.stair_height is not None:
             child = replace(child, stair_steps=_mutate_stair_steps(parent.stair_steps, rng))
@@ -179,19 +132,7 @@ class ParametricEncoding:
 
     def genes(self) -> dict[str, dict[str, Any]]:
         """Say of each gene where it starts, its bounds, mutation step and unit."""
-        return {
-            name: {
-                "minimum": STAIR_COUNT.initial if name == "stair_steps" else 0.0,
-                "maximum": gene.maximum,
-                "initial": list(gene.initial) if isinstance(gene.initial, tuple) else gene.initial,
-                "step": gene.step,
-                "unit": gene.unit,
-                "obstacle": gene.kind,
-                "range": name in RANGES,  # a pair (lo, hi), or null without the obstacle
-                "mutates": gene.kind in self.kinds,
-            }
-            for name, gene in GENES.items()
-        }
+        return describe_genes(GENES, RANGES, self.kinds)
 
     def vector(self, genome: Genome) -> NDArray[np.float64]:
         """Place the genome in [0, 1]^d: every gene over its maximum, an absent obstacle at 0."""
@@ -212,18 +153,6 @@ class ParametricEncoding:
         if decoded.stair_height:
             words[-1] += f" x{decoded.stair_steps}"
         return ", ".join(words) or "flat"
-
-
-def _mutate_roughness(roughness: float, rng: np.random.Generator) -> float:
-    low, high = ROUGHNESS.initial if roughness == 0 else (-ROUGHNESS.step, ROUGHNESS.step)  # type: ignore[misc]
-    return float(np.clip(round(roughness + rng.uniform(low, high), 1), 0.0, ROUGHNESS.maximum))
-
-
-def _mutate_range(bounds: Range | None, gene: Gene, rng: np.random.Generator) -> Range:
-    if bounds is None:
-        return gene.initial  # type: ignore[return-value]
-    choices = neighbours(bounds, gene) or [bounds]
-    return choices[rng.integers(len(choices))]
 
 
 def _mutate_stair_steps(steps: int, rng: np.random.Generator) -> int:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment, Genome
 from environments.encodings.cppn import HIGHEST, CPPNEncoding, evaluate
+from environments.encodings.genes import Range
 from environments.encodings.heightfield import HeightfieldEncoding, HeightfieldGenome
-from environments.encodings.parametric import Range
 from environments.hexapod3d.terrain import CELL, END, FINISH, HALF_WIDTH, START, START_PAD, Terrain, blend, flat, grid
 
 Floats = NDArray[np.float64]

@@ -45,10 +45,7 @@ def rollout(
     Raises:
         ValueError: the shapes do not fit, or there is no such engine.
     """
-    if thetas.ndim != 2 or thetas.shape[1] != CONTROLLER.parameters:
-        raise ValueError(f"thetas has shape {thetas.shape}; it must be (n, {CONTROLLER.parameters})")
-    if seeds.shape != thetas.shape[:1]:
-        raise ValueError(f"seeds has shape {seeds.shape}; it must be ({len(thetas)},), one for each controller")
+    CONTROLLER.check(thetas, seeds)
     if engine not in (None, "bullet"):
         raise ValueError(f"engine is {engine!r}; it must be bullet")
     limit = EPISODE_LIMIT if episode_limit is None else episode_limit

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment, Genome
 from environments.encodings.cppn import CPPNEncoding, obstacles_of, relief
-from environments.encodings.parametric import ParametricEncoding, ParametricGenome, Range
+from environments.encodings.genes import Range
+from environments.encodings.parametric import ParametricEncoding, ParametricGenome
 
 SCALE = 30.0  # pixels per metre in the original; fixes every length below
 STEP = 14 / SCALE  # m between neighbouring ground points

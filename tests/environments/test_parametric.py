@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from environments.encodings.parametric import GENES, PIT, STUMP, ParametricEncoding, ParametricGenome, neighbours
+from environments.encodings.genes import neighbours
+from environments.encodings.parametric import GENES, PIT, STUMP, ParametricEncoding, ParametricGenome
 
 ALL = ParametricEncoding(kinds=("roughness", "pit", "stump", "stair"))
 
