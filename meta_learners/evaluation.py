@@ -12,7 +12,6 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.errors import MetaLearningError
@@ -25,7 +24,6 @@ T = TypeVar("T")
 Floats = NDArray[np.float64]
 
 ADAPTING, COUNTING = 0, 1  # last in the keys of their episodes
-RESAMPLES, CONFIDENCE = 2000, 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +82,3 @@ def adaptation_curve(
     finally:
         sampler.close()
     return np.stack(columns, 1)
-
-
-def interval(samples: Floats) -> tuple[float, float]:
-    """Bootstrap the mean of samples (n,): the 95 % percentile interval; the mean itself where n is 1."""
-    if len(samples) < 2:
-        return float(samples.mean()), float(samples.mean())
-    found = stats.bootstrap(
-        (samples,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(found.low), float(found.high)

@@ -230,7 +230,7 @@ def meta_test(
 
 def _rows(names: list[str], curves: NDArray[np.float64], adaptations: tuple[int, ...]) -> list[dict[str, Any]]:
     """Give a row for each terrain and number of adaptation episodes, from curves (tasks, numbers)."""
-    from meta_learners.evaluation import interval  # noqa: PLC0415
+    from environments.intervals import interval  # noqa: PLC0415
 
     rows = []
     for terrain in dict.fromkeys(names):

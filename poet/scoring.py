@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from cluster.executor import Executor, Failure, run
 from environments.domain import Environment, Outcome, Rollouts, find_domain
+from environments.intervals import interval
 from environments.suites import Level
 from evolution.evaluation import EvaluationError
 from evolution.noise import episode_seeds
@@ -24,8 +24,6 @@ Row = dict[str, Any]
 Floats = NDArray[np.float64]
 
 ITEM_EPISODES = 256  # most in one work item
-RESAMPLES = 2000
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,25 +153,9 @@ def _samples(values: Floats) -> Floats:
 
 
 def intervals(samples: Floats) -> Floats:
-    """Bootstrap the mean of each row of samples (agents, n): (agents, 2) lower and upper bound.
-
-    With fewer than two samples the bounds are the mean itself: nothing is known of its spread.
-    """
-    if samples.shape[1] < 2:
-        return np.repeat(samples.mean(axis=1, keepdims=True), 2, axis=1)
-    found = [
-        # Row by row: each agent's interval is the same whoever else is evaluated.
-        stats.bootstrap(
-            (row,),
-            np.mean,
-            n_resamples=RESAMPLES,
-            confidence_level=CONFIDENCE,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-        for row in samples
-    ]
-    return np.array([[bounds.low, bounds.high] for bounds in found])
+    """Bootstrap the mean of each row of samples (agents, n): (agents, 2) lower and upper bound."""
+    # Row by row: each agent's interval is the same whoever else is evaluated.
+    return np.array([interval(row) for row in samples])
 
 
 def best_rows(rows: Sequence[Row]) -> list[Row]:

@@ -186,6 +186,7 @@ def evaluate(
     Shows each terrain's best agent with 95 % bootstrap intervals; --json has
     every agent on every terrain.
     """
+    from environments.intervals import CONFIDENCE  # noqa: PLC0415
     from poet import evaluating, scoring  # noqa: PLC0415
     from poet.plotting import check_plot  # noqa: PLC0415
 
@@ -224,7 +225,7 @@ def evaluate(
         "seed": seed,
         "episode_limit": ground.episode_limit,
         "solved_above": ground.solved_above,
-        "confidence": scoring.CONFIDENCE,
+        "confidence": CONFIDENCE,
         "results": rows,
     }
     show(figures, as_json, tables.evaluation(rows, scoring.best_rows(rows), len(contestants)))

@@ -1,0 +1,28 @@
+"""How surely a mean is known: the bootstrap that every evaluation reports."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+def interval(samples: NDArray[np.float64]) -> tuple[float, float]:
+    """Bootstrap the mean of samples (n,): the 95 % percentile interval.
+
+    With fewer than two samples the bounds are the mean itself: nothing is known of its spread.
+    """
+    if len(samples) < 2:
+        return float(samples.mean()), float(samples.mean())
+    found = stats.bootstrap(
+        (samples,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return float(found.low), float(found.high)
