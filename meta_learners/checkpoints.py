@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from safetensors.torch import load, save
 
+from environments.files import write_aside
 from meta_learners.errors import MetaLearningError
 from meta_learners.learner import State
 
@@ -30,16 +30,6 @@ class Checkpoint:
     file: str
     sha256: str
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Replace a file whole: written beside it, flushed to disk, renamed."""
-    aside = path.with_name(f"{path.name}.new")
-    with aside.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(path)
 
 
 def save_checkpoint(folder: Path, iteration: int, state: State) -> None:

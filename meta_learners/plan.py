@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from environments.files import write_aside
 from environments.settings import Bounds, check_bounds
-from meta_learners.checkpoints import write_aside
 from meta_learners.errors import MetaLearningError
 
 FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 1, "training.json"

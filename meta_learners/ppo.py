@@ -7,7 +7,7 @@ meta-step taken, fine-tuning it is training from scratch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 import torch
@@ -139,16 +139,7 @@ class PPO:
         with torch.no_grad():
             shape = rollout.observations.shape[:3]
             values = self._values(parameters, rollout.observations.flatten(1, 2)).view(shape)
-        scaled = Rollout(
-            observations=rollout.observations,
-            actions=rollout.actions,
-            numbers=rollout.numbers,
-            rewards=settings.reward_scale * rollout.rewards,
-            valid=rollout.valid,
-            terminated=rollout.terminated,
-            truncated=rollout.truncated,
-            diverged=rollout.diverged,
-        )
+        scaled = replace(rollout, rewards=settings.reward_scale * rollout.rewards)
         gains = advantages(scaled, values, discount=settings.discount, trace=settings.trace)
         laid = {
             "observations": rollout.observations[:, :-1],

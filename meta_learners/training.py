@@ -23,8 +23,9 @@ from tensorboardX import SummaryWriter
 
 from environments.curriculum import Curriculum
 from environments.domain import Environment
+from environments.files import write_aside
 from environments.settings import build_settings
-from meta_learners.checkpoints import load_checkpoint, save_checkpoint, write_aside
+from meta_learners.checkpoints import load_checkpoint, save_checkpoint
 from meta_learners.errors import MetaLearningError, TrainingError
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.learner import Learner, LossError, Metrics

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from environments.domain import find_domain
+from environments.files import write_aside
 from poet import config as configuration
 from poet.config import Config
 from poet.errors import ArchiveError, InputError
@@ -231,7 +232,7 @@ class Archive:
                 with _transaction(connection):
                     _write_start(connection, config, population)
                 connection.close()
-            _write_aside(folder / CONFIG_NAME, config.to_toml())
+            _write_text(folder / CONFIG_NAME, config.to_toml())
             aside.rename(folder / ARCHIVE_NAME)
             _sync_folder(folder)
         except BaseException:
@@ -258,7 +259,7 @@ class Archive:
     def extend(self, iterations: int) -> None:
         """Set a new number of iterations to run to, in the configuration file too."""
         self.config = replace(self.config, iterations=iterations)
-        _write_aside(self.path.with_name(CONFIG_NAME), self.config.to_toml())
+        _write_text(self.path.with_name(CONFIG_NAME), self.config.to_toml())
         with _complaining(self.path), _transaction(self._connection):
             self._connection.execute("UPDATE run SET value = ? WHERE key = 'config'", (_config_json(self.config),))
 
@@ -360,14 +361,9 @@ def _prepare(folder: Path) -> Claim:
     return Claim.take(folder)
 
 
-def _write_aside(path: Path, text: str) -> None:
-    aside = path.with_name(f"{path.name}.new")
+def _write_text(path: Path, text: str) -> None:
     try:
-        with aside.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(path)
+        write_aside(path, text.encode())
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 

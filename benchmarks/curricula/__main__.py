@@ -23,8 +23,8 @@ from benchmarks.curricula.runs import Run, test, train
 from benchmarks.curricula.sources import STAGED, curricula
 from environments.curriculum import Curriculum
 from environments.domain import Environment, find_domain
+from environments.files import write_aside
 from environments.suites import suite
-from meta_learners.checkpoints import write_aside
 from meta_learners.evaluation import Protocol
 
 PROTOCOL = Protocol(adaptations=(0, 1, 2, 5, 10), episodes=2, repeats=1)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.open_endedness.runs import COMMON, FIRST, FIRST_ITERATIONS
 from environments.domain import Environment, Outcome, find_domain
+from environments.files import write_aside
 from environments.weights import read_agent
 from evolution.es import Learner, es_gradient, es_update
 from evolution.evaluation import PerturbationRequest, ScoreRequest, Simulation
@@ -165,9 +166,7 @@ def _read(control: Control, folder: Path) -> Control:
 
 
 def _write(path: Path, control: Control) -> None:
-    aside = path.with_suffix(".new")
-    aside.write_text(json.dumps(asdict(control)))
-    aside.rename(path)
+    write_aside(path, json.dumps(asdict(control)).encode())
 
 
 def _load(path: Path) -> Learner:

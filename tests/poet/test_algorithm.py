@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from runs import TOY_SETTINGS
+from runs import TOY_SETTINGS, history_of
 
 from cluster.executor import InProcess
 from environments.domain import find_domain
@@ -12,7 +12,6 @@ from evolution.evaluation import Evaluator
 from evolution.minimal_criterion import MinimalCriterion
 from poet.algorithm import evolve, stretch
 from poet.config import build
-from poet.population import first_population
 from poet.records import Decision, Origin
 from transfer.tournament import best
 
@@ -21,12 +20,7 @@ from transfer.tournament import best
 def history():
     """A toy run: the population before each iteration, its journal, the population after it."""
     config = build({**TOY_SETTINGS, "iterations": 80}, "toy")
-    evaluator = Evaluator(config.simulation(), InProcess())
-    before, steps = first_population(config), []
-    for after, journal in evolve(before, config, evaluator):
-        steps.append((before, journal, after))
-        before = after
-    return config, steps
+    return config, history_of(config)
 
 
 def test_agents_learn(history):

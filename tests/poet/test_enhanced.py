@@ -5,14 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from runs import TOY_SETTINGS, assert_equal_archives, dump
+from runs import TOY_SETTINGS, assert_equal_archives, dump, history_of
 
 from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.domain import find_domain
-from evolution.evaluation import Evaluator
 from evolution.noise import episode_seeds
-from poet.algorithm import evolve
 from poet.archive import Archive, reading
 from poet.config import build
 from poet.inspection import metrics, summary
@@ -54,12 +52,7 @@ def whole(tmp_path_factory):
 @pytest.fixture(scope="module")
 def history():
     config = build({**ENHANCED, "iterations": 100}, "toy")
-    evaluator = Evaluator(config.simulation(), InProcess())
-    before, steps = first_population(config), []
-    for after, journal in evolve(before, config, evaluator):
-        steps.append((before, journal, after))
-        before = after
-    return config, steps
+    return config, history_of(config)
 
 
 def ask(folder, query):

@@ -6,6 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+from cluster.executor import InProcess
+from evolution.evaluation import Evaluator
+from poet.algorithm import evolve
+from poet.population import first_population
+
 SUPPORT = Path(__file__).parent
 
 TOY_SETTINGS = {
@@ -31,6 +36,16 @@ def variables(**extra):
 def command(*arguments):
     """The command line that runs `poet` with these arguments."""
     return [sys.executable, "-m", "poet", *map(str, arguments)]
+
+
+def history_of(config):
+    """Evolve in this process: the population before each iteration, its journal, the population after it."""
+    evaluator = Evaluator(config.simulation(), InProcess())
+    before, steps = first_population(config), []
+    for after, journal in evolve(before, config, evaluator):
+        steps.append((before, journal, after))
+        before = after
+    return steps
 
 
 def alive(pid):
