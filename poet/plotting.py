@@ -56,7 +56,8 @@ def plot(rows: Sequence[Row], title: str, solved_above: float, path: Path) -> No
     labels = [f"{row['terrain']}  {row['solved']:.0%}" for row in best]
     axes.set_yticks(list(place.values()), labels, fontsize=8)
     meaning = "blue: the best agent, its 95 % interval and how often it solved; grey: the others; dotted: solved"
-    axes.set_xlabel(f"mean return ({meaning})", fontsize=8)
+    axes.set_xlabel("mean return", fontsize=8)
+    figure.supxlabel(meaning, fontsize=8)  # under the terrains' names too: it is wider than the axes
     axes.set_title(title, fontsize=10, loc="left")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(length=0)
