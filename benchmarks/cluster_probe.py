@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from cluster import mpi
+from cluster import dispatch, mpi
 from cluster.executor import run
 from cluster.launch import launched
 
@@ -71,17 +71,21 @@ def master(ranks: mpi.Ranks, _: str) -> dict[str, float]:
     _, idle = _timed(lambda: run(ranks, [Nap(wait, 0)]))
     blank = Load(b"")
     run(ranks, [blank] * 2000)
-    alone = 400
-    elapsed, single = _timed(lambda: [run(ranks, [blank] * 2) for _ in range(alone // 2)])
+    trips = 200
+    elapsed, _ = _timed(lambda: [run(ranks, [blank]) for _ in range(trips)])
     many = 20_000
     _, together = _timed(lambda: run(ranks, [blank] * many))
     megabytes = 64
     heavy = [Load(number.to_bytes(4, "big") * 2**18) for number in range(megabytes)]
     _, carried = _timed(lambda: run(ranks, heavy))
+    # Every item by itself, and always an answer on its way: the more there is to do, the less the master polls in vain.
+    dispatch.CHUNK_ITEMS = 1
+    alone = 5000
+    _, single = _timed(lambda: run(ranks, [blank] * alone))
     return {
         "idle_share": idle / wait,
         "message_us": 1e6 * single / alone,
-        "round_trip_us": 1e6 * elapsed / (alone / 2),
+        "round_trip_us": 1e6 * elapsed / trips,
         "item_us": 1e6 * together / many,
         "byte_ns": 1e9 * carried / (megabytes * 2**20),
     }

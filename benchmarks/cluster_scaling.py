@@ -13,20 +13,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.cluster_model import Master, Prices, Simulated, model
-from benchmarks.cluster_probe import Nap
+from benchmarks.cluster_probe import Load, Nap
 from cluster.executor import run
+from cluster.parcels import Ledger, Sharing
 from environments.domain import Environment
 from evolution.evaluation import GradientRequest, PerturbationRequest, Simulation
 
@@ -79,6 +82,25 @@ def _seconds(item: Callable[[], Any]) -> float:
     return time.process_time() - started
 
 
+def handling() -> float:
+    """Give the processor time to pickle a real item and to read its result, by itself, beyond that for a blank one."""
+    real = [item for request in requests(256) for item in request.split(16)]
+    blank = [Load(b"")] * len(real)
+
+    def handle(items: Sequence[Any], answer: bytes) -> None:
+        sharing, ledger = Sharing(), Ledger()
+        for item in items:
+            ledger.parcel([item], sharing)
+            pickle.loads(answer)
+
+    answers = [pickle.dumps(items[0]()) for items in (real, blank)]
+    times = [
+        min(_seconds(partial(handle, items, answer)) for _ in range(20))
+        for items, answer in zip((real, blank), answers, strict=True)
+    ]
+    return (times[0] - times[1]) / len(real)
+
+
 def one_by_one(prices: Prices) -> Prices:
     """Give the prices of an engine that runs one episode at a time, at 4,400 steps a second."""
     steps = [float(request().lengths.mean()) for request in requests(16)]
@@ -125,7 +147,8 @@ def main() -> None:
     parser.add_argument("--ranks", default="64,256", help="sizes of the jobs that check the model; empty for none")
     options = parser.parse_args()
     times = {ranks: job(ranks, "walker", "128")["seconds"] for ranks in (2, 3)}
-    spent = job(2, "master", "")
+    spent = job(4, "master", "")
+    spent["item_us"] += 1e6 * handling()
     master = Master(1e-6 * spent["message_us"], 1e-6 * spent["item_us"], 1e-9 * spent["byte_ns"])
     prices = record()
     workers = (16, 64, 256, 500, 1000, 2000)
