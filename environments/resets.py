@@ -46,6 +46,29 @@ class Reset:
         return Reset(mask=mask, seeds=_seeds(worlds, seed), tasks=chosen)
 
 
+def episode_seed(seed: int | None, generator: np.random.Generator) -> int:
+    """Give the seed of one world's next episode: the one asked for, or else the generator's next.
+
+    Raises:
+        ValueError: the seed is out of range.
+    """
+    if seed is None:
+        return int(generator.integers(2**64, dtype=np.uint64))
+    return _bounded(int(seed))
+
+
+def checked_action(action: object, size: int) -> NDArray[np.float64]:
+    """Give an action as numbers: (size,).
+
+    Raises:
+        ValueError: it has another shape.
+    """
+    numbers = np.asarray(action, dtype=np.float64)
+    if numbers.shape != (size,):
+        raise ValueError(f"the action has shape {numbers.shape}; it must be ({size},)")
+    return numbers
+
+
 def _mask(worlds: int, mask: object) -> NDArray[np.bool_]:
     if mask is None:
         return np.ones(worlds, dtype=np.bool_)
@@ -69,10 +92,13 @@ def _seeds(worlds: int, seed: Seeds) -> list[int | None]:
         seeds = [_integer(seed)]
     if len(seeds) != worlds:
         raise ValueError(f"seed has {len(seeds)} entries; it must have one for each of {worlds} worlds")
-    for each in seeds:
-        if each is not None and not 0 <= each < 2**64:
-            raise ValueError(f"seed is {each}; a seed lies in [0, 2^64)")
-    return seeds
+    return [each if each is None else _bounded(each) for each in seeds]
+
+
+def _bounded(seed: int) -> int:
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed is {seed}; a seed lies in [0, 2^64)")
+    return seed
 
 
 def _integer(seed: object) -> int:

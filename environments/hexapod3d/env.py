@@ -17,6 +17,7 @@ from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.task import EPISODE_LIMIT, NO_OUTCOME, Judge, bounds, observe
 from environments.hexapod3d.terrain import Terrain
+from environments.resets import checked_action, episode_seed
 
 
 class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -85,8 +86,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Put the robot on the start pad, turned and moved a little as the seed says."""
         super().reset(seed=seed)
-        episode = int(self.np_random.integers(2**64, dtype=np.uint64)) if seed is None else seed
-        begin(self._world, self.terrain, episode, self._state[0])
+        begin(self._world, self.terrain, episode_seed(seed, self.np_random), self._state[0])
         self._judge.start(0, float(self._state[0, POSITION.start]))
         self._over = False
         return self._observe(), {}
@@ -95,7 +95,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Drive the joints for 1/50 s; see the class for what comes back."""
         if self._over:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        actions = np.asarray(action, dtype=np.float32)[None]
+        actions = checked_action(action, BODY.joints).astype(np.float32)[None]
         (wanted,) = drive(actions, self._state, self._judge.steps, self.gait).tolist()
         advance(self._world, wanted, self._state[0])
         rewards, outcomes = self._judge.judge(self._state, self.terrain)

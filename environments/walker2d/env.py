@@ -19,6 +19,7 @@ from Box2D.b2 import contactListener, edgeShape, fixtureDef, polygonShape, rayCa
 from numpy.typing import NDArray
 
 from environments.domain import Environment, Outcome
+from environments.resets import checked_action, episode_seed
 from environments.walker2d.drawing import FPS, Scene, Screen, draw
 from environments.walker2d.terrain import FINISH, SCALE, START_HEIGHT, START_PAD, STEP, Terrain, terrain_of
 
@@ -169,9 +170,9 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Put the walker on the start pad; `options["push"]` sets the starting force in N."""
         super().reset(seed=seed)
-        episode = self.np_random.integers(2**64, dtype=np.uint64) if seed is None else np.uint64(seed)
+        episode = np.array([episode_seed(seed, self.np_random)], dtype=np.uint64)
         push = (options or {}).get("push")
-        self._build(float(start_pushes(np.array([episode]))[0]) if push is None else push)
+        self._build(float(start_pushes(episode)[0]) if push is None else push)
         observation = self._advance(np.zeros(4))
         self._shaping = self._potential()
         self._steps = 0
@@ -183,8 +184,8 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Apply one action for 1/50 s; see the class for what comes back."""
         if self._hull is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
+        drives = checked_action(action, 4)
         self._steps += 1
-        drives = np.asarray(action, dtype=np.float64)
         try:
             observation = self._advance(drives)
         except FloatingPointError:

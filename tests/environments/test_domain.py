@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from environments.domain import Environment, find_domain
@@ -34,3 +35,18 @@ def test_unknown_domain_is_refused_with_those_installed():
 
 def test_a_third_partys_domain_is_found_by_its_entry_point():
     assert find_domain("toy").name == "toy"
+
+
+@pytest.mark.parametrize("name", ["walker2d", "hexapod3d"])
+def test_environments_refuse_seeds_and_actions_of_no_use(name):
+    domain = find_domain(name)
+    env = domain.make_env(Environment(domain=name, encoding="parametric", genome={}, seed=0))
+    with pytest.raises(ValueError, match=r"seed is 18446744073709551616; a seed lies in \[0, 2\^64\)"):
+        env.reset(seed=2**64)
+    env.reset(seed=2**64 - 1)
+    size = env.action_space.shape[0]
+    with pytest.raises(ValueError, match=rf"the action has shape \(3,\); it must be \({size},\)"):
+        env.step(np.zeros(3))
+    observation, *_ = env.step(np.zeros(size))  # and the episode goes on
+    assert np.isfinite(observation).all()
+    env.close()
