@@ -17,6 +17,9 @@ from meta_learners.sampling import Rollout, Seen
 
 REWARD_BOUND = 10.0  # of rewards as they are seen: a fall's -100 would drown all else
 INPUT_GAIN = 3.0  # of the unit's input weights: so large that gates react to what was done where, and what it brought
+PRODUCT_GAIN = 0.3  # of them where the unit begins with products, which tell it that already
+OPENING = 3.0  # how far a product opens the update gate of the unit that begins with it
+READING = 5.0  # how much memory is enlarged for a hypernetwork: a unit that seldom writes holds small numbers
 
 Weights = tuple[Tensor, Tensor, Tensor, Tensor]
 """As `nn.GRU` keeps them: (3h, i), (3h, h), (3h,), (3h,), gates in the order reset, update, candidate."""
@@ -45,6 +48,11 @@ def _cell(from_input: Tensor, from_hidden: Tensor, hidden: Tensor) -> Tensor:
 class RecurrentPolicy(nn.Module):
     """Numbers of an action's distribution, and values, from everything seen since the trial began.
 
+    With `products` the unit also sees the outer product of what was observed before with the action that answered it,
+    and that times the reward: what was done where, and what it brought, as numbers that it can add up without having to
+    learn to multiply. With `hypernetwork` memory gives the weights of heads that are linear in the observation, as
+    in Beck et al. 2023 (arXiv:2309.14970), instead of the numbers themselves.
+
     Args:
         observations: size of an observation.
         actions: numbers of an action, or choices.
@@ -52,29 +60,54 @@ class RecurrentPolicy(nn.Module):
         hidden: units.
         memory: steps; the units forget at rates between once in one step and once in so many.
         generator: of the initial weights.
+        products: whether the unit sees them.
+        hypernetwork: whether heads are one.
     """
 
     def __init__(
-        self, observations: int, actions: int, numbers: int, hidden: int, memory: int, generator: torch.Generator
+        self,
+        observations: int,
+        actions: int,
+        numbers: int,
+        hidden: int,
+        memory: int,
+        generator: torch.Generator,
+        *,
+        products: bool = False,
+        hypernetwork: bool = False,
     ) -> None:
         super().__init__()
         self.actions = actions
-        self.unit = nn.GRU(observations + actions + 2, hidden)
-        self.actor = nn.Linear(hidden, numbers)
-        self.critic = nn.Linear(hidden, 1)
+        self.products = products
+        self._seen = observations if hypernetwork else 0  # numbers of an observation that the heads read
+        self.unit = nn.GRU(observations + actions + 2 + products * 2 * observations * actions, hidden)
+        self.actor = nn.Linear(hidden, numbers * max(self._seen, 1))
+        self.critic = nn.Linear(hidden, max(self._seen, 1))
         for name, parameter in self.named_parameters():
             if "bias" in name:
                 nn.init.zeros_(parameter)
                 continue
             # Near-uniform or near-zero first actions; the unit's gates are orthogonal one by one.
             rows = hidden if name.startswith("unit") else len(parameter)
-            gain = {"actor.weight": 0.01, "unit.weight_ih_l0": INPUT_GAIN}.get(name, 1.0)
+            gain = {"actor.weight": 0.01, "unit.weight_ih_l0": PRODUCT_GAIN if products else INPUT_GAIN}.get(name, 1.0)
             for gate in torch.split(parameter.data, rows):
                 nn.init.orthogonal_(gate, gain, generator=generator)
         # Update gates begin by keeping what they hold (Tallec and Ollivier 2018, arXiv:1804.11188); at the usual
         # biases of 0 half of it is gone after every step, and nothing is learnt from one episode for the next.
         lifetimes = 1 + (memory - 1) * torch.rand(hidden, generator=generator)
         self.unit.get_parameter("bias_ih_l0").data[hidden : 2 * hidden] = lifetimes.log()
+        if products:
+            self._give_products(observations * actions)
+
+    def _give_products(self, count: int) -> None:
+        """Let units begin with one product each, first those with the reward: it writes where it is not zero."""
+        weights = self.unit.get_parameter("weight_ih_l0").data
+        hidden, inputs = self.unit.hidden_size, weights.shape[1]
+        for unit in range(min(hidden, 2 * count)):
+            done = inputs - 2 * count + unit % count
+            brought = done + count
+            weights[hidden + unit, done] -= OPENING
+            weights[2 * hidden + unit, brought if unit < count else done] += 1.0
 
     def initial(self, count: int) -> Tensor:
         """Give the hidden state (count, h) with which a trial begins."""
@@ -83,15 +116,24 @@ class RecurrentPolicy(nn.Module):
     def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Go through inputs (T, n, i) from hidden (n, h): numbers (T, n, k), values (T, n), the last hidden."""
         remembered, last = self.unit(inputs, hidden[None])
-        return self.actor(remembered), self.critic(remembered)[..., 0], last[0]
+        read = remembered * READING if self._seen else remembered
+        return self._head(self.actor, read, inputs), self._head(self.critic, read, inputs)[..., 0], last[0]
+
+    def _head(self, layer: nn.Linear, read: Tensor, inputs: Tensor) -> Tensor:
+        found: Tensor = layer(read)
+        if not self._seen:
+            return found
+        weights = found.reshape(*found.shape[:-1], -1, self._seen)
+        return torch.sum(weights * inputs[..., None, : self._seen], -1)
 
 
-def inputs_of(rollout: Rollout, actions: int) -> Tensor:
+def inputs_of(rollout: Rollout, actions: int, products: bool = False) -> Tensor:
     """Give what a policy saw before every step, and after the last one: (T + 1, M N, i).
 
     Args:
         rollout: of M tasks in N worlds over T steps.
         actions: numbers of an action, or choices.
+        products: whether it saw them.
     """
     chosen = rollout.actions
     if not chosen.is_floating_point():
@@ -99,12 +141,17 @@ def inputs_of(rollout: Rollout, actions: int) -> Tensor:
     before = torch.cat([chosen, rollout.rewards[..., None], rollout.ends[..., None].float()], -1)
     # The action of a step that only begins an episode is nobody's.
     before = functional.pad(before * rollout.valid[..., None], (0, 0, 0, 0, 1, 0))
-    return _joined(rollout.observations, before).transpose(0, 1).flatten(1, 2)
+    places = functional.pad(rollout.observations[:, :-1], (0, 0, 0, 0, 1, 0)) if products else None
+    return _joined(rollout.observations, before, places).transpose(0, 1).flatten(1, 2)
 
 
-def _joined(observations: Tensor, before: Tensor) -> Tensor:
-    action, reward, end = before[..., :-2], before[..., -2:-1], before[..., -1:]
-    return torch.cat([observations, action, reward.clamp(-REWARD_BOUND, REWARD_BOUND), end], -1)
+def _joined(observations: Tensor, before: Tensor, places: Tensor | None) -> Tensor:
+    action, reward, end = before[..., :-2], before[..., -2:-1].clamp(-REWARD_BOUND, REWARD_BOUND), before[..., -1:]
+    parts = [observations, action, reward, end]
+    if places is not None:
+        done = (places[..., :, None] * action[..., None, :]).flatten(-2)
+        parts += [done, done * reward]
+    return torch.cat(parts, -1)
 
 
 @dataclass(frozen=True)
@@ -123,7 +170,7 @@ class RecurrentActor:
     def act(self, seen: Seen, noise: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Choose actions (M, N, ...) by numbers (M, N, k)."""
         before = torch.cat([seen.actions, seen.rewards[..., None], seen.ends[..., None]], -1)
-        inputs = _joined(seen.observations, before)
+        inputs = _joined(seen.observations, before, seen.places if self.policy.products else None)
         numbers, _, memory = self.policy(inputs.flatten(0, 1)[None], memory)
         numbers = numbers[0].unflatten(0, seen.ends.shape)
         actions = self.head.best(numbers) if self.deterministic else self.head.act(numbers, noise)

@@ -32,6 +32,8 @@ class RL2Settings:
 
     hidden: Annotated[int, Bounds(1, 4096)] = 64  # units
     memory: Annotated[int, Bounds(1, 10**6)] = 500  # steps that the units can hold something for, to begin with
+    products: bool = False  # whether the unit also sees observation x action and observation x action x reward
+    hypernetwork: bool = False  # whether memory gives the weights of heads that are linear in the observation
     episodes: Annotated[int, Bounds(1, 1000)] = 2  # of a trial
     discount: Annotated[float, Bounds(0, 1)] = 0.99  # across the episodes of a trial
     trace: Annotated[float, Bounds(0, 1)] = 0.95  # lambda of generalised advantage estimation
@@ -79,6 +81,8 @@ class RL2:
             settings.hidden,
             settings.memory,
             generator,
+            products=settings.products,
+            hypernetwork=settings.hypernetwork,
         )
         self._policy = policy.to(device)
         self._optimiser = torch.optim.Adam(self._policy.parameters(), lr=settings.step_size, eps=1e-5)
@@ -121,7 +125,8 @@ class RL2:
         if episodes == 0:
             return self.actor()
         rollout = sampler.play(tasks, self.actor(), key, episodes=episodes)
-        inputs, valid = inputs_of(rollout, self._policy.actions), rollout.valid.transpose(0, 1).flatten(1)
+        inputs = inputs_of(rollout, self._policy.actions, self._policy.products)
+        valid = rollout.valid.transpose(0, 1).flatten(1)
         steps = torch.arange(len(valid), device=valid.device)[:, None]
         last = torch.where(valid, steps, 0).amax(0)
         with torch.no_grad():
@@ -226,7 +231,7 @@ def _trials(policy: RecurrentPolicy, head: Head, rollout: Rollout, settings: RL2
         return each.transpose(0, 1).flatten(1, 2)
 
     valid, actions, numbers = laid(rollout.valid), laid(rollout.actions), laid(rollout.numbers)
-    inputs = inputs_of(rollout, policy.actions)[:-1]
+    inputs = inputs_of(rollout, policy.actions, policy.products)[:-1]
     rewards = settings.reward_scale * laid(rollout.rewards)
     usual = time_baseline(rewards, valid, settings.discount)
     with torch.no_grad():

@@ -31,7 +31,7 @@ BLOCK = 128  # steps for which noise is drawn ahead; part of what a seed means
 class Seen:
     """What an actor sees before a step, of M tasks in N worlds each.
 
-    The last three are of the step before, for policies that remember; zeros at the first, and where the step before
+    All but the first are of the step before, for policies that remember; zeros at the first, and where the step before
     only began an episode.
     """
 
@@ -39,6 +39,7 @@ class Seen:
     actions: Tensor  # (M, N, a) float32; choices one-hot
     rewards: Tensor  # (M, N) float32
     ends: Tensor  # (M, N) float32: 1 where the step before ended an episode
+    places: Tensor  # (M, N, o) float32: what was observed when those actions were chosen
 
 
 class Actor(Protocol[M]):
@@ -161,6 +162,7 @@ class Sampler(Generic[T]):
         staging = self._staging.view(count, size + 3).numpy()
         staging[:, size:] = 0.0
         previous = torch.zeros(self.tasks, self.copies, self.family.actions.size, device=self.device)
+        place = torch.zeros(self.tasks, self.copies, size, device=self.device)
         memory = actor.begin(self.tasks, self.copies)
         seen: list[Tensor] = []
         chosen: list[tuple[Tensor, Tensor]] = []
@@ -170,10 +172,11 @@ class Sampler(Generic[T]):
             staging[:, :size] = observation
             row = torch.empty_like(self._staging, device=self.device).copy_(self._staging, non_blocking=True)
             seen.append(row)
-            sight = Seen(row[..., :size], previous * row[..., size + 2 :], row[..., size], row[..., size + 1])
+            acting = row[..., size + 2 :]
+            sight = Seen(row[..., :size], previous * acting, row[..., size], row[..., size + 1], place * acting)
             action, numbers, memory = actor.act(sight, noise[step % BLOCK], memory)
             chosen.append((action, numbers))
-            previous = self._as_input(action)
+            previous, place = self._as_input(action), row[..., :size]
             commands = action.flatten(0, 1).cpu().numpy()
             began = time.perf_counter()
             observation, reward, terminated, truncated, _ = self.worlds.step(commands)

@@ -1,6 +1,7 @@
 """RL²'s own parts: advantages over trials, state, refusal of what is not finite, adapting by remembering."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,9 +47,10 @@ def taught(steps, settings=SETTINGS):
     return family, sampler, learner
 
 
-def test_a_learner_that_loads_a_state_goes_on_bit_for_bit():
-    family, sampler, learner = taught(3)
-    _, _, resumed = taught(1)
+@pytest.mark.parametrize("settings", [SETTINGS, replace(SETTINGS, products=True, hypernetwork=True)])
+def test_a_learner_that_loads_a_state_goes_on_bit_for_bit(settings):
+    family, sampler, learner = taught(3, settings)
+    _, _, resumed = taught(1, settings)
     kept = copy.deepcopy(learner.state())
     tasks = family.sample_tasks(4, numpy_generator((9,)))
     metrics = learner.meta_step(sampler, tasks, (9,))
@@ -86,12 +88,13 @@ def test_figures_are_means_also_over_fewer_batches_than_were_asked_for():
         assert metrics["entropy"] == pytest.approx(np.log(3), rel=0.01)
 
 
-def test_adapting_remembers_each_worlds_own_episodes_up_to_their_end():
-    family, sampler, learner = taught(1)
+@pytest.mark.parametrize("products", [False, True])
+def test_adapting_remembers_each_worlds_own_episodes_up_to_their_end(products):
+    family, sampler, learner = taught(1, replace(SETTINGS, products=products))
     tasks = family.sample_tasks(4, numpy_generator((2,)))
     actor = learner.adapt(sampler, tasks, 2, (7,))
     rollout = sampler.play(tasks, learner.actor(), (7,), episodes=2)
-    inputs = inputs_of(rollout, 2)
+    inputs = inputs_of(rollout, 2, products)
     with torch.no_grad():
         remembered, _ = actor.policy.unit(inputs)
     torch.testing.assert_close(actor.memory, remembered[-1], rtol=0, atol=1e-6)
