@@ -50,13 +50,13 @@ def test_bandits_in_short_are_played_better_than_by_chance_and_no_better_than_is
 
 
 @pytest.mark.slow
-def test_processes_in_short_pay_what_they_should_to_chance_and_to_who_knows_them():
+def test_processes_in_short_pay_what_they_should_to_chance_and_to_who_knows_them_and_more_to_who_learns():
     command = [sys.executable, "-m", "benchmarks.known_answers", "mdps", "--short", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     chance, oracle, learnt = json.loads(done.stdout)
     assert chance["measured"] == pytest.approx(chance["target"], abs=1.5)
     assert oracle["measured"] == pytest.approx(oracle["target"], abs=1.5)
-    assert chance["measured"] - 2 < learnt["measured"] < oracle["measured"]
+    assert chance["measured"] + 8 < learnt["measured"] < oracle["measured"]
 
 
 def test_the_sinusoids_anchors_are_what_sampled_tasks_give():
