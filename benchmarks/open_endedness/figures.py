@@ -24,6 +24,7 @@ from environments.walker2d.terrain import cppn_inputs
 Row = dict[str, Any]
 
 COLOURS = {"original": "#c2703d", "enhanced": "#2f6f9f"}
+COLD, WARM = "#888888", "#b0567f"  # controls
 STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D")
 WIDTHS, SIZES = (3.4, 2.4, 1.6, 0.9), (6.5, 4, 3, 2)  # of curves and points that coincide all show
@@ -130,8 +131,9 @@ def _controls(controls: Sequence[Row], runs: Mapping[str, Row], path: Path) -> N
     for axes, (run, number) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
         here = [control for control in controls if (control["run"], control["niche"]) == (run, number)]
         for control in here:
+            warm = control.get("warm", False)
             steps = np.minimum(SLICE * np.arange(1, len(control["scores"]) + 1), control["wanted"])
-            axes.plot(steps, control["scores"], color="#888", linewidth=1)
+            axes.plot(steps + FIRST_ITERATIONS * warm, control["scores"], color=WARM if warm else COLD, linewidth=1)
         _solver(axes, runs[run]["niches"][number], COLOURS[_of(run)[0]])
         axes.axhline(230, color="black", linewidth=0.8, linestyle=":")
         axes.set_title(
@@ -141,7 +143,8 @@ def _controls(controls: Sequence[Row], runs: Mapping[str, Row], path: Path) -> N
         axes.set_xlim(0, 1.08 * here[0]["wanted"])
         axes.spines[["top", "right"]].set_visible(False)
     keys = [
-        Line2D([], [], color="#888", linewidth=1, label="ES from scratch, five seeds"),
+        Line2D([], [], color=COLD, linewidth=1, label="ES from scratch, five seeds"),
+        *[Line2D([], [], color=WARM, linewidth=1, label="from the first agent")] * any(c.get("warm") for c in controls),
         Line2D([], [], color="#444", marker="o", label="the solver, from admission until it solved"),
         Line2D([], [], color="black", linewidth=0.8, linestyle=":", label="solved"),
     ]

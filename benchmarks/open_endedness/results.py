@@ -211,13 +211,14 @@ def _cost_table(runs: Mapping[str, Row]) -> list[str]:
 
 def _control_table(controls: Sequence[Row], runs: Mapping[str, Row]) -> list[str]:
     rows = []
-    for run, number in dict.fromkeys((control["run"], control["niche"]) for control in controls):
-        here = [control for control in controls if (control["run"], control["niche"]) == (run, number)]
+    # Results of before there were warm controls do not say.
+    for run, number, warm in dict.fromkeys((c["run"], c["niche"], c.get("warm", False)) for c in controls):
+        here = [c for c in controls if (c["run"], c["niche"], c.get("warm", False)) == (run, number, warm)]
         niche = runs[run]["niches"][number]
         steps = min(control["steps"] for control in here)
         rows.append(
             [
-                f"{run}, niche {number}: {niche['description']}",
+                f"{run}, niche {number}: {niche['description']}{' (from the first agent)' * warm}",
                 f"{steps} of {here[0]['wanted']}",
                 f"{sum(control['solved'] is not None for control in here)} of {len(here)}",
                 ", ".join(f"{max(control['scores'], default=float('nan')):.0f}" for control in here),
@@ -227,8 +228,9 @@ def _control_table(controls: Sequence[Row], runs: Mapping[str, Row]) -> list[str
         )
     headings = ["environment", "ES steps of the solver's", "solved by", "best of each seed", "last of each", "solver's"]
     lines = [
-        "ES from scratch, straight in three of the hardest environments solved, five seeds each; scores are means of",
-        "three episodes, a control's after every fifth step, the solver's when it first solved the environment:",
+        "ES straight in three of the hardest environments solved, five seeds each, from scratch if not said otherwise;",
+        "scores are means of three episodes, a control's after every fifth step, the solver's when it first solved the",
+        "environment. Its line is counted as one ES step an iteration; fine-tuned moves make it a few more:",
         "",
         *_table(headings, *rows),
     ]

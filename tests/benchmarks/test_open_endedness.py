@@ -11,7 +11,7 @@ import pytest
 from runs import TOY_SETTINGS
 
 from benchmarks.open_endedness import __main__ as program
-from benchmarks.open_endedness import gallery, results
+from benchmarks.open_endedness import controls, gallery, results, runs
 from cluster.executor import InProcess
 from poet.archive import Archive
 from poet.config import build
@@ -109,3 +109,51 @@ def test_first_writing_and_figures_only_read_the_same(tmp_path, found):
     runs = {name: found[name] for name in ("original-1", "original-0")}
     written = results.write(tmp_path / "summary.json", runs, [])
     assert results.tables(written) == results.tables(json.loads((tmp_path / "summary.json").read_text()))
+
+
+def control(**choices):
+    flat = {"domain": "walker2d", "encoding": "parametric", "genome": {}, "seed": 0}
+    return controls.Control(
+        **{
+            "run": "original-0",
+            "niche": 1,
+            "environment": flat,
+            "seed": 100,
+            "wanted": 1,
+            "solver_score": 0.0,
+            **choices,
+        }
+    )
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Controls of few and short episodes."""
+    common = {**runs.COMMON, "episode_limit": 5, "es": {"pairs": 2}}
+    monkeypatch.setattr(controls, "COMMON", common)
+    monkeypatch.setattr(controls, "FIRST", {**controls.FIRST, "episode_limit": 5, "es": {"pairs": 2, "sigma": 0.5}})
+
+
+def test_control_from_scratch_begins_as_the_first_agent_did_and_a_warm_one_with_that_agent(tmp_path, tiny):
+    agent, found = KEPT / "first_agent.safetensors", {}
+    done = controls.run_all([control(), control(warm=True)], agent, tmp_path, 60)
+    assert [each.steps for each in done] == [1, 1]
+    for each in done:
+        learner = controls._load(tmp_path / f"{each.name}.npz")
+        found[each.warm] = (controls.read_agent(agent, controls.find_domain("walker2d").controller), learner)
+    for warm, (first, learner) in found.items():
+        near = abs(learner.theta - first).max() < 0.1
+        assert near == warm
+        assert (learner.sigma > 0.4) != warm  # the settings of the first agent's training are the cold ones'
+
+
+def test_controls_from_scratch_come_before_warm_ones_and_what_is_done_is_kept(tmp_path, tiny, monkeypatch):
+    agent, order = KEPT / "first_agent.safetensors", []
+    advance = controls._advance
+    monkeypatch.setattr(controls, "_advance", lambda each, *rest: (order.append(each.name), advance(each, *rest)))
+    planned = [control(warm=True), control(wanted=6), control(seed=101)]
+    controls.run_all(planned, agent, tmp_path, 60)
+    assert order == ["original-0-1-100", "original-0-1-101", "original-0-1-100", "original-0-1-100-warm"]
+    again = controls.run_all([control(warm=True), control(wanted=6)], agent, tmp_path, 60)
+    assert len(order) == 4
+    assert [(each.warm, each.steps, len(each.scores)) for each in again] == [(True, 1, 1), (False, 6, 2)]
