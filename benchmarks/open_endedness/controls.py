@@ -2,7 +2,9 @@
 
 An agent that starts from N(0, 0.1²) takes as many ES steps in the environment
 as the solver's whole line of descent took, the training of the first agent
-included, with the same settings (arXiv:1901.01753, section 4.2).
+included, with the same settings (arXiv:1901.01753, section 4.2). A warm control
+starts from that first agent instead: whatever it lacks, it is not the luck of
+having learned to walk.
 """
 
 from __future__ import annotations
@@ -39,18 +41,24 @@ class Control:
     niche: int
     environment: dict[str, Any]
     seed: int
-    wanted: int  # ES steps of the solver's line of descent
+    wanted: int  # ES steps of the solver's line of descent, after the first agent's where that is the start
     solver_score: float
     steps: int = 0  # ES steps taken
     episodes: int = 0
     simulated: int = 0  # control steps
     scores: list[float] = field(default_factory=list)  # after every SLICE ES steps
     solved: int | None = None  # ES step
+    warm: bool = False  # from the agent that all runs started from
 
     @property
     def name(self) -> str:
         """What its files are called."""
-        return f"{self.run}-{self.niche}-{self.seed}"
+        return f"{self.run}-{self.niche}-{self.seed}{'-warm' * self.warm}"
+
+    @property
+    def first_steps(self) -> int:
+        """How many of its ES steps are taken as the runs' first agent was trained."""
+        return 0 if self.warm else FIRST_ITERATIONS
 
 
 def hardest(runs: dict[str, Any], agent: Path) -> list[dict[str, Any]]:
@@ -74,24 +82,27 @@ def hardest(runs: dict[str, Any], agent: Path) -> list[dict[str, Any]]:
     return found[:HARDEST]
 
 
-def plan(runs: dict[str, Any], agent: Path) -> list[Control]:
-    """List the controls of the hardest environments solved."""
+def plan(runs: dict[str, Any], agent: Path, warm: bool = False) -> list[Control]:
+    """List the controls of the hardest environments solved: those from scratch, then if asked for the warm ones."""
+    chosen = hardest(runs, agent)
     return [
         Control(
             run=niche["run"],
             niche=niche["id"],
             environment=niche["environment"],
             seed=seed,
-            wanted=FIRST_ITERATIONS + niche["solved"] + 1,
+            wanted=FIRST_ITERATIONS * (not is_warm) + niche["solved"] + 1,
             solver_score=niche["best_score"],
+            warm=is_warm,
         )
-        for niche in hardest(runs, agent)
+        for is_warm in (False, True)[: 1 + warm]
+        for niche in chosen
         for seed in SEEDS
     ]
 
 
-def run_all(controls: list[Control], folder: Path, seconds: float) -> list[Control]:
-    """Advance whichever control has had least, until all are done or the time is up."""
+def run_all(controls: list[Control], agent: Path, folder: Path, seconds: float) -> list[Control]:
+    """Advance whichever control has had least, those from scratch first, until all are done or the time is up."""
     folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + seconds
     controls = [_read(control, folder) for control in controls]
@@ -99,25 +110,25 @@ def run_all(controls: list[Control], folder: Path, seconds: float) -> list[Contr
         waiting = [control for control in controls if control.steps < control.wanted]
         if not waiting:
             break
-        _advance(min(waiting, key=lambda control: control.steps), folder)
+        _advance(min(waiting, key=lambda control: (control.warm, control.steps)), agent, folder)
     return controls
 
 
 def _phase(control: Control) -> Config:
     """Give the settings of the ES step that comes next: first those that trained the runs' first agent."""
-    table = merge(read_preset("quick"), FIRST) if control.steps < FIRST_ITERATIONS else COMMON
+    table = merge(read_preset("quick"), FIRST) if control.steps < control.first_steps else COMMON
     return build({**table, "seed": control.seed}, control.name)
 
 
-def _advance(control: Control, folder: Path) -> None:
+def _advance(control: Control, agent: Path, folder: Path) -> None:
     """Take some ES steps and score the agent."""
     environment, path = Environment(**control.environment), folder / f"{control.name}.npz"
     learner = _load(path) if path.exists() else None
     for _ in range(min(SLICE, control.wanted - control.steps)):
         config = _phase(control)
         if learner is None:
-            learner = Learner.fresh(_initial(config), config.es)
-        elif control.steps == FIRST_ITERATIONS:
+            learner = Learner.fresh(_initial(control, config, agent), config.es)
+        elif control.steps == control.first_steps:
             learner = Learner.fresh(learner.theta, config.es)
         request = PerturbationRequest(
             simulation=config.simulation(),
@@ -156,8 +167,11 @@ def _score(control: Control, learner: Learner, environment: Environment) -> None
         control.solved = control.steps
 
 
-def _initial(config: Config) -> NDArray[np.float64]:
-    return find_domain(config.domain).controller.initial_theta(keyed_rng(config.seed, Stream.INITIAL_THETA))
+def _initial(control: Control, config: Config, agent: Path) -> NDArray[np.float64]:
+    controller = find_domain(config.domain).controller
+    if control.warm:
+        return read_agent(agent, controller).astype(np.float64)
+    return controller.initial_theta(keyed_rng(config.seed, Stream.INITIAL_THETA))
 
 
 def _read(control: Control, folder: Path) -> Control:

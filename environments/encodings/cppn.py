@@ -85,7 +85,7 @@ def check_network(network: Any, inputs: int) -> None:
         ValueError: it is not; the message names what is wrong and what is valid.
     """
     _check_table("cppn", network, ("inputs", "nodes", "connections"))
-    if network["inputs"] != inputs:
+    if network["inputs"] != inputs or isinstance(network["inputs"], bool):
         raise ValueError(f"inputs is {network['inputs']}; this body's ground needs {inputs}")
     for name in ("nodes", "connections"):
         if not isinstance(network[name], list):

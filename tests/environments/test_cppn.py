@@ -1,6 +1,9 @@
 import copy
 import json
+import os
 import random
+import subprocess
+import sys
 
 import neat
 import numpy as np
@@ -17,6 +20,7 @@ from environments.walker2d.terrain import START_HEIGHT, STEP, cppn_inputs, terra
 LINE = cppn_inputs()
 SQUARE = np.stack(np.meshgrid(*[np.linspace(-np.pi, np.pi, 15)] * 2), axis=-1).reshape(-1, 2)
 SEEDS = st.integers(0, 2**63 - 1)
+GOLDEN = ["4677cf21c9e65ece", "11"]  # content hash and nodes after 150 mutations; changes only with what runs compute
 
 
 def grown(seed, mutations, probe=LINE, **options):
@@ -42,6 +46,53 @@ def test_any_sequence_of_mutations_gives_a_valid_finite_bounded_exact_genome(see
     assert np.abs(heights).max() <= 16
     assert mutations == 0 or np.abs(heights).max() >= 0.25 - 1e-12
     assert json.loads(json.dumps(genome)) == genome
+
+
+@pytest.mark.slow
+@settings(max_examples=8, deadline=None)
+@given(seed=SEEDS, plane=st.booleans())
+def test_genomes_stay_valid_for_as_long_as_a_paper_run_breeds_them(seed, plane):
+    # 60,000 iterations with a reproduction in every 150 make lines of at most 400 mutations.
+    encoding, rng = (
+        CPPNEncoding.from_options({"obstacles": ["pit"]}, SQUARE if plane else LINE),
+        np.random.default_rng(seed),
+    )
+    genome = encoding.initial()
+    for _ in range(400):
+        child = encoding.mutate(genome, rng)
+        encoding.check(child)
+        height = np.abs(relief(child["cppn"], encoding.probe)).max()
+        assert 0.25 - 1e-12 <= height <= 16
+        assert child["cppn"] != genome["cppn"]
+        assert json.loads(json.dumps(child)) == child
+        genome = child
+
+
+def test_lineage_is_the_same_in_every_process_and_on_every_machine():
+    """Whatever neat-python, the hash seed or the caller's `random` do: else old runs would resume to another result."""
+    program = """if True:
+        import random, sys
+        import numpy as np
+        from environments.domain import Environment
+        from environments.encodings.cppn import CPPNEncoding
+        from environments.walker2d.terrain import cppn_inputs
+
+        random.seed(int(sys.argv[1]))
+        encoding = CPPNEncoding.from_options({"obstacles": ["pit", "stump"]}, cppn_inputs())
+        genome, rng = encoding.initial(), np.random.default_rng(5)
+        for _ in range(150):
+            genome = encoding.mutate(genome, rng)
+        print(Environment(domain="walker2d", encoding="cppn", genome=genome, seed=1).id, len(genome["cppn"]["nodes"]))
+    """
+    for seed in ("0", "1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, seed],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == GOLDEN
 
 
 @settings(max_examples=20, deadline=None)
@@ -187,6 +238,7 @@ CYCLE = [
     [
         (lambda net: net.pop("nodes"), "cppn is .* must be a table of inputs, nodes, connections"),
         (lambda net: net.update(inputs=2), "inputs is 2; this body's ground needs 1"),
+        (lambda net: net.update(inputs=True), "inputs is True; this body's ground needs 1"),
         (lambda net: net["nodes"][0].update(activation="sin"), "output node's activation must be identity"),
         (lambda net: net["nodes"][0].update(bias=11.0), r"bias of node 0 is 11.0; it must lie in \[-10, 10\]"),
         (lambda net: net["nodes"][0].update(bias=float("nan")), "bias of node 0 is nan"),
