@@ -40,14 +40,14 @@ bullet = pybullet
 
 CONTROL_RATE = 50  # Hz, of the controller
 SUBSTEPS = 2  # of physics in a control step, each with the drives' torques renewed: 100 Hz
-ITERATIONS = 10  # of the solver, whose rows are the feet's contacts alone
+ITERATIONS = 6  # of the solver, whose rows are the feet's contacts alone; more change no walk
 TIME_STEP = 1 / (CONTROL_RATE * SUBSTEPS)  # s
 # rad, the most that a target leads a joint by: with it a drive pulls no more at the body's highest speed.
 LEAD = BODY.damping * BODY.speed / BODY.stiffness
 FRICTION = 1.0
 GRAVITY = 9.81  # m/s²
-# m; Bullet's own 0.02 keeps contacts with every triangle near a foot, each of which costs three rows to solve.
-CONTACT_MARGIN = 0.001
+CONTACT_MARGIN = 0.02  # m, from which on a foot that nears the ground is held back; with 0.001 some passed through
+CONTACT_ERP = 0.2  # of a contact's depth, mended in a step of physics
 ALOFT = 1000.0  # m
 
 # Columns of a state: what `World.read` writes.
@@ -136,6 +136,7 @@ class World:
             fixedTimeStep=TIME_STEP,
             numSolverIterations=ITERATIONS,
             contactBreakingThreshold=CONTACT_MARGIN,
+            contactERP=CONTACT_ERP,
             deterministicOverlappingPairs=1,
             **self._on,
         )

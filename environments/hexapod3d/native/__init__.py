@@ -50,6 +50,7 @@ def constants() -> dict[str, Any]:
         "gravity": engine.GRAVITY,
         "friction": engine.FRICTION,
         "margin": engine.CONTACT_MARGIN,
+        "contact_erp": engine.CONTACT_ERP,
         "aloft": engine.ALOFT,
         "substeps": engine.SUBSTEPS,
         "iterations": engine.ITERATIONS,

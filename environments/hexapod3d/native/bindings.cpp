@@ -57,7 +57,7 @@ Constants constants_from(nb::dict given) {
     Constants k;
     Reader read(std::move(given));
 #define READ(name) read(#name, k.name)
-    READ(urdf); READ(time_step); READ(gravity); READ(friction); READ(margin); READ(aloft);
+    READ(urdf); READ(time_step); READ(gravity); READ(friction); READ(margin); READ(contact_erp); READ(aloft);
     READ(substeps); READ(iterations); READ(stiffness); READ(damping); READ(lead); READ(torque);
     READ(rows); READ(columns); READ(cell); READ(ground_start); READ(ground_end); READ(half_width);
     READ(height); READ(speed); READ(segments); READ(hip_x); READ(hip_y); READ(yaw); READ(side); READ(beat);

@@ -57,6 +57,7 @@ class Bullet {
     BULLET(PhysicsParamSetTimeStep, int, Command, double);
     BULLET(PhysicsParamSetNumSolverIterations, int, Command, int);
     BULLET(PhysicsParamSetContactBreakingThreshold, int, Command, double);
+    BULLET(PhysicsParamSetDefaultContactERP, int, Command, double);
     BULLET(PhysicsParameterSetDeterministicOverlappingPairs, int, Command, int);
     BULLET(CreateCollisionShapeCommandInit, Command, Client);
     BULLET(CreateCollisionShapeAddHeightfield2, int, Client, Command, const double*, double, float*, int, int, int);

@@ -17,7 +17,7 @@ using Joints = std::array<double, kJoints>;
 struct Constants {
     std::string urdf;
     // engine
-    double time_step, gravity, friction, margin, aloft;
+    double time_step, gravity, friction, margin, contact_erp, aloft;
     int substeps, iterations;
     double stiffness, damping, lead, torque;
     // ground

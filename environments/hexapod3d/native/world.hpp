@@ -58,6 +58,7 @@ class World {
         bullet_.PhysicsParamSetTimeStep(command, k_.time_step);
         bullet_.PhysicsParamSetNumSolverIterations(command, k_.iterations);
         bullet_.PhysicsParamSetContactBreakingThreshold(command, k_.margin);
+        bullet_.PhysicsParamSetDefaultContactERP(command, k_.contact_erp);
         bullet_.PhysicsParameterSetDeterministicOverlappingPairs(command, 1);
         submit(command);
         lay_ground(heights, low, high);
