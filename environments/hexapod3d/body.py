@@ -65,10 +65,9 @@ class Body:
     size: tuple[float, float, float] = (0.56, 0.28, 0.10)  # m, of the trunk
     mass: float = 8.0  # kg, of the trunk
     foot_radius: float = 0.05  # m; more than a foot moves in a step of physics, or it could pass through the ground
-    torque: float = 40.0  # N m, the most of any joint
-    speed: float = 6.0  # rad/s, at which a drive stops pulling
+    torque: float = 20.0  # N m, the most of any joint
+    speed: float = 6.5  # rad/s, at which a joint's drive has no torque left
     stiffness: float = 100.0  # N m/rad, of a drive towards its target
-    damping: float = 2.5  # N m s/rad
     segments: tuple[Segment, ...] = (
         Segment(
             name="coxa",
@@ -121,6 +120,11 @@ class Body:
             for side in (1, -1)
             for number, place in enumerate(along)
         )
+
+    @property
+    def damping(self) -> float:
+        """How much torque a drive loses with speed, N m s/rad: all of it at its highest."""
+        return self.torque / self.speed
 
     @property
     def joints(self) -> int:

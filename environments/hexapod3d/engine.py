@@ -42,11 +42,10 @@ CONTROL_RATE = 50  # Hz, of the controller
 SUBSTEPS = 2  # of physics in a control step, each with the drives' torques renewed: 100 Hz
 ITERATIONS = 6  # of the solver, whose rows are the feet's contacts alone; more change no walk
 TIME_STEP = 1 / (CONTROL_RATE * SUBSTEPS)  # s
-# rad, the most that a target leads a joint by: with it a drive pulls no more at the body's highest speed.
-LEAD = BODY.damping * BODY.speed / BODY.stiffness
+LEAD = BODY.torque / BODY.stiffness  # rad between joint and target from which on a drive gives all that it has
 FRICTION = 1.0
 GRAVITY = 9.81  # m/s²
-CONTACT_MARGIN = 0.02  # m, from which on a foot that nears the ground is held back; with 0.001 some passed through
+CONTACT_MARGIN = 0.03  # m, from which on a foot that nears the ground is held back
 CONTACT_ERP = 0.2  # of a contact's depth, mended in a step of physics
 ALOFT = 1000.0  # m
 

@@ -29,7 +29,7 @@ from environments.hexapod3d.terrain import BACK_LIMIT, FINISH, SIDE_LIMIT, Terra
 EPISODE_LIMIT = 700  # control steps: 14 s; a brisk crossing takes eleven
 COURSE_REWARD = 300.0  # for the whole way
 FALL_REWARD = -100.0
-EFFORT_COST = 0.03  # for a step of one joint at full torque, growing with the torque's square
+EFFORT_COST = 0.0075  # for a step of one joint at full torque, growing with the torque's square
 FASTEST = 2.0  # m/s, twice a fast walk: headway beyond it earns nothing
 UPRIGHT = 0.2  # cosine of the tilt below which the robot counts as fallen
 HEADWAY, PATIENCE = 0.1, 200  # m in so many control steps; a robot that makes less is stuck

@@ -76,7 +76,7 @@ def states(world, seed, steps, terrain):
     begin(world, terrain, seed, state)
     rng = np.random.default_rng(seed)
     for _ in range(steps):
-        world.advance((state[13:31] + rng.uniform(-0.3, 0.3, 18)).tolist())
+        world.advance(state[13:31] + rng.uniform(-0.3, 0.3, 18))
         world.read(state)
         seen.append(state.copy())
     return np.array(seen)
@@ -92,7 +92,7 @@ def test_a_world_leaves_no_trace_of_violent_episodes():
     # Thrown about and dropped on its back: contacts of every part are in the engine's caches.
     used.place((3.0, 0.3, 0.6), (1.0, 0.0, 0.0, 0.0), [0.0] * 18)
     for _ in range(30):
-        used.advance([0.7, 1.3, 2.6] * 6)
+        used.advance(np.array([0.7, 1.3, 2.6] * 6))
     np.testing.assert_array_equal(states(used, 5, 60, terrain), expected)
     fresh.close()
     used.close()
