@@ -122,8 +122,8 @@ def test_a_drive_is_a_bounded_spring_and_damper_renewed_in_every_substep(env):
     for _ in range(SUBSTEPS):
         joints = bullet.getJointStates(plain.robot, range(18), **plain._on)
         for joint, (angle, speed, _, _) in enumerate(joints):
-            lead = min(max(wanted[joint] - angle, -BODY.damping * 6 / 100), BODY.damping * 6 / 100)
-            pull = min(max(100 * lead - BODY.damping * speed, -40), 40)
+            lead = min(max(wanted[joint] - angle, -20 / 100), 20 / 100)
+            pull = min(max(100 * lead - 20 / 6.5 * speed, -20), 20)
             bullet.setJointMotorControl2(plain.robot, joint, bullet.TORQUE_CONTROL, force=pull, **plain._on)
             squares[joint] += pull * pull
         bullet.stepSimulation(**plain._on)
