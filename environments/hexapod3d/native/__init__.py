@@ -112,15 +112,16 @@ class Robot:
 
 
 @lru_cache(maxsize=1)
-def _robot() -> Robot:
-    return Robot()  # one for a process: making one takes longer than laying a course
+def shared_robot() -> Robot:
+    """Give the one robot of the process: making one takes longer than laying a course."""
+    return Robot()
 
 
 def rollout_native(
     thetas: NDArray[np.float32], terrain: Terrain, seeds: NDArray[np.uint64], episode_limit: int, gait: Gait
 ) -> Rollouts:
     """Run the episodes one after another."""
-    robot = _robot()
+    robot = shared_robot()
     robot.lay(terrain)
     starts = np.ascontiguousarray(episode.starts(seeds))
     found = robot.core.rollout(np.ascontiguousarray(thetas), starts, episode_limit, gait is Gait.TRIPOD)
