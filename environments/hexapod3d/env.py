@@ -28,7 +28,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     | index | what | in units of | range |
     |---|---|---|---|
     | 0-17 | joint angles, leg by leg: coxa, femur, tibia | half of the joint's travel about its middle | ±2 |
-    | 18-35 | joint speeds | 6 rad/s | ±2 |
+    | 18-35 | joint speeds | 6.5 rad/s | ±2 |
     | 36-38 | up, in the trunk's frame | 1 | ±1 |
     | 39-41 | velocity, in the trunk's frame | 2 m/s | ±2 |
     | 42-44 | angular velocity, in the trunk's frame | 5 rad/s | ±2 |
