@@ -34,7 +34,7 @@ sanitize: setup  ## Run the walker core's own test under the address and undefin
 
 setup: $(READY)  ## Make .venv, when pyproject.toml, constraints.txt or the C++ are newer
 
-$(READY): pyproject.toml constraints.txt $(wildcard environments/walker2d/native/*.[ch]pp) environments/walker2d/native/CMakeLists.txt
+$(READY): pyproject.toml constraints.txt $(wildcard environments/*/native/*.[ch]pp environments/*/native/CMakeLists.txt) environments/CMakeLists.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name it by: make PYTHON=python3.x $(MAKECMDGOALS)"; exit 1; }
 	@echo "setting up $(VENV): once, some minutes"

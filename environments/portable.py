@@ -24,7 +24,7 @@ _PI_HIGH, _PI_LOW = float.fromhex("0x1.921fb4p+1"), float.fromhex("0x1.4442d1846
 _HALF_TURNS_PER_RADIAN, _LOG2_E = float.fromhex("0x1.45f306dc9c883p-2"), float.fromhex("0x1.71547652b82fep+0")
 _LN2_HIGH, _LN2_LOW = float.fromhex("0x1.62e42p-1"), float.fromhex("0x1.fdf473de6af28p-22")
 # Taylor's series, to where the next term is below 1e-17 of the sum: up to pi/2 and ln(2)/2.
-_SIN = [(-1) ** n / factorial(2 * n + 1) for n in range(11)]
+SINE = [(-1) ** n / factorial(2 * n + 1) for n in range(11)]
 _EXP = [1 / factorial(n) for n in range(14)]
 
 
@@ -35,7 +35,7 @@ def sin(x: Floats) -> Floats:
     rest = (x - half_turns * _PI_HIGH) - half_turns * _PI_LOW
     odd = half_turns - 2 * np.floor(half_turns / 2)
     sign: Floats = 1 - 2 * odd
-    return sign * rest * _polynomial(_SIN, rest * rest)
+    return sign * rest * _polynomial(SINE, rest * rest)
 
 
 def sigmoid(x: Floats) -> Floats:

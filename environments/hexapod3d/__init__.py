@@ -15,7 +15,7 @@ from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.expression import CPPN_UNIT, DOMAINS, probe
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.recording import record, sketch
-from environments.hexapod3d.simulator import CONTROLLER, LANES, rollout
+from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES, rollout
 from environments.hexapod3d.task import EPISODE_LIMIT, FALL_REWARD
 
 
@@ -26,8 +26,8 @@ class Hexapod3D:
     episode_limit = EPISODE_LIMIT
     fall_return = FALL_REWARD
     solved_return = 230.0
-    engines = ("bullet",)
-    lanes: Mapping[str, int] = MappingProxyType({"bullet": LANES})
+    engines = tuple(ENGINES)
+    lanes: Mapping[str, int] = MappingProxyType({"native": 1, "pybullet": LANES})
     sketch = staticmethod(sketch)
     difficulty = staticmethod(difficulty)
 

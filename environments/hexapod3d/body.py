@@ -22,6 +22,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from numpy.typing import NDArray
 
+from environments import portable
+
 URDF = Path(__file__).with_name("hexapod.urdf")
 JOINTS_PER_LEG = 3
 
@@ -34,6 +36,7 @@ class Segment:
     length: float  # m
     mass: float  # kg
     thickness: float  # m, of the rod; for its inertia alone
+    rotor: float  # kg m², of the drive at its near end, seen through the gears
     axis: tuple[int, int, int]  # of the joint, for a leg on the left
     low: float  # rad
     high: float  # rad
@@ -62,12 +65,43 @@ class Body:
     size: tuple[float, float, float] = (0.56, 0.28, 0.10)  # m, of the trunk
     mass: float = 8.0  # kg, of the trunk
     foot_radius: float = 0.05  # m; more than a foot moves in a step of physics, or it could pass through the ground
-    torque: float = 40.0  # N m, the most of any joint
-    speed: float = 6.0  # rad/s, the most that a joint is asked for
+    torque: float = 20.0  # N m, the most of any joint
+    speed: float = 6.5  # rad/s, at which a joint's drive has no torque left
+    stiffness: float = 100.0  # N m/rad, of a drive towards its target
     segments: tuple[Segment, ...] = (
-        Segment(name="coxa", length=0.07, mass=0.6, thickness=0.07, axis=(0, 0, -1), low=-0.7, high=0.7, stance=0.0),
-        Segment(name="femur", length=0.22, mass=0.9, thickness=0.06, axis=(0, -1, 0), low=-0.7, high=1.3, stance=0.35),
-        Segment(name="tibia", length=0.32, mass=0.4, thickness=0.04, axis=(0, 1, 0), low=0.4, high=2.6, stance=1.75),
+        Segment(
+            name="coxa",
+            length=0.07,
+            mass=0.6,
+            thickness=0.07,
+            rotor=0.04,
+            axis=(0, 0, -1),
+            low=-0.7,
+            high=0.7,
+            stance=0.0,
+        ),
+        Segment(
+            name="femur",
+            length=0.22,
+            mass=0.9,
+            thickness=0.06,
+            rotor=0.04,
+            axis=(0, -1, 0),
+            low=-0.7,
+            high=1.3,
+            stance=0.35,
+        ),
+        Segment(
+            name="tibia",
+            length=0.32,
+            mass=0.4,
+            thickness=0.04,
+            rotor=0.04,
+            axis=(0, 1, 0),
+            low=0.4,
+            high=2.6,
+            stance=1.75,
+        ),
     )
     pairs_of_legs: int = 3
     splay: float = 0.6  # rad, that the foremost and hindmost legs point away from the middle
@@ -86,6 +120,11 @@ class Body:
             for side in (1, -1)
             for number, place in enumerate(along)
         )
+
+    @property
+    def damping(self) -> float:
+        """How much torque a drive loses with speed, N m s/rad: all of it at its highest."""
+        return self.torque / self.speed
 
     @property
     def joints(self) -> int:
@@ -112,14 +151,18 @@ class Body:
         angles = joints.reshape(len(joints), len(self.legs), JOINTS_PER_LEG)
         coxa, femur, tibia = (segment.length for segment in self.segments)
         raised, bent = angles[..., 1], angles[..., 1] - angles[..., 2]
-        knee = coxa + femur * np.cos(raised), femur * np.sin(raised)
-        foot = knee[0] + tibia * np.cos(bent), knee[1] + tibia * np.sin(bent)
+        yaw = self._leg_array("yaw") - self._leg_array("side") * angles[..., 0]
+        turned = np.stack([raised, bent, yaw])
+        up_femur, up_tibia, aside, out_femur, out_tibia, ahead = portable.sin(
+            np.concatenate([turned, turned + math.pi / 2])
+        )
+        knee = coxa + femur * out_femur, femur * up_femur
+        foot = knee[0] + tibia * out_tibia, knee[1] + tibia * up_tibia
         still = np.zeros_like(raised)
         reach = np.stack([still, still + coxa, knee[0], foot[0]], axis=-1)
         height = np.stack([still, still, knee[1], foot[1]], axis=-1)
-        yaw = (self._leg_array("yaw") - self._leg_array("side") * angles[..., 0])[..., None]
         x, y = (self._leg_array(name)[:, None] for name in "xy")
-        return np.stack([x + reach * np.cos(yaw), y + reach * np.sin(yaw), height], axis=-1)
+        return np.stack([x + reach * ahead[..., None], y + reach * aside[..., None], height], axis=-1)
 
     def _leg_array(self, name: str) -> NDArray[np.float64]:
         return np.array([getattr(leg, name) for leg in self.legs], dtype=np.float64)
@@ -135,20 +178,19 @@ COLOURS = {
 
 
 def urdf(body: Body) -> str:
-    """Write a body as URDF. Only the trunk, a box, and the feet, spheres, collide; the rest is there to be seen."""
+    """Write a body as URDF. Only the feet, spheres, collide; the rest has mass and is there to be seen."""
     robot = ET.Element("robot", name="hexapod")
     for name, colour in COLOURS.items():
         ET.SubElement(ET.SubElement(robot, "material", name=name), "color", rgba=_text(*colour, 1))
     middle = (0.0, 0.0, 0.0)
     trunk = _link(robot, "trunk", body.mass, middle, body.size)
     _shape(trunk, "visual", middle, "box", "trunk", size=_text(*body.size))
-    _shape(trunk, "collision", middle, "box", size=_text(*body.size))
     for number, leg in enumerate(body.legs):
         parent, place, yaw = "trunk", (leg.x, leg.y, 0.0), leg.yaw
         for segment in body.segments:
             name, middle = f"{segment.name}_{number}", (segment.length / 2, 0.0, 0.0)
             size = (segment.length, segment.thickness, segment.thickness)
-            link = _link(robot, name, segment.mass, middle, size)
+            link = _link(robot, name, segment.mass, middle, size, segment)
             _shape(link, "visual", middle, "box", "left" if leg.side > 0 else "right", size=_text(*size))
             joint = ET.SubElement(robot, "joint", name=name, type="revolute")
             ET.SubElement(joint, "parent", link=parent)
@@ -171,14 +213,24 @@ def _link(
     mass: float,
     middle: tuple[float, float, float],
     size: tuple[float, float, float],
+    drive: Segment | None = None,
 ) -> ET.Element:
-    """Add a link with the inertia of a solid box."""
+    """Add a link with the inertia of a solid box and of the rotor that drives it.
+
+    PyBullet has no inertia of a joint apart from its links', so the link carries the rotor's.
+    """
     link = ET.SubElement(robot, "link", name=name)
     inertial = ET.SubElement(link, "inertial")
     ET.SubElement(inertial, "origin", xyz=_text(*middle))
     ET.SubElement(inertial, "mass", value=_text(mass))
     x, y, z = (side * side * mass / 12 for side in size)
-    moments = {"ixx": y + z, "iyy": x + z, "izz": x + y, "ixy": 0.0, "ixz": 0.0, "iyz": 0.0}
+    about = [y + z, x + z, x + y]
+    if drive is not None:
+        axis = int(np.flatnonzero(drive.axis)[0])
+        # Equal shares about two axes: no solid has a moment greater than the sum of its other two.
+        for number in (axis, 0 if axis == 2 else 2):
+            about[number] += drive.rotor
+    moments = dict(zip(("ixx", "iyy", "izz"), about, strict=True)) | {"ixy": 0.0, "ixz": 0.0, "iyz": 0.0}
     ET.SubElement(inertial, "inertia", {key: _text(value) for key, value in moments.items()})
     return link
 

@@ -12,7 +12,6 @@ import os
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +39,14 @@ with _without_greeting():
 bullet = pybullet
 
 CONTROL_RATE = 50  # Hz, of the controller
-SUBSTEPS = 2  # of physics in a control step: 100 Hz; at 80 Hz feet passed through the ground
-ITERATIONS = 10  # of the solver; with 50 a walk is a tenth slower and the price 1.6 times as high
-SERVO_GAIN = 0.25  # of the remaining angle, closed in one substep
+SUBSTEPS = 2  # of physics in a control step, each with the drives' torques renewed: 100 Hz
+ITERATIONS = 6  # of the solver, whose rows are the feet's contacts alone; more change no walk
+TIME_STEP = 1 / (CONTROL_RATE * SUBSTEPS)  # s
+LEAD = BODY.torque / BODY.stiffness  # rad between joint and target from which on a drive gives all that it has
 FRICTION = 1.0
-# m; Bullet's own 0.02 keeps contacts with every triangle near a foot, each of which costs three rows to solve.
-CONTACT_MARGIN = 0.001
+GRAVITY = 9.81  # m/s²
+CONTACT_MARGIN = 0.03  # m, from which on a foot that nears the ground is held back
+CONTACT_ERP = 0.2  # of a contact's depth, mended in a step of physics
 ALOFT = 1000.0  # m
 
 # Columns of a state: what `World.read` writes.
@@ -53,12 +54,21 @@ POSITION, QUATERNION = slice(0, 3), slice(3, 7)
 VELOCITY, SPIN = slice(7, 10), slice(10, 13)
 ANGLES = slice(13, 13 + BODY.joints)
 SPEEDS = slice(ANGLES.stop, ANGLES.stop + BODY.joints)
-TORQUES = slice(SPEEDS.stop, SPEEDS.stop + BODY.joints)
+TORQUES = slice(SPEEDS.stop, SPEEDS.stop + BODY.joints)  # root mean square over the control step
 FEET = slice(TORQUES.stop, TORQUES.stop + len(BODY.legs))
-TRUNK = FEET.stop
-STATE_SIZE = TRUNK + 1
+STATE_SIZE = FEET.stop
 
 State = NDArray[np.float64]
+
+
+def torque(
+    targets: NDArray[np.float64], angles: NDArray[np.float64], speeds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Say how hard the drives pull, N m: stiff towards their targets, damped, and bounded."""
+    lead = np.minimum(np.maximum(targets - angles, -LEAD), LEAD)
+    pull = BODY.stiffness * lead - BODY.damping * speeds
+    bounded: NDArray[np.float64] = np.minimum(np.maximum(pull, -BODY.torque), BODY.torque)
+    return bounded
 
 
 class Client:
@@ -95,18 +105,13 @@ class World:
 
     def __init__(self) -> None:
         self._joints = list(range(BODY.joints))
-        self._feet = {3 * leg + 2: FEET.start + leg for leg in range(len(BODY.legs))} | {-1: TRUNK}
+        self._feet = {3 * leg + 2: FEET.start + leg for leg in range(len(BODY.legs))}
         self._connect()
 
     def _connect(self) -> None:
         self._client = Client()
         self._on = self._client.on
-        self._servo: dict[str, Any] = {
-            # PyBullet bounds the impulse of a substep by force times the whole control step.
-            "forces": [BODY.torque / SUBSTEPS] * BODY.joints,
-            "positionGains": [SERVO_GAIN] * BODY.joints,
-            "velocityGains": [1.0] * BODY.joints,
-        }
+        self._torques = np.zeros(BODY.joints)
         self.terrain: Terrain | None = None
 
     def renew(self) -> None:
@@ -125,21 +130,28 @@ class World:
         if self.terrain is terrain:
             return
         bullet.resetSimulation(**self._on)  # PyBullet frees a heightfield in no other way
-        bullet.setGravity(0, 0, -9.81, **self._on)
+        bullet.setGravity(0, 0, -GRAVITY, **self._on)
         bullet.setPhysicsEngineParameter(
-            fixedTimeStep=1 / CONTROL_RATE,
-            numSubSteps=SUBSTEPS,
+            fixedTimeStep=TIME_STEP,
             numSolverIterations=ITERATIONS,
             contactBreakingThreshold=CONTACT_MARGIN,
+            contactERP=CONTACT_ERP,
             deterministicOverlappingPairs=1,
             **self._on,
         )
         self._lay_ground(terrain)
-        self.robot = bullet.loadURDF(str(URDF), **self._on)
+        # Left to itself PyBullet takes inertias from the shapes that collide, and legs have none.
+        self.robot = bullet.loadURDF(str(URDF), flags=bullet.URDF_USE_INERTIA_FROM_FILE, **self._on)
         for link in range(-1, BODY.joints):
             bullet.changeDynamics(
                 self.robot, link, lateralFriction=FRICTION, linearDamping=0, angularDamping=0, **self._on
             )
+        for link in set(range(-1, BODY.joints)) - set(self._feet):
+            bullet.setCollisionFilterGroupMask(self.robot, link, 0, 0, **self._on)  # nothing there to collide
+        # PyBullet's own motors hold every joint at rest until told not to.
+        bullet.setJointMotorControlArray(
+            self.robot, self._joints, bullet.VELOCITY_CONTROL, forces=[0.0] * BODY.joints, **self._on
+        )
         self.terrain = terrain
 
     def _lay_ground(self, terrain: Terrain) -> None:
@@ -166,26 +178,36 @@ class World:
         bullet.resetBaseVelocity(self.robot, [0, 0, 0], [0, 0, 0], **self._on)
         for joint, angle in zip(self._joints, joints, strict=True):
             bullet.resetJointState(self.robot, joint, angle, 0.0, **self._on)
+        self._torques = np.zeros(BODY.joints)
 
-    def advance(self, targets: list[float]) -> None:
+    def advance(self, targets: NDArray[np.float64]) -> None:
         """Drive every joint towards its target angle, rad, for one control step."""
-        bullet.setJointMotorControlArray(
-            self.robot, self._joints, bullet.POSITION_CONTROL, targetPositions=targets, **self._servo, **self._on
-        )
-        bullet.stepSimulation(**self._on)
+        squares = np.zeros(BODY.joints)
+        for _ in range(SUBSTEPS):
+            angles, speeds = self._joint_states()
+            torques = torque(targets, angles, speeds)
+            bullet.setJointMotorControlArray(
+                self.robot, self._joints, bullet.TORQUE_CONTROL, forces=torques.tolist(), **self._on
+            )
+            bullet.stepSimulation(**self._on)
+            squares += torques * torques
+        self._torques = np.sqrt(squares / SUBSTEPS)
 
     def read(self, state: State) -> None:
         """Write position, orientation, velocities, joints and contacts into a state (STATE_SIZE,)."""
         on, robot = self._on, self.robot
-        position, quaternion = bullet.getBasePositionAndOrientation(robot, **on)
-        velocity, spin = bullet.getBaseVelocity(robot, **on)
-        angles, speeds, _, torques = zip(*bullet.getJointStates(robot, self._joints, **on), strict=True)
-        state[: FEET.start] = (*position, *quaternion, *velocity, *spin, *angles, *speeds, *torques)
-        state[TORQUES] *= SUBSTEPS  # reported as a substep's impulse over the whole control step
-        state[FEET.start :] = 0.0
+        state[POSITION], state[QUATERNION] = bullet.getBasePositionAndOrientation(robot, **on)
+        state[VELOCITY], state[SPIN] = bullet.getBaseVelocity(robot, **on)
+        state[ANGLES], state[SPEEDS] = self._joint_states()
+        state[TORQUES] = self._torques
+        state[FEET] = 0.0
         for contact in bullet.getContactPoints(bodyA=robot, **on):
             if contact[9] > 0:  # the normal force
                 state[self._feet[contact[3]]] = 1.0
+
+    def _joint_states(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        angles, speeds, _, _ = zip(*bullet.getJointStates(self.robot, self._joints, **self._on), strict=True)
+        return np.array(angles), np.array(speeds)
 
     def close(self) -> None:
         """Free the physics client."""

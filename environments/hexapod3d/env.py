@@ -12,7 +12,7 @@ from environments.domain import Environment, Outcome
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.drawing import Camera
 from environments.hexapod3d.engine import CONTROL_RATE, POSITION, STATE_SIZE, World
-from environments.hexapod3d.episode import advance, begin, drive
+from environments.hexapod3d.episode import advance, begin
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.task import EPISODE_LIMIT, NO_OUTCOME, Judge, bounds, observe
@@ -28,7 +28,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     | index | what | in units of | range |
     |---|---|---|---|
     | 0-17 | joint angles, leg by leg: coxa, femur, tibia | half of the joint's travel about its middle | ±2 |
-    | 18-35 | joint speeds | 6 rad/s | ±2 |
+    | 18-35 | joint speeds | 6.5 rad/s | ±2 |
     | 36-38 | up, in the trunk's frame | 1 | ±1 |
     | 39-41 | velocity, in the trunk's frame | 2 m/s | ±2 |
     | 42-44 | angular velocity, in the trunk's frame | 5 rad/s | ±2 |
@@ -95,9 +95,8 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Drive the joints for 1/50 s; see the class for what comes back."""
         if self._over:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        actions = checked_action(action, BODY.joints).astype(np.float32)[None]
-        (wanted,) = drive(actions, self._state, self._judge.steps, self.gait).tolist()
-        advance(self._world, wanted, self._state[0])
+        done = checked_action(action, BODY.joints).astype(np.float32)
+        advance(self._world, done, int(self._judge.steps[0]), self.gait, self._state[0])
         rewards, outcomes = self._judge.judge(self._state, self.terrain)
         self._over = outcomes[0] != NO_OUTCOME
         info = {"outcome": Outcome(outcomes[0])} if self._over else {}

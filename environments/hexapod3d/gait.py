@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from environments.hexapod3d.body import BODY, JOINTS_PER_LEG
 
 PERIOD = 30  # control steps: 0.6 s
-STROKE = 0.2  # rad of coxa to either side at action 0: half a metre a second
+STROKE = 0.24  # rad of coxa to either side at action 0: half a metre a second
 STROKE_RANGE = 0.5  # rad that an action adds or takes away; past -0.4 the leg walks backwards
 SHIFT_RANGE = 0.3  # rad of coxa, a quarter of a period before the clock
 LIFT = 0.5  # rad of femur at the middle of the swing

@@ -1,29 +1,40 @@
-"""Episodes of many hexapods, several side by side so that their controllers think together.
+"""Episodes of many hexapods, in the C++ core or through PyBullet's Python interface.
 
-Every lane has a `World` of its own: what a robot does never depends on its
+Both drive the same Bullet by the same commands, and give the same bits. The
+core is the default where it is built. Through Python, the reference, several
+robots go side by side so that their controllers think together: every lane has
+a `World` of its own, so that what a robot does never depends on its
 neighbours. Worlds are kept from one call to the next, for a physics client
 takes longer to make than a course.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.controller import Controller
 from environments.domain import Environment, Outcome, Rollouts
+from environments.hexapod3d import native
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.engine import POSITION, STATE_SIZE, World
-from environments.hexapod3d.episode import advance, begin, drive
+from environments.hexapod3d.episode import advance, begin
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.task import EPISODE_LIMIT, NO_OUTCOME, Judge, bounds, observe
 from environments.hexapod3d.terrain import Terrain
 
 CONTROLLER = Controller((bounds()[0].size, 40, 40, BODY.joints))  # 5,218 parameters
-LANES = 8  # more would save 3% of the time and cost 40 MB each
+LANES = 8  # through Python; more would save little time and cost 40 MB each
+
+Engine: TypeAlias = Callable[
+    [NDArray[np.float32], Terrain, NDArray[np.uint64], int, Gait],
+    Rollouts,
+]
 
 
 @lru_cache(maxsize=1)
@@ -46,10 +57,25 @@ def rollout(
         ValueError: the shapes do not fit, or there is no such engine.
     """
     CONTROLLER.check(thetas, seeds)
-    if engine not in (None, "bullet"):
-        raise ValueError(f"engine is {engine!r}; it must be bullet")
+    name = engine or next(iter(ENGINES))
+    if name == "native" and name not in ENGINES:
+        raise ValueError(f"engine is 'native', but {native.problem()}")
+    if name not in ENGINES:
+        raise ValueError(f"engine is {name!r}; it must be one of {', '.join(ENGINES)}")
     limit = EPISODE_LIMIT if episode_limit is None else episode_limit
-    return _Lanes(thetas.astype(np.float32), seeds, terrain_of(environment), limit, gait).run()
+    return ENGINES[name](thetas.astype(np.float32), terrain_of(environment), seeds, limit, gait)
+
+
+def rollout_pybullet(
+    thetas: NDArray[np.float32], terrain: Terrain, seeds: NDArray[np.uint64], episode_limit: int, gait: Gait
+) -> Rollouts:
+    """Run the episodes through PyBullet's Python interface."""
+    return _Lanes(thetas, seeds, terrain, episode_limit, gait).run()
+
+
+ENGINES: dict[str, Engine] = {"pybullet": rollout_pybullet}
+if native.problem() is None:
+    ENGINES = {"native": native.rollout_native, **ENGINES}
 
 
 class _Lanes:
@@ -83,9 +109,8 @@ class _Lanes:
         act = CONTROLLER.policies(self.minds)
         while busy := np.flatnonzero(self.episode >= 0).tolist():
             actions = act(observe(self.state, self.judge.steps, self.terrain))
-            wanted = drive(actions, self.state, self.judge.steps, self.gait).tolist()
             for lane in busy:
-                advance(self.worlds[lane], wanted[lane], self.state[lane])
+                advance(self.worlds[lane], actions[lane], int(self.judge.steps[lane]), self.gait, self.state[lane])
             _, outcomes = self.judge.judge(self.state, self.terrain)
             for lane in busy:
                 if outcomes[lane] != NO_OUTCOME:

@@ -21,7 +21,6 @@ from environments.hexapod3d.engine import (
     SPIN,
     STATE_SIZE,
     TORQUES,
-    TRUNK,
     VELOCITY,
 )
 from environments.hexapod3d.gait import HIGH, LOW, clock
@@ -30,7 +29,7 @@ from environments.hexapod3d.terrain import BACK_LIMIT, FINISH, SIDE_LIMIT, Terra
 EPISODE_LIMIT = 700  # control steps: 14 s; a brisk crossing takes eleven
 COURSE_REWARD = 300.0  # for the whole way
 FALL_REWARD = -100.0
-EFFORT_COST = 0.03  # for a step of one joint at full torque, growing with the torque's square
+EFFORT_COST = 0.0075  # for a step of one joint at full torque, growing with the torque's square
 FASTEST = 2.0  # m/s, twice a fast walk: headway beyond it earns nothing
 UPRIGHT = 0.2  # cosine of the tilt below which the robot counts as fallen
 HEADWAY, PATIENCE = 0.1, 200  # m in so many control steps; a robot that makes less is stuck
@@ -40,6 +39,10 @@ DEEPEST = 0.05  # m that the middles of trunk and feet may lie below the ground;
 AHEAD = (0.0, 0.3, 0.6, 0.9, 1.2)  # m, of the height scan
 ACROSS = (0.35, 0.0, -0.35)  # m
 SCAN = np.array([(x, y) for x in AHEAD for y in ACROSS])
+_LENGTH, _WIDTH, _THICKNESS = BODY.size
+UNDERSIDE = np.array(
+    [(u * _LENGTH, v * _WIDTH, -_THICKNESS / 2) for u in (-0.5, -0.25, 0, 0.25, 0.5) for v in (-0.5, 0, 0.5)]
+)
 SCAN_RANGE = 0.5  # m up or down
 SPEED_RANGE, SPIN_RANGE = 2.0, 5.0  # m/s, rad/s
 MOST = 2.0  # of any scaled observation
@@ -132,24 +135,37 @@ def observe(state: Floats, steps: Steps, terrain: Terrain) -> NDArray[np.float32
 def wild(state: Floats) -> NDArray[np.bool_]:
     """Tell states that are not finite or faster or further off than any robot: (n,)."""
     calm = np.isfinite(state).all(axis=1)
-    calm &= (np.abs(state[:, : _MOST_MOTION.size]) <= _MOST_MOTION).all(axis=1)
+    calm &= (np.abs(state[:, : MOST_MOTION.size]) <= MOST_MOTION).all(axis=1)
     return np.logical_not(calm)
 
 
 def sunk(state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
     """Tell states whose trunk or feet lie too deep below the ground: (n,)."""
-    turned = axes[:, None] * BODY.feet(state[:, ANGLES])[:, :, None, :]
-    feet = state[:, None, POSITION] + turned[..., 0] + turned[..., 1] + turned[..., 2]
-    places = np.concatenate([state[:, None, POSITION], feet], axis=1)
+    feet = BODY.feet(state[:, ANGLES])
+    return _deeper(state, axes, terrain, np.concatenate([np.zeros((len(state), 1, 3)), feet], axis=1), DEEPEST)
+
+
+def grounded(state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
+    """Tell states whose trunk touches the ground with its underside: (n,).
+
+    The engine does not see the trunk: its touch ends the episode, whatever would come of it.
+    """
+    return _deeper(state, axes, terrain, np.broadcast_to(UNDERSIDE, (len(state), *UNDERSIDE.shape)), 0.0)
+
+
+def _deeper(state: Floats, axes: Floats, terrain: Terrain, points: Floats, most: float) -> NDArray[np.bool_]:
+    """Tell states of which one of some points of the trunk's frame (n, k, 3) lies deeper than so many m: (n,)."""
+    turned = axes[:, None] * points[:, :, None, :]
+    places = state[:, None, POSITION] + turned[..., 0] + turned[..., 1] + turned[..., 2]
     depth: Floats = terrain.height_at(places[..., 0], places[..., 1]) - places[..., 2]
-    deep: NDArray[np.bool_] = np.any(depth > DEEPEST, axis=1)
+    deep: NDArray[np.bool_] = np.any(depth > most, axis=1)
     return deep
 
 
 _AT_REST = np.zeros(STATE_SIZE)
-_MOST_MOTION = np.zeros(SPIN.stop)
-_MOST_MOTION[POSITION], _MOST_MOTION[QUATERNION] = 2 * FINISH, 1.1
-_MOST_MOTION[VELOCITY], _MOST_MOTION[SPIN] = MOST_SPEED, MOST_SPIN
+MOST_MOTION = np.zeros(SPIN.stop)
+MOST_MOTION[POSITION], MOST_MOTION[QUATERNION] = 2 * FINISH, 1.1
+MOST_MOTION[VELOCITY], MOST_MOTION[SPIN] = MOST_SPEED, MOST_SPIN
 _AT_REST[QUATERNION] = (0.0, 0.0, 0.0, 1.0)
 
 
@@ -188,10 +204,10 @@ class Judge:
         x = state[:, 0]
         effort = state[:, TORQUES] / BODY.torque
         reward = (COURSE_REWARD / FINISH) * np.minimum(x - self._x, FASTEST / CONTROL_RATE)
-        reward -= EFFORT_COST * (effort * effort).sum(axis=1)
+        reward -= EFFORT_COST * np.cumsum(effort * effort, axis=1)[:, -1]  # added up in order, unlike a sum
         outcome = np.where(self.steps >= self.limit, Outcome.TIMED_OUT, NO_OUTCOME)
         outcome[x > FINISH] = Outcome.FINISHED
-        fell = self._stuck(x) | self._fallen(state, axes)
+        fell = self._stuck(x) | self._fallen(state, axes, terrain)
         outcome[fell], reward[fell] = Outcome.FELL, FALL_REWARD
         outcome[lost], reward[lost] = Outcome.DIVERGED, FALL_REWARD - self.returns[lost]
         self._x[:] = x
@@ -204,6 +220,6 @@ class Judge:
         self._since = np.where(ahead, 0, self._since + 1)
         return self._since >= PATIENCE
 
-    def _fallen(self, state: Floats, axes: Floats) -> NDArray[np.bool_]:
+    def _fallen(self, state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
         x, y = state[:, 0], state[:, 1]
-        return (state[:, TRUNK] > 0) | (axes[:, 2, 2] < UPRIGHT) | (np.abs(y) > SIDE_LIMIT) | (x < BACK_LIMIT)
+        return grounded(state, axes, terrain) | (axes[:, 2, 2] < UPRIGHT) | (np.abs(y) > SIDE_LIMIT) | (x < BACK_LIMIT)

@@ -91,32 +91,48 @@ def test_rotation_is_pybullets():
 
 def test_a_standing_robot_bears_its_weight_on_six_feet(env):
     for _ in range(60):
-        env._world.advance(STANCE.tolist())
+        env._world.advance(STANCE)
     env._world.read(env._state[0])
     assert env.state[FEET].tolist() == [1] * 6
     assert abs(env.state[2] - BODY.height) < 0.02
     contacts = bullet.getContactPoints(bodyA=env._world.robot, **env._world._on)
     weight = 9.81 * (BODY.mass + 6 * sum(segment.mass for segment in BODY.segments))
-    # As with torques, PyBullet divides a substep's impulse by the whole control step.
-    assert SUBSTEPS * sum(contact[9] for contact in contacts) == pytest.approx(weight, rel=0.05)
+    assert sum(contact[9] for contact in contacts) == pytest.approx(weight, rel=0.05)
     assert 1 < np.abs(env.state[TORQUES]).max() < 0.5 * BODY.torque
 
 
-def test_the_engines_substeps_are_single_steps_at_the_bodys_torque(env):
+def test_links_have_the_inertia_that_the_urdf_says(env):
+    # Without a flag PyBullet would take it from the shapes that collide, of which legs have none.
+    for link, element in enumerate(ET.parse(URDF).findall("link"), start=-1):
+        said = [float(element.find("inertial/inertia").get(axis)) for axis in ("ixx", "iyy", "izz")]
+        mass, _, inertia = bullet.getDynamicsInfo(env._world.robot, link, **env._world._on)[:3]
+        assert mass == float(element.find("inertial/mass").get("value"))
+        np.testing.assert_allclose(inertia, said)
+        assert 2 * max(said) < sum(said) + 1e-9  # no solid has a moment greater than the sum of its other two
+
+
+def test_a_drive_is_a_bounded_spring_and_damper_renewed_in_every_substep(env):
     world, plain = env._world, World()
     plain.lay(env.terrain)
-    bullet.setPhysicsEngineParameter(fixedTimeStep=1 / (SUBSTEPS * CONTROL_RATE), numSubSteps=0, **plain._on)
-    plain._servo["forces"] = [BODY.torque] * 18
-    far = (STANCE + np.tile([0.6, -0.6, -0.6], 6)).tolist()
+    wanted = STANCE + np.tile([0.6, -0.1, -0.02], 6)
+    for each in (world, plain):
+        each.place((0, 0, 2), (0, 0, 0, 1), STANCE.tolist())
+    world.advance(wanted)
+    squares = np.zeros(18)
+    for _ in range(SUBSTEPS):
+        joints = bullet.getJointStates(plain.robot, range(18), **plain._on)
+        for joint, (angle, speed, _, _) in enumerate(joints):
+            lead = min(max(wanted[joint] - angle, -20 / 100), 20 / 100)
+            pull = min(max(100 * lead - 20 / 6.5 * speed, -20), 20)
+            bullet.setJointMotorControl2(plain.robot, joint, bullet.TORQUE_CONTROL, force=pull, **plain._on)
+            squares[joint] += pull * pull
+        bullet.stepSimulation(**plain._on)
     states = np.zeros((2, STATE_SIZE))
-    for number, (each, calls) in enumerate(((world, 1), (plain, SUBSTEPS))):
-        each.place((0, 0, BODY.height), (0, 0, 0, 1), STANCE.tolist())
-        for _ in range(calls):
-            each.advance(far)
-        each.read(states[number])
-    states[1, TORQUES] /= SUBSTEPS
-    np.testing.assert_array_equal(states[0], states[1])
-    assert np.abs(states[0, TORQUES]).max() == pytest.approx(BODY.torque)
+    world.read(states[0])
+    plain.read(states[1])
+    states[1, TORQUES] = np.sqrt(squares / SUBSTEPS)
+    np.testing.assert_allclose(states[0], states[1], rtol=1e-12, atol=1e-12)
+    assert states[0, TORQUES].max() > 10
     plain.close()
 
 
@@ -163,7 +179,7 @@ def test_leaving_the_course_and_turning_over_are_falls(env, position, quaternion
 def test_the_trunk_on_the_ground_is_a_fall(env):
     env._world.place((2, 0, 0.06), (0, 0, 0, 1), [0.0, 1.3, 0.4] * 6)
     for _ in range(5):
-        env._world.advance([0.0, 1.3, 0.4] * 6)  # legs in the air
+        env._world.advance(np.array([0.0, 1.3, 0.4] * 6))  # legs in the air
     env._world.read(env._state[0])
     raised = np.tile(np.array([0, 0, 1], dtype=np.float32), 6)
     assert env.step(raised)[4].get("outcome") is Outcome.FELL
@@ -219,7 +235,7 @@ def test_the_course_is_felt_where_it_is_seen():
     for position, expected in (((1.0, 0, 0.35), 0.0), ((5.0, 0.7, 0.85), 0.5)):
         env._world.place(position, (0, 0, 0, 1), STANCE.tolist())
         for _ in range(60):
-            env._world.advance(STANCE.tolist())
+            env._world.advance(STANCE)
         env._world.read(env._state[0])
         assert env.state[POSITION][2] - BODY.height == pytest.approx(expected, abs=0.02)
     env._world.place((2.5, 0, BODY.height), (0, 0, 0, 1), STANCE.tolist())

@@ -10,7 +10,7 @@ from environments.hexapod3d.engine import STATE_SIZE, World
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.episode import begin
 from environments.hexapod3d.expression import terrain_of
-from environments.hexapod3d.simulator import CONTROLLER, LANES, rollout
+from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES, rollout
 
 COURSE = task(3, **ROUGH)
 
@@ -21,19 +21,25 @@ def same(found, expected):
     np.testing.assert_array_equal(found.outcomes, expected.outcomes)
 
 
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
 def in_order(order, thetas, seeds, **settings):
     done = rollout(thetas[order], COURSE, seeds[order], **settings)
     back = np.argsort(order)
     return type(done)(done.returns[back], done.lengths[back], done.outcomes[back])
 
 
-def test_episodes_are_the_same_in_another_order_and_in_other_company():
+def test_episodes_are_the_same_in_another_order_and_in_other_company(engine):
     thetas, seeds = crowd(LANES + 4)
-    expected = rollout(thetas, COURSE, seeds, episode_limit=120)
+    settings = {"episode_limit": 120, "engine": engine}
+    expected = rollout(thetas, COURSE, seeds, **settings)
     assert len(set(expected.returns)) == len(thetas)
     order = np.random.default_rng(0).permutation(len(thetas))
-    same(in_order(order, thetas, seeds, episode_limit=120), expected)
-    alone = [rollout(thetas[i : i + 1], COURSE, seeds[i : i + 1], episode_limit=120).returns[0] for i in (0, 5, 11)]
+    same(in_order(order, thetas, seeds, **settings), expected)
+    alone = [rollout(thetas[i : i + 1], COURSE, seeds[i : i + 1], **settings).returns[0] for i in (0, 5, 11)]
     np.testing.assert_array_equal(alone, expected.returns[[0, 5, 11]])
 
 
@@ -76,7 +82,7 @@ def states(world, seed, steps, terrain):
     begin(world, terrain, seed, state)
     rng = np.random.default_rng(seed)
     for _ in range(steps):
-        world.advance((state[13:31] + rng.uniform(-0.3, 0.3, 18)).tolist())
+        world.advance(state[13:31] + rng.uniform(-0.3, 0.3, 18))
         world.read(state)
         seen.append(state.copy())
     return np.array(seen)
@@ -92,7 +98,7 @@ def test_a_world_leaves_no_trace_of_violent_episodes():
     # Thrown about and dropped on its back: contacts of every part are in the engine's caches.
     used.place((3.0, 0.3, 0.6), (1.0, 0.0, 0.0, 0.0), [0.0] * 18)
     for _ in range(30):
-        used.advance([0.7, 1.3, 2.6] * 6)
+        used.advance(np.array([0.7, 1.3, 2.6] * 6))
     np.testing.assert_array_equal(states(used, 5, 60, terrain), expected)
     fresh.close()
     used.close()

@@ -1,0 +1,45 @@
+// The numbers of body, engine, gait and task. They are written down in the Python modules of those names, which hand
+// them over when the core is made: the two can not differ.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace hexapod {
+
+constexpr int kLegs = 6, kJoints = 3 * kLegs;
+constexpr int kObservations = 70;
+constexpr int kUnderside = 15, kScan = 15;
+
+using Joints = std::array<double, kJoints>;
+
+struct Constants {
+    std::string urdf;
+    // engine
+    double time_step, gravity, friction, margin, contact_erp, aloft;
+    int substeps, iterations;
+    double stiffness, damping, lead, torque;
+    // ground
+    int rows, columns;
+    double cell, ground_start, ground_end, half_width;
+    // body
+    double height, speed;
+    std::array<double, 3> segments;
+    std::array<double, kLegs> hip_x, hip_y, yaw, side, beat;
+    Joints low, high, stance;
+    std::vector<double> sine;  // terms of portable.py's series
+    // gait
+    std::vector<double> clock;  // sine and cosine of each control step of a period
+    double stroke, stroke_range, shift_range, lift, tuck, hold_range;
+    // task
+    double start_height;
+    std::array<double, 2 * kScan> scan;
+    std::array<double, 3 * kUnderside> underside;
+    std::array<double, 13> most_motion;
+    double scan_range, speed_range, spin_range, most, side_limit, back_limit, finish;
+    double metre_reward, most_headway, effort_cost, fall_reward, upright, headway, deepest;
+    int patience;
+};
+
+}  // namespace hexapod

@@ -1,0 +1,179 @@
+// A hexapod and a course in a physics client of their own: what engine.py's World does, command for command.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <vector>
+
+#include "bullet.hpp"
+#include "constants.hpp"
+
+namespace hexapod {
+
+// Columns of a state, as in engine.py.
+enum : int { kPosition = 0, kTurn = 3, kVelocity = 7, kSpin = 10, kAngles = 13 };
+enum : int { kSpeeds = kAngles + kJoints, kTorques = kSpeeds + kJoints, kFeet = kTorques + kJoints };
+constexpr int kStateSize = kFeet + kLegs;
+using State = std::array<double, kStateSize>;
+
+class World {
+    const Bullet& bullet_;
+    const Constants& k_;
+    Client client_ = nullptr;
+    int robot_ = -1;
+    Joints torques_{};
+
+    Status submit(Command command) { return bullet_.SubmitClientCommandAndWaitStatus(client_, command); }
+
+    void look(const double*& q, const double*& u) {
+        Status status = submit(bullet_.RequestActualStateCommandInit(client_, robot_));
+        if (!bullet_.GetStatusActualState(status, nullptr, nullptr, nullptr, nullptr, &q, &u, nullptr))
+            throw std::runtime_error("Bullet does not give the robot's state");
+    }
+
+   public:
+    using Clock = std::chrono::steady_clock;
+    Clock::duration stepping{};  // time spent in Bullet's own step
+
+    World(const Bullet& bullet, const Constants& constants) : bullet_(bullet), k_(constants) { connect(); }
+    ~World() { bullet_.DisconnectSharedMemory(client_); }
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+
+    void connect() {
+        if (client_) bullet_.DisconnectSharedMemory(client_);
+        client_ = bullet_.ConnectPhysicsDirect();
+        if (!client_) throw std::runtime_error("Bullet has no more physics clients");
+    }
+
+    // Heights as the engine wants them: rows of equal y, each along x.
+    void lay(std::vector<float>& heights, double low, double high) {
+        submit(bullet_.InitResetSimulationCommand(client_));
+        Command command = bullet_.InitPhysicsParamCommand(client_);
+        bullet_.PhysicsParamSetGravity(command, 0, 0, -k_.gravity);
+        submit(command);
+        command = bullet_.InitPhysicsParamCommand(client_);
+        bullet_.PhysicsParamSetTimeStep(command, k_.time_step);
+        bullet_.PhysicsParamSetNumSolverIterations(command, k_.iterations);
+        bullet_.PhysicsParamSetContactBreakingThreshold(command, k_.margin);
+        bullet_.PhysicsParamSetDefaultContactERP(command, k_.contact_erp);
+        bullet_.PhysicsParameterSetDeterministicOverlappingPairs(command, 1);
+        submit(command);
+        lay_ground(heights, low, high);
+        load_robot();
+    }
+
+    void place(const std::array<double, 3>& position, const std::array<double, 4>& turn, const Joints& angles) {
+        pose({0, 0, k_.aloft}, {0, 0, 0, 1});
+        submit(bullet_.InitPerformCollisionDetectionCommand(client_));
+        pose(position, turn);
+        const double still[3] = {0, 0, 0};
+        Command command = bullet_.CreatePoseCommandInit(client_, robot_);
+        bullet_.CreatePoseCommandSetBaseLinearVelocity(command, still);
+        bullet_.CreatePoseCommandSetBaseAngularVelocity(command, still);
+        submit(command);
+        for (int joint = 0; joint < kJoints; ++joint) {
+            command = bullet_.CreatePoseCommandInit(client_, robot_);
+            bullet_.CreatePoseCommandSetJointPosition(client_, command, joint, angles[joint]);
+            bullet_.CreatePoseCommandSetJointVelocity(client_, command, joint, 0.0);
+            submit(command);
+        }
+        torques_.fill(0.0);
+    }
+
+    void advance(const Joints& targets) {
+        Joints squares{};
+        for (int substep = 0; substep < k_.substeps; ++substep) {
+            const double *q, *u;
+            look(q, u);
+            Command command = bullet_.JointControlCommandInit2(client_, robot_, kTorqueControl);
+            for (int j = 0; j < kJoints; ++j) {
+                const double lead = std::min(std::max(targets[j] - q[7 + j], -k_.lead), k_.lead);
+                const double pull = k_.stiffness * lead - k_.damping * u[6 + j];
+                const double torque = std::min(std::max(pull, -k_.torque), k_.torque);
+                bullet_.JointControlSetDesiredForceTorque(command, 6 + j, torque);
+                squares[j] += torque * torque;
+            }
+            submit(command);
+            const auto before = Clock::now();
+            submit(bullet_.InitStepSimulationCommand(client_));
+            stepping += Clock::now() - before;
+        }
+        for (int j = 0; j < kJoints; ++j) torques_[j] = std::sqrt(squares[j] / k_.substeps);
+    }
+
+    void read(State& state) {
+        const double *q, *u;
+        look(q, u);
+        std::copy(q, q + 7, &state[kPosition]);
+        std::copy(u, u + 6, &state[kVelocity]);
+        std::copy(q + 7, q + 7 + kJoints, &state[kAngles]);
+        std::copy(u + 6, u + 6 + kJoints, &state[kSpeeds]);
+        std::copy(torques_.begin(), torques_.end(), &state[kTorques]);
+        std::fill(&state[kFeet], &state[kFeet] + kLegs, 0.0);
+        Command command = bullet_.InitRequestContactPointInformation(client_);
+        bullet_.SetContactFilterBodyA(command, robot_);
+        submit(command);
+        Contacts contacts{};
+        bullet_.GetContactPointInformation(client_, &contacts);
+        for (int i = 0; i < contacts.count; ++i)
+            if (contacts.points[i].normal_force > 0) state[kFeet + contacts.points[i].link_a / 3] = 1.0;
+    }
+
+   private:
+    void pose(const std::array<double, 3>& p, const std::array<double, 4>& q) { pose(robot_, p, q); }
+
+    void pose(int body, const std::array<double, 3>& p, const std::array<double, 4>& q) {
+        Command command = bullet_.CreatePoseCommandInit(client_, body);
+        bullet_.CreatePoseCommandSetBasePosition(command, p[0], p[1], p[2]);
+        bullet_.CreatePoseCommandSetBaseOrientation(command, q[0], q[1], q[2], q[3]);
+        submit(command);
+    }
+
+    void lay_ground(std::vector<float>& heights, double low, double high) {
+        const double scale[3] = {k_.cell, k_.cell, 1.0}, origin[3] = {0, 0, 0}, upright[4] = {0, 0, 0, 1};
+        Command command = bullet_.CreateCollisionShapeCommandInit(client_);
+        bullet_.CreateCollisionShapeAddHeightfield2(client_, command, scale, 1.0, heights.data(), k_.rows, k_.columns,
+                                                    -1);
+        const int shape = bullet_.GetStatusCollisionShapeUniqueId(submit(command));
+        command = bullet_.CreateMultiBodyCommandInit(client_);
+        bullet_.CreateMultiBodyBase(command, 0, shape, -1, origin, upright, origin, upright);
+        const int ground = bullet_.GetStatusBodyIndex(submit(command));
+        if (shape < 0 || ground < 0) throw std::runtime_error("Bullet does not take the course");
+        pose(ground, {(k_.ground_start + k_.ground_end) / 2, 0.0, (low + high) / 2}, {0, 0, 0, 1});
+        command = bullet_.InitChangeDynamicsInfo(client_);
+        bullet_.ChangeDynamicsInfoSetLateralFriction(command, ground, -1, k_.friction);
+        submit(command);
+    }
+
+    void load_robot() {
+        Command command = bullet_.LoadUrdfCommandInit(client_, k_.urdf.c_str());
+        bullet_.LoadUrdfCommandSetFlags(command, kInertiaFromFile);
+        robot_ = bullet_.GetStatusBodyIndex(submit(command));
+        if (robot_ < 0) throw std::runtime_error("Bullet cannot read " + k_.urdf);
+        for (int link = -1; link < kJoints; ++link) {
+            command = bullet_.InitChangeDynamicsInfo(client_);
+            bullet_.ChangeDynamicsInfoSetLateralFriction(command, robot_, link, k_.friction);
+            bullet_.ChangeDynamicsInfoSetLinearDamping(command, robot_, 0.0);
+            bullet_.ChangeDynamicsInfoSetAngularDamping(command, robot_, 0.0);
+            submit(command);
+        }
+        for (int link = -1; link < kJoints; ++link) {
+            if (link % 3 == 2) continue;  // a foot
+            command = bullet_.CollisionFilterCommandInit(client_);
+            bullet_.SetCollisionFilterGroupMask(command, robot_, link, 0, 0);
+            submit(command);
+        }
+        command = bullet_.JointControlCommandInit2(client_, robot_, kVelocityControl);
+        for (int j = 0; j < kJoints; ++j) {
+            bullet_.JointControlSetDesiredVelocity(command, 6 + j, 0.0);
+            bullet_.JointControlSetKd(command, 6 + j, 1.0);
+            bullet_.JointControlSetMaximumForce(command, 6 + j, 0.0);
+        }
+        submit(command);
+    }
+};
+
+}  // namespace hexapod

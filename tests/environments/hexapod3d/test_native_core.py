@@ -1,0 +1,108 @@
+"""The C++ core against the reference in Python: the same bits from the same commands."""
+
+import numpy as np
+import pytest
+from hexapods import ROUGH, crowd, task
+
+from environments.domain import Environment, Outcome, find_domain
+from environments.hexapod3d import DOMAIN, JOINTS, native
+from environments.hexapod3d.body import BODY
+from environments.hexapod3d.engine import ANGLES, STATE_SIZE, World
+from environments.hexapod3d.episode import START_HEIGHT, starts
+from environments.hexapod3d.expression import terrain_of
+from environments.hexapod3d.gait import HIGH, LOW, STANCE
+from environments.hexapod3d.simulator import CONTROLLER
+from environments.hexapod3d.task import grounded, rotation
+
+pytestmark = pytest.mark.skipif(native.problem() is not None, reason="the core is not built")
+
+HARD = {"bumps": 0.1, "mounds": 0.3, "hills": 0.8, "step_height": [0.05, 0.1], "boulder_height": [0.1, 0.2]}
+
+
+def compare(domain, environment, thetas, seeds, limit):
+    found, expected = (
+        domain.rollout(thetas, environment, seeds, episode_limit=limit, engine=engine)
+        for engine in ("native", "pybullet")
+    )
+    np.testing.assert_array_equal(found.returns, expected.returns)
+    np.testing.assert_array_equal(found.lengths, expected.lengths)
+    np.testing.assert_array_equal(found.outcomes, expected.outcomes)
+    return found
+
+
+@pytest.mark.parametrize("genome", [{}, ROUGH, HARD], ids=["flat", "rough", "hard"])
+@pytest.mark.parametrize("domain", [DOMAIN, JOINTS], ids=["gait", "joints"])
+def test_the_core_gives_the_references_returns(domain, genome):
+    environment = Environment(domain=domain.name, encoding="parametric", genome=genome, seed=3)
+    outcomes = set()
+    for spread in (0.03, 0.3):
+        thetas, seeds = crowd(4, spread)
+        outcomes |= set(compare(domain, environment, thetas, seeds + np.uint64(2**63), 260).outcomes.tolist())
+    assert outcomes & {Outcome.FELL, Outcome.TIMED_OUT}
+
+
+def test_controllers_that_make_no_sense_diverge_alike_and_leave_the_next_episode_alone():
+    thetas, seeds = crowd(3)
+    thetas[1, 7] = np.nan
+    thetas[0, 9] = 1e38
+    found = compare(DOMAIN, task(3, **ROUGH), thetas, seeds, 60)
+    assert found.outcomes[1] == Outcome.DIVERGED
+    alone = DOMAIN.rollout(thetas[2:], task(3, **ROUGH), seeds[2:], episode_limit=60)
+    assert alone.returns[0] == found.returns[2]
+
+
+def violent(seed, steps=200):
+    """Give joint targets (steps, 18) anywhere, or all at a limit, held for some steps each."""
+    rng = np.random.default_rng(seed)
+    hold = int(rng.integers(1, 12))
+    draws = (
+        rng.uniform(LOW, HIGH, (steps, BODY.joints)) if seed % 3 else np.where(rng.random((steps, 18)) < 0.5, LOW, HIGH)
+    )
+    return draws[np.arange(steps) // hold]
+
+
+def test_states_are_the_references_through_a_violent_episode():
+    terrain = terrain_of(task(1, **HARD))
+    targets, start = violent(3), starts(np.array([5], dtype=np.uint64))[0]
+    robot = native.Robot()
+    robot.lay(terrain)
+    robot.core.follow(start, violent(4))  # leaves no trace
+    found = robot.core.follow(start, targets)
+    world, state = World(), np.zeros(STATE_SIZE)
+    world.lay(terrain)
+    world.place((0.0, start[0], START_HEIGHT), (0.0, 0.0, start[1], start[2]), STANCE.tolist())
+    for wanted, row in zip(targets, found, strict=True):
+        world.advance(wanted)
+        world.read(state)
+        np.testing.assert_array_equal(row, state)
+    world.close()
+
+
+def test_feet_do_not_pass_through_the_ground():
+    robot, start = native.Robot(), np.array([0.0, 0.0, 1.0])
+    for seed in range(24):
+        terrain = terrain_of(task(seed % 3, **(HARD if seed % 4 else {})))
+        robot.lay(terrain)
+        states = robot.core.follow(start, violent(seed))
+        over = grounded(states, rotation(states), terrain) | (np.abs(states[:, 1]) > 1.8) | (states[:, 0] < -1)
+        states = states[: np.argmax(over) if over.any() else None]
+        turned = np.einsum("nij,nlj->nli", rotation(states), BODY.feet(states[:, ANGLES]))
+        x, y, z = np.moveaxis(states[:, None, :3] + turned, -1, 0)
+        rise = [
+            (terrain.height_at(x + a, y + b) - terrain.height_at(x - a, y - b)) / 0.04
+            for a, b in ((0.02, 0), (0, 0.02))
+        ]
+        clearance = (z - terrain.height_at(x, y)) / np.sqrt(1 + rise[0] ** 2 + rise[1] ** 2)
+        assert clearance.min() > -0.01, seed  # of a foot's middle, a foot being 0.05 m thick
+
+
+def test_unknown_and_missing_constants_are_refused():
+    for constants in (native.constants() | {"tail": 1.0}, {"urdf": ""}):
+        with pytest.raises((ValueError, KeyError)):
+            native.core.Robot(native.engine.bullet.__file__, constants)
+
+
+def test_an_unknown_engine_is_refused_by_name():
+    thetas = np.zeros((1, CONTROLLER.parameters), dtype=np.float32)
+    with pytest.raises(ValueError, match="'lava'; it must be one of native, pybullet"):
+        find_domain("hexapod3d").rollout(thetas, task(0), np.zeros(1, dtype=np.uint64), engine="lava")
