@@ -254,8 +254,8 @@ class Load:
         self.idle += idle
         self.items[worker] += items
 
-    def report(self, hosts: dict[int, str], seconds: float) -> str:
-        """Say it in one line, with the host that took longest for an item."""
+    def report(self, hosts: dict[int, str], workers: int, seconds: float) -> str:
+        """Say it in one line, with how many workers are left and the host that took longest for an item."""
         busy = sum(self.busy.values())
         by_host: dict[str, list[float]] = {}
         for worker, items in self.items.items():
@@ -263,7 +263,7 @@ class Load:
             spent[0] += self.busy[worker]
             spent[1] += items
         share = 100 * self.idle / (busy + self.idle) if busy + self.idle else 0.0
-        line = f"load: {len(hosts)} workers, {share:.0f}% idle, {sum(self.items.values()) / seconds:,.1f} items/s"
+        line = f"load: {workers} workers, {share:.0f}% idle, {sum(self.items.values()) / seconds:,.1f} items/s"
         if by_host:
             slowest = max(by_host, key=lambda host: by_host[host][0] / by_host[host][1])
             spent = by_host[slowest]

@@ -155,11 +155,7 @@ class Ranks:
         self._load, self._reported = Load(), time.monotonic()
         self._checked = self._heard = time.monotonic()
         self._open = True
-        if launch is None or not launch.fault_tolerant:
-            logger.warning(
-                "this job ends with the first rank that it loses, and resumes by the same command; "
-                "mpirun --with-ft ulfm would go on with the rest"
-            )
+        self._fragile = launch is None or not launch.fault_tolerant
 
     @property
     def workers(self) -> int:
@@ -168,6 +164,12 @@ class Ranks:
 
     def submit(self, items: Sequence[WorkItem[Any]], urgency: int = 0) -> Sequence[int]:
         """Take on items; see `Executor.submit`."""
+        if self._fragile:  # said with the first work, so that a mistaken command is answered by its mistake alone
+            logger.warning(
+                "this job ends with the first rank that it loses, and resumes by the same command; "
+                "mpirun --with-ft ulfm would go on with the rest"
+            )
+            self._fragile = False
         if self._dispatch.done:
             self._heard = time.monotonic()
             self._sharing = Sharing()
@@ -251,7 +253,7 @@ class Ranks:
             left = len(self._dispatch.workers)
             logger.warning(
                 "lost worker rank=%d host=%s; items to run again: %d; workers left: %d",
-                *(rank, self._hosts.pop(rank), again, left),
+                *(rank, self._hosts[rank], again, left),
             )
         for rank in self._dispatch.overdue(now):
             logger.warning("worker rank=%d host=%s does not answer; its items run elsewhere", rank, self._hosts[rank])
@@ -268,7 +270,7 @@ class Ranks:
     def _report(self) -> None:
         now = time.monotonic()
         if self._load.items:
-            logger.info("%s", self._load.report(self._hosts, now - self._reported))
+            logger.info("%s", self._load.report(self._hosts, len(self._dispatch.workers), now - self._reported))
         self._load, self._reported = Load(), now
 
 

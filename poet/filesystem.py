@@ -13,7 +13,7 @@ from pathlib import Path
 
 MOUNTS = Path("/proc/mounts")
 NETWORK = frozenset(
-    {"9p", "afs", "autofs", "beegfs", "ceph", "cifs", "gfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs"}
+    {"9p", "afs", "autofs", "beegfs", "ceph", "cifs", "dvs", "gfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs"}
     | {"nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb3", "smbfs", "virtiofs", "wekafs"}
 )
 LOCAL_FUSE = frozenset({"fuse.ntfs", "fuse.ntfs-3g", "fuse.exfat", "fuse.fuse-overlayfs"})
@@ -29,7 +29,7 @@ class Place:
     @property
     def shared(self) -> bool:
         """Whether other hosts may see it too; what FUSE hides is taken to be so."""
-        return self.kind in NETWORK or (self.kind.startswith("fuse.") and self.kind not in LOCAL_FUSE)
+        return self.kind in NETWORK or (self.kind.split(".")[0] == "fuse" and self.kind not in LOCAL_FUSE)
 
     @property
     def journal(self) -> str:
@@ -45,7 +45,7 @@ def place_of(folder: Path) -> Place:
 def read_mounts() -> str:
     """Read the table of mounts; empty on systems without one."""
     try:
-        return MOUNTS.read_text()
+        return os.fsdecode(MOUNTS.read_bytes())  # as paths are: they need not be UTF-8
     except OSError:
         return ""
 
@@ -53,8 +53,8 @@ def read_mounts() -> str:
 def find_place(path: str, mounts: str) -> Place:
     """Pick the mount that an absolute path without symbolic links lies on, from the text of /proc/mounts."""
     best = Place("", "")
-    for line in mounts.splitlines():
-        fields = line.split()
+    for line in mounts.split("\n"):
+        fields = line.split(" ")  # names may hold every other blank there is
         if len(fields) < 3:
             continue
         mount = _unescape(fields[1])

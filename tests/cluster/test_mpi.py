@@ -228,10 +228,11 @@ def test_signal_stops_the_job_and_says_how_to_resume(tmp_path, finished, deliver
     ],
 )
 def test_bad_input_ends_all_ranks_with_status_2_and_is_said_once(tmp_path, options, complaint):
-    job = start(mpirun(3, command("evolve", tmp_path / "run", *options)))
+    job = start(mpirun(3, command("evolve", tmp_path / "run", *options), options=[]))
     _, err = job.communicate(timeout=60)
     assert job.returncode == 2
     assert err.count(complaint) == 1
+    assert "--with-ft" not in err  # advice on a run that there will not be
     assert not (tmp_path / "run").exists()
 
 

@@ -1,6 +1,7 @@
 """Network file systems: detection from the table of mounts, and a run's life with a rollback journal."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -155,3 +156,14 @@ def test_archive_begun_on_a_local_disk_goes_on_on_a_network_one_and_back(tmp_pat
         archive.extend(99)
         archive.close()
         assert path.read_bytes()[18:20] == written  # of the header: which journal to expect
+
+
+def test_table_of_mounts_may_hold_names_that_are_not_utf_8(tmp_path, monkeypatch):
+    table = tmp_path / "mounts"
+    table.write_bytes(b"/dev/a / ext4 rw 0 0\nhost:/x /caf\xe9 nfs4 rw 0 0\n")
+    monkeypatch.setattr(filesystem, "MOUNTS", table)
+    assert filesystem.place_of(Path(os.fsdecode(b"/caf\xe9/run"))).kind == "nfs4"
+
+
+def test_fuse_without_a_subtype_counts_as_shared():
+    assert filesystem.Place("fuse", "/m").journal == "TRUNCATE"
