@@ -131,7 +131,7 @@ def _check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(". ")[0]  # of some devices PyTorch's first line is a page
         raise InputError(f"--device is {device!r}, which cannot be used here: {reason}") from error
 
 
@@ -205,6 +205,8 @@ def meta_test(
 
     _check_device(device)
     protocol = Protocol(adaptations=_numbers(adaptations), episodes=episodes, repeats=repeats)
+    if suite and curriculum:
+        raise InputError(f"--suite {suite} and --curriculum {curriculum} are both given; test on one of them at a time")
     plan, found_at = read_plan(folder)
     names, tasks = _suite_tasks(suite, plan) if suite else _split_tasks(curriculum, found_at, split, plan)
     family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=plan.episode_limit)

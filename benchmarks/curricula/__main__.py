@@ -1,9 +1,9 @@
 """Train learners on three curricula of equal budget and compare how fast they adapt to tasks held out.
 
-    python -m benchmarks.curricula CURRICULUM [-o DIR] [--seeds 3] [--steps 800000] [--learners ppo,rl2] [--json]
+    python -m benchmarks.curricula CURRICULUM [--another CURRICULUM] [-o DIR] [--seeds 3] [--steps 600000] [--json]
 
-Every run is written when it is done, so the same command goes on after an interruption. Writes `results.json`,
-`table.md` and `figure.png`.
+Every run is written when it is done, so the same command goes on after an interruption, and several such commands can
+share the work by `--learners`. Writes `results.json`, `table.md` and `figure.png`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,16 +20,16 @@ import numpy as np
 import torch
 
 from benchmarks.curricula.figure import SCRATCH, draw, summary, table
-from benchmarks.curricula.runs import Run, test, train
+from benchmarks.curricula.runs import Run, fingerprint, test, train
 from benchmarks.curricula.sources import STAGED, curricula
-from environments.curriculum import Curriculum
+from environments.curriculum import Curriculum, Task
 from environments.domain import Environment, find_domain
 from environments.files import write_aside
 from environments.suites import suite
 from meta_learners.evaluation import Protocol
 
 PROTOCOL = Protocol(adaptations=(0, 1, 2, 5, 10), episodes=2, repeats=1)
-POET_GROUND, SUITE_GROUND = "POET test tasks", "walker suite"
+POET_GROUND, OTHER_GROUND, SUITE_GROUND = "POET test tasks", "another POET run", "walker suite"
 SPECIALIST_EPISODES = 8
 
 
@@ -36,17 +37,23 @@ def main() -> None:
     """Run what is missing, then write the table and the figure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.curricula", description=__doc__.splitlines()[0])
     parser.add_argument("curriculum", type=Path)
+    parser.add_argument("--another", type=Path, help="curriculum of another run of POET, all of it to test on")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent.parent / "results" / "curricula")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=800_000, help="budget of every training")
+    parser.add_argument("--steps", type=int, default=600_000, help="budget of every training")
     parser.add_argument("--episode-limit", type=int, default=400)
-    parser.add_argument("--courses", type=int, default=4, help="of each terrain of the suite")
-    parser.add_argument("--learners", default="ppo,rl2")
+    parser.add_argument("--courses", type=int, default=2, help="of each terrain of the suite")
+    parser.add_argument("--learners", default="ppo,promp,rl2")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     exported = Curriculum.load(options.curriculum)
-    grounds = {POET_GROUND: [task.environment for task in exported.test_tasks], SUITE_GROUND: courses(options.courses)}
+    played = {POET_GROUND: (exported, exported.test_tasks)}
+    if options.another:
+        another = Curriculum.load(options.another)
+        played[OTHER_GROUND] = another, strangers(another, exported)
+    grounds = {name: [task.environment for task in tasks] for name, (_, tasks) in played.items()}
+    grounds[SUITE_GROUND] = courses(options.courses)
     (options.output / "runs").mkdir(parents=True, exist_ok=True)
     results = []
     for seed in range(options.seeds):
@@ -56,16 +63,17 @@ def main() -> None:
                 run = Run(
                     learner=learner,
                     curriculum=name,
-                    exported=exported.document["sha256"],
                     seed=seed,
                     steps=options.steps if tasks else 0,
                     episode_limit=options.episode_limit,
+                    made_of=fingerprint(learner, tasks, grounds, PROTOCOL, options.episode_limit),
                 )
                 results.append(_result(options.output / "runs" / f"{run.name}.json", run, tasks, grounds))
     rows = summary(results, PROTOCOL.adaptations)
-    own = specialists(exported, options.episode_limit)
+    own = {name: specialists(*where, options.episode_limit) for name, where in played.items()}
     document = {
         "exported": exported.document["sha256"],
+        "another": another.document["sha256"] if options.another else None,
         "budget_steps": options.steps,
         "episode_limit": options.episode_limit,
         "protocol": asdict(PROTOCOL),
@@ -91,11 +99,16 @@ def courses(each: int) -> list[Environment]:
     ]
 
 
-def specialists(exported: Curriculum, episode_limit: int) -> float:
-    """Give the mean return of each test task's own agent in it."""
+def strangers(another: Curriculum, exported: Curriculum) -> list[Task]:
+    """List the tasks of another run that are none of this one's, nor the flat ground that both began with."""
+    return [task for task in another.stages if task.order > 0 and task.id not in exported.tasks]
+
+
+def specialists(exported: Curriculum, tasks: Sequence[Task], episode_limit: int) -> float:
+    """Give the mean return of each task's own agent in it."""
     domain, seeds = find_domain("walker2d"), np.arange(SPECIALIST_EPISODES, dtype=np.uint64)
     means = []
-    for task in exported.test_tasks:
+    for task in tasks:
         thetas = np.repeat(exported.agent(task.id)[None], len(seeds), axis=0)
         means.append(domain.rollout(thetas, task.environment, seeds, episode_limit=episode_limit).returns.mean())
     return float(np.mean(means))

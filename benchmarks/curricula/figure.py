@@ -51,7 +51,7 @@ def _half_interval(values: NDArray[np.float64]) -> float:
     return float(stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / count**0.5) if count > 1 else 0.0
 
 
-def table(rows: Sequence[Row], specialists: float, adaptations: Sequence[int]) -> str:
+def table(rows: Sequence[Row], specialists: Mapping[str, float], adaptations: Sequence[int]) -> str:
     """Write the rows as Markdown."""
     lines = [
         "| tested on | learner | trained on | " + " | ".join(f"after {each}" for each in adaptations) + " |",
@@ -63,8 +63,9 @@ def table(rows: Sequence[Row], specialists: float, adaptations: Sequence[int]) -
         shown = " | ".join(_written(cell) for cell in cells)
         ground, learner, curriculum = place
         lines.append(f"| {ground} | {NAMES.get(learner, learner)} | {curriculum} | {shown} |")
-    empty = " | ".join([f"{specialists:.0f}"] + ["" for _ in adaptations[1:]])
-    lines.append(f"| POET test tasks | each task's own POET agent | its niche | {empty} |")
+    for ground, mean in specialists.items():
+        figures = " | ".join([f"{mean:.0f}"] + ["" for _ in adaptations[1:]])
+        lines.append(f"| {ground} | each task's own POET agent | its niche | {figures} |")
     return "\n".join(lines)
 
 
@@ -73,7 +74,7 @@ def _written(cell: Row) -> str:
     return f"{cell['mean']:.0f}{spread}"
 
 
-def draw(rows: Sequence[Row], specialists: float, path: Path) -> None:
+def draw(rows: Sequence[Row], specialists: Mapping[str, float], path: Path) -> None:
     """Draw a panel for every learner on every ground."""
     learners = list(dict.fromkeys(row["learner"] for row in rows))
     grounds = list(dict.fromkeys(row["ground"] for row in rows))
@@ -93,8 +94,8 @@ def draw(rows: Sequence[Row], specialists: float, path: Path) -> None:
             low, high = zip(*(cell["interval"] for cell in cells), strict=True)
             axes.fill_between(place, low, high, color=colour, alpha=0.15, linewidth=0)
             axes.plot(place, [cell["mean"] for cell in cells], color=colour, marker="o", markersize=3, label=curriculum)
-        if ground.startswith("POET"):
-            axes.axhline(specialists, color="#9b2f4f", linewidth=1, linestyle=":", label="own POET agent")
+        if ground in specialists:
+            axes.axhline(specialists[ground], color="#9b2f4f", linewidth=1, linestyle=":", label="own POET agent")
         axes.set_title(f"{NAMES.get(learner, learner)}: {ground}", fontsize=9, loc="left")
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)

@@ -1,13 +1,17 @@
 """The comparison of curricula: what is compared, and the arithmetic of its table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from benchmarks.curricula.figure import summary, table
+from benchmarks.curricula.runs import fingerprint
 from benchmarks.curricula.sources import HARD, hand_made_tasks, random_tasks
 from environments.difficulty import difficulty_of
 from environments.encodings.parametric import ParametricEncoding
+from meta_learners.evaluation import Protocol
 
 
 def test_random_tasks_are_valid_and_others_for_every_seed():
@@ -38,6 +42,21 @@ def test_the_table_gives_means_over_tasks_and_students_interval_over_seeds():
     assert (first["mean"], second["mean"]) == (3.0, 17.0)
     expected = stats.t.interval(0.95, 2, loc=17.0, scale=stats.sem([12.0, 17.0, 22.0]))
     assert second["interval"] == pytest.approx(expected)
-    assert "| walker suite | multi-task PPO, fine-tuned | poet | 3 ± 2 | 17 ± 12 |" in table(
-        [first, second], 50.0, [0, 5]
-    )
+    lines = table([first, second], {"POET test tasks": 50.4}, [0, 5]).splitlines()
+    assert "| walker suite | multi-task PPO, fine-tuned | poet | 3 ± 2 | 17 ± 12 |" in lines
+    assert lines[-1] == "| POET test tasks | each task's own POET agent | its niche | 50 |  |"
+
+
+def test_a_kept_run_counts_only_for_the_same_tasks_tests_and_settings():
+    protocol = Protocol(adaptations=(0, 1), episodes=2, repeats=1)
+    tasks, others = hand_made_tasks(3), random_tasks(3, seed=0)
+    same = fingerprint("ppo", tasks, {"suite": others}, protocol, 400)
+    assert same == fingerprint("ppo", hand_made_tasks(3), {"suite": random_tasks(3, seed=0)}, protocol, 400)
+    changed = [
+        fingerprint("rl2", tasks, {"suite": others}, protocol, 400),
+        fingerprint("ppo", tasks[::-1], {"suite": others}, protocol, 400),
+        fingerprint("ppo", tasks, {"suite": others[:2]}, protocol, 400),
+        fingerprint("ppo", tasks, {"suite": others}, replace(protocol, episodes=3), 400),
+        fingerprint("ppo", tasks, {"suite": others}, protocol, 300),
+    ]
+    assert len({same, *changed}) == 6

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import synthetic_archive
 import tomli_w
+import torch
 from runs import TOY_SETTINGS, command, variables
 from safetensors.torch import load_file, save_file
 from tensorboardX.proto import event_pb2
@@ -192,6 +193,19 @@ def test_wrong_options_are_refused_and_nothing_is_written(curriculum, tmp_path, 
     line = ["meta-train", curriculum, "--learner", "rl2", "-o", tmp_path / "new", *options]
     refused(run(*line), 2, words)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_device_that_pytorch_was_not_built_for_is_refused_in_a_sentence(curriculum, tmp_path):
+    if torch.backends.mps.is_available():
+        pytest.skip("there is one")
+    done = run("meta-train", curriculum, "--learner", "rl2", "-o", tmp_path / "new", "--device", "mps")
+    refused(done, 2, "--device is 'mps', which cannot be used here: ")
+    assert len(done.stderr) < 300  # PyTorch's own message is a page
+
+
+def test_a_suite_and_a_curriculum_at_once_are_refused(curriculum, trained):
+    done = run("meta-test", trained, "--suite", "walker", "--curriculum", curriculum)
+    refused(done, 2, "--suite walker and --curriculum", "test on one of them at a time")
 
 
 def test_other_settings_than_the_folder_was_begun_with_are_refused(curriculum, trained):
