@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SAVE_EVERY = 30.0  # s between checkpoints, unless --save-every says otherwise
 QUIET_SECONDS = 10.0  # between lines where there is no terminal to draw on
 Device = Annotated[str, typer.Option(help="Where to learn: cpu, cuda or cuda:N.")]
+# One by default: sums over more are made in another order, and so end in other bits.
+Threads = Annotated[int, typer.Option(min=1, max=1024, help="PyTorch's on the processor; part of the last bits.")]
 
 
 def meta_train(
@@ -61,19 +63,21 @@ def meta_train(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of everything random.")] = 0,
     device: Device = "cpu",
+    threads: Threads = 1,
     save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = SAVE_EVERY,
     as_json: Json = False,
 ) -> None:
     """Train a meta-learner on a curriculum's train tasks, or resume the training in DIR.
 
     The same command resumes, to the same result as if it had never stopped.
-    --iterations, --device and --save-every may change. TensorBoard reads
+    --iterations, --device, --threads and --save-every may change; another
+    device or number of threads rounds otherwise. TensorBoard reads
     DIR/tensorboard.
     """
     from meta_learners.plan import Plan  # noqa: PLC0415
     from meta_learners.training import Training  # noqa: PLC0415
 
-    _check_device(device)
+    _prepare(device, threads)
     loaded = Curriculum.load(curriculum)
     if not loaded.train_tasks:
         raise InputError(f"{curriculum} has no train tasks; export with another --fractions")
@@ -125,9 +129,10 @@ def _settings(learner: str, assignments: list[str]) -> dict[str, Any]:
     return as_kept
 
 
-def _check_device(device: str) -> None:
+def _prepare(device: str, threads: int) -> None:
     import torch  # noqa: PLC0415
 
+    torch.set_num_threads(threads)
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
@@ -191,6 +196,7 @@ def meta_test(
     repeats: Annotated[int, typer.Option(help="Independent adaptations to each task.")] = 2,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the test's episodes.")] = 0,
     device: Device = "cpu",
+    threads: Threads = 1,
     as_json: Json = False,
 ) -> None:
     """Measure how fast a trained learner adapts to tasks that it has not seen.
@@ -203,7 +209,7 @@ def meta_test(
     from meta_learners.tasks import EnvironmentFamily  # noqa: PLC0415
     from meta_learners.training import restored_learner, resume  # noqa: PLC0415
 
-    _check_device(device)
+    _prepare(device, threads)
     protocol = Protocol(adaptations=_numbers(adaptations), episodes=episodes, repeats=repeats)
     if suite and curriculum:
         raise InputError(f"--suite {suite} and --curriculum {curriculum} are both given; test on one of them at a time")
