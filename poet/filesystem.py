@@ -13,8 +13,8 @@ from pathlib import Path
 
 MOUNTS = Path("/proc/mounts")
 NETWORK = frozenset(
-    {"9p", "afs", "autofs", "beegfs", "ceph", "cifs", "dvs", "gfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs"}
-    | {"nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb3", "smbfs", "virtiofs", "wekafs"}
+    {"9p", "afs", "autofs", "beegfs", "ceph", "cifs", "dvs", "gfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs"}
+    | {"nfs", "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb3", "smbfs", "virtiofs", "wekafs"}
 )
 LOCAL_FUSE = frozenset({"fuse.ntfs", "fuse.ntfs-3g", "fuse.exfat", "fuse.fuse-overlayfs"})
 
