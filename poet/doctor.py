@@ -59,7 +59,11 @@ def _try(part: str, needed: bool, check: Callable[[], str]) -> Finding:
 
 
 def _walker() -> str:
-    return f"engine {find_domain('walker2d').engines[0]}, Box2D {version('box2d')}: {_episode('walker2d')}"
+    return _body("walker2d", f"Box2D {version('box2d')}")
+
+
+def _body(name: str, library: str) -> str:
+    return f"engine {find_domain(name).engines[0]}, {library}: {_episode(name)}"
 
 
 def _episode(name: str) -> str:
@@ -78,7 +82,7 @@ def _native() -> str:
 
 
 def _hexapod() -> str:
-    return f"PyBullet {version('pybullet')}: {_episode('hexapod3d')}"
+    return _body("hexapod3d", f"PyBullet {version('pybullet')}")
 
 
 def _mpi() -> str:
