@@ -6,6 +6,7 @@ twice, which neither `nn.GRU` nor cuDNN can. Learning over whole trials takes `n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,7 +52,9 @@ class RecurrentPolicy(nn.Module):
     With `products` the unit also sees the outer product of what was observed before with the action that answered it,
     and that times the reward: what was done where, and what it brought, as numbers that it can add up without having to
     learn to multiply. With `hypernetwork` memory gives the weights of heads that are linear in the observation, as
-    in Beck et al. 2023 (arXiv:2309.14970), instead of the numbers themselves.
+    in Beck et al. 2023 (arXiv:2309.14970), instead of the numbers themselves. With `reflex` the heads read the
+    observation beside memory, through two layers of their own: units that hold for hundreds of steps what a task is
+    like are too slow to keep a walker on its feet.
 
     Args:
         observations: size of an observation.
@@ -62,6 +65,8 @@ class RecurrentPolicy(nn.Module):
         generator: of the initial weights.
         products: whether the unit sees them.
         hypernetwork: whether heads are one.
+        reflex: units in each of the heads' two layers; 0 for heads that are linear in memory.
+        deviations: of first actions; their logarithms are the last of the numbers, and depend on nothing that is seen.
     """
 
     def __init__(
@@ -75,23 +80,31 @@ class RecurrentPolicy(nn.Module):
         *,
         products: bool = False,
         hypernetwork: bool = False,
+        reflex: int = 0,
+        deviations: Sequence[float] = (),
     ) -> None:
         super().__init__()
         self.actions = actions
         self.products = products
-        self._seen = observations if hypernetwork else 0  # numbers of an observation that the heads read
+        self._seen = observations if hypernetwork else 0  # numbers of an observation that the heads are linear in
+        self._beside = observations if reflex else 0  # that they read beside memory
         self.unit = nn.GRU(observations + actions + 2 + products * 2 * observations * actions, hidden)
-        self.actor = nn.Linear(hidden, numbers * max(self._seen, 1))
-        self.critic = nn.Linear(hidden, max(self._seen, 1))
+        numbers -= len(deviations)
+        self.actor = _head(hidden + self._beside, reflex, numbers * max(self._seen, 1))
+        self.critic = _head(hidden + self._beside, reflex, max(self._seen, 1))
+        last = "actor.4.weight" if reflex else "actor.weight"
         for name, parameter in self.named_parameters():
             if "bias" in name:
                 nn.init.zeros_(parameter)
                 continue
             # Near-uniform or near-zero first actions; the unit's gates are orthogonal one by one.
             rows = hidden if name.startswith("unit") else len(parameter)
-            gain = {"actor.weight": 0.01, "unit.weight_ih_l0": PRODUCT_GAIN if products else INPUT_GAIN}.get(name, 1.0)
+            gain = {last: 0.01, "unit.weight_ih_l0": PRODUCT_GAIN if products else INPUT_GAIN}.get(name, 1.0)
             for gate in torch.split(parameter.data, rows):
                 nn.init.orthogonal_(gate, gain, generator=generator)
+        self._spread = len(deviations)
+        if deviations:
+            self.log_deviations = nn.Parameter(torch.tensor(deviations).log())
         # Update gates begin by keeping what they hold (Tallec and Ollivier 2018, arXiv:1804.11188); at the usual
         # biases of 0 half of it is gone after every step, and nothing is learnt from one episode for the next.
         lifetimes = 1 + (memory - 1) * torch.rand(hidden, generator=generator)
@@ -111,20 +124,39 @@ class RecurrentPolicy(nn.Module):
 
     def initial(self, count: int) -> Tensor:
         """Give the hidden state (count, h) with which a trial begins."""
-        return self.actor.weight.new_zeros(count, self.unit.hidden_size)
+        return next(self.parameters()).new_zeros(count, self.unit.hidden_size)
 
     def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Go through inputs (T, n, i) from hidden (n, h): numbers (T, n, k), values (T, n), the last hidden."""
         remembered, last = self.unit(inputs, hidden[None])
-        read = remembered * READING if self._seen else remembered
-        return self._head(self.actor, read, inputs), self._head(self.critic, read, inputs)[..., 0], last[0]
+        return *self.read(remembered, inputs), last[0]
 
-    def _head(self, layer: nn.Linear, read: Tensor, inputs: Tensor) -> Tensor:
-        found: Tensor = layer(read)
+    def read(self, remembered: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Give numbers (T, n, k) and values (T, n) by what is remembered (T, n, h) at inputs (T, n, i)."""
+        if self._seen:
+            remembered = remembered * READING
+        if self._beside:
+            remembered = torch.cat([remembered, inputs[..., : self._beside]], -1)
+        values = self._numbers(self.critic, remembered, inputs)[..., 0]
+        numbers = self._numbers(self.actor, remembered, inputs)
+        if self._spread:
+            numbers = torch.cat([numbers, self.log_deviations.expand(*numbers.shape[:-1], -1)], -1)
+        return numbers, values
+
+    def _numbers(self, head: nn.Module, read: Tensor, inputs: Tensor) -> Tensor:
+        found: Tensor = head(read)
         if not self._seen:
             return found
         weights = found.reshape(*found.shape[:-1], -1, self._seen)
         return torch.sum(weights * inputs[..., None, : self._seen], -1)
+
+
+def _head(inputs: int, units: int, outputs: int) -> nn.Module:
+    if not units:
+        return nn.Linear(inputs, outputs)
+    return nn.Sequential(
+        nn.Linear(inputs, units), nn.Tanh(), nn.Linear(units, units), nn.Tanh(), nn.Linear(units, outputs)
+    )
 
 
 def inputs_of(rollout: Rollout, actions: int, products: bool = False) -> Tensor:

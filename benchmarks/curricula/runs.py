@@ -33,7 +33,7 @@ def settings_of(learner: str, episode_limit: int) -> Any:
     Chosen among a few by what learned to walk soonest on a POET run's first tasks.
     """
     if learner == "rl2":
-        return RL2Settings(memory=2 * episode_limit)
+        return RL2Settings(hidden=32, memory=2 * episode_limit, reflex=64, window=50, minibatches=16, step_size=1e-3)
     if learner == "ppo":
         return PPOSettings(steps=episode_limit)
     return PolicySettings(deviation=0.6, trace=0.95, steps=episode_limit, inner_rate=0.05, epochs=10, meta_rate=2e-3)

@@ -14,7 +14,9 @@ from meta_learners.sampling import Actor, Sampler
 from meta_learners.tasks import TaskFamily
 
 REPORTS = 20  # lines about how it goes
-SMALL_WORLDS = RL2Settings(trace=0.3, entropy=0.01, reward_scale=1.0, epochs=4, minibatches=4, step_size=1e-3)
+SMALL_WORLDS = RL2Settings(
+    reflex=0, window=0, trace=0.3, entropy=0.01, reward_scale=1.0, epochs=4, minibatches=4, step_size=1e-3
+)
 """Where rewards tell at once what an action was worth, and batches are large."""
 
 

@@ -40,7 +40,7 @@ bullet = pybullet
 
 CONTROL_RATE = 50  # Hz, of the controller
 SUBSTEPS = 2  # of physics in a control step, each with the drives' torques renewed: 100 Hz
-ITERATIONS = 6  # of the solver, whose rows are the feet's contacts alone; more change no walk
+ITERATIONS = 4  # of the solver, whose rows are the feet's contacts alone; more change no walk
 TIME_STEP = 1 / (CONTROL_RATE * SUBSTEPS)  # s
 LEAD = BODY.torque / BODY.stiffness  # rad between joint and target from which on a drive gives all that it has
 FRICTION = 1.0

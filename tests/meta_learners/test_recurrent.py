@@ -70,6 +70,25 @@ def test_learning_goes_through_exactly_what_was_seen_when_acting(lived):
     torch.testing.assert_close(numbers, acted, rtol=0, atol=1e-5)
 
 
+def test_heads_with_a_reflex_read_the_observation_beside_memory():
+    family = Navigation(episode_limit=5)
+    head = head_of(family.actions)
+    policy = RecurrentPolicy(2, 2, head.numbers, 8, 20, torch_generator((0,)), reflex=6, deviations=[0.6, 0.6])
+    with torch.no_grad():
+        policy.actor[-1].weight *= 100  # so that means are not near 0
+    tasks = family.sample_tasks(2, numpy_generator((1,)))
+    rollout = Sampler(family, 2, 3).play(tasks, RecurrentActor(policy, head), (2,), episodes=2)
+    inputs = inputs_of(rollout, 2)[:-1]
+    with torch.no_grad():
+        remembered, _ = policy.unit(inputs)
+        numbers, _ = policy.read(remembered, inputs)
+        forgetful, _ = policy.read(torch.zeros_like(remembered), inputs)
+        blind, _ = policy.read(remembered, torch.zeros_like(inputs))
+    torch.testing.assert_close(numbers, rollout.numbers.transpose(0, 1).flatten(1, 2), rtol=0, atol=1e-5)
+    torch.testing.assert_close(numbers[..., 2:].exp(), torch.full_like(numbers[..., 2:], 0.6))
+    assert min((numbers - each)[..., :2].abs().max() for each in (forgetful, blind)) > 0.01
+
+
 @pytest.fixture(scope="module")
 def multiplied():
     """The same worlds, played by a policy that sees products and whose heads memory makes."""

@@ -12,10 +12,10 @@ from meta_learners.keys import numpy_generator, torch_generator
 from meta_learners.learner import LossError, State
 from meta_learners.mdps import TabularMDPs
 from meta_learners.recurrent import inputs_of
-from meta_learners.rl2 import RL2, RL2Settings, trial_advantages
+from meta_learners.rl2 import RL2, RL2Settings, laid_out, losses, trial_advantages
 from meta_learners.sampling import Sampler
 
-SETTINGS = RL2Settings(hidden=8, episodes=2, epochs=2, minibatches=2)
+SETTINGS = RL2Settings(hidden=8, reflex=0, episodes=2, window=0, epochs=2, minibatches=2)
 
 
 def slow_advantages(rewards, values, discount, trace):
@@ -47,7 +47,9 @@ def taught(steps, settings=SETTINGS):
     return family, sampler, learner
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, replace(SETTINGS, products=True, hypernetwork=True)])
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, replace(SETTINGS, products=True, hypernetwork=True), replace(SETTINGS, reflex=5, window=4)]
+)
 def test_a_learner_that_loads_a_state_goes_on_bit_for_bit(settings):
     family, sampler, learner = taught(3, settings)
     _, _, resumed = taught(1, settings)
@@ -60,9 +62,14 @@ def test_a_learner_that_loads_a_state_goes_on_bit_for_bit(settings):
         assert torch.equal(resumed.state().tensors[name], tensor), name
 
 
+def test_heads_by_memory_with_a_reflex_are_refused():
+    with pytest.raises(ValueError, match="reflex is 5; with hypernetwork it must be 0"):
+        replace(SETTINGS, hypernetwork=True, reflex=5)
+
+
 def test_a_state_of_other_sizes_is_refused():
     _, _, learner = taught(1)
-    _, _, wider = taught(1, RL2Settings(hidden=9))
+    _, _, wider = taught(1, replace(SETTINGS, hidden=9))
     with pytest.raises(ValueError, match="not the state of such a learner"):
         learner.load(wider.state())
 
@@ -88,6 +95,50 @@ def test_figures_are_means_also_over_fewer_batches_than_were_asked_for():
         assert metrics["entropy"] == pytest.approx(np.log(3), rel=0.01)
 
 
+@pytest.mark.parametrize("window", [3, 4, 100])
+def test_windows_begin_with_what_was_remembered_and_no_gradient_goes_through_their_ends(window):
+    family, sampler, learner = taught(2)
+    rollout = sampler.play(family.sample_tasks(4, numpy_generator((2,))), learner.actor(), (2,), episodes=2)
+    policy, head = learner.actor().policy, learner.actor().head
+    whole = laid_out(policy, head, rollout, SETTINGS)
+    cut = laid_out(policy, head, rollout, replace(SETTINGS, window=window))
+    found, slow = losses(policy, head, cut, 0.2), losses(policy, head, whole, 0.2)
+    torch.testing.assert_close(found, slow, rtol=1e-5, atol=1e-6)
+    policy.zero_grad()
+    found.sum().backward()
+    expected = truncated_gradient(policy, head, whole, window)
+    for (name, parameter), each in zip(policy.named_parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, each, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def truncated_gradient(policy, head, trials, window):
+    """Go through the trials step by step and let memory go without its history after every so many."""
+    memory, numbers, values = policy.initial(trials["valid"].shape[1]), [], []
+    for step, seen in enumerate(trials["inputs"]):
+        if step % window == 0:
+            memory = memory.detach()
+        number, value, memory = policy(seen[None], memory)
+        numbers.append(number[0])
+        values.append(value[0])
+    numbers, values = torch.stack(numbers), torch.stack(values)
+    ratio = (head.log_probability(numbers, trials["actions"]) - trials["log_probabilities"]).exp()
+    surrogate = torch.min(ratio * trials["gains"], ratio.clamp(0.8, 1.2) * trials["gains"])
+    each = head.entropy(numbers) - surrogate + (values - trials["targets"]).square()
+    loss = (each * trials["valid"]).sum() / trials["valid"].sum()
+    return torch.autograd.grad(loss, list(policy.parameters()))
+
+
+def test_windows_after_a_trials_end_are_left_out():
+    family, sampler, learner = taught(1)
+    rollout = sampler.play(family.sample_tasks(4, numpy_generator((2,))), learner.actor(), (2,), episodes=2)
+    rollout.valid[0, 3:] = False  # the first task's two trials end after three steps
+    policy, head = learner.actor().policy, learner.actor().head
+    assert rollout.valid.shape[1] == 9
+    cut = laid_out(policy, head, rollout, replace(SETTINGS, window=3))
+    assert cut["valid"].shape[1] == 3 * 8 - 2 * 2
+    assert cut["valid"].sum() == rollout.valid.sum()
+
+
 @pytest.mark.parametrize("products", [False, True])
 def test_adapting_remembers_each_worlds_own_episodes_up_to_their_end(products):
     family, sampler, learner = taught(1, replace(SETTINGS, products=products))
@@ -109,7 +160,9 @@ def test_on_bandits_that_always_pay_it_learns_which_arm_within_seconds():
 
     family = Sure(arms=2, pulls=6)
     sampler = Sampler(family, 64, 1)
-    learner = RL2(family, RL2Settings(hidden=16, episodes=1, memory=6, step_size=1e-2, reward_scale=1.0), seed=0)
+    learner = RL2(
+        family, replace(SETTINGS, hidden=16, episodes=1, memory=6, epochs=6, step_size=1e-2, reward_scale=1.0), seed=0
+    )
     for step in range(60):
         metrics = learner.meta_step(sampler, family.sample_tasks(64, numpy_generator((0, step))), (0, step))
     assert metrics["return_trial"] > 5.2  # chance 3, the best possible 5.5

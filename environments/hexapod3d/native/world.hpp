@@ -24,13 +24,22 @@ class World {
     Client client_ = nullptr;
     int robot_ = -1;
     Joints torques_{};
+    std::array<double, 7 + kJoints> places_{};
+    std::array<double, 6 + kJoints> speeds_{};
+    bool seen_ = false;
 
     Status submit(Command command) { return bullet_.SubmitClientCommandAndWaitStatus(client_, command); }
 
-    void look(const double*& q, const double*& u) {
+    // Places and speeds, the trunk's before the joints'; Bullet is asked once between two of its steps.
+    void look() {
+        if (seen_) return;
+        const double *q, *u;
         Status status = submit(bullet_.RequestActualStateCommandInit(client_, robot_));
         if (!bullet_.GetStatusActualState(status, nullptr, nullptr, nullptr, nullptr, &q, &u, nullptr))
             throw std::runtime_error("Bullet does not give the robot's state");
+        std::copy(q, q + places_.size(), places_.begin());
+        std::copy(u, u + speeds_.size(), speeds_.begin());
+        seen_ = true;
     }
 
    public:
@@ -81,17 +90,17 @@ class World {
             submit(command);
         }
         torques_.fill(0.0);
+        seen_ = false;
     }
 
     void advance(const Joints& targets) {
         Joints squares{};
         for (int substep = 0; substep < k_.substeps; ++substep) {
-            const double *q, *u;
-            look(q, u);
+            look();
             Command command = bullet_.JointControlCommandInit2(client_, robot_, kTorqueControl);
             for (int j = 0; j < kJoints; ++j) {
-                const double lead = std::min(std::max(targets[j] - q[7 + j], -k_.lead), k_.lead);
-                const double pull = k_.stiffness * lead - k_.damping * u[6 + j];
+                const double lead = std::min(std::max(targets[j] - places_[7 + j], -k_.lead), k_.lead);
+                const double pull = k_.stiffness * lead - k_.damping * speeds_[6 + j];
                 const double torque = std::min(std::max(pull, -k_.torque), k_.torque);
                 bullet_.JointControlSetDesiredForceTorque(command, 6 + j, torque);
                 squares[j] += torque * torque;
@@ -100,17 +109,17 @@ class World {
             const auto before = Clock::now();
             submit(bullet_.InitStepSimulationCommand(client_));
             stepping += Clock::now() - before;
+            seen_ = false;
         }
         for (int j = 0; j < kJoints; ++j) torques_[j] = std::sqrt(squares[j] / k_.substeps);
     }
 
     void read(State& state) {
-        const double *q, *u;
-        look(q, u);
-        std::copy(q, q + 7, &state[kPosition]);
-        std::copy(u, u + 6, &state[kVelocity]);
-        std::copy(q + 7, q + 7 + kJoints, &state[kAngles]);
-        std::copy(u + 6, u + 6 + kJoints, &state[kSpeeds]);
+        look();
+        std::copy(places_.begin(), places_.begin() + 7, &state[kPosition]);
+        std::copy(speeds_.begin(), speeds_.begin() + 6, &state[kVelocity]);
+        std::copy(places_.begin() + 7, places_.end(), &state[kAngles]);
+        std::copy(speeds_.begin() + 6, speeds_.end(), &state[kSpeeds]);
         std::copy(torques_.begin(), torques_.end(), &state[kTorques]);
         std::fill(&state[kFeet], &state[kFeet] + kLegs, 0.0);
         Command command = bullet_.InitRequestContactPointInformation(client_);
