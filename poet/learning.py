@@ -186,7 +186,7 @@ def meta_test(
     curriculum: Annotated[
         Path | None, typer.Option(metavar="CURRICULUM", help="Where it lies now, or another one of the same domain.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Which tasks of the curriculum.")] = "test",
+    split: Annotated[str | None, typer.Option(help="Which tasks of the curriculum.", show_default="test")] = None,
     suite: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="On a fixed suite instead: walker, high, xchal, poet, stump-tracks."),
@@ -213,6 +213,9 @@ def meta_test(
     protocol = Protocol(adaptations=_numbers(adaptations), episodes=episodes, repeats=repeats)
     if suite and curriculum:
         raise InputError(f"--suite {suite} and --curriculum {curriculum} are both given; test on one of them at a time")
+    if suite and split is not None:
+        raise InputError(f"--split {split} goes with a curriculum, not with --suite {suite}")
+    split = split or "test"
     plan, found_at = read_plan(folder)
     names, tasks = _suite_tasks(suite, plan) if suite else _split_tasks(curriculum, found_at, split, plan)
     family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=plan.episode_limit)

@@ -208,6 +208,11 @@ def test_a_suite_and_a_curriculum_at_once_are_refused(curriculum, trained):
     refused(done, 2, "--suite walker and --curriculum", "test on one of them at a time")
 
 
+def test_a_split_of_a_suite_is_refused(trained):
+    done = run("meta-test", trained, "--suite", "walker", "--split", "train")
+    refused(done, 2, "--split train goes with a curriculum, not with --suite walker")
+
+
 def test_other_settings_than_the_folder_was_begun_with_are_refused(curriculum, trained):
     done = run("meta-train", curriculum, "--learner", "rl2", "-o", trained, *TINY, "--set", "hidden=9", "--seed", 4)
     refused(done, 2, "settings.hidden was 8, is 9", "seed was 0, is 4")
