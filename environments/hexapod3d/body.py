@@ -151,7 +151,7 @@ class Body:
         angles = joints.reshape(len(joints), len(self.legs), JOINTS_PER_LEG)
         coxa, femur, tibia = (segment.length for segment in self.segments)
         raised, bent = angles[..., 1], angles[..., 1] - angles[..., 2]
-        yaw = self._leg_array("yaw") - self._leg_array("side") * angles[..., 0]
+        yaw = self._of_legs["yaw"] - self._of_legs["side"] * angles[..., 0]
         turned = np.stack([raised, bent, yaw])
         up_femur, up_tibia, aside, out_femur, out_tibia, ahead = portable.sin(
             np.concatenate([turned, turned + math.pi / 2])
@@ -161,11 +161,13 @@ class Body:
         still = np.zeros_like(raised)
         reach = np.stack([still, still + coxa, knee[0], foot[0]], axis=-1)
         height = np.stack([still, still, knee[1], foot[1]], axis=-1)
-        x, y = (self._leg_array(name)[:, None] for name in "xy")
+        x, y = (self._of_legs[name][:, None] for name in "xy")
         return np.stack([x + reach * ahead[..., None], y + reach * aside[..., None], height], axis=-1)
 
-    def _leg_array(self, name: str) -> NDArray[np.float64]:
-        return np.array([getattr(leg, name) for leg in self.legs], dtype=np.float64)
+    @cached_property
+    def _of_legs(self) -> dict[str, NDArray[np.float64]]:
+        names = ("x", "y", "yaw", "side")
+        return {name: np.array([getattr(leg, name) for leg in self.legs], dtype=np.float64) for name in names}
 
 
 BODY = Body()

@@ -112,6 +112,7 @@ class World:
         self._client = Client()
         self._on = self._client.on
         self._torques = np.zeros(BODY.joints)
+        self._seen: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None  # until the engine's next step
         self.terrain: Terrain | None = None
 
     def renew(self) -> None:
@@ -179,6 +180,7 @@ class World:
         for joint, angle in zip(self._joints, joints, strict=True):
             bullet.resetJointState(self.robot, joint, angle, 0.0, **self._on)
         self._torques = np.zeros(BODY.joints)
+        self._seen = None
 
     def advance(self, targets: NDArray[np.float64]) -> None:
         """Drive every joint towards its target angle, rad, for one control step."""
@@ -190,6 +192,7 @@ class World:
                 self.robot, self._joints, bullet.TORQUE_CONTROL, forces=torques.tolist(), **self._on
             )
             bullet.stepSimulation(**self._on)
+            self._seen = None
             squares += torques * torques
         self._torques = np.sqrt(squares / SUBSTEPS)
 
@@ -206,8 +209,10 @@ class World:
                 state[self._feet[contact[3]]] = 1.0
 
     def _joint_states(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        angles, speeds, _, _ = zip(*bullet.getJointStates(self.robot, self._joints, **self._on), strict=True)
-        return np.array(angles), np.array(speeds)
+        if self._seen is None:
+            angles, speeds, _, _ = zip(*bullet.getJointStates(self.robot, self._joints, **self._on), strict=True)
+            self._seen = np.array(angles), np.array(speeds)
+        return self._seen
 
     def close(self) -> None:
         """Free the physics client."""
