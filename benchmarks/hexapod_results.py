@@ -51,7 +51,7 @@ def plot(found: dict) -> Figure:
         axes.plot(times, [row[3] for row in rows], color=line.get_color(), linewidth=0.8, linestyle=":")
     axes.axhline(find_domain("hexapod3d").solved_return, color="#999999", linewidth=0.8)
     axes.set(xlabel="million control steps of the run", ylabel="return (dotted: mean of perturbed agents)")
-    axes.legend(fontsize=7, frameon=False)
+    figure.legend(loc="outside right upper", fontsize=7, frameon=False)  # within, it would lie on the curves
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
