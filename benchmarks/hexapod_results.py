@@ -2,7 +2,7 @@
 
 Its configuration, a summary with every niche and transfer, the scores of all
 niches over the steps simulated, and a short film of the best agent on the
-hardest ground that an agent crossed. The run itself:
+hardest ground that was solved. The run itself:
 `poet evolve RUN --preset hexapod`.
 """
 
@@ -57,11 +57,11 @@ def plot(found: dict) -> Figure:
 
 
 def film(connection, path: Path) -> tuple[int, float]:
-    """Film the best agent of the hardest niche among those with the highest scores; its niche and return."""
+    """Film the best agent of the hardest niche solved, or scored where none was; its niche and return."""
     domain, config = find_domain(read_config(connection).domain), read_config(connection)
     scored = [niche for niche in inspection.niches(connection) if niche["best_score"] is not None]
-    crossed = [niche for niche in scored if niche["best_score"] >= config.reproduction.parent_score] or scored
-    niche = max(crossed, key=lambda each: each["difficulty"])
+    solved = [niche for niche in scored if niche["solved"] is not None]
+    niche = max(solved or scored, key=lambda each: each["difficulty"])
     environment = next(each.environment for each in read_population(connection).niches if each.id == niche["id"])
     (blob,) = connection.execute("SELECT best_theta FROM pair WHERE niche = ?", (niche["id"],)).fetchone()
     act = domain.controller.policy(read_blob(blob).astype(np.float32))
