@@ -9,6 +9,7 @@ constants are handed over from here, so that each is written down once.
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from environments.hexapod3d import engine, episode, gait, task, terrain
 from environments.hexapod3d.body import BODY, URDF
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.terrain import Terrain
+from environments.native_cores import missing
 
 _problem: str | None = None
 try:
@@ -32,7 +34,7 @@ except ImportError as error:
     if TYPE_CHECKING:
         raise
     core = None
-    _problem = f"the hexapod's C++ core cannot be imported ({error}); reinstall with a C++20 compiler: pip install ."
+    _problem = missing("hexapod", __name__, error)
 
 
 def problem() -> str | None:
@@ -107,8 +109,12 @@ class Robot:
     def lay(self, terrain: Terrain) -> None:
         """Put a course in the place of that before."""
         if self._terrain is not terrain:
+            self._terrain = None  # should Bullet refuse this course, that before is gone too
             self.core.lay(terrain.heights)
             self._terrain = terrain
+
+
+_one_at_a_time = Lock()  # the core lets other threads run, and they would find the same robot
 
 
 @lru_cache(maxsize=1)
@@ -121,8 +127,9 @@ def rollout_native(
     thetas: NDArray[np.float32], terrain: Terrain, seeds: NDArray[np.uint64], episode_limit: int, gait: Gait
 ) -> Rollouts:
     """Run the episodes one after another."""
-    robot = shared_robot()
-    robot.lay(terrain)
     starts = np.ascontiguousarray(episode.starts(seeds))
-    found = robot.core.rollout(np.ascontiguousarray(thetas), starts, episode_limit, gait is Gait.TRIPOD)
+    with _one_at_a_time:
+        robot = shared_robot()
+        robot.lay(terrain)
+        found = robot.core.rollout(np.ascontiguousarray(thetas), starts, episode_limit, gait is Gait.TRIPOD)
     return Rollouts(*found)

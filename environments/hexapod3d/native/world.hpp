@@ -59,6 +59,8 @@ class World {
 
     // Heights as the engine wants them: rows of equal y, each along x.
     void lay(std::vector<float>& heights, double low, double high) {
+        robot_ = -1;
+        seen_ = false;
         submit(bullet_.InitResetSimulationCommand(client_));
         Command command = bullet_.InitPhysicsParamCommand(client_);
         bullet_.PhysicsParamSetGravity(command, 0, 0, -k_.gravity);

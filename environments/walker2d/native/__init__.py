@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment, Rollouts
+from environments.native_cores import missing
 from environments.walker2d.env import start_pushes
 from environments.walker2d.terrain import Terrain, terrain_of
 
@@ -24,7 +25,7 @@ except ImportError as error:
     if TYPE_CHECKING:
         raise
     core = None
-    _problem = f"the walker's C++ core cannot be imported ({error}); reinstall with a C++20 compiler: pip install ."
+    _problem = missing("walker", __name__, error)
 
 
 def problem() -> str | None:

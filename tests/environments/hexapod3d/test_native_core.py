@@ -1,5 +1,7 @@
 """The C++ core against the reference in Python: the same bits from the same commands."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hexapods import ROUGH, crowd, task
@@ -49,6 +51,18 @@ def test_controllers_that_make_no_sense_diverge_alike_and_leave_the_next_episode
     assert found.outcomes[1] == Outcome.DIVERGED
     alone = DOMAIN.rollout(thetas[2:], task(3, **ROUGH), seeds[2:], episode_limit=60)
     assert alone.returns[0] == found.returns[2]
+
+
+def test_threads_take_turns_at_the_one_robot():
+    thetas, seeds = crowd(3)
+
+    def play(genome):
+        return DOMAIN.rollout(thetas, task(3, **genome), seeds, episode_limit=150).returns
+
+    courses = [{}, ROUGH] * 3
+    with ThreadPoolExecutor(len(courses)) as pool:
+        together = list(pool.map(play, courses))
+    np.testing.assert_array_equal(together, [play(genome) for genome in courses])
 
 
 def violent(seed, steps=200):
