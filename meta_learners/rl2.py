@@ -164,7 +164,10 @@ class RL2:
         try:
             self._policy.load_state_dict(parts["policy"])
         except RuntimeError as error:
-            raise ValueError(f"this is not the state of such a learner: {error}") from error
+            raise ValueError(
+                "this is not the state of such a learner: its tensors have other names or sizes, as another version "
+                "or other settings make them"
+            ) from error
         moments: dict[int, dict[str, Tensor]] = {}
         for name, each in parts["adam"].items():
             number, _, moment = name.partition(".")
@@ -191,15 +194,18 @@ def trial_advantages(rewards: Tensor, values: Tensor, valid: Tensor, discount: f
 
 
 def time_baseline(rewards: Tensor, valid: Tensor, discount: float) -> Tensor:
-    """Give the mean of what the trials (T, n) still bring after so many steps: (T,); the policy's values add to it.
+    """Give what other trials still bring after so many steps, for each of (T, n); the policy's values add to it.
 
-    Most of a value is how much of the trial is left, which a recurrent unit would have to count.
+    Most of a value is how much of the trial is left, which a recurrent unit would have to count. A trial's own return
+    is no part of its baseline, which would hide what its actions gained; the mean is over the others that are still
+    going on and one that brings nothing, to which few others lead without a jump.
     """
     ahead = torch.zeros_like(rewards[0])
     means = []
     for reward, here in zip(rewards.flip(0), valid.flip(0), strict=True):
         ahead = torch.where(here, reward + discount * ahead, ahead)
-        means.append((ahead * here).sum() / here.sum().clamp(min=1))
+        brought = ahead * here
+        means.append((brought.sum() - brought) / here.sum().clamp(min=1))
     return torch.stack(means).flip(0)
 
 
@@ -249,7 +255,7 @@ def laid_out(policy: RecurrentPolicy, head: Head, rollout: Rollout, settings: RL
     with torch.no_grad():
         remembered, _ = policy.unit(inputs)
         _, beyond = policy.read(remembered, inputs)
-    values = usual[:, None] + beyond
+    values = usual + beyond
     gains = trial_advantages(rewards, values, valid, settings.discount, settings.trace)
     worth = gains[valid]
     trials = {
@@ -260,7 +266,7 @@ def laid_out(policy: RecurrentPolicy, head: Head, rollout: Rollout, settings: RL
         "targets": gains + beyond,
         "valid": valid.float(),
     }
-    window = settings.window or len(inputs)
+    window = min(settings.window or len(inputs), len(inputs))
     before = functional.pad(remembered[window - 1 : -1 : window], (0, 0, 0, 0, 1, 0))
     windows = {name: in_windows(each, window) for name, each in trials.items()}
     windows["memory"] = before.flatten(0, 1)[None]

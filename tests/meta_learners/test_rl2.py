@@ -12,7 +12,7 @@ from meta_learners.keys import numpy_generator, torch_generator
 from meta_learners.learner import LossError, State
 from meta_learners.mdps import TabularMDPs
 from meta_learners.recurrent import inputs_of
-from meta_learners.rl2 import RL2, RL2Settings, laid_out, losses, trial_advantages
+from meta_learners.rl2 import RL2, RL2Settings, laid_out, losses, time_baseline, trial_advantages
 from meta_learners.sampling import Sampler
 
 SETTINGS = RL2Settings(hidden=8, reflex=0, episodes=2, window=0, epochs=2, minibatches=2)
@@ -36,6 +36,34 @@ def test_advantages_equal_the_double_sum_over_each_trials_valid_steps(discount, 
         expected = slow_advantages(rewards[at, world].tolist(), values[at, world].tolist(), discount, trace)
         np.testing.assert_allclose(found[at, world], expected, atol=1e-12)
         assert (found[~at, world] == 0).all()
+
+
+@pytest.mark.parametrize("discount", [1.0, 0.9])
+def test_the_baseline_is_what_other_trials_still_bring_and_never_ones_own(discount):
+    generator = torch_generator((4,))
+    rewards = torch.randn(9, 5, generator=generator, dtype=torch.float64)
+    lengths = [9, 9, 4, 6, 8]
+    valid = torch.arange(9)[:, None] < torch.tensor(lengths)
+    found = time_baseline(rewards, valid, discount)
+    for step in range(9):
+        going = [trial for trial in range(5) if lengths[trial] > step]
+        for trial in going:
+            others = [
+                sum(discount ** (t - step) * rewards[t, other].item() for t in range(step, lengths[other]))
+                for other in going
+                if other != trial
+            ]
+            assert found[step, trial].item() == pytest.approx(sum(others) / len(going))
+
+
+def test_a_trial_alone_learns_from_what_it_earns():
+    family = TabularMDPs(states=3, actions=2, horizon=4)
+    learner = RL2(family, SETTINGS)
+    tasks = family.sample_tasks(1, numpy_generator((0,)))
+    rollout = Sampler(family, 1, 1).play(tasks, learner.actor(), (0,), episodes=2)
+    trials = laid_out(learner.actor().policy, learner.actor().head, rollout, SETTINGS)
+    earned = SETTINGS.reward_scale * rollout.rewards[0, -1, 0]
+    torch.testing.assert_close(trials["targets"][-1, 0], earned)
 
 
 def taught(steps, settings=SETTINGS):
@@ -137,6 +165,7 @@ def test_windows_after_a_trials_end_are_left_out():
     cut = laid_out(policy, head, rollout, replace(SETTINGS, window=3))
     assert cut["valid"].shape[1] == 3 * 8 - 2 * 2
     assert cut["valid"].sum() == rollout.valid.sum()
+    assert len(laid_out(policy, head, rollout, replace(SETTINGS, window=100))["valid"]) == 9
 
 
 @pytest.mark.parametrize("products", [False, True])
