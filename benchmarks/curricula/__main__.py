@@ -1,4 +1,4 @@
-"""Train learners on three curricula of equal budget and compare how fast they adapt to tasks held out.
+"""Train learners on four curricula of equal budget and compare how fast they adapt to tasks held out.
 
     python -m benchmarks.curricula CURRICULUM [--another CURRICULUM] [-o DIR] [--seeds 3] [--steps 600000] [--json]
 

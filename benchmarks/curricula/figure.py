@@ -13,7 +13,13 @@ from scipy import stats
 
 Row = dict[str, Any]
 
-COLOURS = {"poet": "#2f6fb3", "random": "#c46a1b", "hand-made": "#4b9b5a", "nothing": "#8a929b"}
+COLOURS = {
+    "poet": "#2f6fb3",
+    "random": "#c46a1b",
+    "random-mild": "#8e63b5",
+    "hand-made": "#4b9b5a",
+    "nothing": "#8a929b",
+}
 NAMES = {"ppo": "multi-task PPO, fine-tuned", "rl2": "RL²", "promp": "ProMP", "maml": "MAML"}
 SCRATCH = "nothing"  # the curriculum of a learner that was not trained
 

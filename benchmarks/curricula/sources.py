@@ -1,31 +1,36 @@
-"""The three curricula that are compared, of as many tasks each, in the order to learn them in."""
+"""The curricula that are compared, of as many tasks each, in the order to learn them in."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from environments.curriculum import Curriculum
 from environments.domain import Environment, Genome
-from environments.encodings.parametric import PIT, ROUGHNESS, STUMP
+from environments.encodings.parametric import PIT, ROUGHNESS, STUMP, ParametricGenome
 
 # What the literature calls extremely challenging (arXiv:1901.01753, section 4): where the hand-made one ends.
 HARD = {"roughness": 4.5, "pit_gap": 6.0, "stump_height": 2.4}
-STAGED = {"poet": True, "random": False, "hand-made": True}
+ANYTHING = {"roughness": ROUGHNESS.maximum, "pit_gap": PIT.maximum, "stump_height": STUMP.maximum}
+STAGED = {"poet": True, "random": False, "random-mild": False, "hand-made": True}
 """Whether tasks open one after another; otherwise all are drawn from from the start."""
 
 
 def curricula(exported: Curriculum, seed: int) -> dict[str, list[Environment]]:
-    """Lay out all three; the random one is another for every seed."""
+    """Lay out all of them; the random ones are others for every seed. Only parametric tasks have a mild one."""
     poet = [task.environment for task in exported.train_tasks]
+    mild = all(task.encoding == "parametric" for task in poet)
     return {
         "poet": poet,
-        "random": random_tasks(len(poet), seed),
+        "random": random_tasks(len(poet), seed, ANYTHING),
+        **({"random-mild": random_tasks(len(poet), seed, greatest(poet))} if mild else {}),
         "hand-made": hand_made_tasks(len(poet)),
     }
 
 
-def random_tasks(count: int, seed: int) -> list[Environment]:
-    """Draw every gene uniformly from its whole range: domain randomisation."""
+def random_tasks(count: int, seed: int, most: Mapping[str, float]) -> list[Environment]:
+    """Draw every gene uniformly from nothing to a most: domain randomisation."""
     rng = np.random.default_rng([seed, count])
 
     def pair(maximum: float) -> list[float]:
@@ -34,14 +39,24 @@ def random_tasks(count: int, seed: int) -> list[Environment]:
     return [
         _course(
             {
-                "roughness": round(float(rng.uniform(0, ROUGHNESS.maximum)), 1),
-                "pit_gap": pair(PIT.maximum),
-                "stump_height": pair(STUMP.maximum),
+                "roughness": round(float(rng.uniform(0, most["roughness"])), 1),
+                "pit_gap": pair(most["pit_gap"]),
+                "stump_height": pair(most["stump_height"]),
             },
             number,
         )
         for number in range(count)
     ]
+
+
+def greatest(tasks: Sequence[Environment]) -> dict[str, float]:
+    """Find how far each gene goes in any of some tasks: what is random up to there is about as hard as they are."""
+    genomes = [ParametricGenome.from_json(task.genome) for task in tasks]
+    return {
+        "roughness": max(genome.roughness for genome in genomes),
+        "pit_gap": max((genome.pit_gap or (0.0, 0.0))[1] for genome in genomes),
+        "stump_height": max((genome.stump_height or (0.0, 0.0))[1] for genome in genomes),
+    }
 
 
 def hand_made_tasks(count: int) -> list[Environment]:
