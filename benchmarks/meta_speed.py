@@ -20,10 +20,12 @@ import torch
 from environments.domain import Environment
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.policies import PRECISIONS
-from meta_learners.policy_learner import PolicyLearner, PolicySettings
+from meta_learners.policy_learner import PolicySettings
+from meta_learners.ppo import PPOSettings
+from meta_learners.registry import SETTINGS, make_learner
+from meta_learners.rl2 import RL2Settings
 from meta_learners.sampling import Sampler
 from meta_learners.tasks import EnvironmentFamily
-from meta_learners.variants import VARIANTS
 
 TASKS, COPIES, STEPS = 20, 20, 200
 COURSES = [
@@ -34,10 +36,12 @@ COURSES = [
 
 def measure(name: str, turns: int, device: str, **options: Any) -> dict[str, float]:
     """Take meta-steps: environment steps a second, and shares of the time; medians over the turns."""
-    family = EnvironmentFamily("walker2d", {"train": COURSES})
+    family = EnvironmentFamily("walker2d", {"train": COURSES}, episode_limit=STEPS)
     sampler = Sampler(family, TASKS, COPIES, device=device)
-    settings = PolicySettings(steps=STEPS, deviation=0.5, inner_rate=0.05, curvature_tasks=4, **options)
-    learner = PolicyLearner(name, family.observation_size, family.actions, settings, device=device)
+    settings: Any = {"rl2": RL2Settings(episodes=2), "ppo": PPOSettings(steps=STEPS)}.get(name) or PolicySettings(
+        steps=STEPS, deviation=0.5, inner_rate=0.05, curvature_tasks=4, **options
+    )
+    learner = make_learner(name, family, settings, seed=0, device=device)
     rows = []
     for turn in range(turns + 1):
         tasks = family.sample_tasks(TASKS, numpy_generator((0, turn, Stream.TASKS)))
@@ -77,22 +81,22 @@ def worlds_alone(turns: int) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("learners", nargs="*", metavar="LEARNER", help=", ".join(VARIANTS))
+    parser.add_argument("learners", nargs="*", metavar="LEARNER", help=", ".join(SETTINGS))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compile", action="store_true", help="PPO's gradient by torch.compile")
-    parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of matrix products")
+    parser.add_argument("--compile", action="store_true", help="the gradient of ProMP and its like by torch.compile")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of their matrix products")
     options = parser.parse_args()
     torch.set_num_threads(1)
     alone = worlds_alone(options.turns)
     chosen = {"compile": options.compile, "precision": options.precision}
-    names = options.learners or ("maml", "promp")
+    names = options.learners or ("maml", "promp", "rl2", "ppo")
     found = {name: measure(name, options.turns, options.device, **chosen) for name in names}
     if options.json:
         print(json.dumps({"worlds_alone": alone, **found}))
         return
-    print(f"{TASKS} tasks x {COPIES} walkers x {STEPS} steps a phase; worlds alone {alone:,.0f} steps/s")
+    print(f"{TASKS} tasks x {COPIES} walkers x {STEPS} steps a phase or an episode; worlds alone {alone:,.0f} steps/s")
     print(f"{'':10} steps/s   simulation  sampling  gradients")
     for name, row in found.items():
         shares = (f"{100 * row[part]:9.0f}%" for part in ("simulation", "sampling", "gradients"))

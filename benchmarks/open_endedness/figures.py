@@ -17,6 +17,7 @@ from benchmarks.open_endedness.gallery import draw_drift, draw_gallery
 from benchmarks.open_endedness.results import solving_score
 from benchmarks.open_endedness.runs import FIRST_ITERATIONS
 from environments.difficulty import GAP, ROUGHNESS, STUMP
+from environments.domain import find_domain
 from environments.encodings.cppn import relief
 from environments.encodings.parametric import ParametricGenome
 from environments.walker2d.terrain import cppn_inputs
@@ -132,10 +133,15 @@ def _controls(controls: Sequence[Row], runs: Mapping[str, Row], path: Path) -> N
         here = [control for control in controls if (control["run"], control["niche"]) == (run, number)]
         for control in here:
             warm = control.get("warm", False)
+            colour, begun = (WARM, FIRST_ITERATIONS) if warm else (COLD, 0)
             steps = np.minimum(SLICE * np.arange(1, len(control["scores"]) + 1), control["wanted"])
-            axes.plot(steps + FIRST_ITERATIONS * warm, control["scores"], color=WARM if warm else COLD, linewidth=1)
+            axes.plot(steps + begun, control["scores"], color=colour, linewidth=1)
+            if control["solved"] is not None:
+                score = control["scores"][np.searchsorted(steps, control["solved"])]
+                axes.plot(control["solved"] + begun, score, "o", color=colour, markersize=4)
         _solver(axes, runs[run]["niches"][number], COLOURS[_of(run)[0]])
-        axes.axhline(230, color="black", linewidth=0.8, linestyle=":")
+        bar = find_domain(here[0]["environment"]["domain"]).solved_return
+        axes.axhline(bar, color="black", linewidth=0.8, linestyle=":")
         axes.set_title(
             "\n".join(wrap(f"{run}, niche {number}: {runs[run]['niches'][number]['description']}", 46)), fontsize=9
         )
@@ -143,10 +149,12 @@ def _controls(controls: Sequence[Row], runs: Mapping[str, Row], path: Path) -> N
         axes.set_xlim(0, 1.08 * here[0]["wanted"])
         axes.spines[["top", "right"]].set_visible(False)
     keys = [
-        Line2D([], [], color=COLD, linewidth=1, label="ES from scratch, five seeds"),
+        Line2D(
+            [], [], color=COLD, linewidth=1, marker="o", markersize=4, label="ES from scratch, five seeds; dot: solved"
+        ),
         *[Line2D([], [], color=WARM, linewidth=1, label="from the first agent")] * any(c.get("warm") for c in controls),
         Line2D([], [], color="#444", marker="o", label="the solver, from admission until it solved"),
-        Line2D([], [], color="black", linewidth=0.8, linestyle=":", label="solved"),
+        Line2D([], [], color="black", linewidth=0.8, linestyle=":", label="what solving takes, if every episode ends"),
     ]
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
