@@ -123,9 +123,9 @@ def test_figures_are_means_also_over_fewer_batches_than_were_asked_for():
         assert metrics["entropy"] == pytest.approx(np.log(3), rel=0.01)
 
 
-@pytest.mark.parametrize("window", [3, 4, 100])
-def test_windows_begin_with_what_was_remembered_and_no_gradient_goes_through_their_ends(window):
-    family, sampler, learner = taught(2)
+@pytest.mark.parametrize(("window", "reflex"), [(3, 0), (4, 0), (4, 5), (100, 0)])
+def test_windows_begin_with_what_was_remembered_and_no_gradient_goes_through_their_ends(window, reflex):
+    family, sampler, learner = taught(2, replace(SETTINGS, reflex=reflex))
     rollout = sampler.play(family.sample_tasks(4, numpy_generator((2,))), learner.actor(), (2,), episodes=2)
     policy, head = learner.actor().policy, learner.actor().head
     whole = laid_out(policy, head, rollout, SETTINGS)
@@ -201,7 +201,7 @@ def test_on_bandits_that_always_pay_it_learns_which_arm_within_seconds():
 def test_on_cuda_it_learns_and_adapts():
     family = TabularMDPs(states=3, actions=2, horizon=4)
     sampler = Sampler(family, 4, 2, device="cuda")
-    learner = RL2(family, SETTINGS, device="cuda")
+    learner = RL2(family, replace(SETTINGS, reflex=5, window=4), device="cuda")
     tasks = family.sample_tasks(4, numpy_generator((0,)))
     assert np.isfinite(list(learner.meta_step(sampler, tasks, (0,)).values())).all()
     assert learner.adapt(sampler, tasks, 1, (1,)).memory.is_cuda
