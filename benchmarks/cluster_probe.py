@@ -52,7 +52,7 @@ class Load:
 
 def naps(ranks: mpi.Ranks, path: str) -> dict[str, float]:
     """Sleep through recorded costs; the share of the workers' time that was work."""
-    items = [Nap(seconds, kind) for seconds, kind in json.loads(Path(path).read_text())]
+    items = [Nap(seconds, kind) for seconds, kind in json.loads(Path(path).read_text(encoding="utf-8"))]
     run(ranks, [Nap(0.01, -1)] * (4 * ranks.workers))  # everybody is up
     run(ranks, [Nap(0.01, kind) for kind in {item.kind for item in items}])
     elapsed, processor = _timed(lambda: run(ranks, items))

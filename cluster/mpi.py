@@ -108,7 +108,8 @@ class Link:
         sys.stderr.flush()
         if not alone and not self.lost():
             # Not a thread of Python's: MPI may keep those from running while it waits.
-            faulthandler.dump_traceback_later(LEAVE_SECONDS, exit=True, file=Path(os.devnull).open("w"))  # noqa: SIM115
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+            faulthandler.dump_traceback_later(LEAVE_SECONDS, exit=True, file=nowhere)
             with contextlib.suppress(self._mpi.Exception):
                 self._mpi.Finalize()
         os._exit(status)
@@ -277,7 +278,7 @@ class Ranks:
 def _end_sibling(pid: int) -> bool:
     """Kill a process if it is of this machine and launcher, as a rank beside this one is."""
     try:
-        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        parent = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
         if parent != os.getppid():
             return False
         os.kill(pid, signal.SIGKILL)

@@ -150,7 +150,7 @@ class Curriculum:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Give everything that the table says of each task, in order of stage."""
-        with (self.folder / ROWS).open() as lines:
+        with (self.folder / ROWS).open(encoding="utf-8") as lines:
             for line in lines:
                 yield json.loads(line)
 

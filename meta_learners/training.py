@@ -63,7 +63,7 @@ class Training:
             self.iteration = resume(self.learner, folder)
             self.seconds = 0.0  # of meta-steps
             _keep_rows(folder / METRICS, self.iteration)
-            self._rows = opened.enter_context((folder / METRICS).open("a"))
+            self._rows = opened.enter_context((folder / METRICS).open("a", encoding="utf-8"))
             self.sampler = opened.enter_context(closing(Sampler(self.family, plan.tasks, plan.copies, device=device)))
             self._board = opened.enter_context(closing(SummaryWriter(str(folder / BOARD), purge_step=self.iteration)))
             self._opened = opened.pop_all()
@@ -157,7 +157,7 @@ def _claim(folder: Path) -> IO[str]:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / NAME).exists() and any(each.name != LOCK for each in folder.iterdir()):
             raise MetaLearningError(f"{folder} is not empty and holds no training; name another folder")
-        lock = (folder / LOCK).open("w")
+        lock = (folder / LOCK).open("w", encoding="utf-8")
     except OSError as error:
         raise MetaLearningError(f"cannot write in {folder}: {error.strerror}") from error
     try:
@@ -170,5 +170,5 @@ def _claim(folder: Path) -> IO[str]:
 
 def _keep_rows(path: Path, iteration: int) -> None:
     """Drop the rows of meta-steps that no checkpoint has; they will be taken again."""
-    rows = path.read_text().splitlines(keepends=True)[:iteration] if path.exists() else []
+    rows = path.read_text(encoding="utf-8").splitlines(keepends=True)[:iteration] if path.exists() else []
     write_aside(path, "".join(rows).encode())

@@ -226,7 +226,7 @@ class Archive:
         try:
             with _complaining(aside, ""):
                 connection = sqlite3.connect(aside, isolation_level=None)
-                connection.executescript((files("poet") / "schema.sql").read_text())
+                connection.executescript((files("poet") / "schema.sql").read_text(encoding="utf-8"))
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 with _transaction(connection):

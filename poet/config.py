@@ -102,7 +102,7 @@ def read_preset(name: str) -> dict[str, Any]:
     """
     if name not in presets():
         raise InputError(f"preset is {name!r}; presets are {', '.join(presets())}")
-    return tomllib.loads((files("poet.presets") / f"{name}.toml").read_text())
+    return tomllib.loads((files("poet.presets") / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def read_file(path: Path) -> dict[str, Any]:
         InputError: the file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

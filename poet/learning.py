@@ -170,7 +170,7 @@ def _pace(training: Training) -> dict[str, Any]:
 def _last_metrics(folder: Path) -> dict[str, Any]:
     from meta_learners.training import METRICS  # noqa: PLC0415
 
-    rows = (folder / METRICS).read_text().splitlines()
+    rows = (folder / METRICS).read_text(encoding="utf-8").splitlines()
     return dict(json.loads(rows[-1])) if rows else {}
 
 

@@ -121,7 +121,7 @@ class Claim:
 
 def _take_lock(folder: Path) -> IO[str]:
     try:
-        lock = (folder / LOCK_NAME).open("w")
+        lock = (folder / LOCK_NAME).open("w", encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write in {folder}: {error.strerror}") from error
     try:
@@ -178,7 +178,7 @@ def _replace(path: Path, last: Owner | None, owner: Owner) -> None:
 
 
 def _write(path: Path, owner: Owner, mode: str) -> None:
-    with path.open(mode) as file:
+    with path.open(mode, encoding="utf-8") as file:
         # Of one length, so that a cached size never cuts a newer text short.
         file.write(json.dumps(asdict(owner)).ljust(400))
         file.flush()
@@ -188,7 +188,7 @@ def _write(path: Path, owner: Owner, mode: str) -> None:
 def _read(path: Path) -> Owner | None:
     """Read the owner's file; None where it is missing or half-written."""
     try:
-        return Owner(**json.loads(path.read_text()))
+        return Owner(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -196,7 +196,7 @@ def _read(path: Path) -> Owner | None:
 def _machine() -> str:
     """Name this boot of this machine and its process namespace; elsewhere than on Linux only the host."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return socket.gethostname()

@@ -116,7 +116,7 @@ def specialists(exported: Curriculum, tasks: Sequence[Task], episode_limit: int)
 
 def _result(path: Path, run: Run, tasks: list[Environment], grounds: dict[str, list[Environment]]) -> dict[str, object]:
     if path.exists():
-        kept: dict[str, object] = json.loads(path.read_text())
+        kept: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
         if all(kept.get(name) == value for name, value in asdict(run).items()):
             return kept
     started = time.perf_counter()

@@ -24,7 +24,7 @@ def main() -> None:
     options = parser.parse_args()
     summary = options.results / "summary.json"
     if options.figures_only:
-        document = json.loads(summary.read_text())
+        document = json.loads(summary.read_text(encoding="utf-8"))
     else:
         options.results.mkdir(parents=True, exist_ok=True)
         options.folder.mkdir(parents=True, exist_ok=True)

@@ -176,7 +176,11 @@ def _initial(control: Control, config: Config, agent: Path) -> NDArray[np.float6
 
 def _read(control: Control, folder: Path) -> Control:
     path = folder / f"{control.name}.json"
-    return Control(**{**json.loads(path.read_text()), "wanted": control.wanted}) if path.exists() else control
+    return (
+        Control(**{**json.loads(path.read_text(encoding="utf-8")), "wanted": control.wanted})
+        if path.exists()
+        else control
+    )
 
 
 def _write(path: Path, control: Control) -> None:

@@ -67,4 +67,4 @@ def assemble(data: object) -> str:
 
 
 def _part(name: str) -> str:
-    return (files("poet.report") / name).read_text()
+    return (files("poet.report") / name).read_text(encoding="utf-8")

@@ -97,8 +97,8 @@ def test_kept_summary_makes_its_tables_and_figures_and_stays_small(tmp_path, mon
     monkeypatch.setattr(sys, "argv", ["open_endedness", "--figures-only", "--results", str(tmp_path)])
     program.main()
     assert (tmp_path / "summary.json").read_bytes() == (KEPT / "summary.json").read_bytes()
-    page = (tmp_path / "README.md").read_text()
-    for name, run in json.loads((KEPT / "summary.json").read_text())["runs"].items():
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    for name, run in json.loads((KEPT / "summary.json").read_text(encoding="utf-8"))["runs"].items():
         assert f"| {name} | {run['iterations']} | {sum(run['curves']['steps']):,} |" in page
     for name in ("curves", "difficulty", "gallery", "controls", "drift"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -108,7 +108,9 @@ def test_kept_summary_makes_its_tables_and_figures_and_stays_small(tmp_path, mon
 def test_first_writing_and_figures_only_read_the_same(tmp_path, found):
     runs = {name: found[name] for name in ("original-1", "original-0")}
     written = results.write(tmp_path / "summary.json", runs, [])
-    assert results.tables(written) == results.tables(json.loads((tmp_path / "summary.json").read_text()))
+    assert results.tables(written) == results.tables(
+        json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    )
 
 
 def control(**choices):

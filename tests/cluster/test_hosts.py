@@ -39,7 +39,7 @@ def hosts(tmp_path):
     agent, list_of_hosts = tmp_path / "agent", tmp_path / "hosts"
     agent.write_text(AGENT.format(prefix=prefix))
     agent.chmod(0o755)
-    list_of_hosts.write_text("10.77.0.1 slots=3\n10.77.0.2 slots=2\n")
+    list_of_hosts.write_text("10.77.0.1 slots=3\n10.77.0.2 slots=2\n", encoding="utf-8")
     yield (
         prefix,
         ["--hostfile", str(list_of_hosts), "--prtemca", "plm", "ssh", "--prtemca", "plm_ssh_agent", str(agent)],

@@ -202,14 +202,14 @@ def test_document_that_contradicts_itself_is_refused(document, write, path, valu
 def test_changed_document_is_noticed_by_its_own_hash(document, write):
     folder = write(document)
     path = folder / "curriculum.json"
-    path.write_text(path.read_text().replace("walker2d", "walker3d", 1))
+    path.write_text(path.read_text(encoding="utf-8").replace("walker2d", "walker3d", 1))
     with pytest.raises(CurriculumError, match=r"curriculum.json has been changed"):
         Curriculum.load(folder)
 
 
 def test_truncated_or_missing_document_is_refused(document, write, tmp_path):
     folder = write(document)
-    text = (folder / "curriculum.json").read_text()
+    text = (folder / "curriculum.json").read_text(encoding="utf-8")
     (folder / "curriculum.json").write_text(text[: len(text) // 2])
     with pytest.raises(CurriculumError, match="damaged or truncated"):
         Curriculum.load(folder)

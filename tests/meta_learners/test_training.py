@@ -82,8 +82,8 @@ def refused(done, status, *words):
 
 def results(folder):
     """Everything that a plan decides on."""
-    latest = json.loads((folder / "checkpoints.json").read_text())[-1]
-    return latest, (folder / latest["file"]).read_bytes(), (folder / "metrics.jsonl").read_text()
+    latest = json.loads((folder / "checkpoints.json").read_text(encoding="utf-8"))[-1]
+    return latest, (folder / latest["file"]).read_bytes(), (folder / "metrics.jsonl").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("learner", ["rl2", pytest.param("ppo", marks=pytest.mark.slow)])
@@ -98,8 +98,8 @@ def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(c
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    assert json.loads(kept.read_text())[-1]["iteration"] < 12
-    with (tmp_path / "broken" / "metrics.jsonl").open("a") as rows:
+    assert json.loads(kept.read_text(encoding="utf-8"))[-1]["iteration"] < 12
+    with (tmp_path / "broken" / "metrics.jsonl").open("a", encoding="utf-8") as rows:
         rows.write('{"iteration": 11, "retu')  # as if a row had been on its way
     resumed = run(*line, tmp_path / "broken")
     assert "resuming" in resumed.stderr
@@ -146,7 +146,7 @@ def scalars(folder):
 
 def test_a_training_leaves_what_tensorboard_reads(trained):
     found = scalars(trained)
-    rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["iteration"] for row in rows] == [0, 1, 2]
     for row in rows:
         step = row.pop("iteration")
@@ -220,7 +220,7 @@ def test_other_settings_than_the_folder_was_begun_with_are_refused(curriculum, t
 
 def test_a_curriculum_that_has_changed_since_is_refused(curriculum, trained, tmp_path):
     changed = copy_of(curriculum, tmp_path)
-    document = json.loads((changed / "curriculum.json").read_text())
+    document = json.loads((changed / "curriculum.json").read_text(encoding="utf-8"))
     document["remark"] = "another"
     (changed / "curriculum.json").write_text(json.dumps(seal(document)))
     refused(run("meta-train", changed, "--learner", "rl2", "-o", trained, *TINY), 2, "has changed since", "sha256")
@@ -230,7 +230,7 @@ def test_a_test_refuses_a_curriculum_that_changed_behind_it_unless_it_is_named(c
     here = copy_of(curriculum, tmp_path)
     folder = tmp_path / "trained"
     assert run("meta-train", here, "--learner", "ppo", "-o", folder, *TINY, "--set", "steps=20").returncode == 0
-    document = json.loads((here / "curriculum.json").read_text())
+    document = json.loads((here / "curriculum.json").read_text(encoding="utf-8"))
     (here / "curriculum.json").write_text(json.dumps(seal({**document, "remark": "another"})))
     line = ["meta-test", folder, "--split", "train", "--adaptations", "0", "--repeats", 1]
     refused(run(*line), 2, "has changed since this learner was trained on it", "name it by --curriculum")
@@ -245,7 +245,7 @@ def test_a_return_that_no_episode_gave_is_not_told_as_zero(curriculum, tmp_path)
 
 
 def test_a_folder_of_something_else_is_left_alone(curriculum, tmp_path):
-    (tmp_path / "thesis.tex").write_text("all of it")
+    (tmp_path / "thesis.tex").write_text("all of it", encoding="utf-8")
     done = run("meta-train", curriculum, "--learner", "rl2", "-o", tmp_path, *TINY)
     refused(done, 2, "is not empty and holds no training")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
@@ -253,7 +253,7 @@ def test_a_folder_of_something_else_is_left_alone(curriculum, tmp_path):
 
 def test_a_newer_training_is_refused_by_its_version(trained, tmp_path):
     folder = copy_of(trained, tmp_path)
-    document = json.loads((folder / "training.json").read_text())
+    document = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     (folder / "training.json").write_text(json.dumps({**document, "schema_version": 2}))
     refused(run("meta-test", folder), 2, "has schema version 2; this version reads 1")
 
@@ -281,7 +281,7 @@ def test_tasks_of_another_domain_are_refused(trained, tmp_path):
 
 def test_a_loss_that_is_not_finite_ends_with_status_1_and_leaves_the_checkpoint(curriculum, trained, tmp_path):
     folder = copy_of(trained, tmp_path)
-    latest = json.loads((folder / "checkpoints.json").read_text())[-1]
+    latest = json.loads((folder / "checkpoints.json").read_text(encoding="utf-8"))[-1]
     tensors = load_file(folder / latest["file"])
     tensors["policy.critic.4.bias"][:] = float("nan")
     save_file(tensors, folder / latest["file"])
@@ -294,7 +294,7 @@ def test_a_loss_that_is_not_finite_ends_with_status_1_and_leaves_the_checkpoint(
 
 def test_a_second_training_in_one_folder_is_refused(curriculum, trained, tmp_path):
     folder = copy_of(trained, tmp_path)
-    with (folder / "lock").open("w") as held:
+    with (folder / "lock").open("w", encoding="utf-8") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         refused(
             run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY), 2, "another process is training"

@@ -135,7 +135,7 @@ def wait_for_iterations(folder, number, process):
 
 
 def children_of(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
 
 
 def test_run_killed_ten_times_at_random_moments_resumes_to_the_same_archive(tmp_path, finished, toy_file):
@@ -230,7 +230,7 @@ def test_configuration_file_changed_by_hand_extends_the_run_and_changes_nothing_
     folder = tmp_path / "run"
     assert poet("evolve", folder, "--config", toy_file, "--iterations", 5, "--workers", 1).returncode == 0
     path = folder / "config.toml"
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("pairs = 12", "pairs = 99"))
     refused = poet("evolve", folder)
     assert refused.returncode == 2
@@ -311,7 +311,7 @@ def test_truncated_archive_gets_a_clear_message_and_is_left_alone(tmp_path, fini
 def test_foreign_and_newer_archives_get_a_clear_message(tmp_path, finished, poet):
     text = tmp_path / "text"
     text.mkdir()
-    (text / "archive.sqlite").write_text("dear diary" * 100)
+    (text / "archive.sqlite").write_text("dear diary" * 100, encoding="utf-8")
     assert "is not a POET archive" in poet("inspect", text).stderr
     database = tmp_path / "database"
     database.mkdir()

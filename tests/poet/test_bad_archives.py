@@ -24,7 +24,7 @@ def whole(tmp_path_factory):
 
 
 def foreign(path):
-    path.write_text("dear diary" * 500)
+    path.write_text("dear diary" * 500, encoding="utf-8")
 
 
 def truncated(path):

@@ -70,14 +70,14 @@ def test_wrong_options_get_one_sentence_and_status_2_and_write_nothing(tmp_path,
 )
 def test_wrong_files_of_settings_are_refused_by_name(tmp_path, poet, text, message):
     path = tmp_path / "bad.toml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     refused = poet("evolve", tmp_path / "run", "--config", path)
     assert refused.returncode == 2
     assert message in refused.stderr
 
 
 def test_unwritable_folder_is_refused(tmp_path, poet):
-    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     for place in (tmp_path / "file", tmp_path / "file" / "run", Path("/proc/run")):
         refused = poet("evolve", place)
         assert refused.returncode == 2
@@ -86,7 +86,7 @@ def test_unwritable_folder_is_refused(tmp_path, poet):
 
 
 def test_folder_of_something_else_is_refused_and_left_alone(tmp_path, poet):
-    (tmp_path / "thesis.tex").write_text("precious")
+    (tmp_path / "thesis.tex").write_text("precious", encoding="utf-8")
     before = snapshot(tmp_path)
     refused = poet("evolve", tmp_path)
     assert refused.returncode == 2

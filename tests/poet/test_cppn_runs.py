@@ -85,6 +85,6 @@ def test_report_shows_a_network_node_by_node_within_the_panel_and_offers_no_unkn
 
 def test_card_says_that_there_is_no_difficulty_and_no_level_vector(run, tmp_path, poet):
     assert poet("export", run, "-o", tmp_path / "c", "--fractions", "1,0,0").returncode == 0
-    card = (tmp_path / "c" / "README.md").read_text()
+    card = (tmp_path / "c" / "README.md").read_text(encoding="utf-8")
     assert "not measured for this encoding" in card
     assert "is null" in card

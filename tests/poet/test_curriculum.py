@@ -41,7 +41,7 @@ def content(folder):
 
 
 def rows_of(folder):
-    return [json.loads(line) for line in (folder / "tasks.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (folder / "tasks.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def niches_of(run):
@@ -76,7 +76,7 @@ def test_parquet_and_json_lines_are_twins(exported):
 
 def test_agents_are_the_archives_best_to_the_last_bit(run, exported):
     niches, curriculum = niches_of(run), Curriculum.load(exported)
-    layers = json.loads((exported / "agents" / "layers.json").read_text())
+    layers = json.loads((exported / "agents" / "layers.json").read_text(encoding="utf-8"))
     assert layers["sizes"] == [24, 40, 40, 4]
     for row in rows_of(exported)[::7]:
         theta = np.frombuffer(niches[row["niche"]]["best_theta"], dtype="<f8").astype(np.float32)
@@ -88,7 +88,7 @@ def test_agents_are_the_archives_best_to_the_last_bit(run, exported):
 
 
 def test_document_names_every_file_with_its_hash_and_every_gene_with_bounds_and_unit(exported):
-    document = json.loads((exported / "curriculum.json").read_text())
+    document = json.loads((exported / "curriculum.json").read_text(encoding="utf-8"))
     files = content(exported)
     files.pop(Path("curriculum.json"))
     assert {name: entry["sha256"] for name, entry in document["files"].items()} == {
@@ -141,7 +141,7 @@ def test_same_archive_gives_the_same_bytes_in_another_process_and_place(run, exp
 def test_export_replaces_a_curriculum_whole_and_leaves_nothing_beside_it(run, tmp_path, poet):
     place = tmp_path / "c"
     assert poet("export", run, "-o", place, "--fractions", "1,0,0").returncode == 0
-    (place / "stale.txt").write_text("from before")
+    (place / "stale.txt").write_text("from before", encoding="utf-8")
     assert poet("export", run, "-o", place).returncode == 0
     assert not (place / "stale.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
@@ -229,7 +229,7 @@ def test_an_environment_invented_twice_is_one_task_that_leaks_to_neither_of_its_
 
 
 def test_folder_of_something_else_is_left_alone(run, tmp_path, poet):
-    (tmp_path / "thesis.tex").write_text("precious")
+    (tmp_path / "thesis.tex").write_text("precious", encoding="utf-8")
     for place in (tmp_path, tmp_path / "thesis.tex", tmp_path / "thesis.tex" / "c"):
         refused = poet("export", run, "-o", place)
         assert refused.returncode == 2, place

@@ -125,7 +125,7 @@ def test_table_fits_a_narrow_terminal_with_nothing_cut_off(run, poet):
 
 def test_agent_file_on_a_curriculum_equals_that_agent_of_the_run(run, tmp_path, poet):
     assert poet("export", run, "-o", tmp_path / "c").returncode == 0
-    rows = [json.loads(line) for line in (tmp_path / "c" / "tasks.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "c" / "tasks.jsonl").read_text(encoding="utf-8").splitlines()]
     (agent,) = (row["agent"] for row in rows if row["niche"] == 4)
     line = ("--curriculum", tmp_path / "c", "--split", "train", "--episodes", 2, "--workers", 1, "--json")
     ours = poet("evaluate", tmp_path / "c" / agent, *line)
@@ -193,7 +193,7 @@ def test_agents_of_another_network_or_domain_are_refused(run, tmp_path, toy_file
 
 def test_changed_curriculum_is_refused_before_anything_runs(run, tmp_path, poet):
     assert poet("export", run, "-o", tmp_path / "c").returncode == 0
-    with (tmp_path / "c" / "tasks.jsonl").open("a") as file:
+    with (tmp_path / "c" / "tasks.jsonl").open("a", encoding="utf-8") as file:
         file.write("\n")
     refused = poet("evaluate", run, "--curriculum", tmp_path / "c")
     assert refused.returncode == 2

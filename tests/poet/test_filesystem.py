@@ -78,7 +78,7 @@ if __name__ == "__main__":
 def on_nfs(tmp_path):
     """The command line in a world where the test's folder is a mount of NFS."""
     script = tmp_path / "on_nfs.py"
-    script.write_text(ON_NFS)
+    script.write_text(ON_NFS, encoding="utf-8")
     return lambda *arguments: [sys.executable, str(script), str(tmp_path), *map(str, arguments)]
 
 

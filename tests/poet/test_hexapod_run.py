@@ -78,7 +78,7 @@ def test_export_gives_tasks_with_maps_that_can_be_played(made, tmp_path, poet):
     done = poet("export", made, "-o", folder, "--fractions", "1,0,0")
     assert done.returncode == 0, done.stderr
     assert (folder / "pictures" / "courses.png").stat().st_size > 10_000
-    assert "poet/Hexapod3D-v0" in (folder / "README.md").read_text()
+    assert "poet/Hexapod3D-v0" in (folder / "README.md").read_text(encoding="utf-8")
     env = Curriculum.load(folder).make_env()
     env.reset(seed=0)
     assert env.step(env.action_space.sample())[0].shape == (70,)

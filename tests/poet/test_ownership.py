@@ -34,7 +34,7 @@ if __name__ == "__main__":
 @pytest.fixture
 def on_host(tmp_path):
     script = tmp_path / "on_host.py"
-    script.write_text(OTHER_HOST)
+    script.write_text(OTHER_HOST, encoding="utf-8")
     return lambda host, *arguments: [sys.executable, str(script), host, str(tmp_path), *map(str, arguments)]
 
 

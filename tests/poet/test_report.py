@@ -218,7 +218,7 @@ def test_report_of_a_thousand_niches_is_small_and_opens_within_two_seconds(tmp_p
 
 
 def test_page_names_no_address_and_its_data_cannot_end_the_script(page):
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=\"(?!#|data:)", text)
     assert set(re.findall(r"https?://[^\"\s]+", text)) <= {"http://www.w3.org/2000/svg"}
     evil = assemble({"title": "</script><script>alert(1)</script>"})

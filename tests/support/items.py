@@ -38,7 +38,7 @@ def stop_worker():
 def stop_worker_once(path):
     """Freeze the first worker that runs it, as a machine that swaps or a network file system does."""
     try:
-        with open(path, "x"):  # noqa: PTH123 - the mode is the point
+        with open(path, "x", encoding="utf-8"):  # noqa: PTH123 - the mode is the point
             os.kill(os.getpid(), signal.SIGSTOP)
     except FileExistsError:
         pass

@@ -95,7 +95,7 @@ def pids(job, ranks, seconds=60):
 def children(pid):
     """The processes that a process has started and that still run."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
     except FileNotFoundError:
         return []
 

@@ -51,7 +51,7 @@ def history_of(config):
 def alive(pid):
     """Whether a process still runs; a zombie does not, only its entry waits for the parent."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 

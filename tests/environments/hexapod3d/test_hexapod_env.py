@@ -56,7 +56,7 @@ def test_registered_environments_pass_gymnasiums_checker(name):
 
 
 def test_the_urdf_is_the_descriptions():
-    assert URDF.read_text() == urdf(BODY)
+    assert URDF.read_text(encoding="utf-8") == urdf(BODY)
 
 
 def test_a_description_with_more_legs_gives_a_body_that_pybullet_reads(tmp_path):

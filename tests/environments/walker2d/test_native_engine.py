@@ -208,7 +208,7 @@ def golden_episodes():
 @needs_core
 def test_golden_trajectories_are_unchanged():
     found = golden_episodes()
-    assert found == json.loads(GOLDEN.read_text()), (
+    assert found == json.loads(GOLDEN.read_text(encoding="utf-8")), (
         f"the native engine's results changed; if that is meant, run: python {Path(__file__).name} --write"
     )
 
