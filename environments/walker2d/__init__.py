@@ -15,14 +15,13 @@ from environments.walker2d import native
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
 from environments.walker2d.recording import record, sketch
 from environments.walker2d.simulator import CONTROLLER, ENGINES, rollout
-from environments.walker2d.terrain import cppn_inputs
+from environments.walker2d.terrain import DOMAINS, cppn_inputs
 from environments.walker2d.vector import WalkerVectorEnv
 
 
 class Walker2D:
-    """POET's bipedal walker; meets `environments.domain.Domain`."""
+    """POET's bipedal walker with one kind of lidar; meets `environments.domain.Domain`."""
 
-    name = "walker2d"
     controller = CONTROLLER
     episode_limit = EPISODE_LIMIT
     fall_return = FALL_REWARD
@@ -34,13 +33,16 @@ class Walker2D:
     record = staticmethod(record)
     difficulty = staticmethod(parametric_difficulty)
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""
         if name == ParametricEncoding.name:
             return ParametricEncoding.from_options(options)
         if name == CPPNEncoding.name:
             return CPPNEncoding.from_options(options, cppn_inputs())
-        raise ValueError(f"encoding is {name!r}; walker2d has {ParametricEncoding.name} and {CPPNEncoding.name}")
+        raise ValueError(f"encoding is {name!r}; {self.name} has {ParametricEncoding.name} and {CPPNEncoding.name}")
 
     def make_env(
         self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None
@@ -56,4 +58,4 @@ class Walker2D:
         return None if native.problem() else WalkerVectorEnv(tasks, source=source, **settings)
 
 
-DOMAIN = Walker2D()
+DOMAIN, PUBLISHED = (Walker2D(name) for name in DOMAINS)

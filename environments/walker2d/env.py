@@ -9,6 +9,7 @@ builds a fresh world, so an episode depends on nothing that ran before it.
 from __future__ import annotations
 
 import math
+from enum import Enum
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from environments.domain import Environment, Outcome
 from environments.resets import checked_action, episode_seed
 from environments.walker2d.drawing import FPS, Scene, Screen, draw
-from environments.walker2d.terrain import FINISH, SCALE, START_HEIGHT, START_PAD, STEP, Terrain, terrain_of
+from environments.walker2d.terrain import DOMAINS, FINISH, SCALE, START_HEIGHT, START_PAD, STEP, Terrain, terrain_of
 
 EPISODE_LIMIT = 2000  # control steps
 FALL_REWARD = -100.0
@@ -69,6 +70,19 @@ _HIGH = np.array([_PI, 5, 5, 5, *[_PI, 5, _PI, 5, 5] * 2, *[1] * LIDAR_RAYS], dt
 _LOW = np.array([-_PI, -5, -5, -5, *[-_PI, -5, -_PI, -5, 0] * 2, *[-1] * LIDAR_RAYS], dtype=np.float32)
 
 
+class Lidar(Enum):
+    """What a ray of the lidar reports."""
+
+    NEAREST = DOMAINS[0]  # the nearest ground, as in Gymnasium today
+    # The first shape that the tree of boxes hands it, as in the code of Wang et al. 2019: its callback ends the ray.
+    PUBLISHED = DOMAINS[1]
+
+    @staticmethod
+    def of(environment: Environment | None) -> Lidar:
+        """Say which lidar a task's domain has; flat ground's is the nearest."""
+        return Lidar.NEAREST if environment is None else Lidar(environment.domain)
+
+
 def start_pushes(seeds: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Give the horizontal force on the hull, in N within ±5, that each episode's seed means.
 
@@ -109,10 +123,11 @@ class _Contacts(contactListener):  # type: ignore[misc]
 
 
 class _Ray(rayCastCallback):  # type: ignore[misc]
-    """Keeps the nearest hit of ground along one lidar ray."""
+    """Keeps the nearest hit of ground along one lidar ray, or the first that is found."""
 
-    def __init__(self) -> None:
+    def __init__(self, lidar: Lidar) -> None:
         super().__init__()
+        self.ends_at_first = lidar is Lidar.PUBLISHED
         self.fraction = 1.0
         self.end = (0.0, 0.0)
 
@@ -121,7 +136,7 @@ class _Ray(rayCastCallback):  # type: ignore[misc]
             return -1.0
         self.end = (point[0], point[1])
         self.fraction = fraction
-        return fraction
+        return 0.0 if self.ends_at_first else fraction
 
 
 class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -136,6 +151,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     Args:
         environment: the task; flat ground when None.
         terrain: a course used in place of the task's own.
+        lidar: what its rays report; as the task's domain has it when None.
         episode_limit: control steps before truncation.
         render_mode: "rgb_array", "human" or None.
 
@@ -150,6 +166,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         environment: Environment | None = None,
         *,
         terrain: Terrain | None = None,
+        lidar: Lidar | None = None,
         episode_limit: int = EPISODE_LIMIT,
         render_mode: str | None = None,
     ) -> None:
@@ -158,6 +175,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if episode_limit < 1:
             raise ValueError(f"episode_limit is {episode_limit}; it must be at least 1")
         self.terrain = terrain_of(environment) if terrain is None else terrain
+        self.lidar = Lidar.of(environment) if lidar is None else lidar
         self.episode_limit = episode_limit
         self.render_mode = render_mode
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
@@ -259,7 +277,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             self._add_leg(side, x, y)
         self._contacts = _Contacts(self._hull, [self._legs[1], self._legs[3]])
         self._world.contactListener = self._contacts
-        self._rays = [_Ray() for _ in range(LIDAR_RAYS)]
+        self._rays = [_Ray(self.lidar) for _ in range(LIDAR_RAYS)]
 
     def _add_leg(self, side: int, x: float, y: float) -> None:
         motor = {"enableMotor": True, "enableLimit": True, "maxMotorTorque": MOTOR_TORQUE}

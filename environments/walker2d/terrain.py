@@ -24,6 +24,7 @@ from environments.encodings.cppn import CPPNEncoding, obstacles_of, relief
 from environments.encodings.genes import Range
 from environments.encodings.parametric import ParametricEncoding, ParametricGenome
 
+DOMAINS = ("walker2d", "walker2d-published")  # by what the lidar sees; see `environments.walker2d.env.Lidar`
 SCALE = 30.0  # pixels per metre in the original; fixes every length below
 STEP = 14 / SCALE  # m between neighbouring ground points
 POINTS = 200  # ground points
@@ -219,14 +220,14 @@ def terrain_of(environment: Environment | None) -> Terrain:
     """
     if environment is None:
         return express(ParametricGenome(), 0)
-    kind = (environment.domain, environment.encoding)
-    if kind == ("walker2d", STUMP_TRACK):
+    ours = environment.domain in DOMAINS
+    if ours and environment.encoding == STUMP_TRACK:
         return express_track(environment.genome, environment.seed)
-    if kind == ("walker2d", CPPNEncoding.name):
+    if ours and environment.encoding == CPPNEncoding.name:
         return express_cppn(environment)
-    if kind != ("walker2d", ParametricEncoding.name):
+    if not ours or environment.encoding != ParametricEncoding.name:
         raise ValueError(
             f"the environment is {environment.domain} with {environment.encoding} encoding; "
-            f"it must be walker2d with {ParametricEncoding.name} or {CPPNEncoding.name} encoding"
+            f"it must be {DOMAINS[0]} with {ParametricEncoding.name} or {CPPNEncoding.name} encoding"
         )
     return express(ParametricGenome.from_json(environment.genome), environment.seed)

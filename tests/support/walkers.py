@@ -60,8 +60,8 @@ GAITS = {"heuristic": heuristic, "random": random, "controller": controller, "lu
 class NativeWalker:
     """One native world, stepped like the reference."""
 
-    def __init__(self, terrain, kernel=""):
-        self.worlds = native.core.Worlds(1, kernel)
+    def __init__(self, terrain, kernel="", published_lidar=False):
+        self.worlds = native.core.Worlds(1, kernel, published_lidar)
         self.worlds.set_course(0, native.build_course(terrain))
         self.observation = np.zeros((1, 24), dtype=np.float32)
 

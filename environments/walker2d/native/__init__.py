@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment, Rollouts
 from environments.native_cores import missing
-from environments.walker2d.env import start_pushes
+from environments.walker2d.env import Lidar, start_pushes
 from environments.walker2d.terrain import Terrain, terrain_of
 
 _problem: str | None = None
@@ -60,6 +60,10 @@ def rollout_native(
 ) -> Rollouts:
     """Run the episodes side by side, a world a SIMD lane."""
     returns, lengths, outcomes, _ = core.rollout(
-        course_of(environment), np.ascontiguousarray(thetas), start_pushes(seeds), episode_limit
+        course_of(environment),
+        np.ascontiguousarray(thetas),
+        start_pushes(seeds),
+        episode_limit,
+        published_lidar=Lidar.of(environment) is Lidar.PUBLISHED,
     )
     return Rollouts(returns, lengths, outcomes)

@@ -35,7 +35,7 @@ nb::ndarray<nb::numpy, T> give(std::size_t n, T* data) {
 }
 
 nb::tuple rollout(const Course& course, Table<const float, kParameters> thetas, Row<const double> pushes, int limit,
-                  const std::string& kernel, int threads) {
+                  const std::string& kernel, int threads, bool published_lidar) {
     const std::size_t n = thetas.shape(0);
     if (pushes.shape(0) != n) throw std::invalid_argument("thetas and pushes differ in length");
     if (limit < 1) throw std::invalid_argument("episode_limit is below 1");
@@ -44,7 +44,7 @@ nb::tuple rollout(const Course& course, Table<const float, kParameters> thetas, 
     auto* lengths = new std::int32_t[n];
     auto* outcomes = new std::int8_t[n];
     nb::tuple arrays = nb::make_tuple(give(n, returns), give(n, lengths), give(n, outcomes));
-    const walker::Episodes episodes{thetas.data(), pushes.data(), n, limit, returns, lengths, outcomes};
+    const walker::Episodes episodes{thetas.data(), pushes.data(), n, limit, published_lidar, returns, lengths, outcomes};
     walker::StageTimes times;
     {
         nb::gil_scoped_release free;
@@ -83,21 +83,26 @@ void reset(Worlds& worlds, Row<const bool> chosen, Row<const double> pushes,
     worlds.reset(chosen.data(), pushes.data(), observations.data());
 }
 
-nb::bytes get_state(const Worlds& worlds, std::size_t world) {
+nb::bytes get_state(Worlds& worlds, std::size_t world) {
     auto state = std::make_unique<walker::WorldState>();
     std::memset(static_cast<void*>(state.get()), 0, sizeof *state);
     worlds.get_state(world, *state);
-    return nb::bytes(reinterpret_cast<const char*>(state.get()), sizeof *state);
+    const std::span<walker::TreeNode> tree = worlds.tree_of(world);
+    std::string bytes(reinterpret_cast<const char*>(state.get()), sizeof *state);
+    bytes.append(reinterpret_cast<const char*>(tree.data()), tree.size_bytes());
+    return nb::bytes(bytes.data(), bytes.size());
 }
 
 void set_state(Worlds& worlds, std::size_t world, const nb::bytes& bytes) {
     auto state = std::make_unique<walker::WorldState>();
-    if (bytes.size() != sizeof *state) throw std::invalid_argument("the state has the wrong size");
+    const std::span<walker::TreeNode> tree = worlds.tree_of(world);
+    if (bytes.size() != sizeof *state + tree.size_bytes()) throw std::invalid_argument("the state has the wrong size");
     std::memcpy(static_cast<void*>(state.get()), bytes.data(), sizeof *state);
     if (state->contacts < 0 || state->contacts > walker::kMaxContacts) {
         throw std::invalid_argument("the state holds more contacts than a world may have");
     }
     worlds.set_state(world, *state);
+    if (!tree.empty()) std::memcpy(tree.data(), bytes.c_str() + sizeof *state, tree.size_bytes());
 }
 
 nb::tuple functions(Row<const float> x, const std::string& kernel) {
@@ -138,7 +143,7 @@ NB_MODULE(_core, m) {
              })
         .def("__len__", &Course::size);
     m.def("rollout", &rollout, nb::arg("course"), nb::arg("thetas"), nb::arg("pushes"), nb::arg("episode_limit"),
-          nb::arg("kernel") = "", nb::arg("threads") = 1);
+          nb::arg("kernel") = "", nb::arg("threads") = 1, nb::arg("published_lidar") = false);
     m.def("functions", &functions, nb::arg("x"), nb::arg("kernel") = "");
     m.def("kernels", &kernels);
     m.def("segments", [] {
@@ -150,10 +155,10 @@ NB_MODULE(_core, m) {
     });
     nb::class_<Worlds>(m, "Worlds")
         .def("__init__",
-             [](Worlds* self, std::size_t count, const std::string& kernel) {
-                 new (self) Worlds(walker::find_kernel(kernel), count);
+             [](Worlds* self, std::size_t count, const std::string& kernel, bool published_lidar) {
+                 new (self) Worlds(walker::find_kernel(kernel), count, published_lidar);
              },
-             nb::arg("count"), nb::arg("kernel") = "")
+             nb::arg("count"), nb::arg("kernel") = "", nb::arg("published_lidar") = false)
         .def("__len__", &Worlds::count)
         .def("set_course", &Worlds::set_course)
         .def("reset", &reset)

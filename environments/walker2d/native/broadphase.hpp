@@ -3,10 +3,11 @@
 // After b2DynamicTree::MoveProxy, b2BroadPhase::UpdatePairs and
 // b2ContactManager. A box grows by 0.1 m and by twice the last displacement
 // whenever the body leaves it; contacts are created in the order of (static
-// shape, body). The tree itself is replaced by an index of the course by x.
+// shape, body). An index of the course by x takes the tree's place, which is kept only where its order is asked for.
 #pragma once
 
 #include "group.hpp"
+#include "tree.hpp"
 
 namespace walker {
 inline namespace WALKER_KERNEL {
@@ -45,6 +46,11 @@ inline bool move_box(Group& g, int lane, int b, const Aabb& swept, V2 displaceme
     g.fat_bottom[b][lane] = fat.lower.y;
     g.fat_right[b][lane] = fat.upper.x;
     g.fat_top[b][lane] = fat.upper.y;
+    if (TreeNode* const tree = g.tree[lane]) {
+        const std::int32_t leaf = leaf_of_body(g.course[lane].size, b), inner = remove_leaf(tree, leaf);
+        tree[leaf].box = fat;
+        insert_leaf(tree, leaf, inner);
+    }
     return true;
 }
 

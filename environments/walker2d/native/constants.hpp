@@ -45,6 +45,7 @@ constexpr int kActions = 4;
 
 // Capacities that no course of the walker comes near; a world that exceeds one ends as diverged.
 constexpr int kMaxContacts = 256;        // overlapping bounding boxes of one world
+constexpr int kMaxTreeDepth = 256;       // of balanced bounding boxes, of which there are 30005 at most
 constexpr int kMaxSlotsPerBody = 12;     // touching contacts of one body
 // A world beyond these is running away.
 constexpr float kRunawayPosition = 1.0e4f;  // m

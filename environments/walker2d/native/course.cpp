@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "scalar.hpp"
+#include "tree.hpp"
 
 namespace walker {
 namespace {
@@ -248,6 +248,16 @@ Course::Course(const double* ground, int points, const double* boxes, int count)
     for (int i = 0; i + 1 < points; ++i) shapes_.push_back(make_edge(ground + 2 * i, ground + 2 * i + 2));
     if (shapes_.empty()) throw std::invalid_argument("a course needs ground: at least two points");
     index();
+    plant();
+}
+
+void Course::plant() {
+    const int n = size();
+    tree_.assign(static_cast<std::size_t>(tree_size(n)), TreeNode{});
+    for (int i = 0; i < n; ++i) {
+        tree_[static_cast<std::size_t>(leaf_of_shape(i))].box = shapes_[static_cast<std::size_t>(i)].fat;
+        insert_leaf(tree_.data(), leaf_of_shape(i), first_inner(n) + i - 1);
+    }
 }
 
 void Course::index() {

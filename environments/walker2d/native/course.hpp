@@ -32,6 +32,13 @@ struct Shape {
     std::int32_t first_cell;
 };
 
+// A node of the tree of bounding boxes (tree.hpp).
+struct TreeNode {
+    Aabb box;
+    std::int32_t parent, child[2];  // a leaf's children are 0
+    std::int32_t height;
+};
+
 // Static shapes in Box2D's order of creation: boxes, then the ground's edges.
 class Course {
    public:
@@ -45,12 +52,15 @@ class Course {
     float inverse_cell() const { return inverse_cell_; }
     const std::int32_t* starts() const { return starts_.data(); }
     const std::int32_t* items() const { return items_.data(); }
+    const TreeNode* tree() const { return tree_.data(); }
 
    private:
     void index();
+    void plant();
 
     std::vector<Shape> shapes_;
     std::vector<std::int32_t> starts_, items_;  // the shapes above each cell, ascending
+    std::vector<TreeNode> tree_;  // of the shapes, with room for a walker's bodies
     int cells_ = 1;
     float origin_ = 0.0f, inverse_cell_ = 1.0f;
 };
@@ -61,13 +71,14 @@ struct CourseView {
     const Shape* shapes;
     const std::int32_t* starts;
     const std::int32_t* items;
+    const TreeNode* tree;
     std::int32_t size, cells;
     float origin, inverse_cell;
 };
 
 inline CourseView view(const Course& course) {
-    return {course.shapes(), course.starts(), course.items(), course.size(), course.cells(), course.origin(),
-            course.inverse_cell()};
+    return {course.shapes(), course.starts(), course.items(),  course.tree(),
+            course.size(),   course.cells(),  course.origin(), course.inverse_cell()};
 }
 
 // One moving body: a convex polygon about its own origin.

@@ -1,9 +1,12 @@
 #include "engine.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <new>
 #include <stdexcept>
 #include <thread>
+
+#include "tree.hpp"
 
 namespace walker {
 
@@ -37,6 +40,10 @@ StageTimes work(const Kernel& kernel, const CourseView& course, const Episodes& 
                 std::atomic<std::size_t>& queue) {
     const GroupMemory memory(kernel);
     void* const group = memory.get();
+    std::vector<std::vector<TreeNode>> trees(static_cast<std::size_t>(kernel.lanes));
+    if (episodes.published_lidar) {
+        for (auto& tree : trees) tree.resize(static_cast<std::size_t>(tree_size(course.size)));
+    }
     const auto lanes = static_cast<std::size_t>(kernel.lanes);
     std::vector<Seat> seats(lanes, Seat{0, 0, 0.0, false});
     std::vector<StepResult> results(lanes);
@@ -48,7 +55,8 @@ StageTimes work(const Kernel& kernel, const CourseView& course, const Episodes& 
         const bool taken = episode < episodes.count;
         if (taken) {
             kernel.load(group, static_cast<int>(lane), episodes.thetas + episode * kParameters);
-            kernel.reset(group, static_cast<int>(lane), course, static_cast<float>(episodes.pushes[episode]));
+            kernel.reset(group, static_cast<int>(lane), course, static_cast<float>(episodes.pushes[episode]),
+                         trees[lane].data());
         } else {
             kernel.retire(group, static_cast<int>(lane));
         }
@@ -127,7 +135,8 @@ StageTimes rollout(const Kernel& kernel, const Course& course, const Episodes& e
     return sum;
 }
 
-Worlds::Worlds(const Kernel& kernel, std::size_t count) : kernel_(kernel), courses_(count) {
+Worlds::Worlds(const Kernel& kernel, std::size_t count, bool published_lidar)
+    : kernel_(kernel), published_lidar_(published_lidar), trees_(count), courses_(count) {
     for (std::size_t i = 0; i < count; i += lanes()) groups_.emplace_back(kernel);
 }
 
@@ -138,6 +147,7 @@ CourseView Worlds::course_of(std::size_t world) const {
 
 void Worlds::set_course(std::size_t world, std::shared_ptr<const Course> course) {
     courses_.at(world) = std::move(course);
+    if (published_lidar_) trees_[world].resize(static_cast<std::size_t>(tree_size(courses_[world]->size())));
     // The old course may be gone: its world must not step before a reset.
     kernel_.retire(group_of(world), lane_of(world));
 }
@@ -147,6 +157,7 @@ void Worlds::reset(const bool* chosen, const double* pushes, float* observations
     std::vector<StepResult> results(lanes());
     StageTimes times{};
     const auto state = std::make_unique<WorldState>();
+    std::vector<std::vector<TreeNode>> trees(lanes());
     std::vector<std::size_t> seated;
     const auto flush = [&] {
         kernel_.step(scratch.get(), results.data(), &times);
@@ -155,15 +166,17 @@ void Worlds::reset(const bool* chosen, const double* pushes, float* observations
             const int lane = static_cast<int>(i);
             kernel_.get_state(scratch.get(), lane, *state);
             kernel_.observe(scratch.get(), lane, observations + world * kObservations);
-            kernel_.reset(group_of(world), lane_of(world), course_of(world), 0.0f);
+            kernel_.reset(group_of(world), lane_of(world), course_of(world), 0.0f, trees_[world].data());
             kernel_.set_state(group_of(world), lane_of(world), *state);
+            std::ranges::copy(trees[i], trees_[world].begin());
         }
         seated.clear();
     };
     for (std::size_t world = 0; world < count(); ++world) {
         if (!chosen[world]) continue;
+        trees[seated.size()].resize(trees_[world].size());
         kernel_.reset(scratch.get(), static_cast<int>(seated.size()), course_of(world),
-                      static_cast<float>(pushes[world]));
+                      static_cast<float>(pushes[world]), trees[seated.size()].data());
         seated.push_back(world);
         if (seated.size() == lanes()) flush();
     }
@@ -179,7 +192,8 @@ void Worlds::step(const float* actions, const bool* resets, const double* pushes
         const std::size_t end = first + lanes() < count() ? first + lanes() : count();
         for (std::size_t world = first; world < end; ++world) {
             if (resets[world]) {
-                kernel_.reset(group, lane_of(world), course_of(world), static_cast<float>(pushes[world]));
+                kernel_.reset(group, lane_of(world), course_of(world), static_cast<float>(pushes[world]),
+                              trees_[world].data());
             }
             kernel_.set_action(group, lane_of(world), actions + world * kActions);
         }
@@ -200,6 +214,11 @@ void Worlds::get_state(std::size_t world, WorldState& state) const {
 void Worlds::set_state(std::size_t world, const WorldState& state) {
     if (world >= count()) throw std::out_of_range("no such world");
     kernel_.set_state(group_of(world), lane_of(world), state);
+}
+
+std::span<TreeNode> Worlds::tree_of(std::size_t world) {
+    if (world >= count()) throw std::out_of_range("no such world");
+    return trees_[world];
 }
 
 }  // namespace walker

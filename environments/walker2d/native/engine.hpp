@@ -38,6 +38,7 @@ struct Episodes {
     const double* pushes;  // (count,) N
     std::size_t count;
     int limit;             // control steps
+    bool published_lidar;  // rather than the nearest ground
     double* returns;
     std::int32_t* lengths;
     std::int8_t* outcomes;
@@ -49,7 +50,7 @@ StageTimes rollout(const Kernel& kernel, const Course& course, const Episodes& e
 // Worlds that a learner steps, each on a course of its own.
 class Worlds {
    public:
-    Worlds(const Kernel& kernel, std::size_t count);
+    Worlds(const Kernel& kernel, std::size_t count, bool published_lidar);
     Worlds(const Worlds&) = delete;
     Worlds& operator=(const Worlds&) = delete;
 
@@ -60,8 +61,10 @@ class Worlds {
     // actions (count, 4); where `resets` is set the world starts anew with its push and its action is unused.
     void step(const float* actions, const bool* resets, const double* pushes, float* observations, double* rewards,
               std::int8_t* outcomes);
+    // The state goes without the tree of a published lidar, which `tree_of` shows.
     void get_state(std::size_t world, WorldState& state) const;
     void set_state(std::size_t world, const WorldState& state);
+    std::span<TreeNode> tree_of(std::size_t world);
 
    private:
     void* group_of(std::size_t world) const { return groups_.at(world / lanes()).get(); }
@@ -70,7 +73,9 @@ class Worlds {
     CourseView course_of(std::size_t world) const;
 
     const Kernel& kernel_;
+    const bool published_lidar_;
     std::vector<GroupMemory> groups_;
+    std::vector<std::vector<TreeNode>> trees_;  // empty but for a published lidar
     std::vector<std::shared_ptr<const Course>> courses_;
 };
 

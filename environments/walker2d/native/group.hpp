@@ -69,6 +69,7 @@ struct Group {
     Flags flags[W];
     Contacts contacts[W];
     CourseView course[W];
+    TreeNode* tree[W];  // where the published lidar is asked for
     Mode mode[W];
     double potential[W];  // progress less tilt
 };

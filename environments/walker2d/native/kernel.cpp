@@ -41,6 +41,7 @@ void clear_lane(Group& g, int lane) {
     g.contacts[lane].count = 0;
     g.contacts[lane].overflow = false;
     g.course[lane] = {};
+    g.tree[lane] = nullptr;
     g.mode[lane] = Mode::kIdle;
     g.potential[lane] = 0.0;
 }
@@ -66,7 +67,18 @@ void place(Group& g, int lane, int b, const Segment& body, V2 center, float angl
     }
 }
 
-void reset(void* group, int lane, const CourseView& course, float push) {
+// Plants the course's tree with the bodies in it, in their order of creation.
+void plant(Group& g, int lane, TreeNode* tree) {
+    const std::int32_t shapes = g.course[lane].size;
+    g.tree[lane] = tree;
+    __builtin_memcpy(tree, g.course[lane].tree, static_cast<std::size_t>(tree_size(shapes)) * sizeof(TreeNode));
+    for (int b = 0; b < kBodies; ++b) {
+        tree[leaf_of_body(shapes, b)].box = fat_box(g, lane, b);
+        insert_leaf(tree, leaf_of_body(shapes, b), first_inner(shapes) + shapes + b - 1);
+    }
+}
+
+void reset(void* group, int lane, const CourseView& course, float push, TreeNode* tree) {
     Group& g = memory(group).group;
     const WalkerModel& model = walker_model();
     clear_lane(g, lane);
@@ -93,6 +105,7 @@ void reset(void* group, int lane, const CourseView& course, float push) {
         g.fat_top[b][lane] = tight.upper.y + kAabbExtension;
     }
     find_new_contacts(g, lane, (1u << kBodies) - 1);
+    if (tree) plant(g, lane, tree);
 }
 
 void retire(void* group, int lane) { clear_lane(memory(group).group, lane); }

@@ -49,7 +49,8 @@ struct Kernel {
     bool (*supported)();
     void (*clear)(void* group);
     // Puts the walker of one lane on the start pad; its next step is the one that Gymnasium's reset takes.
-    void (*reset)(void* group, int lane, const CourseView& course, float push);
+    // A `tree` of the course's size is planted and kept, and makes the lidar the published one; it may be null.
+    void (*reset)(void* group, int lane, const CourseView& course, float push, TreeNode* tree);
     void (*retire)(void* group, int lane);
     void (*load)(void* group, int lane, const float* theta);
     void (*act)(void* group, StageTimes* times);

@@ -1,8 +1,9 @@
-// Ten rays from the hull to the nearest ground: b2EdgeShape::RayCast and b2PolygonShape::RayCast.
+// Ten rays from the hull to the ground: b2EdgeShape::RayCast and b2PolygonShape::RayCast.
 //
 // All rays of one world meet one shape at a time, as vectors: here a lane is a
-// ray. Box2D shortens a ray at each hit; the nearest hit is the same in
-// whatever order it looks.
+// ray. Gymnasium's rays end at the nearest hit, which is the same in whatever
+// order one looks. Those of POET's published code end at the first shape that
+// b2DynamicTree::RayCast visits.
 #pragma once
 
 #include "broadphase.hpp"
@@ -17,7 +18,8 @@ struct RayBundle {
     F fraction;     // of the nearest hit so far
 };
 
-inline void cast_at_edge(RayBundle& rays, const Shape& edge) {
+// The rays that hit an edge before their end so far, and where.
+inline I meet_edge(const RayBundle& rays, const Shape& edge, F& at) {
     const V2 v1 = vec(edge.vertex[0]), normal = vec(edge.normal[0]), along = vec(edge.vertex[1]) - v1;
     const float numerator = normal.x * (v1.x - rays.x) + normal.y * (v1.y - rays.y);
     const F denominator = normal.x * rays.dx + normal.y * rays.dy;
@@ -26,10 +28,11 @@ inline void cast_at_edge(RayBundle& rays, const Shape& edge) {
     const F s = qx * along.x + qy * along.y;
     // s lies within [0, length²] just when Box2D's quotient lies within [0, 1].
     const I hit = (denominator != 0.0f) & (t >= 0.0f) & (t <= rays.fraction) & (s >= 0.0f) & (s <= edge.length2);
-    rays.fraction = select(hit, t, rays.fraction);
+    at = t;
+    return hit;
 }
 
-inline void cast_at_box(RayBundle& rays, const Shape& box) {
+inline I meet_box(const RayBundle& rays, const Shape& box, F& at) {
     F lower{}, upper = rays.fraction;
     I alive = splat_mask(true), entered{};
     for (int i = 0; i < box.corners; ++i) {
@@ -45,34 +48,93 @@ inline void cast_at_box(RayBundle& rays, const Shape& box) {
         entered |= enters;
         alive &= ~(upper < lower);
     }
-    rays.fraction = select(alive & entered, lower, rays.fraction);
+    at = lower;
+    return alive & entered;
 }
 
-inline void cast_rays(const CourseView& course, const WalkerModel& model, V2 from, float* fractions) {
-    constexpr int kBundles = (kRays + W - 1) / W;
-    RayBundle bundles[kBundles];
-    for (int k = 0; k < kBundles; ++k) {
-        bundles[k] = RayBundle{from.x, from.y, F{}, F{}, splat(1.0f)};
-        for (int i = 0; i < W; ++i) {
-            const double* offset = model.ray_offset[k * W + i < kRays ? k * W + i : 0];
-            bundles[k].dx[i] = static_cast<float>(static_cast<double>(from.x) + offset[0]) - from.x;
-            bundles[k].dy[i] = static_cast<float>(static_cast<double>(from.y) + offset[1]) - from.y;
+inline I meet(const RayBundle& rays, const Shape& shape, F& at) {
+    return shape.corners == 2 ? meet_edge(rays, shape, at) : meet_box(rays, shape, at);
+}
+
+constexpr int kBundles = (kRays + W - 1) / W;
+
+struct Rays {
+    RayBundle bundle[kBundles];
+
+    Rays(const WalkerModel& model, V2 from) {
+        for (int k = 0; k < kBundles; ++k) {
+            bundle[k] = RayBundle{from.x, from.y, F{}, F{}, splat(1.0f)};
+            for (int i = 0; i < W; ++i) {
+                const double* offset = model.ray_offset[k * W + i < kRays ? k * W + i : 0];
+                bundle[k].dx[i] = static_cast<float>(static_cast<double>(from.x) + offset[0]) - from.x;
+                bundle[k].dy[i] = static_cast<float>(static_cast<double>(from.y) + offset[1]) - from.y;
+            }
         }
     }
+
+    void give(float* fractions) const {
+        for (int i = 0; i < kRays; ++i) fractions[i] = bundle[i / W].fraction[i % W];
+    }
+};
+
+inline void cast_rays(const CourseView& course, const WalkerModel& model, V2 from, float* fractions) {
+    Rays rays(model, from);
     constexpr float kRange = 5.34f;  // m, a little over the rays' length
     const Aabb reach{{from.x - 0.01f, from.y - kRange}, {from.x + kRange, from.y + 0.01f}};
     for_shapes_between(course, reach.lower.x, reach.upper.x, [&](std::int32_t i) {
         const Shape& shape = course.shapes[i];
         if (!overlap(reach, shape.tight)) return;
-        for (RayBundle& rays : bundles) {
-            if (shape.corners == 2) {
-                cast_at_edge(rays, shape);
-            } else {
-                cast_at_box(rays, shape);
-            }
+        for (RayBundle& bundle : rays.bundle) {
+            F at;
+            const I hit = meet(bundle, shape, at);
+            bundle.fraction = select(hit, at, bundle.fraction);
         }
     });
-    for (int i = 0; i < kRays; ++i) fractions[i] = bundles[i / W].fraction[i % W];
+    rays.give(fractions);
+}
+
+// The rays that may meet something in a box, by the bounds of each ray and the axis across it.
+inline I may_meet(const RayBundle& rays, const Aabb& box) {
+    // Rays point right and down. A hit lies 0.1 m inside the box at least, so that rounding decides nothing.
+    const I within = (box.lower.x <= rays.x + rays.dx) & (rays.y + rays.dy <= box.upper.y) &
+                     splat_mask(rays.x <= box.upper.x && box.lower.y <= rays.y);
+    const float cx = 0.5f * (box.lower.x + box.upper.x) - rays.x, cy = 0.5f * (box.lower.y + box.upper.y) - rays.y;
+    const float hx = 0.5f * (box.upper.x - box.lower.x), hy = 0.5f * (box.upper.y - box.lower.y);
+    const F across = rays.dx * cy - rays.dy * cx, reach = rays.dx * hy - rays.dy * hx;
+    return within & (across <= reach) & (-across <= reach);
+}
+
+inline void cast_published_rays(const CourseView& course, const TreeNode* tree, const WalkerModel& model, V2 from,
+                                float* fractions) {
+    Rays rays(model, from);
+    I pending[kBundles];
+    for (I& mask : pending) mask = splat_mask(true);
+    std::int32_t stack[kMaxTreeDepth];
+    int count = 0;
+    stack[count++] = tree[0].child[0];
+    while (count > 0) {
+        const std::int32_t number = stack[--count];
+        const TreeNode& node = tree[number];
+        I near[kBundles];
+        bool nobody = true;
+        for (int k = 0; k < kBundles; ++k) {
+            near[k] = pending[k] & may_meet(rays.bundle[k], node.box);
+            nobody = nobody && !any(near[k]);
+        }
+        if (nobody) continue;
+        if (node.height > 0) {
+            stack[count++] = node.child[0];
+            stack[count++] = node.child[1];
+        } else if (number <= course.size) {
+            for (int k = 0; k < kBundles; ++k) {
+                F at;
+                const I hit = pending[k] & meet(rays.bundle[k], course.shapes[number - 1], at);
+                rays.bundle[k].fraction = select(hit, at, rays.bundle[k].fraction);
+                pending[k] &= ~hit;
+            }
+        }
+    }
+    rays.give(fractions);
 }
 
 }  // namespace WALKER_KERNEL

@@ -71,13 +71,15 @@ struct Played {
     }
 };
 
-Played play(const Kernel& kernel, const Course& course, const std::vector<float>& thetas, int threads = 1) {
+Played play(const Kernel& kernel, const Course& course, const std::vector<float>& thetas, int threads = 1,
+            bool published_lidar = false) {
     const std::size_t n = thetas.size() / 2804;
     Played played{std::vector<double>(n), std::vector<std::int32_t>(n), std::vector<std::int8_t>(n)};
     std::vector<double> pushes(n);
     for (std::size_t i = 0; i < n; ++i) pushes[i] = 10.0 * static_cast<double>(i) / static_cast<double>(n) - 5.0;
     rollout(kernel, course,
-            {thetas.data(), pushes.data(), n, 150, played.returns.data(), played.lengths.data(), played.outcomes.data()},
+            {thetas.data(), pushes.data(), n, 150, published_lidar, played.returns.data(), played.lengths.data(),
+             played.outcomes.data()},
             threads);
     return played;
 }
@@ -101,6 +103,10 @@ void kernels_agree() {
             if (kernel->supported()) expect(play(*kernel, *course, thetas) == expected, kernel->name);
         }
         expect(play(find_kernel(""), *course, thetas, 2) == expected, "two threads");
+        const Played published = play(find_kernel("plain-4"), *course, thetas, 1, true);
+        for (const Kernel* kernel : kernels()) {
+            if (kernel->supported()) expect(play(*kernel, *course, thetas, 1, true) == published, "published lidar");
+        }
     }
 }
 
@@ -128,7 +134,7 @@ struct Stepped {
     std::unique_ptr<bool[]> resets;
 
     Stepped(std::size_t n, const std::shared_ptr<const Course>& course)
-        : worlds(find_kernel(""), n), observations(n * kObservations), actions(n * kActions), rewards(n), pushes(n),
+        : worlds(find_kernel(""), n, false), observations(n * kObservations), actions(n * kActions), rewards(n), pushes(n),
           outcomes(n), resets(new bool[n]()) {
         for (std::size_t i = 0; i < n; ++i) worlds.set_course(i, course);
         restart();

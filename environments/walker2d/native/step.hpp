@@ -72,7 +72,7 @@ inline void swept_boxes(const Group& g, const WalkerModel& model, F box[kBodies]
 
 inline void update_pairs(Group& g, int lane, const F box[kBodies][4], const I left[kBodies]) {
     unsigned moved = 0;
-    for (int b = 0; b < kBodies; ++b) {
+    for (int b = kBodies - 1; b >= 0; --b) {  // Box2D's list of bodies begins with the newest
         if (!left[b][lane]) continue;
         const Aabb swept{{box[b][0][lane], box[b][1][lane]}, {box[b][2][lane], box[b][3][lane]}};
         const V2 displacement{g.origin_x[b][lane] - g.old_origin_x[b][lane],
@@ -161,7 +161,13 @@ inline void step(Group& g, ContactRows& rows, const WalkerModel& model, StepResu
     float rays[W][kRays];
     for (int lane = 0; lane < W; ++lane) {
         runs[lane] = runs[lane] && sound(g, lane);
-        if (runs[lane]) cast_rays(g.course[lane], model, {g.origin_x[0][lane], g.origin_y[0][lane]}, rays[lane]);
+        if (!runs[lane]) continue;
+        const V2 hull{g.origin_x[0][lane], g.origin_y[0][lane]};
+        if (g.tree[lane]) {
+            cast_published_rays(g.course[lane], g.tree[lane], model, hull, rays[lane]);
+        } else {
+            cast_rays(g.course[lane], model, hull, rays[lane]);
+        }
     }
     lap(times.lidar);
     for (int lane = 0; lane < W; ++lane) {
