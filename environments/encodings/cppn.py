@@ -256,7 +256,7 @@ class CPPNEncoding:
         flat = np.abs(before).max() <= NO_RELIEF
         for _ in range(ATTEMPTS):
             parent = first_network(network["inputs"], rng) if flat else network
-            child = _scaled(mutate_network(_with_response(parent, 1.0), rng), self._measure, rng)
+            child = scaled(mutate_network(_with_response(parent, 1.0), rng), self.measure, rng)
             if child is not None and self._walkable(relief(child, self.probe), before):
                 return child
         return network
@@ -265,7 +265,7 @@ class CPPNEncoding:
     def _highest(self) -> float:
         return HIGHEST if self.published is None else FARTHEST
 
-    def _measure(self, network: Genome) -> float:
+    def measure(self, network: Genome) -> float:
         """Measure the relief that is brought into bounds."""
         if self.published is None:
             return float(np.abs(relief(network, self.probe)).max())
@@ -310,7 +310,7 @@ def obstacles_of(genome: Genome) -> ParametricGenome:
     return found
 
 
-def _scaled(network: Genome, measure: Callable[[Genome], float], rng: np.random.Generator) -> Genome | None:
+def scaled(network: Genome, measure: Callable[[Genome], float], rng: np.random.Generator) -> Genome | None:
     """Bring the ground's relief into bounds, as published; None for a network without any."""
     height = measure(network)
     if not NO_RELIEF < height < np.inf:
