@@ -166,7 +166,9 @@ async def _score(
 ) -> Rollouts:
     """Score the agent that a step led to, which the next step does not wait for."""
     theta = (await step).learner.theta
-    request = evaluator.score_request(theta, pair.niche.environment, _score_key(pair, iteration), config.episodes_per_score)
+    request = evaluator.score_request(
+        theta, pair.niche.environment, _score_key(pair, iteration), config.episodes_per_score
+    )
     return await evaluator.rollouts("score", request, tally=tally)
 
 

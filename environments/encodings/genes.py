@@ -119,6 +119,31 @@ def mutate_range(bounds: Range | None, gene: Gene, rng: np.random.Generator) -> 
     return choices[rng.integers(len(choices))]
 
 
+def approach_number(value: float, target: float, step: float, rng: np.random.Generator) -> float:
+    """Leave a number where it is, or move it by at most a step towards a target: a coin decides."""
+    if rng.random() < 0.5:
+        return value
+    return target if abs(target - value) <= step else round(value + (step if target > value else -step), 6)
+
+
+def approach_range(bounds: Range | None, target: Range | None, gene: Gene, rng: np.random.Generator) -> Range | None:
+    """Leave a range where it is, or move each end by at most a step towards a target's: coins decide.
+
+    An obstacle appears with its initial range, or the target's where that is less, and goes only once it is there.
+    """
+    if bounds is None and target is not None:
+        first = tuple(min(ends) for ends in zip(gene.initial, target, strict=True))  # type: ignore[arg-type]
+        return None if rng.random() < 0.5 else first  # type: ignore[return-value]
+    if bounds is None:
+        return None
+    low, high = (
+        approach_number(end, goal, gene.step, rng)
+        for end, goal in zip(bounds, target or gene.initial, strict=True)  # type: ignore[arg-type]
+    )
+    moved = (min(low, high), max(low, high))
+    return None if target is None and moved == gene.initial else moved
+
+
 def mutate_number(value: float, gene: Gene, decimals: int, rng: np.random.Generator, from_zero: str = "rise") -> float:
     """Let a number drift by at most a step either way; from 0 as one of `FROM_ZERO` says."""
     rises = value == 0 and from_zero == "rise"

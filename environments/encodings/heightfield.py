@@ -22,6 +22,8 @@ from environments.encodings.genes import (
     FROM_ZERO,
     Gene,
     Range,
+    approach_number,
+    approach_range,
     check_number,
     check_range,
     describe_genes,
@@ -133,6 +135,22 @@ class HeightfieldEncoding:
                     else mutate_number(value, gene, DECIMALS, rng, self.from_zero)
                 )
         return replace(parent, **moved).to_json()
+
+    def approach(self, genome: Genome, target: Genome, rng: np.random.Generator) -> Genome:
+        """Give the next genome on the direct path to a target, at most a mutation step nearer to it in each gene."""
+        start, end = HeightfieldGenome.from_json(genome), HeightfieldGenome.from_json(target)
+        while start != end:
+            moved: dict[str, Any] = {}
+            for name, gene in GENES.items():
+                value, goal = getattr(start, name), getattr(end, name)
+                moved[name] = (
+                    approach_range(value, goal, gene, rng)
+                    if name in RANGES
+                    else approach_number(value, goal, gene.step, rng)
+                )
+            if HeightfieldGenome(**moved) != start:
+                return HeightfieldGenome(**moved).to_json()
+        return target
 
     def genes(self) -> dict[str, dict[str, Any]]:
         """Say of each gene where it starts, its bounds, mutation step and unit."""

@@ -22,6 +22,8 @@ from environments.encodings.genes import (
     FROM_ZERO,
     Gene,
     Range,
+    approach_number,
+    approach_range,
     check_number,
     check_range,
     describe_genes,
@@ -137,6 +139,22 @@ class ParametricEncoding:
         if "stair" in self.kinds and parent.stair_height is not None:
             child = replace(child, stair_steps=_mutate_stair_steps(parent.stair_steps, rng))
         return child.to_json()
+
+    def approach(self, genome: Genome, target: Genome, rng: np.random.Generator) -> Genome:
+        """Give the next genome on the direct path to a target, at most a mutation step nearer to it in each gene.
+
+        The paper's direct-path curriculum (arXiv:1901.01753, section 4.2).
+        """
+        start, end = ParametricGenome.from_json(genome), ParametricGenome.from_json(target)
+        while start != end:
+            moved: dict[str, Any] = {
+                name: approach_range(getattr(start, name), getattr(end, name), GENES[name], rng) for name in RANGES
+            }
+            moved["roughness"] = approach_number(start.roughness, end.roughness, ROUGHNESS.step, rng)
+            moved["stair_steps"] = int(approach_number(start.stair_steps, end.stair_steps, STAIR_COUNT.step, rng))
+            if ParametricGenome(**moved) != start:
+                return ParametricGenome(**moved).to_json()
+        return target
 
     def genes(self) -> dict[str, dict[str, Any]]:
         """Say of each gene where it starts, its bounds, mutation step and unit."""

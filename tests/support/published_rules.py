@@ -51,7 +51,7 @@ def es_steps(theta, rounds):
 
 
 def published_course(genome, seed):
-    """The generator's loop, point by point with its counters: ground (200, 2), boxes (n, 4) left, right, bottom, top."""
+    """The generator's loop with its counters: ground (200, 2), boxes (n, 4) of left, right, bottom, top."""
     rng = np.random.default_rng(seed)
     kinds = [kind for kind in FIELDS if genome.get(FIELDS[kind]) is not None]
     xs, ys, boxes = [], [], []
