@@ -77,7 +77,7 @@ def load(folder: Path, seed: int) -> Search | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             state = json.loads(str(file["state"]))
             learner = Learner(**{name: file[name] for name in _ARRAYS}, **{name: state.pop(name) for name in _NUMBERS})
         environment = Environment.from_json(state.pop("environment"))
