@@ -19,7 +19,7 @@ from cluster.executor import Executor
 from evolution.novelty import novelty
 from poet import inspection
 from poet.archive import read_config, read_population, reading
-from poet.config import Config, merge
+from poet.config import Config, build, merge
 from poet.population import Population
 from poet.records import Journal
 from poet.session import Choices, evolve_archive, open_run
@@ -62,7 +62,9 @@ def advance(planned: Plan, executor: Executor, told: Callable[[int], None]) -> b
     Raises:
         InputError: the settings are wrong, or the folder holds a run with others.
     """
-    archive = open_run(planned.folder, Choices(base=planned.table, overrides={}, origin=planned.variant), {})
+    iterations = build(planned.table, planned.variant).iterations
+    choices = Choices(base=planned.table, overrides={"iterations": iterations}, origin=planned.variant)
+    archive = open_run(planned.folder, choices, {})
     try:
         wanted, done = archive.config.iterations, archive.population.iteration
         told(done)
