@@ -187,7 +187,7 @@ def model(workers: int, master: Master, prices: Prices, engine: str) -> dict[str
     evaluator.run(
         "novelty",
         [
-            evaluator.score_request(pair.learner.theta, pair.niche.environment, (9, number), config.score_episodes)
+            evaluator.score_request(pair.learner.theta, pair.niche.environment, (9, number), config.episodes_per_score)
             for number, pair in enumerate(pairs)
         ],
     )

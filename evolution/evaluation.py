@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
 from evolution.chains import Flow, Workers
 from evolution.es import es_gradient, perturbed
-from evolution.noise import Key, directions, episode_seeds
+from evolution.noise import Key, directions, episode_seeds, fixed_episode_seeds
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ SHARED = ("simulation", "environment", "theta")
 SOON = 0  # the urgency of what is little work, and awaited; that of an ES step's episodes is above
 ITEMS_PER_WORKER = 24  # a phase is cut so fine where it can be, to even out the load
 ROUND = 1.25  # of an item's time: until its gradient is in too, and the next item has arrived
+PUSHES = ("fresh", "fixed")  # how episodes start, as configurations call it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,13 @@ class Simulation:
     seed: int  # of the run
     episode_limit: int | None = None
     engine: str | None = None
+    push: str = "fresh"  # every episode starts with another, or all of an environment with one, "fixed"
+
+    def episode_seeds(self, environment: Environment, key: Key, start: int, stop: int) -> NDArray[np.uint64]:
+        """Give the seeds of episodes number `start` to `stop` of a key in an environment: (stop - start,)."""
+        if self.push == "fixed":
+            return fixed_episode_seeds(environment.seed, stop - start)
+        return episode_seeds(self.seed, key, start, stop)
 
 
 def _amount(request: Request) -> int:
@@ -75,7 +83,7 @@ class ScoreRequest:
 
     def __call__(self) -> Rollouts:
         thetas = np.broadcast_to(self.theta, (self.episodes, self.theta.size))
-        seeds = episode_seeds(self.simulation.seed, self.key, self.start, self.stop)
+        seeds = self.simulation.episode_seeds(self.environment, self.key, self.start, self.stop)
         return _rollout(self.simulation, self.environment, thetas, seeds)
 
     def __str__(self) -> str:
@@ -111,7 +119,7 @@ class PerturbationRequest:
     def __call__(self) -> Rollouts:
         thetas = perturbed(self.theta, self.sigma, self.noise())
         # Both halves of a pair meet the same episode: their difference is theta's doing.
-        seeds = np.repeat(episode_seeds(self.simulation.seed, self.key, self.start, self.stop), 2)
+        seeds = np.repeat(self.simulation.episode_seeds(self.environment, self.key, self.start, self.stop), 2)
         return _rollout(self.simulation, self.environment, thetas, seeds)
 
     def noise(self) -> NDArray[np.float32]:

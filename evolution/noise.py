@@ -24,6 +24,7 @@ class Stream(IntEnum):
     PERTURBATION = 1
     EPISODE = 2
     CHILD = 3
+    FIXED_EPISODE = 4
 
 
 def keyed_rng(seed: int, stream: Stream, *key: int) -> np.random.Generator:
@@ -46,3 +47,9 @@ def episode_seeds(seed: int, key: Key, start: int, stop: int) -> NDArray[np.uint
     first = np.random.SeedSequence(seed, spawn_key=(Stream.EPISODE, *key)).generate_state(1, np.uint64)
     # Consecutive numbers: the simulators scramble seeds themselves. Wrap-around is meant.
     return np.asarray(first + np.arange(start, stop, dtype=np.uint64), dtype=np.uint64)
+
+
+def fixed_episode_seeds(environment_seed: int, episodes: int) -> NDArray[np.uint64]:
+    """Give the seed of the one episode that an environment has where its start is fixed, so many times: (episodes,)."""
+    sequence = np.random.SeedSequence(environment_seed, spawn_key=(Stream.FIXED_EPISODE,))
+    return np.repeat(sequence.generate_state(1, np.uint64), episodes)

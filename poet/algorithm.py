@@ -30,7 +30,15 @@ from poet.phases import Phase
 from poet.population import Archived, Niche, Pair, Population
 from poet.records import ChildRecord, Decision, Journal, Origin, ScoreRecord, TransferRecord
 from transfer.rules import RULES
-from transfer.tournament import Candidate, Incumbent, Target, Visitor, best, evaluate_candidates
+from transfer.tournament import (
+    Candidate,
+    Incumbent,
+    Target,
+    Visitor,
+    best,
+    evaluate_candidates,
+    evaluate_unchanged,
+)
 
 LONGEST_STRETCH = 25  # iterations that a pair may be ahead of another, which an interruption would cost
 
@@ -106,7 +114,7 @@ def optimise(
     A pair waits for no other: its next step begins when its gradient is in, and what runs
     ahead changes no result. Iterations are given in order, as soon as all pairs have done them.
     """
-    episodes = len(journals) * len(population.pairs) * (2 * config.es.pairs + config.score_episodes)
+    episodes = len(journals) * len(population.pairs) * (2 * config.es.pairs + config.episodes_per_score)
     tallies = [Tally() for _ in journals]
     with evaluator.side_by_side("optimise", len(population.pairs), episodes) as flow:
         chains: dict[tuple[int, int], tuple[Chain[Step], Chain[Rollouts]]] = {}
@@ -158,13 +166,15 @@ async def _score(
 ) -> Rollouts:
     """Score the agent that a step led to, which the next step does not wait for."""
     theta = (await step).learner.theta
-    request = evaluator.score_request(theta, pair.niche.environment, _score_key(pair, iteration), config.score_episodes)
+    request = evaluator.score_request(
+        theta, pair.niche.environment, _score_key(pair, iteration), config.episodes_per_score
+    )
     return await evaluator.rollouts("score", request, tally=tally)
 
 
 def _note_step(pair: Pair, step: Step, own: Rollouts, config: Config, evaluator: Evaluator, journal: Journal) -> Pair:
     score = float(own.returns.mean())
-    solved = own.count(Outcome.FINISHED) == config.score_episodes and score >= evaluator.domain.solved_return
+    solved = own.count(Outcome.FINISHED) == config.episodes_per_score and score >= evaluator.domain.solved_return
     journal.scores.append(
         ScoreRecord(
             niche=pair.niche.id,
@@ -195,7 +205,7 @@ def transfer(population: Population, config: Config, evaluator: Evaluator, journ
             noise_key=(Phase.TRANSFER, journal.iteration, pair.niche.id),
             # The episodes of the incumbent's own score, so that luck favours nobody.
             score_key=_score_key(pair, journal.iteration),
-            episodes=config.score_episodes,
+            episodes=config.episodes_per_score,
         )
         for pair in population.pairs
     ]
@@ -249,7 +259,7 @@ def _screen(
                 agents[child.parent],
                 child.environment,
                 (Phase.CHILD, journal.iteration, child.number),
-                config.score_episodes,
+                config.episodes_per_score,
             )
             for child in fresh
         ],
@@ -287,8 +297,9 @@ def _child_record(
 def _audition(
     child: Child, population: Population, config: Config, evaluator: Evaluator, iteration: int
 ) -> list[Candidate]:
-    """Try every agent in a new environment, directly and fine-tuned."""
-    visitors = _visitors(population)
+    """Try every agent in a new environment, directly and fine-tuned; where none may move, the parent's as it is."""
+    moves = config.transfer.moves
+    visitors = [visitor for visitor in _visitors(population) if moves or visitor.niche == child.parent]
     target = Target(
         environment=child.environment,
         learner=Learner.fresh(visitors[0].theta, config.es),
@@ -296,9 +307,10 @@ def _audition(
         noise_key=(Phase.CHILD, iteration, child.number),
         # Not the episodes of the screening: the second judgement must not rest on the first one's luck.
         score_key=(Phase.AUDITION, iteration, child.number),
-        episodes=config.score_episodes,
+        episodes=config.episodes_per_score,
     )
-    return evaluate_candidates(evaluator, "children", [target], config.es)[0]
+    evaluate = evaluate_candidates if moves else evaluate_unchanged
+    return evaluate(evaluator, "children", [target], config.es)[0]
 
 
 def _meet_everyone(

@@ -29,6 +29,7 @@ from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
 from poet import inspection, learning, study, tables
+from poet.controls.commands import app as control
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
 from poet.output import Json, Run, err, say, show
@@ -138,6 +139,7 @@ def _how_to_resume(archive: archives.Archive, run: Path) -> str:
 commands = (study.inspect, study.report, study.render, study.export, study.evaluate)
 for command in (*commands, learning.meta_train, learning.meta_test):
     app.command()(command)
+app.add_typer(control, name="control")
 
 
 @app.command()

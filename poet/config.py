@@ -18,7 +18,7 @@ import tomli_w
 from environments.domain import Encoding, find_domain
 from environments.settings import Bounds, build_settings, check_bounds
 from evolution.es import ESSettings
-from evolution.evaluation import Simulation
+from evolution.evaluation import PUSHES, Simulation
 from evolution.minimal_criterion import MinimalCriterion
 from evolution.reproduction import ReproductionSettings
 from poet.errors import InputError
@@ -52,7 +52,8 @@ class Config:
     domain: str = "walker2d"
     engine: str = "auto"  # of the domain; auto is its first
     episode_limit: Annotated[int, Bounds(1, 10**6)] = 2000  # control steps
-    score_episodes: Annotated[int, Bounds(1, 10**4)] = 5  # averaged in every score
+    score_episodes: Annotated[int, Bounds(1, 10**4)] = 5  # averaged in every score; with a fixed push one is run
+    push: str = "fresh"  # how an episode starts: another way each time, or "fixed" for each environment
     es: ESSettings = field(default_factory=ESSettings)
     minimal_criterion: MinimalCriterion = field(default_factory=MinimalCriterion)
     reproduction: ReproductionSettings = field(default_factory=ReproductionSettings)
@@ -65,7 +66,14 @@ class Config:
         engines = find_domain(self.domain).engines
         if self.engine not in ("auto", *engines):
             raise ValueError(f"engine is {self.engine!r}; it must be one of auto, {', '.join(engines)}")
+        if self.push not in PUSHES:
+            raise ValueError(f"push is {self.push!r}; it must be one of {', '.join(PUSHES)}")
         self.make_encoding()
+
+    @property
+    def episodes_per_score(self) -> int:
+        """How many episodes are run for a score: where all would be equal, bit for bit, one."""
+        return 1 if self.push == "fixed" else self.score_episodes
 
     def make_encoding(self) -> Encoding:
         """Make the encoding that the settings name."""
@@ -74,7 +82,9 @@ class Config:
     def simulation(self) -> Simulation:
         """Say how episodes of this run are run."""
         engine = None if self.engine == "auto" else self.engine
-        return Simulation(domain=self.domain, seed=self.seed, episode_limit=self.episode_limit, engine=engine)
+        return Simulation(
+            domain=self.domain, seed=self.seed, episode_limit=self.episode_limit, engine=engine, push=self.push
+        )
 
     def to_table(self) -> dict[str, Any]:
         """Give every setting as nested tables, such as `build` reads."""

@@ -73,7 +73,7 @@ def _transfer_episodes(connection: Connection, config: Config) -> Row:
     meetings = _row(connection, "SELECT count(*) AS n FROM proposal WHERE kind = 'direct'")["n"]
     return {
         "spent": _row(connection, spent)["n"],
-        "original_rule": original_cost(meetings, config.score_episodes, config.es),
+        "original_rule": original_cost(meetings, config.episodes_per_score, config.es),
     }
 
 

@@ -58,7 +58,7 @@ def by_pata_ec(
         population.agents(),
         [*known, *candidates],
         population.performances,
-        config.score_episodes,
+        config.episodes_per_score,
         Phase.PERFORMANCE,
     )
     journal.note_performances("novelty", found)
@@ -81,7 +81,7 @@ def archive_score(
         population.agents(),
         [environment],
         known,
-        config.score_episodes,
+        config.episodes_per_score,
         Phase.PERFORMANCE,
     )
     journal.note_performances("annecs", found)

@@ -27,6 +27,7 @@ class Rule(Protocol):
 
 
 RULES: dict[str, Rule] = {"original": hold_original, "improved": hold_improved}
+"""By name; under "none", of which `TransferSettings.due` knows, no tournament is held."""
 
 
 def original_cost(meetings: int, score_episodes: int, settings: ESSettings) -> int:

@@ -20,7 +20,7 @@ from evolution.es import ESSettings, Learner, es_proposal
 from evolution.evaluation import Evaluator
 from evolution.noise import Key
 
-RULE_NAMES = ("original", "improved")  # see `transfer.rules`
+RULE_NAMES = ("original", "improved", "none")  # see `transfer.rules`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +28,21 @@ class TransferSettings:
     """When agents try to move; the default is POET's."""
 
     every: Annotated[int, Bounds(1, 10**6)] = 25  # iterations
-    rule: str = "original"  # who moves in; or "improved", Enhanced POET's
+    rule: str = "original"  # who moves in; or "improved", Enhanced POET's, or "none": nobody ever, the paper's control
 
     def __post_init__(self) -> None:
         check_bounds(self)
         if self.rule not in RULE_NAMES:
             raise ValueError(f"rule is {self.rule!r}; it must be one of {', '.join(RULE_NAMES)}")
 
+    @property
+    def moves(self) -> bool:
+        """Whether agents may leave their niche; without, a new environment begins with its parent's agent as it is."""
+        return self.rule != "none"
+
     def due(self, iteration: int) -> bool:
         """Say whether transfers follow this iteration's ES steps."""
-        return iteration % self.every == 0
+        return self.moves and iteration % self.every == 0
 
 
 class Kind(StrEnum):
@@ -125,6 +130,17 @@ def evaluate_candidates(
         return [await try_fine_tuned(evaluator, purpose, target, visitor, settings)]
 
     return meet(evaluator, purpose, targets, [(direct, fine_tuned)] * len(targets), settings)
+
+
+def evaluate_unchanged(
+    evaluator: Evaluator, purpose: str, targets: Sequence[Target], settings: ESSettings
+) -> list[list[Candidate]]:
+    """Score every visitor of every target as it is; for each target its candidates, in the visitors' order."""
+
+    async def direct(target: Target, visitor: Visitor) -> list[Candidate]:
+        return [await try_direct(evaluator, purpose, target, visitor)]
+
+    return meet(evaluator, purpose, targets, [(direct,)] * len(targets), settings)
 
 
 Trial: TypeAlias = Callable[[Target, Visitor], Coroutine[Any, Any, list[Candidate]]]

@@ -57,7 +57,7 @@ def _summarise(folder: Path, budget: int) -> Row:
                 "tournaments": meetings["tournaments"],
                 "accepted": accepted,
                 "episodes": spent,
-                "original_rule": meetings["visits"] * 2 * (config.score_episodes + config.es.pairs),
+                "original_rule": meetings["visits"] * 2 * (config.episodes_per_score + config.es.pairs),
             },
             "novelty": _novelty(connection, last),
         }

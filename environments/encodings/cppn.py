@@ -6,8 +6,9 @@ NEAT. A genome is the JSON object ``{"cppn": network}``, and with obstacles on
 that ground ``{"cppn": network, "parametric": genes}``; the published terrain
 has none. A network has one input (x of a course) or two (x and y of a field).
 
-One rule differs from the published code: relief is measured where the agent
-walks, up or down, so that ground which only descends is as good as any other.
+Relief is measured where the agent walks, up or down, so that ground which only
+descends is as good as any other; or, with the option `bounds`, as published: up
+alone, with inputs from [-1, 1], while the ground itself has them from [-pi, pi].
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from environments import portable
 from environments.domain import Genome
+from environments.encodings.genes import read_choices
 from environments.encodings.neat_operators import ACTIVATIONS, LIMIT, first_network, mutate_network
 from environments.encodings.parametric import KINDS, ParametricEncoding, ParametricGenome
 
@@ -29,7 +31,9 @@ Floats = NDArray[np.float64]
 
 LOWEST, LOW = 0.25, (0.25, 0.75)  # m; relief below the first is scaled up to a draw from the second
 HIGHEST, HIGH = 16.0, (12.0, 16.0)  # m; relief above the first is scaled down to a draw from the second
+FARTHEST = 1e5  # m; no bound of the published code, but what both engines are known to bear
 NO_RELIEF = 1e-6  # m; rounding, not ground
+BOUNDS = ("walked", "published")  # where relief is bounded, the default first
 ATTEMPTS = 1000  # mutations until one has relief; one in two does
 COORDINATES = 64  # ground heights in the vector of a genome
 OBSTACLES = tuple(kind for kind in KINDS if kind != "roughness")  # what may stand on a CPPN's ground
@@ -177,31 +181,36 @@ class CPPNEncoding:
         obstacles: how those on the ground mutate; None for bare ground, as published.
         start: the genome that a run starts from.
         unit: m of ground for one unit of the network's output; bodies differ in size, the bounds scale with it.
+        published: (n, d) the inputs where the published code measures relief, which then bound it; None for `probe`.
     """
 
     probe: Floats
     obstacles: ParametricEncoding | None = None
     start: Genome = field(default_factory=dict)
     unit: float = 1.0
+    published: Floats | None = None
     name: str = "cppn"
 
     @staticmethod
-    def from_options(options: Mapping[str, Any], probe: Floats, unit: float = 1.0) -> CPPNEncoding:
-        """Read a configuration's encoding options.
+    def from_options(
+        options: Mapping[str, Any], probe: Floats, unit: float = 1.0, published: Floats | None = None
+    ) -> CPPNEncoding:
+        """Read a configuration's encoding options; `published` says where `bounds = "published"` measures relief.
 
         Raises:
             ValueError: an option is unknown or a value is not valid.
         """
         for option in options:
-            if option not in ("obstacles", "start"):
-                raise ValueError(f"option {option!r} is unknown; the cppn encoding takes obstacles and start")
+            if option not in ("obstacles", "start", "bounds"):
+                raise ValueError(f"option {option!r} is unknown; the cppn encoding takes obstacles, start and bounds")
         kinds, start = options.get("obstacles", []), options.get("start", {})
         if not isinstance(kinds, list) or any(kind not in OBSTACLES for kind in kinds):
             raise ValueError(f"obstacles is {kinds!r}; it must be a list of {', '.join(OBSTACLES)}, or empty")
         if not isinstance(start, Mapping):
             raise ValueError(f"start is {start!r}; it must be a table of cppn and parametric")
         obstacles = ParametricEncoding.from_options({"kinds": kinds}) if kinds else None
-        encoding = CPPNEncoding(probe, obstacles, {"cppn": flat_network(probe.shape[1]), **start}, unit)
+        where = published if read_choices(options, {"bounds": BOUNDS})["bounds"] == "published" else None
+        encoding = CPPNEncoding(probe, obstacles, {"cppn": flat_network(probe.shape[1]), **start}, unit, where)
         encoding.check(encoding.start)
         return encoding
 
@@ -217,15 +226,15 @@ class CPPNEncoding:
             )
         check_network(genome["cppn"], self.probe.shape[1])
         height = np.abs(relief(genome["cppn"], self.probe)).max()
-        if not height <= HIGHEST:
-            height, highest = self.unit * height, self.unit * HIGHEST
+        if not height <= self._highest:
+            height, highest = self.unit * height, self.unit * self._highest
             raise ValueError(f"the ground is {height:g} m high or deep; it must stay within {highest:g} m of the start")
         obstacles_of(genome)
 
     def genes(self) -> dict[str, dict[str, Any]]:
         """Say of each kind of number in a genome its bounds and unit; of obstacles what their own encoding says."""
         network = {"minimum": -LIMIT, "maximum": LIMIT, "unit": "1", "mutates": True}
-        highest = self.unit * HIGHEST
+        highest = self.unit * self._highest
         found = {
             "cppn.weight": network,
             "cppn.bias": network,
@@ -247,10 +256,24 @@ class CPPNEncoding:
         flat = np.abs(before).max() <= NO_RELIEF
         for _ in range(ATTEMPTS):
             parent = first_network(network["inputs"], rng) if flat else network
-            child = _scaled(mutate_network(_with_response(parent, 1.0), rng), self.probe, rng)
-            if child is not None and not np.array_equal(relief(child, self.probe), before):
+            child = scaled(mutate_network(_with_response(parent, 1.0), rng), self.measure, rng)
+            if child is not None and self._walkable(relief(child, self.probe), before):
                 return child
         return network
+
+    @property
+    def _highest(self) -> float:
+        return HIGHEST if self.published is None else FARTHEST
+
+    def measure(self, network: Genome) -> float:
+        """Measure the relief that is brought into bounds."""
+        if self.published is None:
+            return float(np.abs(relief(network, self.probe)).max())
+        return float(relief(network, self.published).max())
+
+    def _walkable(self, ground: Floats, before: Floats) -> bool:
+        """Say whether a child's ground is another than its parent's, and no farther up or down than there may be."""
+        return not np.array_equal(ground, before) and (self.published is None or np.abs(ground).max() <= FARTHEST)
 
     def vector(self, genome: Genome) -> Floats:
         """Place the genome where distances mean something: heights along the ground over 16 m, then the obstacles.
@@ -287,9 +310,9 @@ def obstacles_of(genome: Genome) -> ParametricGenome:
     return found
 
 
-def _scaled(network: Genome, probe: Floats, rng: np.random.Generator) -> Genome | None:
+def scaled(network: Genome, measure: Callable[[Genome], float], rng: np.random.Generator) -> Genome | None:
     """Bring the ground's relief into bounds, as published; None for a network without any."""
-    height = float(np.abs(relief(network, probe)).max())
+    height = measure(network)
     if not NO_RELIEF < height < np.inf:
         return None
     if LOWEST <= height <= HIGHEST:

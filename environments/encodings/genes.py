@@ -18,6 +18,11 @@ from environments.domain import Genome
 
 Range: TypeAlias = tuple[float, float]
 
+# Options that encodings share, the default first.
+FROM_ZERO = ("rise", "published")  # a number at 0 starts as its gene did, or drifts as from anywhere, clipped at 0
+DISTANCE = ("scaled", "raw")  # genomes are compared gene by gene over its maximum, or in its own unit as published
+CHOICES = {"from_zero": FROM_ZERO, "distance": DISTANCE}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gene:
@@ -68,6 +73,24 @@ def check_range(name: str, bounds: Any, maximum: float) -> None:
         raise ValueError(f"{name} is {bounds}; it must be two numbers, 0 <= lo <= hi <= {maximum:g}")
 
 
+def read_choices(options: Mapping[str, Any], choices: Mapping[str, tuple[str, ...]] = CHOICES) -> dict[str, str]:
+    """Read options that name one of several ways, by default the first.
+
+    Raises:
+        ValueError: a value is none of its option's choices.
+    """
+    chosen = {name: options.get(name, allowed[0]) for name, allowed in choices.items()}
+    for name, value in chosen.items():
+        if value not in choices[name]:
+            raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices[name])}")
+    return chosen
+
+
+def scale_of(gene: Gene, distance: str) -> float:
+    """Say what a gene is divided by where genomes are compared, by one of `DISTANCE`."""
+    return gene.maximum if distance == "scaled" else 1.0
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -96,9 +119,35 @@ def mutate_range(bounds: Range | None, gene: Gene, rng: np.random.Generator) -> 
     return choices[rng.integers(len(choices))]
 
 
-def mutate_number(value: float, gene: Gene, decimals: int, rng: np.random.Generator) -> float:
-    """Let a number drift by at most a step either way; from 0 it starts like its gene."""
-    low, high = gene.initial if value == 0 else (-gene.step, gene.step)  # type: ignore[misc]
+def approach_number(value: float, target: float, step: float, rng: np.random.Generator) -> float:
+    """Leave a number where it is, or move it by at most a step towards a target: a coin decides."""
+    if rng.random() < 0.5:
+        return value
+    return target if abs(target - value) <= step else round(value + (step if target > value else -step), 6)
+
+
+def approach_range(bounds: Range | None, target: Range | None, gene: Gene, rng: np.random.Generator) -> Range | None:
+    """Leave a range where it is, or move each end by at most a step towards a target's: coins decide.
+
+    An obstacle appears with its initial range, or the target's where that is less, and goes only once it is there.
+    """
+    if bounds is None and target is not None:
+        first = tuple(min(ends) for ends in zip(gene.initial, target, strict=True))  # type: ignore[arg-type]
+        return None if rng.random() < 0.5 else first  # type: ignore[return-value]
+    if bounds is None:
+        return None
+    low, high = (
+        approach_number(end, goal, gene.step, rng)
+        for end, goal in zip(bounds, target or gene.initial, strict=True)  # type: ignore[arg-type]
+    )
+    moved = (min(low, high), max(low, high))
+    return None if target is None and moved == gene.initial else moved
+
+
+def mutate_number(value: float, gene: Gene, decimals: int, rng: np.random.Generator, from_zero: str = "rise") -> float:
+    """Let a number drift by at most a step either way; from 0 as one of `FROM_ZERO` says."""
+    rises = value == 0 and from_zero == "rise"
+    low, high = gene.initial if rises else (-gene.step, gene.step)  # type: ignore[misc]
     return float(np.clip(round(value + rng.uniform(low, high), decimals), 0.0, gene.maximum))
 
 

@@ -17,15 +17,22 @@ from numpy.typing import NDArray
 
 from environments.domain import Genome
 from environments.encodings.genes import (
+    CHOICES,
+    DISTANCE,
+    FROM_ZERO,
     Gene,
     Range,
+    approach_number,
+    approach_range,
     check_number,
     check_range,
     describe_genes,
     genes_of,
     mutate_number,
     mutate_range,
+    read_choices,
     read_genes,
+    scale_of,
     write_genes,
 )
 
@@ -77,6 +84,7 @@ class HeightfieldGenome:
 GENES = genes_of(HeightfieldGenome)
 RANGES = tuple(each.name for each in fields(HeightfieldGenome) if each.default is None)
 KINDS = tuple(gene.kind for gene in GENES.values())
+OPTIONS = ("kinds", "start", *CHOICES)
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,8 @@ class HeightfieldEncoding:
 
     kinds: tuple[str, ...] = KINDS
     start: HeightfieldGenome = HeightfieldGenome()
+    from_zero: str = FROM_ZERO[0]
+    distance: str = DISTANCE[0]
     name: str = "parametric"
 
     @staticmethod
@@ -95,14 +105,14 @@ class HeightfieldEncoding:
             ValueError: an option or a kind is unknown.
         """
         for option in options:
-            if option not in ("kinds", "start"):
-                raise ValueError(f"option {option!r} is unknown; the parametric encoding takes kinds and start")
+            if option not in OPTIONS:
+                raise ValueError(f"option {option!r} is unknown; the parametric encoding takes {', '.join(OPTIONS)}")
         genome, kinds = options.get("start", {}), options.get("kinds", list(KINDS))
         if not isinstance(genome, Mapping):
             raise ValueError(f"start is {genome!r}; it must be a table of genes")
         if not isinstance(kinds, list) or not kinds or any(kind not in KINDS for kind in kinds):
             raise ValueError(f"kinds is {kinds!r}; it must be a list of some of {', '.join(KINDS)}")
-        return HeightfieldEncoding(tuple(kinds), HeightfieldGenome.from_json(dict(genome)))
+        return HeightfieldEncoding(tuple(kinds), HeightfieldGenome.from_json(dict(genome)), **read_choices(options))
 
     def initial(self) -> Genome:
         """Give what a run starts from: level ground, unless told otherwise."""
@@ -119,22 +129,41 @@ class HeightfieldEncoding:
         for name, gene in GENES.items():
             if gene.kind in self.kinds:
                 value = getattr(parent, name)
-                in_range = name in RANGES
-                moved[name] = mutate_range(value, gene, rng) if in_range else mutate_number(value, gene, DECIMALS, rng)
+                moved[name] = (
+                    mutate_range(value, gene, rng)
+                    if name in RANGES
+                    else mutate_number(value, gene, DECIMALS, rng, self.from_zero)
+                )
         return replace(parent, **moved).to_json()
+
+    def approach(self, genome: Genome, target: Genome, rng: np.random.Generator) -> Genome:
+        """Give the next genome on the direct path to a target, at most a mutation step nearer to it in each gene."""
+        start, end = HeightfieldGenome.from_json(genome), HeightfieldGenome.from_json(target)
+        while start != end:
+            moved: dict[str, Any] = {}
+            for name, gene in GENES.items():
+                value, goal = getattr(start, name), getattr(end, name)
+                moved[name] = (
+                    approach_range(value, goal, gene, rng)
+                    if name in RANGES
+                    else approach_number(value, goal, gene.step, rng)
+                )
+            if HeightfieldGenome(**moved) != start:
+                return HeightfieldGenome(**moved).to_json()
+        return target
 
     def genes(self) -> dict[str, dict[str, Any]]:
         """Say of each gene where it starts, its bounds, mutation step and unit."""
         return describe_genes(GENES, RANGES, self.kinds)
 
     def vector(self, genome: Genome) -> NDArray[np.float64]:
-        """Place the genome in [0, 1]^d: every gene over its maximum, an absent obstacle at 0."""
+        """Place the genome where distances are measured: an absent obstacle at 0, scaled genes in [0, 1]."""
         decoded = HeightfieldGenome.from_json(genome)
         parts: list[float] = []
         for name, gene in GENES.items():
             value = getattr(decoded, name)
             ends = (value or (0.0, 0.0)) if name in RANGES else (value,)
-            parts += [end / gene.maximum for end in ends]
+            parts += [end / scale_of(gene, self.distance) for end in ends]
         return np.array(parts)
 
     def describe(self, genome: Genome) -> str:

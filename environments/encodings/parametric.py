@@ -17,15 +17,22 @@ from numpy.typing import NDArray
 
 from environments.domain import Genome
 from environments.encodings.genes import (
+    CHOICES,
+    DISTANCE,
+    FROM_ZERO,
     Gene,
     Range,
+    approach_number,
+    approach_range,
     check_number,
     check_range,
     describe_genes,
     genes_of,
     mutate_number,
     mutate_range,
+    read_choices,
     read_genes,
+    scale_of,
     write_genes,
 )
 
@@ -75,6 +82,7 @@ class ParametricGenome:
 GENES = genes_of(ParametricGenome)
 RANGES = ("pit_gap", "stump_height", "stair_height")
 KINDS = tuple(dict.fromkeys(gene.kind for gene in GENES.values()))
+OPTIONS = ("kinds", "start", *CHOICES)
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,8 @@ class ParametricEncoding:
 
     kinds: tuple[str, ...] = ("roughness", "pit", "stump")
     start: ParametricGenome = ParametricGenome()
+    from_zero: str = FROM_ZERO[0]
+    distance: str = DISTANCE[0]
     name: str = "parametric"
 
     @staticmethod
@@ -93,8 +103,8 @@ class ParametricEncoding:
             ValueError: an option or a kind of obstacle is unknown.
         """
         for option in options:
-            if option not in ("kinds", "start"):
-                raise ValueError(f"option {option!r} is unknown; the parametric encoding takes kinds and start")
+            if option not in OPTIONS:
+                raise ValueError(f"option {option!r} is unknown; the parametric encoding takes {', '.join(OPTIONS)}")
         genome, kinds = options.get("start", {}), options.get("kinds", list(ParametricEncoding.kinds))
         if not isinstance(genome, Mapping):
             raise ValueError(f"start is {genome!r}; it must be a table of genes")
@@ -106,7 +116,7 @@ class ParametricEncoding:
                 raise ValueError(f"kinds has {kind!r}; kinds of obstacle are {', '.join(KINDS)}")
         if not kinds:
             raise ValueError(f"kinds is empty; name at least one of {', '.join(KINDS)}")
-        return ParametricEncoding(tuple(kinds), start)
+        return ParametricEncoding(tuple(kinds), start, **read_choices(options))
 
     def initial(self) -> Genome:
         """Give what a run starts from: flat ground without obstacles, unless told otherwise."""
@@ -121,7 +131,7 @@ class ParametricEncoding:
         parent = ParametricGenome.from_json(genome)
         child = parent
         if "roughness" in self.kinds:
-            child = replace(child, roughness=mutate_number(parent.roughness, ROUGHNESS, 1, rng))
+            child = replace(child, roughness=mutate_number(parent.roughness, ROUGHNESS, 1, rng, self.from_zero))
         for name in RANGES:
             if GENES[name].kind in self.kinds:
                 moved: dict[str, Any] = {name: mutate_range(getattr(parent, name), GENES[name], rng)}
@@ -130,17 +140,38 @@ class ParametricEncoding:
             child = replace(child, stair_steps=_mutate_stair_steps(parent.stair_steps, rng))
         return child.to_json()
 
+    def approach(self, genome: Genome, target: Genome, rng: np.random.Generator) -> Genome:
+        """Give the next genome on the direct path to a target, at most a mutation step nearer to it in each gene.
+
+        The paper's direct-path curriculum (arXiv:1901.01753, section 4.2).
+        """
+        start, end = ParametricGenome.from_json(genome), ParametricGenome.from_json(target)
+        while start != end:
+            moved: dict[str, Any] = {
+                name: approach_range(getattr(start, name), getattr(end, name), GENES[name], rng) for name in RANGES
+            }
+            moved["roughness"] = approach_number(start.roughness, end.roughness, ROUGHNESS.step, rng)
+            moved["stair_steps"] = int(approach_number(start.stair_steps, end.stair_steps, STAIR_COUNT.step, rng))
+            if ParametricGenome(**moved) != start:
+                return ParametricGenome(**moved).to_json()
+        return target
+
     def genes(self) -> dict[str, dict[str, Any]]:
         """Say of each gene where it starts, its bounds, mutation step and unit."""
         return describe_genes(GENES, RANGES, self.kinds)
 
     def vector(self, genome: Genome) -> NDArray[np.float64]:
-        """Place the genome in [0, 1]^d: every gene over its maximum, an absent obstacle at 0."""
+        """Place the genome where distances are measured: an absent obstacle at 0, scaled genes in [0, 1].
+
+        The published code has no place for stairs, which were off in the paper's runs.
+        """
         decoded = ParametricGenome.from_json(genome)
-        parts = [decoded.roughness / ROUGHNESS.maximum]
+        parts = [decoded.roughness / scale_of(ROUGHNESS, self.distance)]
         for name in RANGES:
-            parts += [end / GENES[name].maximum for end in getattr(decoded, name) or (0.0, 0.0)]
-        parts.append(decoded.stair_steps / STAIR_COUNT.maximum if decoded.stair_height else 0.0)
+            scale = scale_of(GENES[name], self.distance)
+            parts += [end / scale for end in getattr(decoded, name) or (0.0, 0.0)]
+        stairs = decoded.stair_steps / scale_of(STAIR_COUNT, self.distance)
+        parts.append(stairs if decoded.stair_height else 0.0)
         return np.array(parts)
 
     def describe(self, genome: Genome) -> str:

@@ -54,8 +54,9 @@ class Hexapod3D:
 
 
 def _cppn(options: Mapping[str, Any]) -> CPPNEncoding:
-    if "obstacles" in options:
-        raise ValueError("option 'obstacles' is unknown; the hexapod's cppn encoding takes start")
+    for option in options:
+        if option != "start":
+            raise ValueError(f"option {option!r} is unknown; the hexapod's cppn encoding takes start")
     return CPPNEncoding.from_options(options, probe(), CPPN_UNIT)
 
 

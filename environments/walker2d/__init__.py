@@ -15,7 +15,7 @@ from environments.walker2d import native
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
 from environments.walker2d.recording import record, sketch
 from environments.walker2d.simulator import CONTROLLER, ENGINES, rollout
-from environments.walker2d.terrain import DOMAINS, cppn_inputs
+from environments.walker2d.terrain import DOMAINS, cppn_inputs, cppn_published_inputs
 from environments.walker2d.vector import WalkerVectorEnv
 
 
@@ -41,7 +41,7 @@ class Walker2D:
         if name == ParametricEncoding.name:
             return ParametricEncoding.from_options(options)
         if name == CPPNEncoding.name:
-            return CPPNEncoding.from_options(options, cppn_inputs())
+            return CPPNEncoding.from_options(options, cppn_inputs(), published=cppn_published_inputs())
         raise ValueError(f"encoding is {name!r}; {self.name} has {ParametricEncoding.name} and {CPPNEncoding.name}")
 
     def make_env(

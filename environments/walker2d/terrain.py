@@ -157,6 +157,12 @@ def cppn_inputs() -> NDArray[np.float64]:
     return (points - middle) / middle * math.pi
 
 
+def cppn_published_inputs() -> NDArray[np.float64]:
+    """Give where the published code measures a CPPN's relief: (200, 1), all points of the course scaled to [-1, 1]."""
+    middle = POINTS / 2
+    return (np.arange(POINTS, dtype=np.float64)[:, None] - middle) / middle
+
+
 @lru_cache(maxsize=256)
 def express_cppn(environment: Environment) -> Terrain:
     """Build the course of a CPPN genome, with obstacles where it has any; pure, as `express` is.
@@ -166,7 +172,8 @@ def express_cppn(environment: Environment) -> Terrain:
     Raises:
         ValueError: the genome is not valid.
     """
-    CPPNEncoding(cppn_inputs()).check(environment.genome)
+    # With the wider of the two bounds: a genome does not say by which it was bred.
+    CPPNEncoding(cppn_inputs(), published=cppn_published_inputs()).check(environment.genome)
     heights = relief(environment.genome["cppn"], cppn_inputs())
     rises = np.concatenate([np.zeros(START_PAD + 1), np.diff(heights)])
     return _lay(_Course(obstacles_of(environment.genome), np.random.default_rng(environment.seed), rises))

@@ -268,7 +268,8 @@ def test_network_that_is_none_is_refused_by_what_is_wrong(change, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kinds": ["pit"]}, "option 'kinds' is unknown; the cppn encoding takes obstacles and start"),
+        ({"kinds": ["pit"]}, "option 'kinds' is unknown; the cppn encoding takes obstacles, start and bounds"),
+        ({"bounds": "wide"}, "bounds is 'wide'; it must be one of walked, published"),
         ({"obstacles": ["roughness"]}, "obstacles is .*; it must be a list of pit, stump, stair"),
         ({"start": {"parametric": {"roughness": 1.0}}}, "roughness is 1.0; with a CPPN it must be 0"),
         ({"start": {"genes": {}}}, "the genome has the parts cppn, genes"),

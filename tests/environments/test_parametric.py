@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from environments.encodings.genes import neighbours
+from environments.encodings.heightfield import HeightfieldEncoding
 from environments.encodings.parametric import GENES, PIT, STUMP, ParametricEncoding, ParametricGenome
 
 ALL = ParametricEncoding(kinds=("roughness", "pit", "stump", "stair"))
@@ -97,9 +98,38 @@ def test_vector_is_normalised_by_the_maxima():
     np.testing.assert_allclose(ALL.vector(genome), [1, 0, 1, 0.5, 1, 0, 0, 0])
 
 
+def test_raw_distances_are_in_the_genes_own_units_as_published():
+    raw = ParametricEncoding.from_options({"kinds": list(ALL.kinds), "distance": "raw"})
+    genome = {"roughness": 4.0, "pit_gap": [0.4, 6.0], "stump_height": [2.4, 3.0]}
+    np.testing.assert_array_equal(raw.vector(genome), [4.0, 0.4, 6.0, 2.4, 3.0, 0, 0, 0])
+
+
+def test_published_roughness_stays_zero_in_54_of_a_hundred_mutations_and_the_default_rises():
+    published = ParametricEncoding.from_options({"kinds": ["roughness"], "from_zero": "published"})
+    default = ParametricEncoding.from_options({"kinds": ["roughness"]})
+    rng = np.random.default_rng(0)
+    drawn = np.array([published.mutate(published.initial(), rng)["roughness"] for _ in range(4000)])
+    assert abs((drawn == 0).mean() - 0.65 / 1.2) < 0.025  # rounded to 0.1: what is drawn below 0.05
+    assert abs(drawn.mean() - 0.15) < 0.01
+    risen = np.array([default.mutate(default.initial(), rng)["roughness"] for _ in range(4000)])
+    assert abs(risen.mean() - 0.3) < 0.01
+
+
+def test_rules_from_zero_and_of_distance_hold_for_fields_too():
+    field = HeightfieldEncoding.from_options({"kinds": ["hills"], "from_zero": "published", "distance": "raw"})
+    rng = np.random.default_rng(0)
+    drawn = np.array([field.mutate(field.initial(), rng)["hills"] for _ in range(2000)])
+    assert abs((drawn == 0).mean() - 0.5) < 0.05
+    np.testing.assert_array_equal(field.vector({"hills": 0.3, "gap_width": [0.1, 0.2]})[2:8], [0.3, 0, 0, 0, 0.1, 0.2])
+    with pytest.raises(ValueError, match="from_zero is 'up'; it must be one of rise, published"):
+        HeightfieldEncoding.from_options({"from_zero": "up"})
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"from_zero": "up"}, "from_zero is 'up'; it must be one of rise, published"),
+        ({"distance": 3}, "distance is 3; it must be one of scaled, raw"),
         ({"kinds": ["lava"]}, "kinds has 'lava'; kinds of obstacle are roughness, pit, stump, stair"),
         ({"kinds": []}, "kinds is empty"),
         ({"colour": 1}, "option 'colour' is unknown"),

@@ -1,6 +1,9 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from gymnasium_walker import start
+from published_rules import published_course
 
 from environments.domain import Environment
 from environments.encodings.parametric import ParametricGenome
@@ -116,58 +119,6 @@ def test_expressing_is_pure_and_read_only():
         first.ground[0, 0] = 1
 
 
-def published(genome, seed):
-    """The published generator's loop, point by point with its counters, to compare ours with."""
-    rng = np.random.default_rng(seed)
-    kinds = [kind for kind in ("stump", "stair", "pit") if getattr(genome, FIELDS[kind]) is not None]
-    xs, ys, boxes = [], [], []
-    state, oneshot, counter, velocity, y = "grass", False, START_PAD, 0.0, START_HEIGHT
-    for i in range(POINTS):
-        x, shift = i * STEP, 0.0
-        if state == "grass" and not oneshot:
-            velocity = 0.8 * velocity + 0.01 * np.sign(START_HEIGHT - y)
-            if i > START_PAD:
-                velocity += rng.uniform(-1, 1) / 30
-            y += genome.roughness * velocity
-        elif state == "pit" and oneshot:
-            width = 1.0 + rng.uniform(*genome.pit_gap)
-            counter = int(np.ceil(width)) + 2
-            for left in (x, x + width * STEP):
-                boxes.append((left, left + STEP, y - 4 * STEP, y))
-            before = y
-        elif state == "pit":
-            y = before - 4 * STEP if counter > 1 else before
-            shift = -(np.ceil(width) - width) * STEP if counter == 1 else 0.0
-        elif state == "stump" and oneshot:
-            height = rng.uniform(*genome.stump_height)
-            counter = 1
-            boxes.append((x, x + STEP, y, y + height * STEP))
-        elif state == "stair" and oneshot:
-            height = rng.uniform(*genome.stair_height)
-            slope = 1 if rng.random() > 0.5 else -1
-            before = y
-            for step in range(genome.stair_steps):
-                top = y + step * height * slope * STEP
-                boxes.append((x + step * 4 * STEP, x + (step + 1) * 4 * STEP, top - height * STEP, top))
-            counter = genome.stair_steps * 4 + 1
-        elif state == "stair":
-            n = (genome.stair_steps * 4 - counter) // 4
-            y = before + n * height * slope * STEP - (height if slope == -1 else 0) * STEP
-        oneshot = False
-        xs.append(x + shift)
-        ys.append(y)
-        counter -= 1
-        if counter == 0:
-            counter = rng.integers(5, 10)
-            state = kinds[rng.integers(len(kinds))] if state == "grass" and kinds else "grass"
-            oneshot = True
-    thick = [box for box in boxes if box[3] - box[2] >= THINNEST * STEP]
-    return np.column_stack([xs, ys]), np.array(thick).reshape(-1, 4)
-
-
-FIELDS = {"stump": "stump_height", "stair": "stair_height", "pit": "pit_gap"}
-
-
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize(
     "genome",
@@ -178,7 +129,7 @@ FIELDS = {"stump": "stump_height", "stair": "stair_height", "pit": "pit_gap"}
     ],
 )
 def test_course_equals_the_published_loop_draw_for_draw(genome, seed):
-    ground, boxes = published(genome, seed)
+    ground, boxes = published_course(asdict(genome), seed)
     terrain = express(genome, seed)
     np.testing.assert_allclose(terrain.ground, ground, atol=1e-9)
     # (left, right, bottom, top) in order of creation, which decides the order of contacts

@@ -25,7 +25,7 @@ def test_original_preset_holds_the_papers_constants():
     assert config.es.weight_decay == 0.01
     assert (config.minimal_criterion.lower, config.minimal_criterion.upper) == (50, 300)
     reproduction = config.reproduction
-    assert (reproduction.every, reproduction.parent_score, reproduction.capacity) == (200, 200, 20)
+    assert (reproduction.every, reproduction.parent_score, reproduction.capacity) == (150, 200, 20)
     assert (reproduction.children, reproduction.admitted, reproduction.neighbours) == (8, 1, 5)
     assert config.transfer.every == 25
 
@@ -48,6 +48,7 @@ def test_original_preset_holds_the_papers_constants():
         ({"minimal_criterion": {"lower": 400}}, "here: minimal_criterion.lower is 400.0; it must be below upper"),
         ({"domain": "flyer"}, "here: domain is 'flyer'; installed domains are"),
         ({"engine": "warp"}, "here: engine is 'warp'; it must be one of auto, "),
+        ({"push": "hard"}, "here: push is 'hard'; it must be one of fresh, fixed"),
         ({"encoding": {"name": "runes"}}, "here: encoding is 'runes'; walker2d has"),
         ({"encoding": {"options": {"kinds": ["lava"]}}}, "here: kinds has 'lava'"),
         ({"encoding": {"options": {"start": {"pit_gap": [0, 11]}}}}, "here: pit_gap is"),
@@ -92,7 +93,7 @@ def test_differences_name_what_changed_and_pass_over_iterations():
 
 def test_every_name_that_settings_allow_is_a_part_that_exists():
     assert tuple(parts.MEASURES) == MEASURES
-    assert tuple(RULES) == RULE_NAMES
+    assert (*RULES, "none") == RULE_NAMES
 
 
 def test_enhanced_preset_is_the_papers():

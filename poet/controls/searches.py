@@ -1,0 +1,167 @@
+"""ES on its own: straight in one environment, or along the direct path that leads to it.
+
+The two controls of POET's section 4.2 (arXiv:1901.01753). Both take the ES steps
+that the run's agents took, with the run's settings, and are scored after each,
+as a pair is. What a search does depends on its seed alone: neither on the
+number of workers nor on where it was stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.domain import Environment, Outcome, find_domain
+from evolution.chains import Workers
+from evolution.es import Learner, es_update
+from evolution.evaluation import Evaluator
+from evolution.noise import Stream, keyed_rng
+from evolution.reproduction import TERRAIN_SEEDS
+from poet.config import Config
+from poet.errors import InputError
+from poet.phases import Phase
+
+SLICE = 5  # ES steps that every search takes before what they found is saved
+
+
+class Kind(StrEnum):
+    """How a search comes to its environment."""
+
+    DIRECT = "direct"  # it learns there from the first step
+    PATH = "path"  # from the simplest environment on, gene by gene, as soon as it could be a parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What the searches of a control have in common."""
+
+    kind: Kind
+    config: Config  # the run's
+    target: Environment
+    start: NDArray[np.float64] | None = None  # (P,) the agent that they begin with; None draws one from N(0, 0.1²)
+
+    def __post_init__(self) -> None:
+        if self.kind is Kind.PATH and not hasattr(self.config.make_encoding(), "approach"):
+            raise InputError(
+                f"a path needs genes that can move towards others'; the {self.target.encoding} encoding has none: "
+                "`poet control direct` works with every encoding"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Search:
+    """Where one search stands."""
+
+    seed: int
+    learner: Learner
+    environment: Environment  # that it learns in
+    steps: int = 0  # ES steps taken
+    stage: int = 0  # environments left behind
+    episodes: int = 0
+    simulated: int = 0  # control steps
+    scores: tuple[float, ...] = field(default=())  # after every ES step, in the environment of that step
+    arrived: int | None = None  # ES step from which on it has learned in the target
+    solved: int | None = None  # ES step at which it first solved the target
+
+
+def begin(task: Task, seed: int) -> Search:
+    """Give a search that has not taken a step."""
+    theta = task.start
+    if theta is None:
+        theta = find_domain(task.config.domain).controller.initial_theta(keyed_rng(seed, Stream.INITIAL_THETA))
+    learner = Learner.fresh(theta, task.config.es)
+    if task.kind is Kind.DIRECT:
+        return Search(seed=seed, learner=learner, environment=task.target, arrived=0)
+    simplest = replace(task.target, genome=task.config.make_encoding().initial(), seed=seed % TERRAIN_SEEDS)
+    return _arrive(task, Search(seed=seed, learner=learner, environment=simplest))
+
+
+def advance(
+    task: Task, searches: Sequence[Search], wanted: int, workers: Workers, progress: Callable[[int], None]
+) -> list[Search]:
+    """Let every search take some ES steps, at most to the number wanted, all of them side by side.
+
+    Args:
+        task: what they do.
+        searches: where they stand.
+        wanted: ES steps to come to.
+        workers: where episodes run.
+        progress: called with the number of ES steps that one search has just taken.
+    """
+    config = task.config
+    evaluator = Evaluator(config.simulation(), workers)
+    steps = [min(SLICE, wanted - each.steps) for each in searches]
+    episodes = sum(steps) * (2 * config.es.pairs + config.episodes_per_score)
+    with evaluator.side_by_side("optimise", len(searches), episodes) as flow:
+        chains = [
+            flow.start(_advance(task, each, count, evaluator, progress))
+            for each, count in zip(searches, steps, strict=True)
+        ]
+        return [flow.wait(chain) for chain in chains]
+
+
+async def _advance(
+    task: Task, search: Search, steps: int, evaluator: Evaluator, progress: Callable[[int], None]
+) -> Search:
+    for _ in range(steps):
+        search = await _step(task, search, evaluator)
+        progress(1)
+    return search
+
+
+async def _step(task: Task, search: Search, evaluator: Evaluator) -> Search:
+    """Take an ES step, score the agent, and go on to the next environment of a path if it is good enough."""
+    config, learner, environment = task.config, search.learner, search.environment
+    simulation = replace(evaluator.simulation, seed=search.seed)  # of the search, not of the run
+    key = (Phase.OPTIMISE, search.steps)
+    request = replace(
+        evaluator.perturbation_request(learner.theta, learner.sigma, environment, key, config.es.pairs),
+        simulation=simulation,
+    )
+    tried = await evaluator.rollouts("optimise", request, urgency=1)
+    learner = es_update(learner, await evaluator.gradient(request, tried), config.es)
+    key = (Phase.SCORE, search.steps)
+    scoring = evaluator.score_request(learner.theta, environment, key, config.episodes_per_score)
+    own = await evaluator.rollouts("score", replace(scoring, simulation=simulation))
+    score, steps = float(own.returns.mean()), search.steps + 1
+    there = environment == task.target
+    finished = own.count(Outcome.FINISHED) == len(own.returns)
+    solved = there and finished and score >= evaluator.domain.solved_return and search.solved is None
+    search = replace(
+        search,
+        learner=learner,
+        steps=steps,
+        episodes=search.episodes + len(tried.returns) + len(own.returns),
+        simulated=search.simulated + int(tried.lengths.sum()) + int(own.lengths.sum()),
+        scores=(*search.scores, score),
+        solved=steps if solved else search.solved,
+    )
+    if there or score < config.reproduction.parent_score:
+        return search
+    return _arrive(task, _next_stage(task, search))
+
+
+def _next_stage(task: Task, search: Search) -> Search:
+    """Move a path's search one mutation step on; its optimiser begins anew, as in a child."""
+    rng = keyed_rng(search.seed, Stream.CHILD, search.stage)
+    approach: Any = task.config.make_encoding()
+    genome = approach.approach(search.environment.genome, task.target.genome, rng)
+    return replace(
+        search,
+        learner=Learner.fresh(search.learner.theta, task.config.es),
+        environment=replace(task.target, genome=genome, seed=int(rng.integers(TERRAIN_SEEDS))),
+        stage=search.stage + 1,
+    )
+
+
+def _arrive(task: Task, search: Search) -> Search:
+    """Put a search whose genes are the target's into the target itself, with its terrain."""
+    encoding = task.config.make_encoding()
+    if not np.array_equal(encoding.vector(search.environment.genome), encoding.vector(task.target.genome)):
+        return search
+    return replace(search, environment=task.target, arrived=search.steps)
