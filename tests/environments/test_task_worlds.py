@@ -185,7 +185,7 @@ def test_set_tasks_gives_every_world_its_task_from_its_next_episode_on(curriculu
         ({"options": {"task": 7}}, "task is 7; give a task"),
         ({"options": {"taks": IDS[0]}}, "options has 'taks'; a vector environment takes task and reset_mask"),
         ({"seed": [1, 2, 3]}, "seed has 3 entries; it must have one for each of 2 worlds"),
-        ({"seed": 1.5}, "seed is 1.5; it must be an integer"),
+        ({"seed": 1.5}, "seed is 1.5; it must be a whole number"),
         ({"seed": [1, -1]}, "seed is -1"),
     ],
 )
