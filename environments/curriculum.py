@@ -48,6 +48,11 @@ class Task:
         """The environment's content hash."""
         return self.environment.id
 
+    @property
+    def number(self) -> int:
+        """The same as a whole number, as `info["task"]` gives it."""
+        return self.environment.number
+
 
 def seal(document: Mapping[str, Any]) -> dict[str, Any]:
     """Add a document's own hash, which `Curriculum.load` checks."""

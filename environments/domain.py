@@ -128,8 +128,22 @@ class Environment:
         """The content hash: 16 hexadecimal digits of SHA-256 over the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
+    @property
+    def number(self) -> int:
+        """The id as a whole number of 64 bits with a sign, for arrays and tensors, which hold no text."""
+        return int.from_bytes(bytes.fromhex(self.id), signed=True)
+
     def __hash__(self) -> int:
         return hash(self.id)
+
+
+def id_of(number: int) -> str:
+    """Give the id of the task with a number, such as `info["task"]` holds.
+
+    Raises:
+        OverflowError: no task can have it.
+    """
+    return int(number).to_bytes(8, signed=True).hex()
 
 
 class Encoding(Protocol):

@@ -6,7 +6,6 @@ Callers compute genomes and seeds with NumPy, whose scalars JSON does not know.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ def whole_seed(seed: Any) -> int:
     Raises:
         ValueError: it is not one (true and false are none), or out of range.
     """
-    if not isinstance(seed, Integral) or isinstance(seed, bool):
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
         raise ValueError(f"seed is {seed!r}; it must be a whole number in [0, 2^64)")
     if not 0 <= seed < SEEDS:
         raise ValueError(f"seed is {seed}; a seed lies in [0, 2^64)")

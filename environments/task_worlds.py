@@ -70,7 +70,7 @@ class TaskWorlds(VectorEnv[Vector, Vector, NDArray[Any]]):
         """The ids of the tasks being played."""
         return [member.task.id for member in self._members]
 
-    @property
+    @property  # type: ignore[misc]  # read-only, as in Gymnasium's own vector
     def np_random(self) -> Any:
         """The worlds' generators."""
         return self._inner.np_random

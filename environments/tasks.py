@@ -91,7 +91,8 @@ class TaskSource:
 class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """A domain's reference environment whose task can be changed at every reset.
 
-    Spaces, rewards and `info` are those of the domain; `info["task"]` is the id of the task being played.
+    Spaces, rewards and `info` are those of the domain. `info["task"]` is the number of the task being played, a whole
+    number, since vectors and tensors hold no text: compare it with `task.number`, or get the id by `domain.id_of`.
     After a seeded reset all later ones follow from that seed, also which tasks are drawn.
 
     What `gymnasium.make` returns has wrappers about it: there `env.unwrapped.set_task`, or a task in reset's options.
@@ -184,12 +185,12 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         # The inner environment is seeded every time, so that changing it loses no thread of randomness.
         episode = int(self.np_random.integers(2**64, dtype=np.uint64)) if seed is None else seed
         observation, info = self._inner.reset(seed=episode, options=passed)
-        return observation, {**info, "task": wanted.id}
+        return observation, {**info, "task": wanted.number}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Act in the task being played."""
         observation, reward, terminated, truncated, info = self._inner.step(action)
-        return observation, float(reward), bool(terminated), bool(truncated), {**info, "task": self._current.id}
+        return observation, float(reward), bool(terminated), bool(truncated), {**info, "task": self._current.number}
 
     def render(self) -> Any:
         """Draw the task being played."""

@@ -43,7 +43,8 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
 
     Observations float32 (n, 24) and actions float32 (n, 4) mean what `WalkerEnv` says; actions beyond ±1 act as ±1
     and one that is not finite ends its episode as diverged. `infos["outcome"]`, int64 (n,), holds the `Outcome` of
-    episodes that are over and NO_OUTCOME, -1, of the others; with a source, `infos["task"]` names the tasks being played.
+    episodes that are over and NO_OUTCOME, -1, of the others; with a source, `infos["task"]`, int64 too, holds the
+    `Environment.number` of the tasks being played.
 
     When an episode is over, by Gymnasium's `AutoresetMode`: NEXT_STEP begins another with the next step, which ignores
     that world's action and gives reward 0; SAME_STEP begins it at once, with the last observation in
@@ -105,6 +106,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         self._drawn = [course is None and source is not None for course in courses]
         self._next = list(courses)
         self._played: list[Course] = [None] * self.num_envs
+        self._numbers = np.zeros(self.num_envs, dtype=np.int64)  # of the tasks being played
         self._courses: list[native.core.Course | None] = [
             None if drawn else _build(course) for course, drawn in zip(courses, self._drawn, strict=True)
         ]
@@ -115,7 +117,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         """The ids of the tasks being played; None where there is no name, or no episode yet."""
         return list(self._names)
 
-    @property
+    @property  # type: ignore[misc]  # read-only, as in Gymnasium's own vector
     def np_random(self) -> Any:
         """The worlds' generators."""
         return tuple(self._generator(world) for world in range(self.num_envs))
@@ -220,7 +222,9 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
             None if drawn and course is None else _build(course)
             for course, drawn in zip(self._next, self._drawn, strict=True)
         ]
-        self._laid = [_build(course) if begun else None for course, begun in zip(self._played, self._begun, strict=True)]
+        self._laid = [
+            _build(course) if begun else None for course, begun in zip(self._played, self._begun, strict=True)
+        ]
         for world, course in enumerate(self._laid):
             if course is not None:
                 self._worlds.set_course(world, course)
@@ -254,14 +258,15 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
                 self._seeds[world], self._generators[world] = seed, None
             if self._drawn[world]:
                 assert self._source is not None
-                task = self._source.draw(self._generator(world))
-                self._courses[world], self._next[world] = native.course_of(task), task
-                self._next_names[world] = task.id
+                drawn = self._source.draw(self._generator(world))
+                self._courses[world], self._next[world] = native.course_of(drawn), drawn
+                self._next_names[world] = drawn.id
             course = self._courses[world]
             if course is not None and course is not self._laid[world]:
                 self._worlds.set_course(world, course)
                 self._laid[world] = course
-            self._played[world] = self._next[world]
+            task = self._played[world] = self._next[world]
+            self._numbers[world] = task.number if isinstance(task, Environment) else 0
             self._names[world] = self._next_names[world]
             episode = self._generator(world).integers(2**64, dtype=np.uint64) if seed is None else np.uint64(seed)
             pushes[world] = start_pushes(np.array([episode]))[0]
@@ -275,12 +280,10 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         return generator
 
     def _infos(self, outcomes: NDArray[Any], told: Booleans) -> dict[str, Any]:
-        """Say how the episodes stand in the worlds that are told of; like Gymnasium's, 0 and None elsewhere."""
+        """Say how the episodes stand in the worlds that are told of; like Gymnasium's, 0 elsewhere."""
         infos: dict[str, Any] = {"outcome": outcomes.astype(np.int64), "_outcome": told.copy()}
         if self._source is not None:
-            names = np.full(self.num_envs, None, dtype=object)
-            names[told] = self._names[told]
-            infos |= {"task": names, "_task": told.copy()}
+            infos |= {"task": np.where(told, self._numbers, 0), "_task": told.copy()}
         return infos
 
 

@@ -149,7 +149,7 @@ def test_the_robot_walks_the_course_and_earns_its_length(env):
         earned += reward
         if terminated or truncated:
             break
-    assert info["outcome"] is Outcome.FINISHED
+    assert info["outcome"] == Outcome.FINISHED
     way = 300 * (env.state[0] - start) / FINISH
     assert way > earned > way - 30
     assert earned > 230
@@ -161,7 +161,7 @@ def test_standing_still_ends_as_a_fall():
     steps = [env.step(NOTHING) for _ in range(PATIENCE)]
     assert [step[2] for step in steps] == [False] * (PATIENCE - 1) + [True]
     assert steps[-1][1] == FALL_REWARD
-    assert steps[-1][4]["outcome"] is Outcome.FELL
+    assert steps[-1][4]["outcome"] == Outcome.FELL
     env.close()
 
 
@@ -182,12 +182,12 @@ def test_the_trunk_on_the_ground_is_a_fall(env):
         env._world.advance(np.array([0.0, 1.3, 0.4] * 6))  # legs in the air
     env._world.read(env._state[0])
     raised = np.tile(np.array([0, 0, 1], dtype=np.float32), 6)
-    assert env.step(raised)[4].get("outcome") is Outcome.FELL
+    assert env.step(raised)[4].get("outcome") == Outcome.FELL
 
 
 def test_the_finish_ends_the_episode(env):
     put(env, (FINISH - 0.01, 0, BODY.height), velocity=(1.5, 0, 0))
-    assert env.step(NOTHING)[4]["outcome"] is Outcome.FINISHED
+    assert env.step(NOTHING)[4]["outcome"] == Outcome.FINISHED
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -196,7 +196,7 @@ def test_an_action_that_is_not_finite_ends_as_diverged(env, bad):
     action[4] = bad
     observation, _, terminated, _, info = env.step(action)
     assert terminated
-    assert info["outcome"] is Outcome.DIVERGED
+    assert info["outcome"] == Outcome.DIVERGED
     assert np.isfinite(observation).all()
 
 
@@ -214,7 +214,7 @@ def test_a_state_that_breaks_down_takes_back_what_was_earned(env, breakdown):
         put(env, (0.5, 0, 0.02), (0, 0.5, 0, 0.866))
     observation, reward, terminated, _, info = env.step(NOTHING)
     assert terminated
-    assert info["outcome"] is Outcome.DIVERGED
+    assert info["outcome"] == Outcome.DIVERGED
     assert earned + reward == pytest.approx(FALL_REWARD)
     assert env.observation_space.contains(observation)
 
