@@ -41,5 +41,7 @@ def whole_seed(seed: Any) -> int:
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
         raise ValueError(f"seed is {seed!r}; it must be a whole number in [0, 2^64)")
     if not 0 <= seed < SEEDS:
-        raise ValueError(f"seed is {seed}; a seed lies in [0, 2^64)")
+        bits = int(seed).bit_length()
+        shown = seed if bits <= 128 else f"a number of {bits} bits"  # Python refuses to write very long ones
+        raise ValueError(f"seed is {shown}; a seed lies in [0, 2^64)")
     return int(seed)

@@ -187,7 +187,7 @@ def test_what_stands_for_an_engines_memory_refuses_to_be_copied():
         handles.append(hexapod_native.shared_robot().core)
     for handle in handles:
         for way in WAYS.values():
-            with pytest.raises(TypeError, match="cannot be copied or pickled|cannot pickle"):
+            with pytest.raises(TypeError, match=r"cannot be copied or pickled|cannot pickle"):
                 way(handle)
     for handle in handles[:3]:
         handle.close()

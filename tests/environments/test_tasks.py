@@ -201,6 +201,29 @@ def test_document_that_contradicts_itself_is_refused(document, write, path, valu
         Curriculum.load(write(document))
 
 
+@pytest.mark.parametrize("seed", [None, True, 1.0, -1, 2**64])
+def test_task_whose_seed_is_none_is_refused_by_file_and_task(document, write, seed):
+    change(document, ["environments", COURSES[1].id, "seed"], seed)
+    with pytest.raises(
+        CurriculumError, match=rf"curriculum.json: task {COURSES[1].id}: seed is {seed}; .*\[0, 2\^64\)"
+    ):
+        Curriculum.load(write(document))
+
+
+def test_curriculum_of_an_older_version_keeps_the_ids_that_minus_zeros_went_into(document, write):
+    old = Environment.as_written(domain="walker2d", encoding="parametric", genome={"roughness": -0.0}, seed=0)
+    del document["environments"][COURSES[0].id]
+    document["environments"][old.id] = json.loads(old.to_json())
+    document["splits"]["members"]["train"][0] = document["stages"]["order"][-1] = old.id
+    curriculum = Curriculum.load(write(document))
+    assert curriculum.task(old.id).environment.id == old.id
+    env = curriculum.make_env()
+    env.set_task(old.id)
+    assert env.reset(seed=0)[1]["task"] == old.number
+    env.set_task(Environment.from_json(old.to_json()))
+    assert env.reset(seed=0)[1]["task"] == COURSES[0].number
+
+
 def test_changed_document_is_noticed_by_its_own_hash(document, write):
     folder = write(document)
     path = folder / "curriculum.json"

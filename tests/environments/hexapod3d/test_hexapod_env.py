@@ -11,6 +11,7 @@ from hexapods import stroll, task
 
 from environments.domain import Environment, Outcome, find_domain
 from environments.hexapod3d.body import BODY, URDF, Body, urdf
+from environments.hexapod3d.drawing import _Meshes
 from environments.hexapod3d.engine import (
     ANGLES,
     CONTROL_RATE,
@@ -22,6 +23,7 @@ from environments.hexapod3d.engine import (
     SUBSTEPS,
     TORQUES,
     VELOCITY,
+    Client,
     World,
     bullet,
 )
@@ -352,3 +354,77 @@ def test_a_genome_out_of_bounds_is_refused_by_name():
         domain.make_env(task(0, gap_width=[0, 9]))
     with pytest.raises(ValueError, match="must be hexapod3d with parametric or cppn"):
         domain.make_env(Environment(domain="walker2d", encoding="parametric", genome={}, seed=0))
+
+
+GROWTH = """
+import gc
+import numpy as np
+from environments.domain import Environment
+from environments.tasks import TaskEnv
+
+def resident():
+    with open("/proc/self/statm") as statistics:
+        return int(statistics.read().split()[1]) * 4096 / 2**20
+
+tasks = [Environment(domain="hexapod3d", encoding="parametric", genome={"hills": 0.4}, seed=seed) for seed in (1, 2)]
+env = TaskEnv("hexapod3d", task=tasks[0], render_mode="rgb_array")
+
+def change(number):
+    env.reset(seed=number, options={"task": tasks[number % 2]})
+    env.step(np.zeros(18, dtype=np.float32))
+    env.render()
+
+for number in range(3):
+    change(number)
+gc.collect()
+before = resident()
+for number in range(8):
+    change(number)
+gc.collect()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory from /proc")
+def test_filming_course_after_course_keeps_no_memory():
+    done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 5  # MB; PyBullet kept 2 MB a course
+
+
+def test_pybullet_gives_back_what_it_is_handed():
+    # It keeps two references to every list that a mesh comes in; ours are always the same ones.
+    meshes = _Meshes()
+    client = Client()
+    corners = np.array([[0, 1, 2]])
+    for size in (3, 300, 30):
+        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client.on)
+    lists = {id(each) for each in (meshes._vertices, meshes._corners, *meshes._points)}
+    for size in (300, 3, 200):
+        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client.on)
+    assert {id(each) for each in (meshes._vertices, meshes._corners, *meshes._points)} == lists
+    assert len(meshes._vertices) == 200
+    client.close()
+
+
+@pytest.mark.parametrize("name", ["forces", "position", "heights"])
+def test_other_lists_that_pybullet_is_handed_come_back(env, name):
+    world, robot = env._world, env._world.robot
+    handed = {"forces": [0.0] * 18, "position": [0.0, 0.0, 1.0], "heights": [0.0] * (ROWS * COLUMNS)}[name]
+    calls = {
+        "forces": lambda: bullet.setJointMotorControlArray(
+            robot, world._joints, bullet.TORQUE_CONTROL, forces=handed, **world._on
+        ),
+        "position": lambda: bullet.resetBasePositionAndOrientation(robot, handed, [0, 0, 0, 1], **world._on),
+        "heights": lambda: bullet.createCollisionShape(
+            bullet.GEOM_HEIGHTFIELD,
+            meshScale=[0.1, 0.1, 1.0],
+            heightfieldData=handed,
+            numHeightfieldRows=ROWS,
+            numHeightfieldColumns=COLUMNS,
+            **world._on,
+        ),
+    }
+    before = sys.getrefcount(handed)
+    for _ in range(5):
+        calls[name]()
+    assert sys.getrefcount(handed) == before
