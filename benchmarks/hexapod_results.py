@@ -17,7 +17,7 @@ import imageio.v3 as iio
 import numpy as np
 from matplotlib.figure import Figure
 
-from environments.domain import find_domain
+from environments.domain import NO_OUTCOME, find_domain
 from poet import inspection
 from poet.archive import read_config, read_population, reading
 from poet.rows import read_blob
@@ -68,7 +68,7 @@ def film(connection, path: Path) -> tuple[int, float]:
     env = domain.make_env(environment, render_mode="rgb_array", episode_limit=config.episode_limit)
     observation, info = env.reset(seed=0)
     frames, score, step = [], 0.0, 0
-    while "outcome" not in info:
+    while info["outcome"] == NO_OUTCOME:
         if step % STRIDE == 0:
             frames.append(env.render()[::SHRINK, ::SHRINK])
         observation, reward, _, _, info = env.step(act(observation))

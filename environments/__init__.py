@@ -7,9 +7,8 @@ and, with joint targets in the place of a gait to modulate,
 `poet/Hexapod3DJoints-v0`.
 """
 
-import gymnasium
-
 from environments.domain import Environment
+from environments.registration import register
 
 HARD = Environment(
     domain="walker2d",
@@ -24,15 +23,11 @@ HEXAPOD, JOINTS = (
     Environment(domain=domain, encoding="parametric", genome={}, seed=0) for domain in ("hexapod3d", "hexapod3d-joints")
 )
 
-for name, task in (
-    ("poet/Walker2D-v0", FLAT),
-    ("poet/Walker2DHard-v0", HARD),
-    ("poet/Hexapod3D-v0", HEXAPOD),
-    ("poet/Hexapod3DJoints-v0", JOINTS),
-):
-    gymnasium.register(
-        name,
-        entry_point="environments.tasks:TaskEnv",
-        vector_entry_point="environments.task_worlds:make_worlds",
-        kwargs={"domain": task.domain, "default": task},
-    )
+register(
+    {
+        "poet/Walker2D-v0": FLAT,
+        "poet/Walker2DHard-v0": HARD,
+        "poet/Hexapod3D-v0": HEXAPOD,
+        "poet/Hexapod3DJoints-v0": JOINTS,
+    }
+)

@@ -48,6 +48,11 @@ class Task:
         """The environment's content hash."""
         return self.environment.id
 
+    @property
+    def number(self) -> int:
+        """The same as a whole number, as `info["task"]` gives it."""
+        return self.environment.number
+
 
 def seal(document: Mapping[str, Any]) -> dict[str, Any]:
     """Add a document's own hash, which `Curriculum.load` checks."""
@@ -195,7 +200,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _tasks(document: Mapping[str, Any], path: Path) -> Iterator[Task]:
     try:
-        environments = {key: Environment(**fields) for key, fields in document["environments"].items()}
+        environments = {key: _environment(key, fields, path) for key, fields in document["environments"].items()}
         members = {name: list(ids) for name, ids in document["splits"]["members"].items()}
         order = {key: number for number, key in enumerate(document["stages"]["order"])}
         document["domain"]["name"], document["files"].items()
@@ -209,6 +214,13 @@ def _tasks(document: Mapping[str, Any], path: Path) -> Iterator[Task]:
         raise CurriculumError(f"{path}: the order of stages does not list every task exactly once")
     for key, environment in environments.items():
         yield Task(environment, split_of[key], order[key])
+
+
+def _environment(key: str, fields: Mapping[str, Any], path: Path) -> Environment:
+    try:
+        return Environment.as_written(**fields)
+    except ValueError as error:
+        raise CurriculumError(f"{path}: task {key}: {error}") from error
 
 
 def _split_of(members: Mapping[str, list[str]], environments: Mapping[str, Environment], path: Path) -> dict[str, str]:

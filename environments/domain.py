@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.controller import Controller
+from environments.plain import plain, whole_seed
 
 Genome: TypeAlias = dict[str, Any]
 """A JSON object; its encoding knows what is in it."""
@@ -33,6 +34,9 @@ class Outcome(IntEnum):
     FELL = 1
     TIMED_OUT = 2  # the episode limit came first
     DIVERGED = 3  # NaN, or a state that the simulator refused
+
+
+NO_OUTCOME = -1  # in the place of an `Outcome`: the episode goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,18 @@ class Rollouts:
             np.concatenate([part.outcomes for part in parts]),
         )
 
+    def check(self, episodes: int, domain: str) -> None:
+        """Check that a domain gave a row for each episode that it was asked for.
+
+        Raises:
+            ValueError: it did not; the message names the domain and both lengths.
+        """
+        for name in ("returns", "lengths", "outcomes"):
+            found = np.shape(getattr(self, name))
+            if found != (episodes,):
+                given = found[0] if len(found) == 1 else f"an array of shape {found}"
+                raise ValueError(f"the domain {domain} was asked for {episodes} episodes and returned {given} {name}")
+
     def count(self, outcome: Outcome) -> int:
         """Say how many episodes ended so."""
         return int(np.count_nonzero(self.outcomes == outcome))
@@ -59,12 +75,35 @@ class Rollouts:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """One task as data: expressing it gives the same terrain on every machine."""
+    """One task as data: expressing it gives the same terrain on every machine.
+
+    NumPy's numbers are taken for what they say, -0.0 for 0.0: equal ground has one content hash.
+
+    Raises:
+        ValueError: the seed is no whole number in [0, 2^64), or the genome no table that JSON can hold.
+    """
 
     domain: str
     encoding: str
     genome: Genome
     seed: int  # of the terrain's random draws
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.genome, Mapping):
+            raise ValueError(f"genome is {self.genome!r}; it must be a table of genes")
+        object.__setattr__(self, "genome", plain(self.genome))
+        object.__setattr__(self, "seed", whole_seed(self.seed))
+
+    @staticmethod
+    def as_written(*, domain: str, encoding: str, genome: Genome, seed: int) -> Environment:
+        """Read a task from where its content hash stands beside it, which a genome's -0.0 may have gone into.
+
+        Raises:
+            ValueError: as the constructor.
+        """
+        environment = Environment(domain=domain, encoding=encoding, genome=genome, seed=seed)
+        object.__setattr__(environment, "genome", genome)
+        return environment
 
     def to_json(self) -> str:
         """Write the canonical JSON text: sorted keys, no spaces, exact floats."""
@@ -89,8 +128,22 @@ class Environment:
         """The content hash: 16 hexadecimal digits of SHA-256 over the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
+    @property
+    def number(self) -> int:
+        """The id as a whole number of 64 bits with a sign, for arrays and tensors, which hold no text."""
+        return int.from_bytes(bytes.fromhex(self.id), signed=True)
+
     def __hash__(self) -> int:
         return hash(self.id)
+
+
+def id_of(number: int) -> str:
+    """Give the id of the task with a number, such as `info["task"]` holds.
+
+    Raises:
+        OverflowError: no task can have it.
+    """
+    return int(number).to_bytes(8, signed=True).hex()
 
 
 class Encoding(Protocol):

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, TypeAlias
 
+import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
+from environments.plain import whole_seed
 from environments.tasks import TaskSource
 
 Seeds: TypeAlias = int | np.integer[Any] | Sequence[int | None] | NDArray[np.integer[Any]] | None
@@ -52,9 +53,7 @@ def episode_seed(seed: int | None, generator: np.random.Generator) -> int:
     Raises:
         ValueError: the seed is out of range.
     """
-    if seed is None:
-        return int(generator.integers(2**64, dtype=np.uint64))
-    return _bounded(int(seed))
+    return int(generator.integers(2**64, dtype=np.uint64)) if seed is None else whole_seed(seed)
 
 
 def checked_action(action: object, size: int) -> NDArray[np.float64]:
@@ -67,6 +66,23 @@ def checked_action(action: object, size: int) -> NDArray[np.float64]:
     if numbers.shape != (size,):
         raise ValueError(f"the action has shape {numbers.shape}; it must be ({size},)")
     return numbers
+
+
+def checked_actions(actions: object, space: gymnasium.Space[Any]) -> NDArray[np.float32]:
+    """Give the actions of a vector of worlds as numbers: (n, k).
+
+    Raises:
+        ValueError: they have another shape.
+    """
+    numbers = np.ascontiguousarray(actions, dtype=np.float32)
+    if numbers.shape != space.shape:
+        raise ValueError(f"actions has shape {numbers.shape}; it must be {space.shape}")
+    return numbers
+
+
+def over(worlds: NDArray[np.bool_]) -> gymnasium.error.ResetNeeded:
+    """Make the complaint about worlds (n,) that are stepped with no episode under way."""
+    return gymnasium.error.ResetNeeded(f"call reset first: world {worlds.argmax()} has no episode under way")
 
 
 def _mask(worlds: int, mask: object) -> NDArray[np.bool_]:
@@ -84,24 +100,9 @@ def _mask(worlds: int, mask: object) -> NDArray[np.bool_]:
 def _seeds(worlds: int, seed: Seeds) -> list[int | None]:
     if seed is None:
         return [None] * worlds
-    if isinstance(seed, Integral):
-        seeds: list[int | None] = [int(seed) + world for world in range(worlds)]
-    elif isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str):
-        seeds = [None if each is None else _integer(each) for each in seed]
-    else:
-        seeds = [_integer(seed)]
-    if len(seeds) != worlds:
-        raise ValueError(f"seed has {len(seeds)} entries; it must have one for each of {worlds} worlds")
-    return [each if each is None else _bounded(each) for each in seeds]
-
-
-def _bounded(seed: int) -> int:
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed is {seed}; a seed lies in [0, 2^64)")
-    return seed
-
-
-def _integer(seed: object) -> int:
-    if not isinstance(seed, Integral):
-        raise ValueError(f"seed is {seed!r}; it must be an integer, one for each world, or None")
-    return int(seed)
+    if not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str):
+        first = whole_seed(seed)
+        return [whole_seed(first + world) for world in range(worlds)]
+    if len(seed) != worlds:
+        raise ValueError(f"seed has {len(seed)} entries; it must have one for each of {worlds} worlds")
+    return [None if each is None else whole_seed(each) for each in seed]

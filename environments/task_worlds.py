@@ -6,18 +6,20 @@ that learners need not know which they hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 from environments.curriculum import Curriculum, CurriculumError
 from environments.domain import Environment, find_domain
-from environments.resets import Reset, Seeds
+from environments.registration import LIMITS, NO_LIMIT
+from environments.resets import Reset, Seeds, checked_actions, over
 from environments.tasks import TaskEnv, TaskLike, TaskSource, first_task
 
 Vector = NDArray[np.float32]
@@ -33,18 +35,50 @@ class Vectored(Protocol):
         ...
 
 
-class TaskWorlds(VectorWrapper[Vector, Vector, NDArray[Any]]):
-    """`TaskEnv`s stepped one after another; tasks can be chosen for each."""
+class TaskWorlds(VectorEnv[Vector, Vector, NDArray[Any]]):
+    """`TaskEnv`s stepped one after another by Gymnasium's vector; tasks can be chosen for each.
 
-    def __init__(self, environments: SyncVectorEnv, source: TaskSource) -> None:
-        super().__init__(environments)
+    Args:
+        makers: of the worlds' environments.
+        source: where tasks are looked up and drawn from.
+        autoreset_mode: what to do when an episode is over.
+        render_mode: what the makers' environments have.
+    """
+
+    def __init__(
+        self,
+        makers: Sequence[Callable[[], TaskEnv]],
+        source: TaskSource,
+        autoreset_mode: AutoresetMode,
+        render_mode: str | None = None,
+    ) -> None:
         self._source = source
-        self._members: list[TaskEnv] = [member.unwrapped for member in environments.envs]  # type: ignore[misc]
+        self._inner = SyncVectorEnv(makers, autoreset_mode=autoreset_mode)
+        self._members: list[TaskEnv] = self._inner.envs  # type: ignore[assignment]
+        self._over = np.ones(len(self._members), dtype=np.bool_)
+        self.num_envs = self._inner.num_envs
+        self.single_observation_space = self._inner.single_observation_space
+        self.single_action_space = self._inner.single_action_space
+        self.observation_space = self._inner.observation_space
+        self.action_space = self._inner.action_space
+        self.autoreset_mode = autoreset_mode
+        self.metadata = self._inner.metadata
+        self.render_mode = render_mode
 
     @property
     def tasks(self) -> list[str | None]:
         """The ids of the tasks being played."""
         return [member.task.id for member in self._members]
+
+    @property  # type: ignore[misc]  # read-only, as in Gymnasium's own vector
+    def np_random(self) -> Any:
+        """The worlds' generators."""
+        return self._inner.np_random
+
+    @property
+    def np_random_seed(self) -> Any:
+        """The seeds of the worlds' generators."""
+        return self._inner.np_random_seed
 
     def set_tasks(self, tasks: TaskLike | Sequence[TaskLike | None]) -> None:
         """Choose the task of every world, or one for each, from its next episode on; None changes nothing.
@@ -63,20 +97,48 @@ class TaskWorlds(VectorWrapper[Vector, Vector, NDArray[Any]]):
         """Begin episodes anew, of all worlds or those of `options["reset_mask"]`; `options["task"]` as `set_tasks`.
 
         Raises:
+            RuntimeError: the worlds have been closed.
             ValueError: a seed, task, mask or option is not valid; nothing has changed then.
         """
+        if self.closed:
+            raise RuntimeError("the worlds have been closed; make others")
         wanted = Reset.read(self.num_envs, seed, options, self._source)
         for world, task in wanted.tasks.items():
             self._members[world].set_task(task)
         seeds: Any = wanted.seeds  # Gymnasium's annotation forgets that lists are allowed
-        return self.env.reset(seed=seeds, options={"reset_mask": wanted.mask})
+        self._over[wanted.mask] = False
+        return self._inner.reset(seed=seeds, options={"reset_mask": wanted.mask})
+
+    def step(
+        self, actions: Vector
+    ) -> tuple[Vector, NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Apply one action in every world; one whose episode is over begins another, or asks for `reset`."""
+        actions = checked_actions(actions, self.action_space)
+        if self._over.any():
+            raise over(self._over)
+        observations, rewards, terminations, truncations, infos = self._inner.step(actions)
+        if self.autoreset_mode is AutoresetMode.DISABLED:
+            self._over = terminations | truncations
+        return observations, rewards, terminations, truncations, infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Draw every world: (height, width, 3) each for "rgb_array"."""
+        return None if self.render_mode is None else self._inner.render()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the worlds' environments."""
+        self._over[:] = True
+        self._inner.close(**kwargs)
+
+    def __copy__(self) -> TaskWorlds:
+        return copy.deepcopy(self)
 
 
 def make_worlds(
     num_envs: int = 1,
     *,
     domain: str,
-    default: Environment | None = None,
+    default: TaskLike | None = None,
     task: TaskLike | None = None,
     tasks: Sequence[TaskLike | None] | None = None,
     environment: Environment | None = None,
@@ -84,6 +146,8 @@ def make_worlds(
     split: str = "train",
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     episode_limit: int | None = None,
+    max_episode_steps: int | None = None,
+    render_mode: str | None = None,
     **settings: Any,
 ) -> Worlds:
     """Make worlds for `gymnasium.make_vec`.
@@ -99,6 +163,8 @@ def make_worlds(
         split: of the curriculum.
         autoreset_mode: what happens when an episode is over, as Gymnasium names it.
         episode_limit: control steps before truncation; the domain's own when None.
+        max_episode_steps: Gymnasium's name for the same; -1 for no limit.
+        render_mode: "rgb_array", of which Gymnasium's vector wrappers make windows and films, or None.
         settings: of the domain's own worlds.
 
     Raises:
@@ -115,15 +181,40 @@ def make_worlds(
         found = [first_task(source, task=task, environment=environment, default=default)] * num_envs
     if None in found:
         _ = source.tasks  # says now what cannot be drawn
+    if render_mode not in (None, "rgb_array"):
+        raise ValueError(
+            f"render_mode is {render_mode!r}; worlds take None or 'rgb_array', of which "
+            "gymnasium.wrappers.vector.HumanRendering makes a window"
+        )
     mode = AutoresetMode(autoreset_mode)
     body = find_domain(domain)
+    limit = _limit(domain, body.episode_limit, episode_limit, max_episode_steps)
     if isinstance(body, Vectored):
-        limit = {} if episode_limit is None else {"episode_limit": episode_limit}
-        worlds = body.make_worlds(found, source, autoreset_mode=mode, **limit, **settings)
+        worlds = body.make_worlds(
+            found, source, autoreset_mode=mode, episode_limit=limit, render_mode=render_mode, **settings
+        )
         if worlds is not None:
             return worlds
     if settings:
         raise ValueError(f"{next(iter(settings))} is a setting of worlds that {domain} does not have here")
-    make = partial(TaskEnv, domain, curriculum=source.curriculum, split=split, episode_limit=episode_limit)
-    makers = [partial(make, task=each) for each in found]
-    return TaskWorlds(SyncVectorEnv(makers, autoreset_mode=mode), source)
+    make = partial(
+        TaskEnv, domain, curriculum=source.curriculum, split=split, episode_limit=limit, render_mode=render_mode
+    )
+    return TaskWorlds([partial(make, task=each) for each in found], source, mode, render_mode)
+
+
+def _limit(domain: str, own: int, episode_limit: int | None, max_episode_steps: int | None) -> int:
+    """Choose between two names for the steps of an episode; `make_vec` always gives its own, as registered at least."""
+    if max_episode_steps == -1:
+        max_episode_steps = NO_LIMIT
+    for name, steps in (("episode_limit", episode_limit), ("max_episode_steps", max_episode_steps)):
+        if steps is not None and (not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1):
+            raise ValueError(f"{name} is {steps!r}; it must be at least 1")
+    if episode_limit is None:
+        return own if max_episode_steps is None else int(max_episode_steps)
+    if max_episode_steps not in (None, LIMITS.get(domain), episode_limit):
+        raise ValueError(
+            f"episode_limit is {episode_limit} and max_episode_steps {max_episode_steps}; they are two names for the "
+            "same, give one"
+        )
+    return int(episode_limit)

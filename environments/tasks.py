@@ -2,12 +2,14 @@
 
 `set_task` and `reset(options={"task": ...})` choose the task; with a
 curriculum and no choice, every reset draws a task of the split. A task is
-named by a `Task`, an `Environment`, its JSON text, or its id in the curriculum.
+named by a `Task`, an `Environment`, its fields as a table or JSON text, or its
+id in the curriculum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +21,9 @@ from numpy.typing import NDArray
 
 from environments.curriculum import Curriculum, CurriculumError, Task
 from environments.domain import Environment, find_domain
+from environments.plain import whole_seed
 
-TaskLike: TypeAlias = Task | Environment | str
+TaskLike: TypeAlias = Task | Environment | Mapping[str, Any] | str
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class TaskSource:
         Raises:
             CurriculumError: there are too many or too few, or one is not valid as `find` says.
         """
-        if isinstance(tasks, Task | Environment | str) or not isinstance(tasks, Sequence | np.ndarray):
+        if isinstance(tasks, Task | Environment | Mapping | str) or not isinstance(tasks, Sequence | np.ndarray):
             return dict.fromkeys(range(worlds), self.find(tasks))
         if len(tasks) != worlds:
             raise CurriculumError(f"tasks has {len(tasks)} entries; there are {worlds} worlds")
@@ -88,8 +91,14 @@ class TaskSource:
 class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """A domain's reference environment whose task can be changed at every reset.
 
-    Spaces, rewards and `info` are those of the domain; `info["task"]` on reset is the task's id.
+    Spaces, rewards and `info` are those of the domain. `info["task"]` is the number of the task being played, a whole
+    number, since vectors and tensors hold no text: compare it with `task.number`, or get the id by `domain.id_of`.
     After a seeded reset all later ones follow from that seed, also which tasks are drawn.
+
+    What `gymnasium.make` returns has wrappers about it: there `env.unwrapped.set_task`, or a task in reset's options.
+    Its `max_episode_steps` is a wrapper too, and where that ends an episode the domain's outcome stays NO_OUTCOME.
+
+    Copies and pickles share nothing with the original; with our bodies they go on from where it stood, bit for bit.
 
     Args:
         domain: name of the domain.
@@ -115,11 +124,11 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         environment: Environment | None = None,
         curriculum: Curriculum | Path | str | None = None,
         split: str = "train",
-        default: Environment | None = None,
+        default: TaskLike | None = None,
         episode_limit: int | None = None,
         render_mode: str | None = None,
     ) -> None:
-        self._domain = find_domain(domain)
+        self._closed = False
         self._source = TaskSource.of(domain, curriculum, split)
         self._episode_limit = episode_limit
         self.render_mode = render_mode
@@ -162,10 +171,13 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode; `options["task"]` sets the task first, other options go to the domain."""
-        super().reset(seed=seed)
+        if self._closed:
+            raise RuntimeError("the environment has been closed; make another")
+        seed = None if seed is None else whole_seed(seed)
         passed = dict(options or {})
         if "task" in passed:
             self.set_task(passed.pop("task"))
+        super().reset(seed=seed)
         wanted = self._next if self._next is not None else self._source.draw(self.np_random)
         if wanted != self._current:
             self._inner.close()
@@ -173,23 +185,28 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         # The inner environment is seeded every time, so that changing it loses no thread of randomness.
         episode = int(self.np_random.integers(2**64, dtype=np.uint64)) if seed is None else seed
         observation, info = self._inner.reset(seed=episode, options=passed)
-        return observation, {**info, "task": wanted.id}
+        return observation, {**info, "task": wanted.number}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Act in the task being played."""
         observation, reward, terminated, truncated, info = self._inner.step(action)
-        return observation, float(reward), terminated, truncated, info
+        return observation, float(reward), bool(terminated), bool(truncated), {**info, "task": self._current.number}
 
     def render(self) -> Any:
         """Draw the task being played."""
         return self._inner.render()
 
     def close(self) -> None:
-        """Close the domain's environment."""
+        """Close the domain's environment; no episode can begin after."""
+        self._closed = True
         self._inner.close()
 
+    def __copy__(self) -> TaskEnv:
+        return copy.deepcopy(self)
+
     def _make(self, environment: Environment) -> gymnasium.Env[Any, Any]:
-        return self._domain.make_env(environment, render_mode=self.render_mode, episode_limit=self._episode_limit)
+        domain = find_domain(self._source.domain)
+        return domain.make_env(environment, render_mode=self.render_mode, episode_limit=self._episode_limit)
 
 
 def first_task(
@@ -197,7 +214,7 @@ def first_task(
     *,
     task: TaskLike | None = None,
     environment: Environment | None = None,
-    default: Environment | None = None,
+    default: TaskLike | None = None,
 ) -> Environment | None:
     """Say which task an environment starts with; None where each episode draws one.
 
@@ -213,7 +230,7 @@ def first_task(
         return None
     if default is None:
         raise CurriculumError("there is nothing to play: give a task or a curriculum")
-    return default
+    return source.find(default)
 
 
 def _resolve(task: TaskLike, curriculum: Curriculum | None) -> Environment:
@@ -221,12 +238,17 @@ def _resolve(task: TaskLike, curriculum: Curriculum | None) -> Environment:
         return task
     if isinstance(task, Task):
         return task.environment
+    if isinstance(task, Mapping):
+        try:
+            return Environment(**task)
+        except (TypeError, ValueError) as error:
+            raise CurriculumError(f"task is {dict(task)!r}, which is no environment: {error}") from error
     if not isinstance(task, str):
         raise CurriculumError(f"task is {task!r}; give a task, an environment, its JSON text or an id")
     if task.lstrip().startswith("{"):
         try:
             return Environment.from_json(task)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CurriculumError(f"task is not the JSON text of an environment: {error}") from error
     if curriculum is None:
         raise CurriculumError(f"task {task!r} cannot be looked up without a curriculum; give curriculum=")

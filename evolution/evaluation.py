@@ -280,7 +280,7 @@ class Evaluator:
         results = await self._flow.submit(items, urgency)
         found = Rollouts.join(
             [
-                result if isinstance(result, Rollouts) else await self._rescue(item, tally)
+                self._whole(item, result) if isinstance(result, Rollouts) else await self._rescue(item, tally)
                 for item, result in zip(items, results, strict=True)
             ]
         )
@@ -300,6 +300,14 @@ class Evaluator:
         # Where a worker could not, we fail as it did, with the cause at hand.
         return found if isinstance(found, np.ndarray) else item()
 
+    def _whole(self, request: Request, found: Rollouts) -> Rollouts:
+        """Refuse what a domain returned if it lacks episodes or has more."""
+        try:
+            found.check(request.episodes, self.simulation.domain)
+        except ValueError as error:
+            raise EvaluationError(str(error)) from error
+        return found
+
     async def _rescue(self, failed: Request, tally: Tally) -> Rollouts:
         """Find the episodes that no engine survives and let them count as diverged."""
         singles: list[Request] = list(failed.split(1))
@@ -309,7 +317,7 @@ class Evaluator:
 
     def _or_diverged(self, single: Request, result: object, tally: Tally) -> Rollouts:
         if isinstance(result, Rollouts):
-            return result
+            return self._whole(single, result)
         logger.error("counted as diverged: %s", result)
         n = single.episodes
         tally.crashed += n

@@ -34,7 +34,7 @@ class NumberedTasks(TaskWrapper):
         self.env.unwrapped.set_task(self.ids[self.task])
 
     def _task_completion(self, obs: Any, rew: float, term: bool, trunc: bool, info: dict[str, Any]) -> float:
-        return float(info.get("outcome") is Outcome.FINISHED)
+        return float(info["outcome"] == Outcome.FINISHED)
 
 
 def play(folder: str, episodes: int) -> Counter[str]:

@@ -30,7 +30,7 @@ def read_blob(blob: bytes) -> NDArray[np.float64]:
 
 def niche_from(row: Row) -> Niche:
     """Read a niche."""
-    environment = Environment(
+    environment = Environment.as_written(
         domain=row["domain"],
         encoding=row["encoding"],
         genome=json.loads(row["genome"]),

@@ -97,7 +97,8 @@ def play(
     """
     thetas = np.repeat(np.stack([contestant.theta for contestant in contestants]), rules.episodes, axis=0)
     items = list(work_items(thetas, levels, rules, len(contestants)))
-    joined = Rollouts.join([_succeeded(done) for done in run(executor, items, progress)])
+    done = run(executor, items, progress)
+    joined = Rollouts.join([_succeeded(item, found) for item, found in zip(items, done, strict=True)])
     shape = (len(levels), len(contestants), rules.episodes)
     returns = joined.returns.reshape(shape).transpose(1, 0, 2)
     finished = (joined.outcomes == Outcome.FINISHED).reshape(shape).transpose(1, 0, 2)
@@ -105,10 +106,14 @@ def play(
     return Result(returns, enough & (finished | (not rules.must_finish)), int(joined.lengths.sum()))
 
 
-def _succeeded(done: Rollouts | Failure) -> Rollouts:
-    if isinstance(done, Failure):
-        raise EvaluationError(str(done))
-    return done
+def _succeeded(item: _Episodes, found: Rollouts | Failure) -> Rollouts:
+    if isinstance(found, Failure):
+        raise EvaluationError(str(found))
+    try:
+        found.check(len(item.seeds), item.rules.domain)
+    except ValueError as error:
+        raise EvaluationError(str(error)) from error
+    return found
 
 
 def work_items(

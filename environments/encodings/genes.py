@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, get_args, get_type_hints
 import numpy as np
 
 from environments.domain import Genome
+from environments.plain import plain
 
 Range: TypeAlias = tuple[float, float]
 
@@ -50,7 +51,7 @@ def read_genes(genome: Genome, genes: Mapping[str, Gene]) -> dict[str, Any]:
     for name in genome:
         if name not in genes:
             raise ValueError(f"the genome has a gene {name!r}; genes are {', '.join(genes)}")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in genome.items()}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain(genome).items()}
 
 
 def write_genes(genome: Any) -> Genome:
@@ -61,7 +62,7 @@ def write_genes(genome: Any) -> Genome:
 def check_number(name: str, value: Any, low: Any, high: float) -> None:
     """Raise ValueError unless a gene's value is a number in [low, high]."""
     if not _is_number(value) or not low <= value <= high:
-        raise ValueError(f"{name} is {value}; it must lie in [{low}, {high:g}]")
+        raise ValueError(f"{name} is {value!r}; it must lie in [{low}, {high:g}]")
 
 
 def check_range(name: str, bounds: Any, maximum: float) -> None:

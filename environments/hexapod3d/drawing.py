@@ -2,15 +2,22 @@
 
 A camera keeps a physics client of its own, in which nothing ever moves by
 itself: what is drawn can have no influence on an episode.
+
+PyBullet 3.2.7 never gives back a mesh that it is handed as Python lists: it
+takes two references to each list, and to each list within. Fresh lists for
+every course would stay for good, 2 MB of them, so all meshes go through the
+same lists (`_Meshes`), filled anew each time.
 """
 
 from __future__ import annotations
+
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.hexapod3d.body import BODY, URDF
-from environments.hexapod3d.engine import ANGLES, POSITION, QUATERNION, Client, bullet
+from environments.hexapod3d.engine import ANGLES, POSITION, QUATERNION, Client, bullet, uncopied
 from environments.hexapod3d.terrain import FINISH, SIDE_LIMIT, Terrain, grid
 
 WIDTH, HEIGHT = 540, 360  # pixels
@@ -44,8 +51,44 @@ def tint(heights: Floats, low: float, high: float) -> NDArray[np.intp]:
     return np.clip(share * len(TINTS), 0, len(TINTS) - 1).astype(np.intp)
 
 
+class _Meshes:
+    """Hands meshes to PyBullet in the same lists again and again; there need to be no more than the largest mesh has.
+
+    Bullet copies what is in them while it is called.
+    """
+
+    def __init__(self) -> None:
+        self._one_at_a_time = Lock()
+        self._points: list[list[float]] = []
+        self._vertices: list[list[float]] = []
+        self._corners: list[int] = []
+
+    def shape(self, vertices: Floats, corners: NDArray[np.intp], colour: Floats, on: dict[str, int]) -> int:
+        """Make a visual shape of vertices (n, 3) and triangles (k, 3) in an RGB colour; gives its number."""
+        with self._one_at_a_time:
+            self._points += [[0.0, 0.0, 0.0] for _ in range(len(vertices) - len(self._points))]
+            self._vertices[:] = self._points[: len(vertices)]
+            for place, vertex in zip(self._vertices, vertices.tolist(), strict=True):
+                place[:] = vertex
+            self._corners[:] = corners.reshape(-1).tolist()
+            number: int = bullet.createVisualShape(
+                bullet.GEOM_MESH,
+                vertices=self._vertices,
+                indices=self._corners,
+                rgbaColor=[*(colour / 255).tolist(), 1.0],
+                specularColor=[0, 0, 0],
+                **on,
+            )
+        return number
+
+
+_MESHES = _Meshes()
+
+
 class Camera:
     """Films a robot on one course, from behind its left side."""
+
+    __reduce_ex__ = uncopied
 
     def __init__(self, terrain: Terrain) -> None:
         self._client = Client()
@@ -53,14 +96,7 @@ class Camera:
         self._robot = bullet.loadURDF(str(URDF), **self._on)
         self._x, self._heights = grid()[0].reshape(-1), terrain.heights
         for colour, vertices, corners in _patches(terrain):
-            shape = bullet.createVisualShape(
-                bullet.GEOM_MESH,
-                vertices=vertices.tolist(),
-                indices=corners.reshape(-1).tolist(),
-                rgbaColor=[*(colour / 255).tolist(), 1.0],
-                specularColor=[0, 0, 0],
-                **self._on,
-            )
+            shape = _MESHES.shape(vertices, corners, colour, self._on)
             bullet.createMultiBody(0, -1, shape, **self._on)
 
     def shoot(self, state: Floats) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ import os
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,8 +72,13 @@ def torque(
     return bounded
 
 
+def uncopied(handle: object, protocol: object) -> NoReturn:
+    """Refuse to copy or pickle what stands for an engine's memory: both would then drive the same physics."""
+    raise TypeError(f"a {type(handle).__name__} stands for PyBullet's memory and cannot be copied or pickled")
+
+
 class Client:
-    """A physics client, freed by `close` or with its owner.
+    """A physics client, freed by `close` or with its owner; neither it nor what holds one can be copied.
 
     Raises:
         RuntimeError: PyBullet has no more.
@@ -85,6 +91,8 @@ class Client:
         self.on = {"physicsClientId": number}
         # Some 30 MB, which forgotten environments would keep for good.
         self._free = weakref.finalize(self, bullet.disconnect, number)
+
+    __reduce_ex__ = uncopied
 
     @property
     def closed(self) -> bool:
@@ -102,6 +110,8 @@ class World:
 
     Between `place` and `advance` nothing is random: equal calls give equal states.
     """
+
+    __reduce_ex__ = uncopied
 
     def __init__(self) -> None:
         self._joints = list(range(BODY.joints))

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment, Outcome
+from environments.domain import NO_OUTCOME, Environment, Outcome
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.drawing import Camera
 from environments.hexapod3d.engine import CONTROL_RATE, POSITION, STATE_SIZE, World
 from environments.hexapod3d.episode import advance, begin
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
-from environments.hexapod3d.task import EPISODE_LIMIT, NO_OUTCOME, Judge, bounds, observe
+from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, observe
 from environments.hexapod3d.terrain import Terrain
+from environments.history import History, UnlikeError, without
+from environments.plain import whole_seed
 from environments.resets import checked_action, episode_seed
+
+HANDLES = frozenset({"_world", "_camera"})  # of PyBullet
 
 
 class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -43,7 +48,9 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     0 being the stance and ±1 the joint's limits.
 
     Reward: 300 for the course's 8 m, less the effort; see `task.Judge`, which also says when an
-    episode ends. `info["outcome"]` holds the `Outcome` once it is over.
+    episode ends. `info["outcome"]` holds the `Outcome` of an episode that is over, and NO_OUTCOME, -1, until then.
+
+    Copies and pickles go on from where the original stood, to the last bit; nothing is shared with it.
 
     Args:
         environment: the task; level ground when None.
@@ -67,7 +74,10 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"render_mode is {render_mode!r}; it must be None or 'rgb_array'")
+            raise ValueError(
+                f"render_mode is {render_mode!r}; it must be None or 'rgb_array', of which "
+                "gymnasium.wrappers.HumanRendering makes a window"
+            )
         if episode_limit < 1:
             raise ValueError(f"episode_limit is {episode_limit}; it must be at least 1")
         self.terrain = terrain_of(environment) if terrain is None else terrain
@@ -79,46 +89,80 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._camera: Camera | None = None
         self._judge = Judge(1, episode_limit)
         self._state = np.zeros((1, STATE_SIZE))
+        self._history: History | None = None  # of the episode, from its seed on
         self._over = True
+        self._closed = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Put the robot on the start pad, turned and moved a little as the seed says."""
+        if self._closed:
+            raise RuntimeError("the environment has been closed; make another")
+        seed = None if seed is None else whole_seed(seed)
         super().reset(seed=seed)
-        begin(self._world, self.terrain, episode_seed(seed, self.np_random), self._state[0])
+        episode = episode_seed(seed, self.np_random)
+        begin(self._world, self.terrain, episode, self._state[0])
         self._judge.start(0, float(self._state[0, POSITION.start]))
+        self._history = History(episode, np.zeros(BODY.joints, dtype=np.float32))
         self._over = False
-        return self._observe(), {}
+        return self._observe(), {"outcome": NO_OUTCOME}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Drive the joints for 1/50 s; see the class for what comes back."""
-        if self._over:
-            raise gymnasium.error.ResetNeeded("call reset before step")
+        if self._over or self._history is None:
+            raise gymnasium.error.ResetNeeded("call reset before step: no episode is under way")
         done = checked_action(action, BODY.joints).astype(np.float32)
+        self._history.add(done)
         advance(self._world, done, int(self._judge.steps[0]), self.gait, self._state[0])
         rewards, outcomes = self._judge.judge(self._state, self.terrain)
-        self._over = outcomes[0] != NO_OUTCOME
-        info = {"outcome": Outcome(outcomes[0])} if self._over else {}
-        if info.get("outcome") is Outcome.DIVERGED:
+        outcome = int(outcomes[0])
+        self._over = outcome != NO_OUTCOME
+        if outcome == Outcome.DIVERGED:
             self._world.renew()
-        truncated = info.get("outcome") is Outcome.TIMED_OUT
-        return self._observe(), float(rewards[0]), self._over and not truncated, truncated, info
+        truncated = outcome == Outcome.TIMED_OUT
+        return self._observe(), float(rewards[0]), self._over and not truncated, truncated, {"outcome": outcome}
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the robot from behind its left side: (360, 540, 3)."""
         if self.render_mode is None:
             return None
+        if self._history is None or self._closed:
+            raise gymnasium.error.ResetNeeded("call reset before render: there is nothing to draw")
         self._camera = self._camera or Camera(self.terrain)
         return self._camera.shoot(self.state)
 
     def close(self) -> None:
         """Free the physics clients."""
-        self._over = True
+        self._over = self._closed = True
         self._world.close()
         if self._camera is not None:
             self._camera.close()
             self._camera = None
+
+    def __copy__(self) -> HexapodEnv:
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without(self, HANDLES)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._world = World()
+        self._camera = None
+        if self._closed:
+            self._world.close()
+        elif self._history is not None and not self._over:
+            self._replay(self._history)
+
+    def _replay(self, history: History) -> None:
+        """Bring the new world to where the old one stands; the judge knows already."""
+        state = np.zeros(STATE_SIZE)
+        begin(self._world, self.terrain, history.start, state)
+        for step, action in enumerate(history.actions()):
+            advance(self._world, action, step, self.gait, state)
+        if not np.array_equal(state, self._state[0]):
+            raise UnlikeError
 
     @property
     def state(self) -> NDArray[np.float64]:

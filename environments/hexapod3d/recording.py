@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment
+from environments.domain import NO_OUTCOME, Environment, Outcome
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.engine import ANGLES, CONTROL_RATE, POSITION
 from environments.hexapod3d.env import HexapodEnv
@@ -37,12 +37,12 @@ def record(
     act = CONTROLLER.policy(theta)
     observation, info = env.reset(seed=seed)
     points, score = [skeleton(env.state)], 0.0
-    while "outcome" not in info:
+    while info["outcome"] == NO_OUTCOME:
         observation, reward, _, _, info = env.step(act(observation))
         score += reward
         points.append(skeleton(env.state))
     env.close()
-    outcome = info["outcome"].name.lower().replace("_", " ")
+    outcome = Outcome(info["outcome"]).name.lower().replace("_", " ")
     return StickRecording(LINES, np.array(points), score, outcome, CONTROL_RATE)
 
 

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.controller import Controller
-from environments.domain import Environment, Outcome, Rollouts
+from environments.domain import NO_OUTCOME, Environment, Outcome, Rollouts
 from environments.hexapod3d import native
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.engine import POSITION, STATE_SIZE, World
 from environments.hexapod3d.episode import advance, begin
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
-from environments.hexapod3d.task import EPISODE_LIMIT, NO_OUTCOME, Judge, bounds, observe
+from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, observe
 from environments.hexapod3d.terrain import Terrain
 
 CONTROLLER = Controller((bounds()[0].size, 40, 40, BODY.joints))  # 5,218 parameters

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Outcome
+from environments.domain import NO_OUTCOME, Outcome
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.engine import (
     ANGLES,
@@ -46,8 +46,6 @@ UNDERSIDE = np.array(
 SCAN_RANGE = 0.5  # m up or down
 SPEED_RANGE, SPIN_RANGE = 2.0, 5.0  # m/s, rad/s
 MOST = 2.0  # of any scaled observation
-
-NO_OUTCOME = -1
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]

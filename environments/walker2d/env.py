@@ -8,6 +8,7 @@ builds a fresh world, so an episode depends on nothing that ran before it.
 
 from __future__ import annotations
 
+import copy
 import math
 from enum import Enum
 from itertools import pairwise
@@ -19,7 +20,9 @@ import numpy as np
 from Box2D.b2 import contactListener, edgeShape, fixtureDef, polygonShape, rayCastCallback, revoluteJointDef
 from numpy.typing import NDArray
 
-from environments.domain import Environment, Outcome
+from environments.domain import NO_OUTCOME, Environment, Outcome
+from environments.history import History, UnlikeError, without
+from environments.plain import whole_seed
 from environments.resets import checked_action, episode_seed
 from environments.walker2d.drawing import FPS, Scene, Screen, draw
 from environments.walker2d.terrain import DOMAINS, FINISH, SCALE, START_HEIGHT, START_PAD, STEP, Terrain, terrain_of
@@ -63,6 +66,8 @@ THIGH, SHIN = (
 RAY_DIRECTIONS = [
     (math.sin(1.5 * i / 10.0) * LIDAR_RANGE, -math.cos(1.5 * i / 10.0) * LIDAR_RANGE) for i in range(LIDAR_RAYS)
 ]
+
+HANDLES = frozenset({"_world", "_hull", "_legs", "_joints", "_contacts", "_rays", "_screen"})  # of Box2D and the window
 
 _PI = math.pi
 # Joint speeds may pass 1: five times the rated speed covers impulses from the ground.
@@ -146,7 +151,9 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     hip angle and speed, knee angle and speed, foot contact, then ten lidar fractions.
     Action, float32 (4,) in [-1, 1]: hip, knee, hip, knee; the sign drives, the size limits the torque.
     Reward: 130/30 a metre, less 5 a radian of hull tilt and 0.028 a unit of torque; -100 for a fall.
-    `info["outcome"]` holds the `Outcome` once the episode is over.
+    `info["outcome"]` holds the `Outcome` of an episode that is over, and NO_OUTCOME, -1, until then.
+
+    Copies and pickles go on from where the original stood, to the last bit; nothing is shared with it.
 
     Args:
         environment: the task; flat ground when None.
@@ -181,48 +188,67 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
         self.observation_space = gymnasium.spaces.Box(_LOW, _HIGH)
         self._screen: Screen | None = None
-        self._hull: Any = None
+        self._history: History | None = None  # of the episode, from its push on
+        self._over = True
+        self._closed = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Put the walker on the start pad; `options["push"]` sets the starting force in N."""
+        if self._closed:
+            raise RuntimeError("the environment has been closed; make another")
+        seed = None if seed is None else whole_seed(seed)
         super().reset(seed=seed)
         episode = np.array([episode_seed(seed, self.np_random)], dtype=np.uint64)
         push = (options or {}).get("push")
-        self._build(float(start_pushes(episode)[0]) if push is None else push)
-        observation = self._advance(np.zeros(4))
-        self._shaping = self._potential()
-        self._steps = 0
+        observation = self._begin(float(start_pushes(episode)[0]) if push is None else push)
         if self.render_mode == "human":
             self.render()
-        return observation, {}
+        return observation, {"outcome": NO_OUTCOME}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Apply one action for 1/50 s; see the class for what comes back."""
-        if self._hull is None:
-            raise gymnasium.error.ResetNeeded("call reset before step")
+        if self._over or self._history is None:
+            raise gymnasium.error.ResetNeeded("call reset before step: no episode is under way")
         drives = checked_action(action, 4)
+        self._history.add(drives)
+        observation, reward, outcome = self._act(drives)
+        if self.render_mode == "human" and outcome != Outcome.DIVERGED:
+            self.render()
+        truncated = outcome == Outcome.TIMED_OUT
+        return observation, reward, self._over and not truncated, truncated, {"outcome": outcome}
+
+    def _begin(self, push: float) -> NDArray[np.float32]:
+        self._build(push)
+        observation = self._advance(np.zeros(4))
+        self._shaping = self._potential()
+        self._steps = 0
+        self._over = False
+        self._history = History(push, np.zeros(4))
+        return observation
+
+    def _act(self, drives: NDArray[np.float64]) -> tuple[NDArray[np.float32], float, int]:
+        """Take one step of an episode: observation, reward, and outcome or NO_OUTCOME."""
         self._steps += 1
         try:
             observation = self._advance(drives)
         except FloatingPointError:
-            nothing = np.zeros(len(_LOW), dtype=np.float32)
-            return nothing, FALL_REWARD, True, False, {"outcome": Outcome.DIVERGED}
+            self._over = True
+            return np.zeros(len(_LOW), dtype=np.float32), FALL_REWARD, int(Outcome.DIVERGED)
         potential = self._potential()
         reward = potential - self._shaping - float(np.sum(0.00035 * MOTOR_TORQUE * np.clip(np.abs(drives), 0, 1)))
         self._shaping = potential
         outcome = self._outcome()
         if outcome is Outcome.FELL:
             reward = FALL_REWARD
-        if self.render_mode == "human":
-            self.render()
-        info = {} if outcome is None else {"outcome": outcome}
-        truncated = outcome is Outcome.TIMED_OUT
-        return observation, reward, outcome is not None and not truncated, truncated, info
+        self._over = outcome is not None
+        return observation, reward, NO_OUTCOME if outcome is None else int(outcome)
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the walker: (400, 600, 3) for "rgb_array", a window for "human"."""
+        if self.render_mode is not None and (self._history is None or self._closed):
+            raise gymnasium.error.ResetNeeded("call reset before render: there is nothing to draw")
         if self.render_mode == "rgb_array":
             return draw(self.scene())
         if self.render_mode == "human":
@@ -231,10 +257,32 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return None
 
     def close(self) -> None:
-        """Close the window, if there is one."""
+        """Close the window, if there is one; no episode can begin after."""
+        self._over = self._closed = True
         if self._screen is not None:
             self._screen.close()
             self._screen = None
+
+    def __copy__(self) -> WalkerEnv:
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without(self, HANDLES)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._screen = None
+        if self._history is not None and not self._closed:
+            self._replay(self._history)
+
+    def _replay(self, history: History) -> None:
+        before = (self._shaping, self._steps, self._over)
+        self._begin(history.start)
+        for action in history.actions():
+            self._act(action)
+        self._history = history
+        if (self._shaping, self._steps, self._over) != before:
+            raise UnlikeError
 
     def scene(self) -> Scene:
         """Say what there is to draw, as plain numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment
+from environments.domain import NO_OUTCOME, Environment, Outcome
 from environments.sketch import Recording, Sketch
 from environments.walker2d.drawing import FPS
 from environments.walker2d.env import WalkerEnv
@@ -25,8 +25,8 @@ def record(environment: Environment, theta: NDArray[np.float32], seed: int, epis
     act = CONTROLLER.policy(theta)
     observation, info = env.reset(seed=seed)
     poses, score = [env.poses()], 0.0
-    while "outcome" not in info:
+    while info["outcome"] == NO_OUTCOME:
         observation, reward, _, _, info = env.step(act(observation))
         score += reward
         poses.append(env.poses())
-    return Recording(env.shapes(), np.array(poses), score, info["outcome"].name.lower().replace("_", " "), FPS)
+    return Recording(env.shapes(), np.array(poses), score, Outcome(info["outcome"]).name.lower().replace("_", " "), FPS)

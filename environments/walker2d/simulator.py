@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.controller import Controller
-from environments.domain import Environment, Rollouts
+from environments.domain import NO_OUTCOME, Environment, Rollouts
 from environments.walker2d import native
 from environments.walker2d.env import EPISODE_LIMIT, WalkerEnv
 
@@ -39,11 +39,11 @@ def _episode(env: WalkerEnv, theta: NDArray[np.float32], seed: int) -> tuple[flo
     act = CONTROLLER.policy(theta)
     observation, info = env.reset(seed=seed)
     total, length = 0.0, 0
-    while "outcome" not in info:
+    while info["outcome"] == NO_OUTCOME:
         observation, reward, _, _, info = env.step(act(observation))
         total += reward
         length += 1
-    return total, length, int(info["outcome"])
+    return total, length, info["outcome"]
 
 
 ENGINES: dict[str, Engine] = {"reference": rollout_reference}

@@ -65,9 +65,11 @@ class ToyDomain:
         returns = 200 - 100 * distance + noise
         diverged = ~np.isfinite(returns)
         outcomes = np.where(returns > 195, Outcome.FINISHED, Outcome.TIMED_OUT)
+        # Lets tests see what a faulty domain does.
+        lengths = len(returns) - int(os.environ.get("TOY_LOSES", "0"))
         return Rollouts(
             np.where(diverged, self.fall_return, returns),
-            np.full(len(returns), episode_limit or self.episode_limit, dtype=np.int32),
+            np.full(lengths, episode_limit or self.episode_limit, dtype=np.int32),
             np.where(diverged, Outcome.DIVERGED, outcomes).astype(np.int8),
         )
 

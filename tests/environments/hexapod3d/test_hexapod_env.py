@@ -11,6 +11,7 @@ from hexapods import stroll, task
 
 from environments.domain import Environment, Outcome, find_domain
 from environments.hexapod3d.body import BODY, URDF, Body, urdf
+from environments.hexapod3d.drawing import _Meshes
 from environments.hexapod3d.engine import (
     ANGLES,
     CONTROL_RATE,
@@ -22,6 +23,7 @@ from environments.hexapod3d.engine import (
     SUBSTEPS,
     TORQUES,
     VELOCITY,
+    Client,
     World,
     bullet,
 )
@@ -149,7 +151,7 @@ def test_the_robot_walks_the_course_and_earns_its_length(env):
         earned += reward
         if terminated or truncated:
             break
-    assert info["outcome"] is Outcome.FINISHED
+    assert info["outcome"] == Outcome.FINISHED
     way = 300 * (env.state[0] - start) / FINISH
     assert way > earned > way - 30
     assert earned > 230
@@ -161,7 +163,7 @@ def test_standing_still_ends_as_a_fall():
     steps = [env.step(NOTHING) for _ in range(PATIENCE)]
     assert [step[2] for step in steps] == [False] * (PATIENCE - 1) + [True]
     assert steps[-1][1] == FALL_REWARD
-    assert steps[-1][4]["outcome"] is Outcome.FELL
+    assert steps[-1][4]["outcome"] == Outcome.FELL
     env.close()
 
 
@@ -182,12 +184,12 @@ def test_the_trunk_on_the_ground_is_a_fall(env):
         env._world.advance(np.array([0.0, 1.3, 0.4] * 6))  # legs in the air
     env._world.read(env._state[0])
     raised = np.tile(np.array([0, 0, 1], dtype=np.float32), 6)
-    assert env.step(raised)[4].get("outcome") is Outcome.FELL
+    assert env.step(raised)[4].get("outcome") == Outcome.FELL
 
 
 def test_the_finish_ends_the_episode(env):
     put(env, (FINISH - 0.01, 0, BODY.height), velocity=(1.5, 0, 0))
-    assert env.step(NOTHING)[4]["outcome"] is Outcome.FINISHED
+    assert env.step(NOTHING)[4]["outcome"] == Outcome.FINISHED
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -196,7 +198,7 @@ def test_an_action_that_is_not_finite_ends_as_diverged(env, bad):
     action[4] = bad
     observation, _, terminated, _, info = env.step(action)
     assert terminated
-    assert info["outcome"] is Outcome.DIVERGED
+    assert info["outcome"] == Outcome.DIVERGED
     assert np.isfinite(observation).all()
 
 
@@ -214,7 +216,7 @@ def test_a_state_that_breaks_down_takes_back_what_was_earned(env, breakdown):
         put(env, (0.5, 0, 0.02), (0, 0.5, 0, 0.866))
     observation, reward, terminated, _, info = env.step(NOTHING)
     assert terminated
-    assert info["outcome"] is Outcome.DIVERGED
+    assert info["outcome"] == Outcome.DIVERGED
     assert earned + reward == pytest.approx(FALL_REWARD)
     assert env.observation_space.contains(observation)
 
@@ -352,3 +354,77 @@ def test_a_genome_out_of_bounds_is_refused_by_name():
         domain.make_env(task(0, gap_width=[0, 9]))
     with pytest.raises(ValueError, match="must be hexapod3d with parametric or cppn"):
         domain.make_env(Environment(domain="walker2d", encoding="parametric", genome={}, seed=0))
+
+
+GROWTH = """
+import gc
+import numpy as np
+from environments.domain import Environment
+from environments.tasks import TaskEnv
+
+def resident():
+    with open("/proc/self/statm") as statistics:
+        return int(statistics.read().split()[1]) * 4096 / 2**20
+
+tasks = [Environment(domain="hexapod3d", encoding="parametric", genome={"hills": 0.4}, seed=seed) for seed in (1, 2)]
+env = TaskEnv("hexapod3d", task=tasks[0], render_mode="rgb_array")
+
+def change(number):
+    env.reset(seed=number, options={"task": tasks[number % 2]})
+    env.step(np.zeros(18, dtype=np.float32))
+    env.render()
+
+for number in range(3):
+    change(number)
+gc.collect()
+before = resident()
+for number in range(8):
+    change(number)
+gc.collect()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory from /proc")
+def test_filming_course_after_course_keeps_no_memory():
+    done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 5  # MB; PyBullet kept 2 MB a course
+
+
+def test_pybullet_gives_back_what_it_is_handed():
+    # It keeps two references to every list that a mesh comes in; ours are always the same ones.
+    meshes = _Meshes()
+    client = Client()
+    corners = np.array([[0, 1, 2]])
+    for size in (3, 300, 30):
+        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client.on)
+    lists = {id(each) for each in (meshes._vertices, meshes._corners, *meshes._points)}
+    for size in (300, 3, 200):
+        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client.on)
+    assert {id(each) for each in (meshes._vertices, meshes._corners, *meshes._points)} == lists
+    assert len(meshes._vertices) == 200
+    client.close()
+
+
+@pytest.mark.parametrize("name", ["forces", "position", "heights"])
+def test_other_lists_that_pybullet_is_handed_come_back(env, name):
+    world, robot = env._world, env._world.robot
+    handed = {"forces": [0.0] * 18, "position": [0.0, 0.0, 1.0], "heights": [0.0] * (ROWS * COLUMNS)}[name]
+    calls = {
+        "forces": lambda: bullet.setJointMotorControlArray(
+            robot, world._joints, bullet.TORQUE_CONTROL, forces=handed, **world._on
+        ),
+        "position": lambda: bullet.resetBasePositionAndOrientation(robot, handed, [0, 0, 0, 1], **world._on),
+        "heights": lambda: bullet.createCollisionShape(
+            bullet.GEOM_HEIGHTFIELD,
+            meshScale=[0.1, 0.1, 1.0],
+            heightfieldData=handed,
+            numHeightfieldRows=ROWS,
+            numHeightfieldColumns=COLUMNS,
+            **world._on,
+        ),
+    }
+    before = sys.getrefcount(handed)
+    for _ in range(5):
+        calls[name]()
+    assert sys.getrefcount(handed) == before

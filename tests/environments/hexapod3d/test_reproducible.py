@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hexapods import ROUGH, crowd, task
 
+from environments.domain import NO_OUTCOME
 from environments.hexapod3d.engine import STATE_SIZE, World
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.episode import begin
@@ -51,7 +52,7 @@ def test_the_gymnasium_environment_gives_the_rollouts_returns():
         act = CONTROLLER.policy(theta)
         observation, info = env.reset(seed=seed)
         score = 0.0
-        while "outcome" not in info:
+        while info["outcome"] == NO_OUTCOME:
             observation, reward, _, _, info = env.step(act(observation))
             score += reward
         assert score == total

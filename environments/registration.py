@@ -1,0 +1,68 @@
+"""The ids under which Gymnasium makes our environments.
+
+Gymnasium looks ids up in a table of its own process and, since 1.0, reads no
+entry points: somebody has to register. Importing `environments` does. A
+process that imports nothing of ours is told by the id itself to do so:
+`gymnasium.make("environments:poet/Walker2D-v0")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium
+
+from environments.domain import Environment
+
+NO_LIMIT = 2**31 - 1  # control steps
+LIMITS: Mapping[str, int] = MappingProxyType({"walker2d": 2000, "hexapod3d": 700, "hexapod3d-joints": 700})
+"""Control steps of an episode by domain, here so that registering loads no engine; the domains' own numbers."""
+
+
+def register(entries: Mapping[str, Environment]) -> None:
+    """Tell Gymnasium of ids and the tasks that they play by default; an id that it knows already is left alone."""
+    for name, task in entries.items():
+        if name in gymnasium.registry:
+            continue
+        gymnasium.register(
+            name,
+            entry_point=f"environments.registration:{'WALKER' if task.domain == 'walker2d' else 'HEXAPOD'}",
+            vector_entry_point="environments.task_worlds:make_worlds",
+            max_episode_steps=LIMITS[task.domain],
+            kwargs={"domain": task.domain, "default": task.to_json()},
+        )
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes a body's environments for `gymnasium.make`, which ends episodes by a `TimeLimit` of its own.
+
+    Attributes:
+        metadata: what `gymnasium.make` reads before it makes one; without "human" it opens a window itself.
+    """
+
+    metadata: dict[str, Any]
+
+    def __call__(self, domain: str, *, episode_limit: int | None = None, **settings: Any) -> gymnasium.Env[Any, Any]:
+        """Make a `TaskEnv`.
+
+        Raises:
+            ValueError: `episode_limit` lies beyond the time limit, or a setting is not valid.
+        """
+        from environments.tasks import TaskEnv  # noqa: PLC0415 - tasks load engines
+
+        longest = LIMITS[domain]
+        if episode_limit is not None and episode_limit > longest:
+            raise ValueError(
+                f"episode_limit is {episode_limit}, but Gymnasium's time limit ends an episode after {longest} steps; "
+                f"give max_episode_steps={episode_limit} in its place"
+            )
+        return TaskEnv(domain, episode_limit=NO_LIMIT if episode_limit is None else episode_limit, **settings)
+
+
+WALKER, HEXAPOD = (
+    Maker({"render_modes": modes, "render_fps": 50}) for modes in (["human", "rgb_array"], ["rgb_array"])
+)
