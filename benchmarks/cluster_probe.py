@@ -117,9 +117,11 @@ PROBES: dict[str, Callable[[mpi.Ranks, str], dict[str, float]]] = {"naps": naps,
 def main(arguments: Sequence[str]) -> None:
     """Be a worker, or the master that measures."""
     launch = launched()
-    if launch is not None and launch.serves:
-        mpi.serve()
-    ranks = mpi.Ranks()
+    if launch is None:
+        sys.exit("run this under mpirun; see benchmarks.cluster_scaling")
+    if launch.serves:
+        mpi.serve(launch)
+    ranks = mpi.Ranks(launch)
     print(f"RESULT {json.dumps(PROBES[arguments[0]](ranks, arguments[1]))}")
     ranks.close()
     ranks.leave(0)

@@ -12,7 +12,7 @@ The one file that imports mpi4py, and only once a rank connects.
 from __future__ import annotations
 
 import contextlib
-import faulthandler
+import ctypes
 import logging
 import os
 import pickle
@@ -30,33 +30,42 @@ from typing import Any, NoReturn
 from cluster.costs import Costs
 from cluster.dispatch import AHEAD, Dispatch, Load, Patience
 from cluster.executor import Executor, Failure, InProcess, WorkersError, WorkItem, run
-from cluster.launch import launched
+from cluster.launch import Launch, LaunchError
 from cluster.parcels import PROTOCOL, Ledger, Sharing, Store
 from cluster.processes import Processes
+from cluster.starting import watched
 
 logger = logging.getLogger(__name__)
 
-WORK, STOP, GREETING, ANSWER = 1, 2, 3, 4  # tags
+WORK, GREETING, ANSWER, STOP, READY, LEAVE = range(1, 7)  # tags; the last three in this order at the end
 MASTER = 0
 PAUSES = (5e-5, 2e-3)  # s between polls while nothing comes: at first, at most
 QUEUED_PAUSE = 2e-2  # s between polls of a worker that has its next chunk
 CHECK_SECONDS = 0.1  # between looks for lost and hanging workers
 REPORT_SECONDS = 60.0
 STALL_SECONDS = 5.0
-LEAVE_SECONDS = 10.0  # for all ranks to leave MPI together
+LEAVE_SECONDS = 10.0  # for all workers to be ready to leave, then for all ranks to leave MPI together
 
 
 class Link:
-    """This rank's end of the communicator: bytes out, bytes in, who is lost."""
+    """This rank's end of the communicator: bytes out, bytes in, who is lost.
 
-    def __init__(self) -> None:
-        import mpi4py  # noqa: PLC0415 - importing it starts MPI, which only the ranks of a job may do
+    Raises:
+        LaunchError: the launcher and MPI do not agree on how many ranks there are.
+    """
 
-        mpi4py.rc.thread_level = "funneled"
-        mpi4py.rc.finalize = False
+    def __init__(self, launch: Launch) -> None:
+        launch.check_launcher()
+        import mpi4py  # noqa: PLC0415 - only the ranks of a job have to do with MPI
+
+        mpi4py.rc.initialize = mpi4py.rc.finalize = False
         from mpi4py import MPI  # noqa: PLC0415
 
         self._mpi = MPI
+        # Where MPI may wait for ever it is called past mpi4py, which would keep Python's other threads from running.
+        self._library = ctypes.CDLL(MPI.__file__)
+        with watched(launch.rank):
+            self._library.MPI_Init_thread(None, None, MPI.THREAD_FUNNELED, ctypes.byref(ctypes.c_int()))
         self._world = MPI.COMM_WORLD
         self._world.Set_errhandler(MPI.ERRORS_RETURN)
         self._sent: list[tuple[Any, bytes]] = []  # a buffer must outlive its request
@@ -65,6 +74,7 @@ class Link:
         self._lost: set[int] = set()
         self.rank: int = self._world.rank
         self.size: int = self._world.size
+        launch.check_size(self.size)
 
     def send(self, data: bytes, rank: int, tag: int) -> None:
         """Send without waiting; a rank that is lost never answers, which is noticed elsewhere."""
@@ -106,13 +116,16 @@ class Link:
         """End this process: together with the others, or alone, as when some are lost, who would be waited for."""
         sys.stdout.flush()
         sys.stderr.flush()
-        if not alone and not self.lost():
-            # Not a thread of Python's: MPI may keep those from running while it waits.
-            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-            faulthandler.dump_traceback_later(LEAVE_SECONDS, exit=True, file=nowhere)
-            with contextlib.suppress(self._mpi.Exception):
-                self._mpi.Finalize()
+        if not alone and not self._misses_any():
+            threading.Thread(target=_exit_in, args=(LEAVE_SECONDS, status), daemon=True).start()
+            self._library.MPI_Finalize()
         os._exit(status)
+
+    def _misses_any(self) -> bool:
+        try:
+            return bool(self.lost())
+        except WorkersError:
+            return True
 
     def settle(self, seconds: float) -> None:
         """Give messages on their way out a moment."""
@@ -139,12 +152,20 @@ class Link:
             self._world.Ack_failed()
 
 
-class Ranks:
-    """Runs items on the other ranks of the job; rank 0's executor."""
+def _exit_in(seconds: float, status: int) -> None:
+    time.sleep(seconds)
+    os._exit(status)
 
-    def __init__(self, patience: Patience | None = None) -> None:
-        launch = launched()
-        self._link = Link()
+
+class Ranks:
+    """Runs items on the other ranks of the job; rank 0's executor.
+
+    Raises:
+        LaunchError: the launcher and MPI do not agree on how many ranks there are.
+    """
+
+    def __init__(self, launch: Launch, patience: Patience | None = None) -> None:
+        self._link = Link(launch)
         self._costs = Costs()
         others = range(1, self._link.size)
         self._patience = patience or Patience()
@@ -155,8 +176,8 @@ class Ranks:
         self._processes = dict.fromkeys(others, 0)
         self._load, self._reported = Load(), time.monotonic()
         self._checked = self._heard = time.monotonic()
-        self._open = True
-        self._fragile = launch is None or not launch.fault_tolerant
+        self._ready: set[int] = set()  # to leave
+        self._fragile = not launch.fault_tolerant
 
     @property
     def workers(self) -> int:
@@ -200,21 +221,35 @@ class Ranks:
         self._dispatch.abandon()
 
     def close(self) -> None:
-        """Say how busy the workers were, and let them go."""
-        if not self._open:
-            return
-        self._open = False
+        """Say how busy the workers were; they go with `leave`."""
         self._report()
-        for rank in self._dispatch.workers:
-            self._link.send(b"", rank, STOP)
-        self._link.settle(LEAVE_SECONDS)
-        for rank, worker in self._dispatch.workers.items():
-            if worker.hangs and not _end_sibling(self._processes[rank]):
-                logger.warning("worker rank=%d host=%s still hangs; the launcher waits for it", rank, self._hosts[rank])
 
     def leave(self, status: int) -> NoReturn:
-        """End rank 0 with this exit status once the workers were let go."""
-        self._link.leave(status, alone=any(worker.hangs for worker in self._dispatch.workers.values()))
+        """End every worker, and rank 0 with this exit status, whatever state the workers are in."""
+        stuck = self._stop_workers(status)
+        for rank in self._ready:
+            self._link.send(pickle.dumps(stuck, PROTOCOL), rank, LEAVE)
+        self._link.settle(1.0)
+        for host, pid in stuck:
+            _end_sibling(host, pid)
+        self._link.leave(status, alone=bool(stuck))
+
+    def _stop_workers(self, status: int) -> list[tuple[str, int]]:
+        """Have the workers stop; return host and process of those that do not hear."""
+        left = set(self._dispatch.workers)
+        for rank in left:
+            self._link.send(pickle.dumps(status, PROTOCOL), rank, STOP)
+        deadline = time.monotonic() + LEAVE_SECONDS
+        with contextlib.suppress(WorkersError):  # the launcher is gone: nobody needs to hear anything any more
+            while left and time.monotonic() < deadline:
+                time.sleep(PAUSES[1])
+                self._receive()
+                left -= self._ready | self._link.lost()
+        hosts = {self._hosts[rank] for rank in self._ready} | {socket.gethostname()}
+        for rank in sorted(left):
+            out_of_reach = "" if self._hosts[rank] in hosts else "; the launcher waits for it"
+            logger.warning("worker rank=%d host=%s does not stop%s", rank, self._hosts[rank], out_of_reach)
+        return [(self._hosts[rank], self._processes[rank]) for rank in left]
 
     def _feed(self) -> int:
         sent = 0
@@ -231,13 +266,15 @@ class Ranks:
         received = 0
         for rank, tag, data in self._link.receive():
             received, self._heard = received + 1, time.monotonic()
-            message = pickle.loads(data)
+            message = pickle.loads(data) if data else None
             if tag == GREETING:
                 self._hosts[rank], self._processes[rank] = message
             elif tag == ANSWER:
                 results, seconds, idle = message
                 self._load.add(rank, sum(seconds), idle, len(results))
                 self._dispatch.answer(rank, results, seconds, time.monotonic())
+            elif tag == READY:
+                self._ready.add(rank)
         return received
 
     def _check(self) -> None:
@@ -275,19 +312,15 @@ class Ranks:
         self._load, self._reported = Load(), now
 
 
-def _end_sibling(pid: int) -> bool:
+def _end_sibling(host: str, pid: int) -> None:
     """Kill a process if it is of this machine and launcher, as a rank beside this one is."""
-    try:
+    with contextlib.suppress(OSError):
         parent = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-        if parent != os.getppid():
-            return False
-        os.kill(pid, signal.SIGKILL)
-    except OSError:
-        return False
-    return True
+        if host == socket.gethostname() and parent == os.getppid():
+            os.kill(pid, signal.SIGKILL)
 
 
-def serve() -> NoReturn:
+def serve(launch: Launch) -> NoReturn:
     """Be a worker until the master says stop or is lost; never returns.
 
     All MPI calls are made by a second thread, so that messages move while an
@@ -299,7 +332,7 @@ def serve() -> NoReturn:
     inbox: queue.SimpleQueue[tuple[int, bool, Any]] = queue.SimpleQueue()
     # Not a SimpleQueue: after a wake-up for nothing past its deadline, its `get` waits for ever (CPython 3.11).
     outbox: queue.Queue[bytes] = queue.Queue()
-    threading.Thread(target=_carry, args=(inbox, outbox), daemon=True).start()
+    threading.Thread(target=_carry, args=(launch, inbox, outbox), daemon=True).start()
     bench, finished = _Bench(), time.monotonic()
     while True:
         count, careful, parcel = inbox.get()
@@ -349,10 +382,11 @@ def _pickled_answer(results: list[Any], seconds: list[float], idle: float) -> by
         return pickle.dumps((failures, seconds, idle), PROTOCOL)
 
 
-def _carry(inbox: queue.SimpleQueue[Any], outbox: queue.Queue[bytes]) -> None:
+def _carry(launch: Launch, inbox: queue.SimpleQueue[Any], outbox: queue.Queue[bytes]) -> None:
     """Move messages between the master and this worker's queues; ends the process when either says so."""
+    status = 1  # should the master be lost: without it a worker is nothing
     try:
-        link = Link()
+        link = Link(launch)
         link.send(pickle.dumps((socket.gethostname(), os.getpid()), PROTOCOL), MASTER, GREETING)
         held, pause, checked = 0, PAUSES[0], time.monotonic()
         while True:
@@ -361,13 +395,22 @@ def _carry(inbox: queue.SimpleQueue[Any], outbox: queue.Queue[bytes]) -> None:
                 held -= 1
             pause = min(1.5 * pause, PAUSES[1])
             for _, tag, data in link.receive():
+                message, pause = pickle.loads(data), PAUSES[0]
                 if tag == STOP:
-                    link.leave(0)
-                inbox.put(pickle.loads(data))
-                held, pause = held + 1, PAUSES[0]
+                    status = message  # the run's: the master may be gone before its last word arrives
+                    link.send(b"", MASTER, READY)
+                elif tag == LEAVE:
+                    for host, pid in message:
+                        _end_sibling(host, pid)
+                    link.leave(0, alone=bool(message))
+                else:
+                    inbox.put(message)
+                    held += 1
             if time.monotonic() - checked > CHECK_SECONDS:
                 checked = time.monotonic()
                 if MASTER in link.lost():
-                    os._exit(1)
+                    os._exit(status)
+    except LaunchError:
+        os._exit(2)  # rank 0 says it
     except BaseException:
-        os._exit(1)  # without its master a worker is nothing
+        os._exit(status)

@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -20,7 +21,7 @@ from rich.logging import RichHandler
 
 from cluster import mpi
 from cluster.executor import Executor, InProcess, WorkersError
-from cluster.launch import launched
+from cluster.launch import LaunchError, launched
 from cluster.processes import Processes
 from environments.curriculum import CurriculumError
 from evolution.evaluation import EvaluationError
@@ -33,7 +34,7 @@ from poet.controls.commands import app as control
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
 from poet.output import Json, Run, err, say, show
-from poet.session import Choices, Interrupted, evolve_archive, interruptible, open_run, undisturbed
+from poet.session import Choices, Interrupted, evolve_archive, hold_signals, interruptible, open_run, undisturbed
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEFAULT_PRESET = "quick"
@@ -44,8 +45,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="POET: evolve environments together with agents that solve them.",
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"poet {version('poet-trailblazer')}")
+        raise typer.Exit
+
+
+@app.callback()
+def poet(
+    version_: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """POET: evolve environments together with agents that solve them."""
 
 
 @app.command()
@@ -165,12 +180,14 @@ def main() -> NoReturn:
     if launch is None or sys.argv[1:2] != ["evolve"]:
         sys.exit(0 if launch is not None and launch.serves else _run(None))
     if launch.serves:
-        mpi.serve()
+        mpi.serve(launch)
     _set_up_logging()
-    ranks = mpi.Ranks()
-    status = _run(ranks)
-    ranks.close()
-    ranks.leave(status)
+    hold_signals()  # until the run can say how to resume
+    try:
+        ranks = mpi.Ranks(launch)
+    except LaunchError as error:
+        sys.exit(_complain(error, BAD_INPUT))
+    ranks.leave(_run(ranks))
 
 
 def _set_up_logging() -> None:

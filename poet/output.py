@@ -13,9 +13,12 @@ from rich.console import Console, RenderableType
 LARGEST = 2**63 - 1  # that SQLite and the seeds can hold
 PIPED_WIDTH = 200  # columns for a file or another program: a row stays a line
 
-out, err = Console(), Console(stderr=True)
-if not out.is_terminal and "COLUMNS" not in os.environ:
-    out.width = PIPED_WIDTH
+# Open MPI gives its ranks a terminal of its own making, whatever their output goes to.
+_terminal = False if "OMPI_COMM_WORLD_RANK" in os.environ and "FORCE_COLOR" not in os.environ else None
+out, err = Console(force_terminal=_terminal), Console(stderr=True, force_terminal=_terminal)
+for console in (out, err):
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = PIPED_WIDTH
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]

@@ -122,6 +122,7 @@ def interruptible() -> Iterator[None]:
     """Turn the first Ctrl-C, SIGTERM or SIGUSR1 into `Interrupted` while the block runs, and be deaf to more."""
     before = _handle(_interrupt)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         yield
     except Interrupted:
         raise  # still deaf: what is left is to close and to leave
@@ -129,6 +130,11 @@ def interruptible() -> Iterator[None]:
         _restore(before)
         raise
     _restore(before)
+
+
+def hold_signals() -> None:
+    """Hold back signals that come before `interruptible`, which then hears them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
 @contextmanager

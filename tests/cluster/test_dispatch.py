@@ -9,7 +9,7 @@ import pytest
 from cluster.costs import Costs
 from cluster.dispatch import SHARE, Dispatch, Load, Patience
 from cluster.executor import Failure
-from cluster.launch import Launch, launched
+from cluster.launch import SLURM, Launch, launched
 
 
 @dataclass(frozen=True)
@@ -192,8 +192,17 @@ def test_load_report_names_the_slowest_host_even_when_its_worker_is_lost():
             {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4", "OMPI_MCA_mpi_ft_enable": "1"},
             Launch(0, 4, True),
         ),
-        ({"PMI_RANK": "1", "PMI_SIZE": "3"}, Launch(1, 3, False)),
-        ({"PMIX_RANK": "3", "SLURM_STEP_NUM_TASKS": "8"}, Launch(3, 8, False)),
+        ({"PMI_RANK": "1", "PMI_SIZE": "3"}, Launch(1, 3, False, ("PMI_RANK", "PMI_SIZE"))),
+        (
+            {"PMIX_RANK": "3", "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "3"},
+            Launch(3, 8, False, ("PMIX_RANK", "SLURM_STEP_NUM_TASKS")),
+        ),
+        ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}, Launch(1, 2, False, SLURM)),
+        ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, None),
+        (  # mpirun -n 1 inside a step of Slurm
+            {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1", "PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "4"},
+            None,
+        ),
     ],
 )
 def test_launch_is_read_from_the_launchers_variables(variables, expected):

@@ -1,5 +1,6 @@
 """Work items for tests of executors, and the program that runs them as an MPI job: python -m items NAME."""
 
+import ctypes
 import json
 import os
 import resource
@@ -45,6 +46,16 @@ def stop_worker_once(path):
     return "thawed"
 
 
+def deafen_worker_once(path):
+    """Hang in a library that never lets Python's other threads run."""
+    try:
+        with open(path, "x", encoding="utf-8"):  # noqa: PTH123 - the mode is the point
+            ctypes.PyDLL(None).sleep(600)
+    except FileExistsError:
+        pass
+    return "thawed"
+
+
 def lambda_result(x):
     return lambda: x
 
@@ -72,10 +83,14 @@ def crash(executor):
     return {"workers": executor.workers, "failure": str(results.pop()), "right": results == [x * x for x in range(20)]}
 
 
-def hang(executor):
+def deaf(executor):
+    return hang(executor, deafen_worker_once)
+
+
+def hang(executor, hang_once=stop_worker_once):
     items = [partial(nap, 0.02, x) for x in range(60)]
     run(executor, items)  # to know what they cost
-    once = partial(stop_worker_once, os.environ["HANG_FILE"])
+    once = partial(hang_once, os.environ["HANG_FILE"])
     results = run(executor, [once, *items])
     again = run(executor, items)
     return {"right": results == ["thawed", *(x * x for x in range(60))], "again": again == results[1:]}
@@ -107,10 +122,11 @@ def endless(executor):
 
 
 if __name__ == "__main__":
-    if launched().serves:
-        mpi.serve()
+    launch = launched()
+    if launch.serves:
+        mpi.serve(launch)
     patience = float(os.environ.get("HANG_SECONDS", "60"))
-    ranks = mpi.Ranks(Patience(factor=5, floor=patience, unknown=patience))
+    ranks = mpi.Ranks(launch, Patience(factor=5, floor=patience, unknown=patience))
     sys.stdout.write(f"RESULT {json.dumps(globals()[sys.argv[1]](ranks))}\n")
     ranks.close()
     ranks.leave(0)
