@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any, cast
 
 import typer
 from rich.console import Console, RenderableType
@@ -13,7 +15,24 @@ from rich.console import Console, RenderableType
 LARGEST = 2**63 - 1  # that SQLite and the seeds can hold
 PIPED_WIDTH = 200  # columns for a file or another program: a row stays a line
 
-out, err = Console(), Console(stderr=True)
+
+class _Log:
+    """Standard error, as far as it takes what is written: no run ends because its log's disk is full."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
+out, err = Console(), Console(file=cast("IO[str]", _Log()), stderr=True)
 if not out.is_terminal and "COLUMNS" not in os.environ:
     out.width = PIPED_WIDTH
 
