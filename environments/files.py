@@ -164,7 +164,7 @@ def check_folder(folder: Path, listed: Callable[[Path], Iterable[str]]) -> None:
             raise PlaceError(f"{folder} holds a run; name another folder")
         if mode and any(folder.iterdir()) and (strangers := _strangers(folder, listed(folder))):
             raise PlaceError(
-                f"{folder} holds {strangers[0]!r}, which the export there does not list; move it, or name another folder"
+                f"{folder} holds {strangers[0]!r}, which the export there does not list; move it, or name another"
             )
 
 

@@ -199,7 +199,9 @@ class Archive:
         if place.shared:
             logger.info("%s is on a network file system (%s): rollback journal, readers copy", folder, place.kind)
         if self.path.is_symlink():
-            raise InputError(f"{self.path} is a symbolic link; a run is written only in the folder that holds its archive")
+            raise InputError(
+                f"{self.path} is a symbolic link; a run is written only in the folder that holds its archive"
+            )
         with _explaining(self.path):
             self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=PATIENCE)
             self._connection.row_factory = sqlite3.Row
@@ -358,10 +360,9 @@ def _check_sound(connection: sqlite3.Connection, path: Path) -> None:
     found = list(checksums.damages(connection))
     if not found:
         return
-    others = f", and {len(found) - 1} more" if found[1:] else ""
+    others = f" (nor are {len(found) - 1} more; `poet doctor {path.parent}` lists them)" if found[1:] else ""
     raise InputError(
-        f"{path} is damaged: {found[0].what} is not what was committed{others}; restore a copy, or run it again in "
-        f"another folder, where the same settings and seed give the same archive ({checksums.soundness(found)})"
+        f"{path} is damaged: {found[0].what} is not what was committed{others}; {checksums.way_out(found)}"
     )
 
 

@@ -36,6 +36,14 @@ PARTS = {
     "iteration": "what is noted of iteration {id}",
     "performance": "the scores elsewhere of niche {id}'s agent",
 }
+NAMES = {
+    "settings": "settings",
+    "niche": "environments",
+    "pair": "states",
+    "agent": "kept agents",
+    "iteration": "history",
+    "performance": "scores elsewhere",
+}  # of the parts, for a person
 Key = tuple[str, int]  # a part and which of it
 
 
@@ -140,10 +148,19 @@ def _damage(connection: Connection, part: str, number: int) -> Damage:
     return Damage(part, PARTS[part].format(**place), place["at"])
 
 
-def soundness(found: Sequence[Damage]) -> str:
-    """Say up to where a run's history is sound."""
+def way_out(found: Sequence[Damage]) -> str:
+    """Say up to where a run's history is sound, and what can be done.
+
+    A state is kept of the last iteration alone, so that no run can go back to an earlier one. But it can be had again.
+    """
     first = min(damage.iteration for damage in found)
-    return f"what is noted of iterations 0 to {first - 1} is sound" if first > 0 else "no iteration's notes are surely sound"
+    sound = f"all that is kept of iterations 0 to {first - 1} is sound" if first > 0 else "no iteration is surely sound"
+    return f"{sound}; restore a copy, or begin another folder with the same settings and seed, which give the same run"
+
+
+def kept(connection: Connection) -> bool:
+    """Say whether an archive has checksums; one of an older version does not."""
+    return connection.execute("SELECT 1 FROM checksum LIMIT 1").fetchone() is not None
 
 
 def structural_damage(connection: Connection) -> str | None:

@@ -143,9 +143,16 @@ for command in (*commands, learning.meta_train, learning.meta_test):
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
-    """Say what of the installation works; exit status 1 if evolving the walker does not."""
-    findings = doctors.diagnose()
+def doctor(
+    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Folder of a run to examine instead.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what of the installation works; exit status 1 if evolving the walker does not.
+
+    With RUN: compare all that its archive keeps with its checksums; exit
+    status 1 if something is not what was committed.
+    """
+    findings = doctors.diagnose() if run is None else doctors.examine(run)
     listing = "\n".join(
         f"{'[green]works[/]' if finding.works else '[red]fails[/]'}  {finding.part:<15} {finding.detail}"
         for finding in findings

@@ -21,7 +21,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from environments.curriculum import AGENTS, BOUNDARY, DOCUMENT, FORMAT, ROWS, SCHEMA_VERSION, SPLITS, TABLE, listed_files, seal
+from environments.curriculum import (
+    AGENTS,
+    BOUNDARY,
+    DOCUMENT,
+    FORMAT,
+    ROWS,
+    SCHEMA_VERSION,
+    SPLITS,
+    TABLE,
+    listed_files,
+    seal,
+)
 from environments.difficulty import difficulty_of, level_vector
 from environments.domain import Domain, Environment, find_domain
 from environments.files import check_folder, writing_folder
