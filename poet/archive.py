@@ -164,6 +164,8 @@ def _explaining(path: Path) -> Iterator[None]:
         if "decode" in str(error):
             raise InputError(f"{path} {DAMAGED} (a text in it is not UTF-8)") from error
         raise InputError(f"cannot read {path}: {error}") from error
+    except UnicodeDecodeError as error:  # a message of SQLite's that quotes a text of the archive
+        raise InputError(f"{path} {DAMAGED}") from error
     except sqlite3.DatabaseError as error:
         foreign = "not a database" in str(error)
         raise InputError(f"{path} {NOT_OURS if foreign else DAMAGED}") from error
