@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from environments.domain import Environment, find_domain
+from poet import checksums
 from poet.archive import Archive
 from poet.config import Config, build
 from poet.population import first_population
@@ -64,6 +65,7 @@ def write(folder: Path, niches: int, iterations: int, capacity: int = 20, seed: 
     for table in ("agent", "pair", "niche"):
         connection.execute(f"DELETE FROM {table}")
     _fill(connection, lives, iterations, np.random.default_rng(seed + 1))
+    checksums.fill(connection)
     connection.execute("COMMIT")
     connection.close()
 

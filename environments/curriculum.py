@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Domain, Environment, find_domain
+from environments.files import PlaceError
 from environments.weights import read_agent
 
 if TYPE_CHECKING:
@@ -176,6 +177,25 @@ class Curriculum:
         from environments.tasks import TaskEnv  # noqa: PLC0415 - tasks.py stands on this file
 
         return TaskEnv(self.document["domain"]["name"], curriculum=self, split=split, render_mode=render_mode)
+
+
+def listed_files(folder: Path) -> list[str]:
+    """List the files that an export in a folder says are its own.
+
+    Raises:
+        PlaceError: there is no export, or it does not say.
+    """
+    try:
+        document = json.loads((folder / DOCUMENT).read_bytes())
+        if document["format"] != FORMAT:
+            raise ValueError(f"its format is {document['format']!r}")
+        return [DOCUMENT, *map(str, document["files"])]
+    except FileNotFoundError as error:
+        raise PlaceError(f"{folder} holds something other than a curriculum; name another folder") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise PlaceError(
+            f"{folder / DOCUMENT} does not tell which files of {folder} are the curriculum's; name another folder"
+        ) from error
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -13,18 +13,20 @@ from __future__ import annotations
 import fcntl
 import json
 import math
+import os
 import time
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from tensorboardX import SummaryWriter
-
 from environments.curriculum import Curriculum
 from environments.domain import Environment
-from environments.files import write_aside
+from environments.files import explained, open_lock, open_log, write_aside
+from environments.leftovers import left_beside
 from environments.settings import build_settings
+from meta_learners.board import Board
 from meta_learners.checkpoints import load_checkpoint, save_checkpoint
 from meta_learners.errors import MetaLearningError, TrainingError
 from meta_learners.keys import Stream, numpy_generator
@@ -48,6 +50,8 @@ class Training:
 
     Raises:
         MetaLearningError: the folder holds another training, or cannot be used.
+        PlaceError: the folder cannot be written.
+        DiskError: the disk is full or broken; the same call works when it no longer is.
     """
 
     def __init__(self, folder: Path, plan: Plan, curriculum: Curriculum, *, device: str = "cpu") -> None:
@@ -63,9 +67,9 @@ class Training:
             self.iteration = resume(self.learner, folder)
             self.seconds = 0.0  # of meta-steps
             _keep_rows(folder / METRICS, self.iteration)
-            self._rows = opened.enter_context((folder / METRICS).open("a", encoding="utf-8"))
+            self._rows = opened.enter_context(_appending(folder / METRICS))
             self.sampler = opened.enter_context(closing(Sampler(self.family, plan.tasks, plan.copies, device=device)))
-            self._board = opened.enter_context(closing(SummaryWriter(str(folder / BOARD), purge_step=self.iteration)))
+            self._board = opened.enter_context(closing(Board(folder / BOARD, self.iteration)))
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -99,8 +103,15 @@ class Training:
         return metrics
 
     def save(self) -> None:
-        """Write a checkpoint."""
-        self._rows.flush()
+        """Write a checkpoint.
+
+        Raises:
+            PlaceError, DiskError: it cannot be written; those before are kept.
+        """
+        with explained(self.folder / METRICS):
+            self._rows.flush()
+            os.fsync(self._rows.fileno())
+        self._board.flush()
         save_checkpoint(self.folder, self.iteration, self.learner.state())
 
     def close(self) -> None:
@@ -116,10 +127,10 @@ class Training:
 
     def _log(self, metrics: Metrics) -> None:
         row = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        self._rows.write(json.dumps({"iteration": self.iteration, **row}) + "\n")
+        with explained(self.folder / METRICS):
+            self._rows.write(json.dumps({"iteration": self.iteration, **row}) + "\n")
         speed = {"steps_per_second": self.sampler.steps / max(self.seconds, 1e-9)}
-        for name, value in {**metrics, **speed, **self.shares}.items():
-            self._board.add_scalar(name, value, self.iteration)
+        self._board.add({**metrics, **speed, **self.shares}, self.iteration)
 
 
 def draw_tasks(stages: list[Environment], plan: Plan, iteration: int) -> list[Environment]:
@@ -153,19 +164,29 @@ def resume(learner: Learner, folder: Path) -> int:
 
 
 def _claim(folder: Path) -> IO[str]:
-    try:
+    with explained(folder, ""):
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / NAME).exists() and any(each.name != LOCK for each in folder.iterdir()):
+        harmless = {folder / LOCK, folder / f"{NAME}.new", *left_beside(folder / NAME)}
+        if not (folder / NAME).exists() and not harmless.issuperset(folder.iterdir()):
             raise MetaLearningError(f"{folder} is not empty and holds no training; name another folder")
-        lock = (folder / LOCK).open("w", encoding="utf-8")
-    except OSError as error:
-        raise MetaLearningError(f"cannot write in {folder}: {error.strerror}") from error
+        lock = open_lock(folder / LOCK)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
         raise MetaLearningError(f"another process is training in {folder}; wait for it, or name another") from error
     return lock
+
+
+@contextmanager
+def _appending(path: Path) -> Iterator[IO[str]]:
+    with explained(path):
+        rows = open_log(path)
+    try:
+        yield rows
+    finally:
+        with explained(path):
+            rows.close()
 
 
 def _keep_rows(path: Path, iteration: int) -> None:

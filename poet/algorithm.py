@@ -53,8 +53,8 @@ def evolve(population: Population, config: Config, evaluator: Evaluator) -> Iter
             population = replace(population, pairs=pairs)
             if config.transfer.due(journal.iteration):
                 population = transfer(population, config, evaluator, journal)
-            if (journal.iteration + 1) % config.archive.checkpoint_every == 0:
-                for pair in population.pairs:
+            for pair in population.pairs:
+                if config.archive.keeps(journal.iteration, pair.niche.born):
                     journal.keep(pair, Origin.CHECKPOINT)
             journal.tally = evaluator.take_tally()
             population = replace(population, iteration=journal.iteration + 1)

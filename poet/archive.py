@@ -26,7 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from environments.domain import find_domain
-from environments.files import write_aside
+from environments.files import ARCHIVE_NAME, explained, sync, write_aside
+from environments.leftovers import remove
+from poet import checksums
 from poet import config as configuration
 from poet.config import Config
 from poet.errors import ArchiveError, InputError
@@ -54,15 +56,10 @@ from poet.rows import (
 logger = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x504F4554  # "POET"
-ARCHIVE_NAME, CONFIG_NAME = "archive.sqlite", "config.toml"
+CONFIG_NAME = "config.toml"
 INTACT = "; what was committed before is intact, and the same command resumes there"
 PATIENCE = 60.0  # s to wait for a reader or writer on another host
 NOT_OURS, DAMAGED = "is not a POET archive", "is damaged or truncated; restore a copy"
-
-
-def holds_run(folder: Path) -> bool:
-    """Say whether a folder has an archive."""
-    return (folder / ARCHIVE_NAME).exists()
 
 
 @contextmanager
@@ -83,6 +80,7 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         connection.row_factory = sqlite3.Row
         with closing(connection):
             _check_identity(connection, path)
+            _check_lineage(connection, path)
             with up_to_date(connection) as current:
                 yield current
 
@@ -163,7 +161,11 @@ def _explaining(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if "decode" in str(error):
+            raise InputError(f"{path} {DAMAGED} (a text in it is not UTF-8)") from error
         raise InputError(f"cannot read {path}: {error}") from error
+    except UnicodeDecodeError as error:  # a message of SQLite's that quotes a text of the archive
+        raise InputError(f"{path} {DAMAGED}") from error
     except sqlite3.DatabaseError as error:
         foreign = "not a database" in str(error)
         raise InputError(f"{path} {NOT_OURS if foreign else DAMAGED}") from error
@@ -189,15 +191,19 @@ class Archive:
     """The archive as its one writer sees it.
 
     Raises:
-        InputError: another process is writing, or the file cannot be used.
+        InputError: another process is writing, or the file is damaged or cannot be used.
     """
 
-    def __init__(self, folder: Path, claim: Claim) -> None:
+    def __init__(self, folder: Path, claim: Claim, *, verify: bool = True) -> None:
         self.path = folder / ARCHIVE_NAME
         self._claim = claim
         place = place_of(folder)
         if place.shared:
             logger.info("%s is on a network file system (%s): rollback journal, readers copy", folder, place.kind)
+        if self.path.is_symlink():
+            raise InputError(
+                f"{self.path} is a symbolic link; a run is written only in the folder that holds its archive"
+            )
         with _explaining(self.path):
             self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=PATIENCE)
             self._connection.row_factory = sqlite3.Row
@@ -207,10 +213,15 @@ class Archive:
             if version_of(self._connection) < SCHEMA_VERSION:
                 with _complaining(self.path), _transaction(self._connection):
                     migrate(self._connection)
+                    checksums.fill(self._connection)
+            elif verify:
+                _check_sound(self._connection, self.path)
             with _trusting(self.path):
                 self.config = read_config(self._connection)
                 self.population = read_population(self._connection)
                 _check_agents(self.population, self.config)
+        status = self.path.stat()
+        self._file = status.st_dev, status.st_ino
         self._session: int | None = None
 
     @staticmethod
@@ -222,8 +233,9 @@ class Archive:
         """
         claim = _prepare(folder)
         aside = folder / f"{ARCHIVE_NAME}.new"
-        aside.unlink(missing_ok=True)
         try:
+            for leftover in (aside, folder / f"{aside.name}-journal", folder / f"{CONFIG_NAME}.new"):
+                remove(leftover)
             with _complaining(aside, ""):
                 connection = sqlite3.connect(aside, isolation_level=None)
                 connection.executescript((files("poet") / "schema.sql").read_text(encoding="utf-8"))
@@ -232,14 +244,14 @@ class Archive:
                 with _transaction(connection):
                     _write_start(connection, config, population)
                 connection.close()
-            _write_text(folder / CONFIG_NAME, config.to_toml())
+            write_aside(folder / CONFIG_NAME, config.to_toml().encode(), owner=True)
             aside.rename(folder / ARCHIVE_NAME)
-            _sync_folder(folder)
+            sync(folder)
         except BaseException:
             claim.close()
             aside.unlink(missing_ok=True)
             raise
-        return Archive(folder, claim)
+        return Archive(folder, claim, verify=False)
 
     @staticmethod
     def resume(folder: Path) -> Archive:
@@ -259,9 +271,10 @@ class Archive:
     def extend(self, iterations: int) -> None:
         """Set a new number of iterations to run to, in the configuration file too."""
         self.config = replace(self.config, iterations=iterations)
-        _write_text(self.path.with_name(CONFIG_NAME), self.config.to_toml())
+        write_aside(self.path.with_name(CONFIG_NAME), self.config.to_toml().encode(), owner=True)
         with _complaining(self.path), _transaction(self._connection):
             self._connection.execute("UPDATE run SET value = ? WHERE key = 'config'", (_config_json(self.config),))
+            checksums.update_settings(self._connection)
 
     def commit(self, population: Population, journal: Journal, seconds: float, workers: int) -> None:
         """Write one iteration in one transaction; when this returns it is on disk.
@@ -269,13 +282,22 @@ class Archive:
         Raises:
             ArchiveError: it could not be written; the archive stands as before the iteration.
         """
-        if not self.path.exists():
-            raise ArchiveError(f"{self.path} has been moved or deleted while the run went on; it cannot be written")
-        self._claim.check()
+        self.check()
         with _complaining(self.path), _transaction(self._connection):
             self._write_journal(population, journal)
             self._write_timing(journal.iteration, seconds, workers)
         self.population = population
+
+    def check(self) -> None:
+        """Raise ArchiveError if the archive is no longer the run's file, or no longer ours to write."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._file:
+            fate = "replaced by another" if found else "moved or deleted"
+            raise ArchiveError(f"{self.path} has been {fate} while the run went on; it cannot be written")
+        self._claim.check()
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of the run."""
@@ -285,6 +307,7 @@ class Archive:
 
     def _write_journal(self, population: Population, journal: Journal) -> None:
         connection, iteration = self._connection, journal.iteration
+        (agents,) = connection.execute("SELECT coalesce(max(id), 0) FROM agent").fetchone()
         _insert(connection, "niche", [niche_row(niche) for niche in journal.admitted])
         connection.execute(
             "INSERT INTO iteration VALUES (?, ?, ?)", (iteration, len(population.pairs), journal.tally.diverged)
@@ -321,6 +344,7 @@ class Archive:
         # The retired too: with a small capacity a pair can come and go within one iteration.
         changed = [*journal.retired, *population.pairs]
         _insert(connection, "pair", [pair_row(pair) for pair in changed], replacing=True)
+        checksums.update(connection, iteration, [pair.niche.id for pair in changed], agents, journal.performances)
 
     def _write_timing(self, iteration: int, seconds: float, workers: int) -> None:
         if self._session is None:
@@ -329,6 +353,26 @@ class Archive:
                 "INSERT INTO session (host, process, workers, version, started) VALUES (?, ?, ?, ?, ?)", row
             ).lastrowid
         self._connection.execute("INSERT INTO timing VALUES (?, ?, ?, ?)", (iteration, self._session, seconds, _now()))
+
+
+def _check_sound(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse an archive that is not what was committed, and say what of it is."""
+    if broken := checksums.structural_damage(connection):
+        raise InputError(f"{path} {DAMAGED} ({broken})")
+    found = list(checksums.damages(connection))
+    if not found:
+        return
+    others = f" (nor are {len(found) - 1} more; `poet doctor {path.parent}` lists them)" if found[1:] else ""
+    raise InputError(
+        f"{path} is damaged: {found[0].what} is not what was committed{others}; {checksums.way_out(found)}"
+    )
+
+
+def _check_lineage(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse niches that descend from themselves or from later ones: whoever climbs the tree would climb for ever."""
+    found = connection.execute("SELECT id, parent FROM niche WHERE parent >= id ORDER BY id").fetchone()
+    if found:
+        raise InputError(f"{path} is damaged: niche {found[0]} descends from niche {found[1]}, which is not older")
 
 
 def _check_agents(population: Population, config: Config) -> None:
@@ -342,10 +386,8 @@ def _check_agents(population: Population, config: Config) -> None:
 
 def _prepare(folder: Path) -> Claim:
     """Make the folder and claim it."""
-    try:
+    with explained(folder, ""):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
     ours = {
         ARCHIVE_NAME,
         f"{ARCHIVE_NAME}.new",
@@ -359,21 +401,6 @@ def _prepare(folder: Path) -> Claim:
     if strangers:
         raise InputError(f"{folder} holds no run but has {strangers[0]!r} in it; name an empty or a new folder")
     return Claim.take(folder)
-
-
-def _write_text(path: Path, text: str) -> None:
-    try:
-        write_aside(path, text.encode())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -415,6 +442,7 @@ def _write_start(connection: sqlite3.Connection, config: Config, population: Pop
     _insert(connection, "pair", [pair_row(pair) for pair in population.pairs])
     initial = [AgentRecord(pair.niche.id, Origin.INITIAL, pair.learner.theta, pair.score) for pair in population.pairs]
     _insert(connection, "agent", [agent_row(record, 0) for record in initial])
+    checksums.fill(connection)
 
 
 def _config_json(config: Config) -> str:

@@ -24,6 +24,7 @@ from cluster.executor import Executor, InProcess, WorkersError
 from cluster.launch import LaunchError, launched
 from cluster.processes import Processes
 from environments.curriculum import CurriculumError
+from environments.files import BROKEN, DiskError, PlaceError
 from evolution.evaluation import EvaluationError
 from meta_learners.errors import MetaLearningError, TrainingError
 from poet import archive as archives
@@ -106,6 +107,7 @@ def evolve(
         archive = open_run(run, choices, configuration.read_preset(DEFAULT_PRESET))
         try:
             _evolve(archive, run, lambda: ranks or (InProcess() if workers == 1 else Processes(workers)))
+            archive.check()  # what is shown now must be of this run
         except Interrupted:
             say(f"interrupted: {_how_to_resume(archive, run)}")
             raise
@@ -158,9 +160,16 @@ app.add_typer(control, name="control")
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
-    """Say what of the installation works; exit status 1 if evolving the walker does not."""
-    findings = doctors.diagnose()
+def doctor(
+    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Folder of a run to examine instead.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what of the installation works; exit status 1 if evolving the walker does not.
+
+    With RUN: compare all that its archive keeps with its checksums; exit
+    status 1 if something is not what was committed.
+    """
+    findings = doctors.diagnose() if run is None else doctors.examine(run)
     listing = "\n".join(
         f"{'[green]works[/]' if finding.works else '[red]fails[/]'}  {finding.part:<15} {finding.detail}"
         for finding in findings
@@ -204,20 +213,37 @@ def _run(ranks: mpi.Ranks | None) -> int:
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     status = 0
     try:
-        app(obj=ranks)
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else FAILED
+        status = _invoke(ranks)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what cannot be written is to be said now, not by the interpreter as it ends
     except BrokenPipeError:  # whoever read us, such as head, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = FAILED
-    except (InputError, CurriculumError, MetaLearningError) as error:
+        status = _give_up_output(FAILED)
+    except (InputError, CurriculumError, MetaLearningError, PlaceError) as error:
         status = _complain(error, BAD_INPUT)
-    except (ArchiveError, EvaluationError, TrainingError, WorkersError) as error:
+    except (ArchiveError, DiskError, EvaluationError, TrainingError, WorkersError) as error:
         status = _complain(error, FAILED)
     except Interrupted as interrupted:
         status = INTERRUPTED if interrupted.by_user else 0
     except KeyboardInterrupt:
         status = INTERRUPTED
+    except OSError as error:  # files say theirs by name, so that this is standard output's, or the machine's
+        cause = BROKEN.get(error.errno or 0, error.strerror or error)
+        say(f"error: {f'{error.filename}: ' if error.filename else 'cannot write the result: '}{cause}")
+        status = _give_up_output(FAILED)
+    return status
+
+
+def _invoke(ranks: mpi.Ranks | None) -> int:
+    try:
+        app(obj=ranks)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    return 0
+
+
+def _give_up_output(status: int) -> int:
+    """Let what standard output still holds go nowhere: as the interpreter ends, it would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 
 

@@ -33,14 +33,27 @@ class EncodingSettings:
     options: Mapping[str, Any] = field(default_factory=dict)  # the encoding's own
 
 
+CHECKPOINTS = ("every", "doubling")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveSettings:
     """What the archive keeps beyond the latest state."""
 
     checkpoint_every: Annotated[int, Bounds(1, 10**6)] = 25  # iterations between kept copies of every agent
+    # Of a niche's agent, every such copy, or the first, second, fourth, eighth and so on since the niche was born.
+    checkpoints: str = "every"
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        if self.checkpoints not in CHECKPOINTS:
+            raise ValueError(f"checkpoints is {self.checkpoints!r}; it must be one of {', '.join(CHECKPOINTS)}")
+
+    def keeps(self, iteration: int, born: int) -> bool:
+        """Say whether a copy of an agent is kept at the end of an iteration, in a niche born in an earlier one."""
+        number = (iteration + 1) // self.checkpoint_every - born // self.checkpoint_every
+        doubled = self.checkpoints == "every" or number.bit_count() == 1
+        return (iteration + 1) % self.checkpoint_every == 0 and doubled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

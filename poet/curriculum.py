@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -23,15 +21,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from environments.curriculum import AGENTS, BOUNDARY, DOCUMENT, FORMAT, ROWS, SCHEMA_VERSION, SPLITS, TABLE, seal
+from environments.curriculum import (
+    AGENTS,
+    BOUNDARY,
+    DOCUMENT,
+    FORMAT,
+    ROWS,
+    SCHEMA_VERSION,
+    SPLITS,
+    TABLE,
+    listed_files,
+    seal,
+)
 from environments.difficulty import difficulty_of, level_vector
 from environments.domain import Domain, Environment, find_domain
+from environments.files import check_folder, writing_folder
 from environments.weights import agent_bytes
 from poet import card
 from poet.archive import read_config, read_population
 from poet.config import Config
 from poet.errors import InputError
-from poet.filesystem import flush
 from poet.inspection import NICHES
 from poet.rows import read_blob
 from poet.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
@@ -79,15 +88,17 @@ class ExportSettings:
 
 
 def export(connection: Connection, folder: Path, settings: ExportSettings) -> Row:
-    """Write the curriculum of a run; an older curriculum in the folder is replaced at once and whole.
+    """Write the curriculum of a run; an older one in the folder is replaced at once and whole, and nothing else goes.
 
     Returns:
         The document: what `curriculum.json` holds.
 
     Raises:
-        InputError: the splits are impossible, or the folder holds something else or cannot be written.
+        InputError: the splits are impossible.
+        PlaceError: the folder holds something else, or cannot be written.
+        DiskError: the disk is full or broken; an older curriculum is kept.
     """
-    _check_place(folder)
+    check_folder(folder, listed_files)
     connection.execute("BEGIN")  # one moment of a run that may be going on
     config = read_config(connection)
     domain = find_domain(config.domain)
@@ -95,43 +106,17 @@ def export(connection: Connection, folder: Path, settings: ExportSettings) -> Ro
     rows = _split_and_order(found, settings)
     agents = {row["agent"]: agent_bytes(domain.controller, _theta(connection, row["niche"])) for row in rows}
     connection.execute("ROLLBACK")
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.new")
-    try:
-        shutil.rmtree(aside, ignore_errors=True)
-        (aside / AGENTS).mkdir(parents=True)
+    with writing_folder(folder, listed_files) as aside:
+        (aside / AGENTS).mkdir()
         _write_rows(aside, rows)
         for name, content in agents.items():
             (aside / name).write_bytes(content)
         layers = {"sizes": list(domain.controller.sizes), "activation": "tanh", "dtype": "float32"}
-        (aside / AGENTS / "layers.json").write_text(_pretty(layers))
+        (aside / AGENTS / "layers.json").write_text(_pretty(layers), encoding="utf-8")
         card.write(aside, rows, config, domain)
         document = seal(_document(aside, rows, config, domain, settings))
-        (aside / DOCUMENT).write_text(_pretty(document))
-        flush(aside)
-        _put_in_place(aside, folder)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        (aside / DOCUMENT).write_text(_pretty(document), encoding="utf-8")
     return document
-
-
-def _check_place(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; name a folder to export to")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / DOCUMENT).exists():
-        raise InputError(f"{folder} holds something other than a curriculum; name another folder")
-
-
-def _put_in_place(aside: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    descriptor = os.open(folder.parent, os.O_RDONLY)
-    os.fsync(descriptor)  # the new name, before the old content goes
-    os.close(descriptor)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _tasks(connection: Connection, config: Config) -> list[Row]:
@@ -221,9 +206,11 @@ def _environment(row: Row) -> Environment:
 def _write_rows(folder: Path, rows: Sequence[Row]) -> None:
     named = [{name: row[name] for name in COLUMNS.names} for row in rows]
     lines = [json.dumps(row, allow_nan=False) for row in named]
-    (folder / ROWS).write_text("\n".join([*lines, ""]))
+    (folder / ROWS).write_text("\n".join([*lines, ""]), encoding="utf-8")
     flat = [{**row, "genome": json.dumps(row["genome"], sort_keys=True)} for row in named]
-    pq.write_table(pa.Table.from_pylist(flat, COLUMNS), folder / TABLE)
+    table = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(flat, COLUMNS), table)
+    (folder / TABLE).write_bytes(table.getvalue())
 
 
 def _document(

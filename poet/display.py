@@ -108,9 +108,18 @@ def events(journal: Journal, describe: dict[int, str]) -> Iterator[str]:
         yield f"{at} {journal.tally.diverged} episodes diverged"
 
 
-def _descriptions(config: Config, population: Population) -> dict[int, str]:
-    encoding = config.make_encoding()
-    return {niche.id: encoding.describe(niche.environment.genome) for niche in population.niches}
+class _Descriptions:
+    """Every niche in a few words, each described once: a thousand CPPNs take a fifth of a second."""
+
+    def __init__(self, config: Config) -> None:
+        self._encoding = config.make_encoding()
+        self._known: dict[int, str] = {}
+
+    def of(self, population: Population) -> dict[int, str]:
+        """Describe the population's niches, by id."""
+        for niche in population.niches[len(self._known) :]:  # in order of admission, and for good
+            self._known[niche.id] = self._encoding.describe(niche.environment.genome)
+        return self._known
 
 
 def _annecs(config: Config, population: Population) -> str:
@@ -125,6 +134,7 @@ class PlainDisplay:
         self._console = console
         self._config = config
         self._pace = pace
+        self._descriptions = _Descriptions(config)
         self._last = 0.0
 
     def phase(self, purpose: str, done: int, total: int) -> None:
@@ -133,7 +143,7 @@ class PlainDisplay:
     def iteration(self, population: Population, journal: Journal, seconds: float) -> None:
         """Print what happened, and the status if the last is old or this iteration ends the run."""
         self._pace.note(journal, seconds)
-        happened = list(events(journal, _descriptions(self._config, population)))
+        happened = list(events(journal, self._descriptions.of(population)))
         last = population.iteration == self._config.iterations
         if happened or last or time.monotonic() - self._last > QUIET_SECONDS:
             self._last = time.monotonic()
@@ -159,6 +169,7 @@ class LiveDisplay:
         self._folder = folder
         self._population = population
         self._pace = pace
+        self._descriptions = _Descriptions(config)
         self._events: deque[str] = deque(maxlen=EVENTS)
         self._transfers = 0
         self._phases = Progress(
@@ -177,7 +188,7 @@ class LiveDisplay:
         self._population = population
         self._pace.note(journal, seconds)
         self._transfers += sum(record.winner is not None for record in journal.transfers)
-        self._events.extend(events(journal, _descriptions(self._config, population)))
+        self._events.extend(events(journal, self._descriptions.of(population)))
 
     def close(self) -> None:
         """Leave the last picture standing."""
@@ -203,7 +214,7 @@ class LiveDisplay:
         return Panel(body, title=Text(f"POET {self._folder}"), title_align="left")
 
     def _pairs(self) -> Table:
-        descriptions = _descriptions(self._config, self._population)
+        descriptions = self._descriptions.of(self._population)
         table = Table(box=None, expand=True)
         for heading in ("niche", "parent", "born"):
             table.add_column(heading, justify="right")

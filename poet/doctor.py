@@ -1,4 +1,4 @@
-"""Says what of the installation works, by trying each part."""
+"""Says what of the installation works, by trying each part, and what of a run's archive is sound, by its checksums."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from sqlite3 import Connection
 
 import numpy as np
 
 from cluster.processes import cores
 from environments.domain import Environment, find_domain
 from environments.walker2d.simulator import engine_status
+from poet import checksums
+from poet.archive import reading
+from poet.rows import niche_from
 
+SHOWN = 3  # damages of a kind that are named
 TIMEOUT = 60  # s for a part that runs in a process of its own
 
 MPI_PROBE = """
@@ -49,6 +54,39 @@ def diagnose() -> list[Finding]:
         ("PyTorch", False, _torch),
     ]
     return [_try(*check) for check in checks]
+
+
+def examine(run: Path) -> list[Finding]:
+    """Compare all of a run's archive with its checksums, also while the run goes on.
+
+    Raises:
+        InputError: there is no archive, or it cannot be read at all.
+    """
+    with reading(run) as connection:
+        connection.execute("BEGIN")
+        broken = checksums.structural_damage(connection)
+        findings = [Finding("structure", not broken, broken or "the file and its tables are whole", True)]
+        findings.append(_try("niches", True, lambda: _niches(connection)))
+        if not checksums.kept(connection):
+            detail = "an older version kept none; the next `poet evolve` makes them from what is there now"
+            return [*findings, Finding("checksums", True, detail, True)]
+        damages = list(checksums.damages(connection))
+        counts = dict(connection.execute("SELECT part, count(*) FROM checksum GROUP BY part").fetchall())
+        for part in checksums.PARTS:
+            found = [damage for damage in damages if damage.part == part]
+            detail = f"{counts.get(part, 0):,} as committed"
+            if found:
+                others = f" and {len(found) - SHOWN} more" if found[SHOWN:] else ""
+                detail = f"not as committed: {'; '.join(damage.what for damage in found[:SHOWN])}{others}"
+            findings.append(Finding(checksums.NAMES[part], not found, detail, True))
+    if damages:
+        findings.append(Finding("way out", True, checksums.way_out(damages), False))
+    return findings
+
+
+def _niches(connection: Connection) -> str:
+    count = sum(1 for niche in map(niche_from, connection.execute("SELECT * FROM niche")))
+    return f"{count:,} with the content hashes that they are kept as"
 
 
 def _try(part: str, needed: bool, check: Callable[[], str]) -> Finding:

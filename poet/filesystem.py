@@ -64,16 +64,6 @@ def find_place(path: str, mounts: str) -> Place:
     return best
 
 
-def flush(folder: Path) -> None:
-    """Put a folder and all that is in it on disk: after this, losing power loses none of it."""
-    for path in (*folder.rglob("*"), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def _unescape(field: str) -> str:
     """Undo the octal escapes of blanks and backslashes."""
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):

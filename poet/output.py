@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any, cast
 
 import typer
 from rich.console import Console, RenderableType
@@ -13,9 +15,27 @@ from rich.console import Console, RenderableType
 LARGEST = 2**63 - 1  # that SQLite and the seeds can hold
 PIPED_WIDTH = 200  # columns for a file or another program: a row stays a line
 
+
+class _Log:
+    """Standard error, as far as it takes what is written: no run ends because its log's disk is full."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
 # Open MPI gives its ranks a terminal of its own making, whatever their output goes to.
 _terminal = False if "OMPI_COMM_WORLD_RANK" in os.environ and "FORCE_COLOR" not in os.environ else None
-out, err = Console(force_terminal=_terminal), Console(stderr=True, force_terminal=_terminal)
+out = Console(force_terminal=_terminal)
+err = Console(file=cast("IO[str]", _Log()), stderr=True, force_terminal=_terminal)
 for console in (out, err):
     if not console.is_terminal and not os.environ.get("COLUMNS"):
         console.width = PIPED_WIDTH

@@ -23,6 +23,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from environments.files import explained, open_lock, open_own
+from environments.leftovers import is_dead, machine
 from poet.errors import ArchiveError, InputError
 from poet.filesystem import place_of
 
@@ -47,20 +49,12 @@ class Owner:
     @staticmethod
     def here() -> Owner:
         """Describe this process, under a new token."""
-        return Owner(host=socket.gethostname(), machine=_machine(), process=os.getpid(), token=uuid.uuid4().hex)
+        return Owner(host=socket.gethostname(), machine=machine(), process=os.getpid(), token=uuid.uuid4().hex)
 
     @property
     def surely_dead(self) -> bool:
         """Whether it ran on this machine and no longer does."""
-        if self.machine != _machine():
-            return False
-        try:
-            os.kill(self.process, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            pass
-        return False
+        return self.machine == machine() and is_dead(self.process)
 
 
 class Claim:
@@ -116,14 +110,12 @@ class Claim:
             # A file server that is away for a while is no reason to end a run.
             with suppress(ArchiveError, OSError):
                 self.check()
-                _write(self._path, replace(self._owner, beat=beat), "r+")
+                _write(self._path, replace(self._owner, beat=beat), os.O_RDWR)
 
 
 def _take_lock(folder: Path) -> IO[str]:
-    try:
-        lock = (folder / LOCK_NAME).open("w", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write in {folder}: {error.strerror}") from error
+    with explained(folder / LOCK_NAME, ""):
+        lock = open_lock(folder / LOCK_NAME)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -138,7 +130,7 @@ def _succeed(folder: Path) -> Owner:
     """Become the owner named in the folder's file, once no other is alive."""
     path, owner = folder / OWNER_NAME, Owner.here()
     try:
-        _write(path, owner, "x")
+        _write(path, owner, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except FileExistsError:
         last = _read(path)
         if last is None or not last.surely_dead:
@@ -169,7 +161,7 @@ def _replace(path: Path, last: Owner | None, owner: Owner) -> None:
     """Put a new owner in a dead one's place; of several who try, the file system lets one make the successor's file."""
     successor = path.with_name(f"{OWNER_NAME}.after-{last.token if last else 'nobody'}")
     try:
-        _write(successor, owner, "x")
+        _write(successor, owner, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except FileExistsError as error:
         raise InputError(
             f"another process is taking over {path.parent}; if there is none, remove {successor}"
@@ -177,8 +169,8 @@ def _replace(path: Path, last: Owner | None, owner: Owner) -> None:
     successor.rename(path)
 
 
-def _write(path: Path, owner: Owner, mode: str) -> None:
-    with path.open(mode, encoding="utf-8") as file:
+def _write(path: Path, owner: Owner, flags: int) -> None:
+    with os.fdopen(open_own(path, flags), "r+", encoding="utf-8") as file:
         # Of one length, so that a cached size never cuts a newer text short.
         file.write(json.dumps(asdict(owner)).ljust(400))
         file.flush()
@@ -191,12 +183,3 @@ def _read(path: Path) -> Owner | None:
         return Owner(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _machine() -> str:
-    """Name this boot of this machine and its process namespace; elsewhere than on Linux only the host."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return socket.gethostname()

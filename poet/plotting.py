@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from environments.files import check_file, write_aside
 from poet.errors import InputError
 from poet.scoring import best_rows
 
@@ -19,28 +20,18 @@ MOST_TERRAINS = 60  # of which the picture keeps the first
 
 
 def check_plot(path: Path) -> None:
-    """Raise InputError unless a picture can be written there: said before hours of episodes, not after."""
+    """Raise InputError or PlaceError unless a picture can be written there: before hours of episodes, not after."""
     if path.suffix not in PICTURES:
         raise InputError(f"cannot write {path}: its ending must be one of {', '.join(PICTURES)}")
-    aside = _aside(path)
-    try:
-        aside.touch()
-        aside.unlink()
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder")
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    check_file(path)
 
 
 def plot(rows: Sequence[Row], title: str, solved_above: float, path: Path) -> None:
     """Draw rows of `poet.scoring.summarise`.
 
     Raises:
-        InputError: the file cannot be written, or its ending names no picture.
+        PlaceError: the file cannot be written there.
+        DiskError: the disk is full or broken; an older picture is kept.
     """
     best = best_rows(rows)[:MOST_TERRAINS]
     place = {row["terrain"]: len(best) - number for number, row in enumerate(best)}
@@ -63,11 +54,6 @@ def plot(rows: Sequence[Row], title: str, solved_above: float, path: Path) -> No
     axes.tick_params(length=0)
     axes.grid(axis="x", color="#e6e8eb")
     axes.set_axisbelow(True)
-    aside = _aside(path)
-    try:
-        figure.savefig(aside, dpi=130)
-        aside.replace(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot write {path}: {error}") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=130, format=path.suffix.removeprefix("."))
+    write_aside(path, picture.getvalue())

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Container, Generator, Iterator
+import signal
+import subprocess
+from collections.abc import Callable, Container, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from sqlite3 import Connection, Row
 
 import imageio.v3 as iio
 import numpy as np
-from imageio_ffmpeg import write_frames
+from imageio_ffmpeg import get_ffmpeg_exe
 from numpy.typing import NDArray
 from PIL import Image
 
 from environments.domain import Domain, Environment, find_domain
+from environments.files import BROKEN, check_file, writing
 from environments.weights import read_agent
 from poet.archive import read_config
 from poet.config import Config
@@ -27,6 +33,9 @@ STILL_GAP = 8  # pixels between them
 GIF_STRIDE = 2  # browsers show at most 50 frames a second, and files stay small
 GIF_COLOURS = 255  # and one that is transparent, for what a frame leaves as it was
 GIF_MOMENTS = 4  # of the episode, whose colours serve for all of it: frames stream, and are smaller without their own
+# What ffmpeg is told of the frames that it is sent, and of the film.
+GIF = "pal8", ["-vcodec", "gif", "-pix_fmt", "pal8", "-qscale:v", "16"]
+MP4 = "rgb24", ["-vcodec", "libx264", "-pix_fmt", "yuv420p", "-crf", "25"]
 Frame = NDArray[np.uint8]
 
 
@@ -115,11 +124,10 @@ def _theta(connection: Connection, cast: Cast, domain: Domain) -> NDArray[np.flo
 
 
 def check_format(path: Path) -> None:
-    """Raise InputError unless a file's ending names a format that `film` knows and its folder exists."""
+    """Raise InputError or PlaceError unless a file's ending names a format that `film` knows and it can be written."""
     if path.suffix not in FORMATS:
         raise InputError(f"{path} ends in {path.suffix or 'nothing'}; a picture ends in {', '.join(FORMATS)}")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    check_file(path)
 
 
 def film(scene: Scene, path: Path) -> Take:
@@ -128,42 +136,60 @@ def film(scene: Scene, path: Path) -> Take:
     The file is written aside and renamed.
 
     Raises:
-        InputError: the ending is another, or the file cannot be written.
+        InputError: the ending is another.
+        PlaceError: the file cannot be written there.
+        DiskError: the disk is full or broken; an older film is kept.
     """
     check_format(path)
-    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        take = _stills(scene, aside) if path.suffix == ".png" else _moving(scene, aside)
-        aside.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        aside.unlink(missing_ok=True)
-    return take
+    with writing(path) as aside:
+        return _stills(scene, aside) if path.suffix == ".png" else _moving(scene, aside)
 
 
 def _moving(scene: Scene, path: Path) -> Take:
     take, fps = Take(), _frames_per_second(scene)
     palette = _palette(scene) if path.suffix == ".gif" else None
     stride = 1 if palette is None else GIF_STRIDE
-    writer = None
-    for _, frame in _play(scene, take, range(0, scene.episode_limit + 1, stride)):
-        if writer is None:
-            writer = _writer(path, (frame.shape[1], frame.shape[0]), fps / stride)
-            writer.send(None)
-        writer.send(frame.tobytes() if palette is None else _indexed(frame, palette))
-    assert writer is not None  # the start is always drawn
-    writer.close()
+    with ExitStack() as stack:
+        write = None
+        for _, frame in _play(scene, take, range(0, scene.episode_limit + 1, stride)):
+            if write is None:
+                write = stack.enter_context(_encoder(path, (frame.shape[1], frame.shape[0]), Fraction(fps, stride)))
+            write(frame.tobytes() if palette is None else _indexed(frame, palette))
     return take
 
 
-def _writer(path: Path, size: tuple[int, int], fps: float) -> Generator[None, bytes | None, None]:
-    if path.suffix == ".gif":
-        coding = {"codec": "gif", "pix_fmt_in": "pal8", "pix_fmt_out": "pal8", "macro_block_size": 1}
-    else:
-        coding = {"codec": "libx264", "macro_block_size": 2}
-    writer: Generator[None, bytes | None, None] = write_frames(str(path), size, fps=fps, **coding)
-    return writer
+@contextmanager
+def _encoder(path: Path, size: tuple[int, int], fps: Fraction) -> Iterator[Callable[[bytes], object]]:
+    """Give what takes a film's frames, one after another; a film that was not written whole raises OSError."""
+    pixels, coding = GIF if path.suffix == ".gif" else MP4
+    raw = ["-f", "rawvideo", "-vcodec", "rawvideo", "-s", f"{size[0]}x{size[1]}", "-pix_fmt", pixels, "-r", str(fps)]
+    even = ["-vf", "scale=ceil(iw/2)*2:ceil(ih/2)*2"] if path.suffix == ".mp4" and (size[0] % 2 or size[1] % 2) else []
+    command = [get_ffmpeg_exe(), "-y", "-v", "error", *raw, "-i", "-", "-an", *coding, *even, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as ffmpeg:
+        assert ffmpeg.stdin is not None  # it was asked for
+        whole = False
+        try:
+            with suppress(BrokenPipeError):  # it has ended early, and what it ended with tells why
+                yield ffmpeg.stdin.write
+                whole = True
+            _, complaint = ffmpeg.communicate()
+        except BaseException:
+            ffmpeg.kill()
+            with suppress(OSError):
+                ffmpeg.stdin.close()
+            raise
+    if ffmpeg.returncode or not whole:
+        raise _failure(ffmpeg.returncode, complaint.decode(errors="replace").strip())
+
+
+def _failure(status: int, complaint: str) -> OSError:
+    """Say what ended ffmpeg, whose status does not."""
+    if status == -signal.SIGXFSZ:
+        return OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    for number in BROKEN:
+        if os.strerror(number) in complaint:
+            return OSError(number, os.strerror(number))
+    return OSError(f"ffmpeg ended with status {status}: {complaint.rpartition(chr(10))[2]}")
 
 
 def _palette(scene: Scene) -> Image.Image:
@@ -186,7 +212,7 @@ def _indexed(frame: Frame, palette: Image.Image) -> bytes:
 def _stills(scene: Scene, path: Path) -> Take:
     frames, whole = _moments(scene, STILLS)
     framed = [np.pad(frame, ((0, 0), (0, STILL_GAP), (0, 0)), constant_values=255) for frame in frames]
-    iio.imwrite(path, np.concatenate(framed, axis=1)[:, :-STILL_GAP])
+    path.write_bytes(iio.imwrite("<bytes>", np.concatenate(framed, axis=1)[:, :-STILL_GAP], extension=".png"))
     return whole
 
 

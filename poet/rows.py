@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from environments.domain import Environment
 from evolution.es import Learner
 from evolution.performance import Pairing
+from poet.errors import InputError
 from poet.population import Archived, Best, Niche, Pair
 from poet.records import AgentRecord, ChildRecord, ReuseRecord, ScoreRecord, TransferRecord
 from transfer.tournament import Candidate, best
@@ -29,13 +30,22 @@ def read_blob(blob: bytes) -> NDArray[np.float64]:
 
 
 def niche_from(row: Row) -> Niche:
-    """Read a niche."""
+    """Read a niche.
+
+    Raises:
+        InputError: it is not the environment whose content hash is kept.
+    """
     environment = Environment.as_written(
         domain=row["domain"],
         encoding=row["encoding"],
         genome=json.loads(row["genome"]),
         seed=row["terrain_seed"],
     )
+    if environment.id != row["environment"]:
+        raise InputError(
+            f"the archive is damaged: niche {row['id']} is kept as {row['environment']}, but its genome and seed have "
+            f"the content hash {environment.id}; restore a copy"
+        )
     return Niche(row["id"], environment, row["parent"], row["born"], row["archive_score"])
 
 

@@ -145,6 +145,14 @@ CREATE TABLE cost (
     PRIMARY KEY (iteration, purpose)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE checksum (  -- of every row but those below; `checksums.py` says how
+    part TEXT NOT NULL,  -- settings, niche, pair, agent, iteration or performance
+    id INTEGER NOT NULL,  -- of the niche, the agent or the iteration
+    rows INTEGER NOT NULL,
+    digest INTEGER NOT NULL,
+    PRIMARY KEY (part, id)
+) STRICT, WITHOUT ROWID;
+
 -- Below: what differs between two runs of the same configuration and seed.
 
 CREATE TABLE session (  -- one life of the master process

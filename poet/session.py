@@ -17,10 +17,11 @@ from types import FrameType
 from typing import Any, TypeAlias
 
 from cluster.executor import Executor
+from environments.files import holds_run
 from evolution.evaluation import Evaluator
 from poet import config as configuration
 from poet.algorithm import evolve
-from poet.archive import CONFIG_NAME, Archive, holds_run
+from poet.archive import CONFIG_NAME, Archive
 from poet.config import Config
 from poet.display import Display
 from poet.errors import InputError

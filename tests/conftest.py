@@ -1,6 +1,7 @@
 """Fixtures that several folders share."""
 
 import subprocess
+import sys
 
 import pytest
 import tomli_w
@@ -32,3 +33,15 @@ def poet():
         )
 
     return run
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of 400 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)

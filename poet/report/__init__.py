@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib.resources import files
 from pathlib import Path
 from sqlite3 import Connection
 
-from poet.errors import InputError
+from environments.files import check_file, write_aside
 from poet.report.data import gather
 
 SCRIPTS = (
@@ -43,17 +42,12 @@ def write(connection: Connection, path: Path, title: str, films: int) -> int:
         The page's size in bytes.
 
     Raises:
-        InputError: the file cannot be written.
+        PlaceError: the file cannot be written there.
+        DiskError: the disk is full or broken; an older page is kept.
     """
-    if path.is_dir() or not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: {'it is a folder' if path.is_dir() else 'there is no such folder'}")
+    check_file(path)
     page = assemble(gather(connection, title, films)).encode()
-    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        aside.write_bytes(page)
-        aside.rename(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    write_aside(path, page)
     return len(page)
 
 

@@ -266,7 +266,7 @@ def test_broken_contents_get_a_clear_message(tmp_path, finished, poet):
         connection.close()
         refused = poet("evolve", folder, "--iterations", 40)
         assert refused.returncode == 2, refused.stderr
-        assert re.search(r"archive.sqlite is damaged or truncated", refused.stderr)
+        assert re.search(r"archive.sqlite is damaged: .* is not what was committed", refused.stderr)
         assert "Traceback" not in refused.stderr
 
 
@@ -328,20 +328,8 @@ def test_foreign_and_newer_archives_get_a_clear_message(tmp_path, finished, poet
     for line in (("inspect", newer), ("evolve", newer)):
         refused = poet(*line)
         assert refused.returncode == 2
-        assert "has schema version 99; this version reads 1 to 2; install a newer version" in refused.stderr
+        assert "has schema version 99; this version reads 1 to 3; install a newer version" in refused.stderr
     assert (newer / "archive.sqlite").read_bytes() == before
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A folder on a file system of 400 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
-    if sys.platform != "linux" or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a small file system")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
 
 
 def test_full_disk_is_reported_and_the_archive_stays_readable_and_resumes(
@@ -401,5 +389,6 @@ def test_walker_run_is_the_same_on_either_engine(tmp_path, poet):
         assert done.returncode == 0, done.stderr
         found[engine] = dump(tmp_path / engine)
         del found[engine]["run"]  # which names the engine
+        found[engine]["checksum"] = [row for row in found[engine]["checksum"] if row[0] != "settings"]
     assert len(found["native"]["niche"]) > 1
     assert found["native"] == found["reference"]

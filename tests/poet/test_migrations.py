@@ -10,6 +10,7 @@ from poet.archive import reading
 from poet.inspection import summary
 
 DOWNGRADE = """
+DROP TABLE checksum;
 DROP TABLE performance;
 DROP TABLE reuse;
 ALTER TABLE niche DROP COLUMN archive_score;

@@ -1,5 +1,6 @@
 """Who may write a run on a file system that keeps no locks between its hosts."""
 
+import os
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from poet import filesystem, ownership
 host, mount = sys.argv.pop(1), sys.argv.pop(1)
 filesystem.read_mounts = lambda: f"x / ext4 rw 0 0\\nfiler:/x {mount} fuse.sshfs rw 0 0\\n"
 fcntl.flock = lambda *arguments: None
-ownership._machine = lambda: host
+ownership.machine = lambda: host
 ownership.BEAT, ownership.WATCH = 0.2, 2.0
 from poet.cli import main
 if __name__ == "__main__":
@@ -107,6 +108,6 @@ def test_owner_who_died_on_this_machine_is_not_waited_for(tmp_path, network, mon
 def test_of_several_successors_one_wins(tmp_path, network):
     Claim.take(tmp_path)
     dead = ownership._read(tmp_path / OWNER_NAME)
-    ownership._write(tmp_path / f"{OWNER_NAME}.after-{dead.token}", dead, "x")
+    ownership._write(tmp_path / f"{OWNER_NAME}.after-{dead.token}", dead, os.O_RDWR | os.O_CREAT)
     with pytest.raises(InputError, match="another process is taking over"):
         Claim.take(tmp_path)

@@ -274,7 +274,7 @@ def test_domain_without_pictures_gets_a_report_too(tmp_path, toy_file, poet, bro
         assert browser.get_log("browser") == []
 
 
-@pytest.mark.parametrize(("place", "message"), [("", "it is a folder"), ("no/such/report.html", "no such folder")])
+@pytest.mark.parametrize(("place", "message"), [("", "it is a folder"), ("no/such/report.html", "there is no folder")])
 def test_page_that_cannot_be_written_is_refused(run, tmp_path, poet, place, message):
     refused = poet("report", run, "-o", tmp_path / place)
     assert refused.returncode == 2

@@ -67,10 +67,11 @@ def all_end(pids, seconds=10):
 def dump(folder):
     """Every row of every table that equal runs share."""
     connection = sqlite3.connect(f"{(Path(folder) / 'archive.sqlite').as_uri()}?mode=ro", uri=True)
-    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    names = [row[0] for row in tables if row[0] not in ("session", "timing")]
     tables = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
     connection.close()
-    return {name: sorted(rows, key=repr) for name, rows in tables.items() if name not in ("session", "timing")}
+    return {name: sorted(rows, key=repr) for name, rows in tables.items()}
 
 
 def assert_equal_archives(folder, expected):
