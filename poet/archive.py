@@ -16,7 +16,7 @@ import shutil
 import socket
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from environments.documents import parse_json
 from environments.domain import find_domain
 from environments.files import write_aside
 from poet import config as configuration
@@ -33,7 +34,7 @@ from poet.errors import ArchiveError, InputError
 from poet.filesystem import place_of
 from poet.migrations import SCHEMA_VERSION, migrate, up_to_date, version_of
 from poet.ownership import LOCK_NAME, OWNER_NAME, Claim
-from poet.population import RECENT, Population
+from poet.population import RECENT, Niche, Population
 from poet.records import AgentRecord, Journal, Origin
 from poet.rows import (
     agent_row,
@@ -83,7 +84,7 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         connection.row_factory = sqlite3.Row
         with closing(connection):
             _check_identity(connection, path)
-            with up_to_date(connection) as current:
+            with up_to_date(connection) as current, _trusting(path):
                 yield current
 
 
@@ -116,12 +117,16 @@ def read_config(connection: sqlite3.Connection) -> Config:
     """Read the configuration that a run was started with."""
     with _trusting(ARCHIVE_NAME):
         (text,) = connection.execute("SELECT value FROM run WHERE key = 'config'").fetchone()
-        return configuration.build(json.loads(text), ARCHIVE_NAME)
+        table = parse_json(text)
+        if not isinstance(table, dict):
+            raise ValueError("its settings are no table")
+        return configuration.build(table, ARCHIVE_NAME)
 
 
 def read_population(connection: sqlite3.Connection) -> Population:
     """Read where a run stands."""
     niches = {row["id"]: niche_from(row) for row in connection.execute("SELECT * FROM niche ORDER BY id")}
+    _check_niches(niches.values(), read_config(connection))
     active = connection.execute(
         "SELECT pair.*, niche.solved FROM pair JOIN niche ON niche.id = pair.niche WHERE retired IS NULL ORDER BY niche"
     )
@@ -140,6 +145,18 @@ def read_population(connection: sqlite3.Connection) -> Population:
     return Population(iteration, pairs, tuple(niches.values()), archived, performances)
 
 
+def _check_niches(niches: Iterable[Niche], config: Config) -> None:
+    """Raise ValueError unless a run has niches, all of its own domain and encoding, whose ground can be made."""
+    encoding, empty = config.make_encoding(), True
+    for niche in niches:
+        empty, environment = False, niche.environment
+        if (environment.domain, environment.encoding) != (config.domain, config.encoding.name):
+            raise ValueError(f"niche {niche.id} is {environment.domain} with {environment.encoding} encoding")
+        encoding.check(environment.genome)
+    if empty:
+        raise ValueError("it has no niche")
+
+
 def _recent(connection: sqlite3.Connection, niche: int) -> tuple[float, ...]:
     """Read the latest self-evaluations of a niche's agent, oldest first."""
     query = "SELECT score FROM score WHERE niche = ? ORDER BY iteration DESC LIMIT ?"
@@ -153,7 +170,7 @@ def _trusting(path: Path | str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise InputError(f"{path} {DAMAGED} ({error})") from error
 
 

@@ -22,24 +22,21 @@ from cluster import mpi
 from cluster.executor import Executor, InProcess, WorkersError
 from cluster.launch import launched
 from cluster.processes import Processes
-from environments.curriculum import CurriculumError
-from evolution.evaluation import EvaluationError
-from meta_learners.errors import MetaLearningError, TrainingError
 from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
 from poet import inspection, learning, study, tables
+from poet.complaints import FAILED, complaint
 from poet.display import make_display
-from poet.errors import ArchiveError, InputError
-from poet.output import Json, Run, err, say, show
+from poet.errors import InputError
+from poet.foreign import printable, shortened
+from poet.output import MOST_WORKERS, Json, Run, err, say, show
 from poet.session import Choices, Interrupted, evolve_archive, interruptible, open_run, undisturbed
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+INTERRUPTED = 130
 DEFAULT_PRESET = "quick"
-MOST_WORKERS = 1024
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -99,7 +96,7 @@ def evolve(
             archive.close()
     with archives.reading(run) as connection:
         figures = inspection.summary(connection)
-    show(figures, as_json, tables.summary(figures))
+    show(figures, as_json, tables.summary)
 
 
 def _choices(
@@ -144,15 +141,11 @@ for command in (*commands, learning.meta_train, learning.meta_test):
 def doctor(as_json: Json = False) -> None:
     """Say what of the installation works; exit status 1 if evolving the walker does not."""
     findings = doctors.diagnose()
-    listing = "\n".join(
-        f"{'[green]works[/]' if finding.works else '[red]fails[/]'}  {finding.part:<15} {finding.detail}"
-        for finding in findings
-    )
     rows = [
         {"part": finding.part, "works": finding.works, "detail": finding.detail, "needed": finding.needed}
         for finding in findings
     ]
-    show(rows, as_json, listing)
+    show(rows, as_json, tables.findings)
     if any(finding.needed and not finding.works for finding in findings):
         raise typer.Exit(FAILED)
 
@@ -173,9 +166,16 @@ def main() -> NoReturn:
 
 def _set_up_logging() -> None:
     handler = RichHandler(console=err, show_path=False)
+    handler.addFilter(_made_printable)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     for name in ("cluster", "poet.archive"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _made_printable(record: logging.LogRecord) -> bool:
+    """Put what a log line says in place of what it was made of: names of hosts and files are a stranger's."""
+    record.msg, record.args = printable(record.getMessage()), None
+    return True
 
 
 def _run(ranks: mpi.Ranks | None) -> int:
@@ -185,23 +185,17 @@ def _run(ranks: mpi.Ranks | None) -> int:
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     status = 0
     try:
-        app(obj=ranks)
+        status = app(sys.argv[1:] or ["--help"], obj=ranks, standalone_mode=False) or 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else FAILED
     except BrokenPipeError:  # whoever read us, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
-    except (InputError, CurriculumError, MetaLearningError) as error:
-        status = _complain(error, BAD_INPUT)
-    except (ArchiveError, EvaluationError, TrainingError, WorkersError) as error:
-        status = _complain(error, FAILED)
     except Interrupted as interrupted:
         status = INTERRUPTED if interrupted.by_user else 0
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
-    return status
-
-
-def _complain(error: Exception, status: int) -> int:
-    say(f"error: {error}")
+    except Exception as error:
+        sentence, status = complaint(error)
+        say(f"error: {shortened(sentence)}")
     return status

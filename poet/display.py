@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from poet.config import Config
+from poet.foreign import printable
 from poet.population import Pair, Population
 from poet.records import Journal
 from transfer.tournament import best
@@ -110,7 +111,7 @@ def events(journal: Journal, describe: dict[int, str]) -> Iterator[str]:
 
 def _descriptions(config: Config, population: Population) -> dict[int, str]:
     encoding = config.make_encoding()
-    return {niche.id: encoding.describe(niche.environment.genome) for niche in population.niches}
+    return {niche.id: printable(encoding.describe(niche.environment.genome)) for niche in population.niches}
 
 
 def _annecs(config: Config, population: Population) -> str:
@@ -138,7 +139,7 @@ class PlainDisplay:
         if happened or last or time.monotonic() - self._last > QUIET_SECONDS:
             self._last = time.monotonic()
             for line in [*happened, self._status(population)]:
-                self._console.print(line, highlight=False, soft_wrap=True)
+                self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -200,7 +201,7 @@ class LiveDisplay:
         )
         happened = [Text(line, overflow="ellipsis", no_wrap=True, style="dim") for line in self._events]
         body = Group(progress, self._phases, figures, self._pairs(), *happened)
-        return Panel(body, title=Text(f"POET {self._folder}"), title_align="left")
+        return Panel(body, title=Text(f"POET {printable(str(self._folder))}"), title_align="left")
 
     def _pairs(self) -> Table:
         descriptions = _descriptions(self._config, self._population)

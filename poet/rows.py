@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment
+from environments.documents import parse_json
+from environments.domain import Environment, Genome
 from evolution.es import Learner
 from evolution.performance import Pairing
 from poet.population import Archived, Best, Niche, Pair
@@ -28,14 +29,26 @@ def read_blob(blob: bytes) -> NDArray[np.float64]:
     return np.frombuffer(blob, dtype="<f8").astype(np.float64)
 
 
+def read_genome(text: str) -> Genome:
+    """Read a genome that the archive keeps.
+
+    Raises:
+        ValueError: the text is not one.
+    """
+    try:
+        genome = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"a genome {error}") from error
+    if not isinstance(genome, dict):
+        raise ValueError(f"a genome is {genome!r}, which is no table of genes")
+    return genome
+
+
 def niche_from(row: Row) -> Niche:
     """Read a niche."""
-    environment = Environment(
-        domain=row["domain"],
-        encoding=row["encoding"],
-        genome=json.loads(row["genome"]),
-        seed=row["terrain_seed"],
-    )
+    fields = {name: row[name] for name in ("domain", "encoding")}
+    genome = read_genome(row["genome"])
+    environment = Environment.from_fields({**fields, "genome": genome, "seed": row["terrain_seed"]})
     return Niche(row["id"], environment, row["parent"], row["born"], row["archive_score"])
 
 
