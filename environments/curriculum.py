@@ -211,6 +211,8 @@ class Curriculum:
 
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / DOCUMENT
+    if folder.is_file():
+        raise CurriculumError(f"{folder} is a file; name the folder that holds {DOCUMENT}")
     if not path.is_file():
         raise CurriculumError(f"{folder} holds no curriculum: there is no {DOCUMENT} in it")
     try:

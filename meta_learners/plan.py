@@ -51,6 +51,8 @@ def read_plan(folder: Path) -> tuple[Plan, Path]:
         MetaLearningError: there is none, it is damaged, or a newer version wrote it.
     """
     path = folder / NAME
+    if folder.is_file():
+        raise MetaLearningError(f"{folder} is a file; name the folder of a training")
     if not path.is_file():
         raise MetaLearningError(f"{folder} holds no training: there is no {NAME} in it")
     try:

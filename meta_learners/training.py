@@ -162,6 +162,8 @@ def resume(learner: Learner, folder: Path) -> int:
 
 
 def _claim(folder: Path) -> IO[str]:
+    if folder.is_file():
+        raise MetaLearningError(f"{folder} is a file; a training is a folder, an old one or one to be made")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / NAME).exists() and any(each.name != LOCK for each in folder.iterdir()):

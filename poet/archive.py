@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -51,6 +52,7 @@ from poet.rows import (
     score_row,
     transfer_row,
 )
+from poet.soundness import check_niches, check_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ APPLICATION_ID = 0x504F4554  # "POET"
 ARCHIVE_NAME, CONFIG_NAME = "archive.sqlite", "config.toml"
 INTACT = "; what was committed before is intact, and the same command resumes there"
 PATIENCE = 60.0  # s to wait for a reader or writer on another host
+TABLE = re.compile(r"CREATE TABLE (\w+)")
 NOT_OURS, DAMAGED = "is not a POET archive", "is damaged or truncated; restore a copy"
 
 
@@ -74,6 +77,9 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         InputError: there is no archive, it is damaged, or it is not one that this version can read.
     """
     path = folder / ARCHIVE_NAME
+    if folder.is_file():
+        of = f": {folder.parent}" if folder.name == ARCHIVE_NAME else ""
+        raise InputError(f"{folder} is a file; name the folder of a run{of}")
     if not path.is_file():
         raise InputError(f"{folder} holds no run: there is no {ARCHIVE_NAME} in it")
     with _explaining(path), _readable(path) as source:
@@ -85,6 +91,8 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         with closing(connection):
             _check_identity(connection, path)
             with up_to_date(connection) as current, _trusting(path):
+                _check_tables(current)
+                _niches(current)
                 yield current
 
 
@@ -125,12 +133,12 @@ def read_config(connection: sqlite3.Connection) -> Config:
 
 def read_population(connection: sqlite3.Connection) -> Population:
     """Read where a run stands."""
-    niches = {row["id"]: niche_from(row) for row in connection.execute("SELECT * FROM niche ORDER BY id")}
-    _check_niches(niches.values(), read_config(connection))
+    niches = _niches(connection)
     active = connection.execute(
         "SELECT pair.*, niche.solved FROM pair JOIN niche ON niche.id = pair.niche WHERE retired IS NULL ORDER BY niche"
     )
     pairs = tuple(pair_from(row, niches[row["niche"]], _recent(connection, row["niche"])) for row in active)
+    check_pairs(pairs, read_config(connection))
     retired = connection.execute(
         "SELECT pair.niche, pair.theta, niche.retired, niche.solved FROM pair JOIN niche ON niche.id = pair.niche "
         "WHERE retired IS NOT NULL ORDER BY niche"
@@ -145,16 +153,10 @@ def read_population(connection: sqlite3.Connection) -> Population:
     return Population(iteration, pairs, tuple(niches.values()), archived, performances)
 
 
-def _check_niches(niches: Iterable[Niche], config: Config) -> None:
-    """Raise ValueError unless a run has niches, all of its own domain and encoding, whose ground can be made."""
-    encoding, empty = config.make_encoding(), True
-    for niche in niches:
-        empty, environment = False, niche.environment
-        if (environment.domain, environment.encoding) != (config.domain, config.encoding.name):
-            raise ValueError(f"niche {niche.id} is {environment.domain} with {environment.encoding} encoding")
-        encoding.check(environment.genome)
-    if empty:
-        raise ValueError("it has no niche")
+def _niches(connection: sqlite3.Connection) -> dict[int, Niche]:
+    niches = {row["id"]: niche_from(row) for row in connection.execute("SELECT * FROM niche ORDER BY id")}
+    check_niches(niches, read_config(connection))
+    return niches
 
 
 def _recent(connection: sqlite3.Connection, niche: int) -> tuple[float, ...]:
@@ -200,6 +202,13 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     # Pages that are still in the write-ahead log may rightly be missing from the file.
     if path.stat().st_size < pages * size and not (wal.exists() and wal.stat().st_size):
         raise InputError(f"{path} {DAMAGED}")
+
+
+def _check_tables(connection: sqlite3.Connection) -> None:
+    found = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    missing = set(TABLE.findall((files("poet") / "schema.sql").read_text(encoding="utf-8"))) - found
+    if missing:
+        raise ValueError(f"it has no table {', '.join(sorted(missing))}")
 
 
 class Archive:

@@ -242,7 +242,7 @@ def timing(connection: Connection) -> Row:
         **_row(
             connection,
             """SELECT (SELECT coalesce(sum(seconds), 0) FROM timing) AS seconds,
-                (SELECT coalesce(sum(steps), 0) FROM cost) / (SELECT max(sum(seconds), 1e-9) FROM timing)
+                (SELECT coalesce(sum(steps), 0) FROM cost) / (SELECT max(coalesce(sum(seconds), 0), 1e-9) FROM timing)
                 AS steps_per_second""",
         ),
     }

@@ -115,11 +115,23 @@ def _theta(connection: Connection, cast: Cast, domain: Domain) -> NDArray[np.flo
 
 
 def check_format(path: Path) -> None:
-    """Raise InputError unless a file's ending names a format that `film` knows and its folder exists."""
+    """Raise InputError unless a file's ending names a format that `film` knows and it can be written: said before ffmpeg."""
     if path.suffix not in FORMATS:
         raise InputError(f"{path} ends in {path.suffix or 'nothing'}; a picture ends in {', '.join(FORMATS)}")
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder")
+    aside = _aside(path)
+    try:
+        aside.touch()
+        aside.unlink()
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
 
 
 def film(scene: Scene, path: Path) -> Take:
@@ -131,12 +143,13 @@ def film(scene: Scene, path: Path) -> Take:
         InputError: the ending is another, or the file cannot be written.
     """
     check_format(path)
-    aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    aside = _aside(path)
     try:
         take = _stills(scene, aside) if path.suffix == ".png" else _moving(scene, aside)
         aside.replace(path)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        # ffmpeg's own complaint has its command line and pages of its log.
+        raise InputError(f"cannot write {path}: {error.strerror or 'the encoder failed'}") from error
     finally:
         aside.unlink(missing_ok=True)
     return take

@@ -199,6 +199,7 @@ def evaluate(
         check_plot(plot)
     ground = evaluating.ground_from(subject, suite, niches, curriculum, split or "test")
     contestants = evaluating.contestants_from(subject, agents, ground.domain)
+    scoring.check_effort(episodes, len(contestants), len(ground.levels))
     rules = ground.rules(episodes, seed, engine)
     started = time.perf_counter()
     executor: Executor = InProcess() if workers == 1 else Processes(workers)

@@ -19,6 +19,7 @@ from types import FrameType
 
 from benchmarks.fuzz.targets import Case, Target
 from poet import cli
+from poet.complaints import BAD_INPUT
 
 PATIENCE = 20  # s for one command
 GENTLE = 3  # s after which a run or a training that goes on is told to stop, as a scheduler does
@@ -75,7 +76,7 @@ def attack(target: Target, inputs: Path, seed: str) -> Finding | None:
         after = _prints(folder, case.keeps)
         changed = [path for path, print_ in before.items() if after.get(path) != print_]
         complaint = judge(done)
-        if changed and complaint is None and not (case.writes and done.status == 0):
+        if changed and complaint is None and not (case.writes and done.status != BAD_INPUT):
             complaint = f"changed {changed[0]}"
     return Finding(complaint, case, done) if complaint else None
 

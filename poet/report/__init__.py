@@ -15,6 +15,7 @@ from sqlite3 import Connection
 from poet.errors import InputError
 from poet.report.data import gather
 
+ENDINGS = (".html", ".htm")
 SCRIPTS = (
     "base",
     "charts",
@@ -43,8 +44,11 @@ def write(connection: Connection, path: Path, title: str, films: int) -> int:
         The page's size in bytes.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file's ending is another's, or it cannot be written.
     """
+    if path.suffix.lower() not in ENDINGS:
+        ending = f"in {path.suffix}" if path.suffix else "in nothing"
+        raise InputError(f"{path} ends {ending}; a report is a page, which ends in {' or '.join(ENDINGS)}")
     if path.is_dir() or not path.parent.is_dir():
         raise InputError(f"cannot write {path}: {'it is a folder' if path.is_dir() else 'there is no such folder'}")
     page = assemble(gather(connection, title, films)).encode()
