@@ -34,7 +34,7 @@ def write(folder: Path, rows: Sequence[Row], config: Config, domain: Domain) -> 
     drawn = isinstance(domain, Drawable)
     if isinstance(domain, Drawable):
         _save(_courses(rows, domain), pictures / "courses.png")
-    (folder / "README.md").write_text(_text(rows, config, domain, drawn))
+    (folder / "README.md").write_text(_text(rows, config, domain, drawn), encoding="utf-8")
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -103,10 +103,10 @@ def export(connection: Connection, folder: Path, settings: ExportSettings) -> Ro
         for name, content in agents.items():
             (aside / name).write_bytes(content)
         layers = {"sizes": list(domain.controller.sizes), "activation": "tanh", "dtype": "float32"}
-        (aside / AGENTS / "layers.json").write_text(_pretty(layers))
+        (aside / AGENTS / "layers.json").write_text(_pretty(layers), encoding="utf-8")
         card.write(aside, rows, config, domain)
         document = seal(_document(aside, rows, config, domain, settings))
-        (aside / DOCUMENT).write_text(_pretty(document))
+        (aside / DOCUMENT).write_text(_pretty(document), encoding="utf-8")
         flush(aside)
         _put_in_place(aside, folder)
     except OSError as error:
@@ -221,7 +221,7 @@ def _environment(row: Row) -> Environment:
 def _write_rows(folder: Path, rows: Sequence[Row]) -> None:
     named = [{name: row[name] for name in COLUMNS.names} for row in rows]
     lines = [json.dumps(row, allow_nan=False) for row in named]
-    (folder / ROWS).write_text("\n".join([*lines, ""]))
+    (folder / ROWS).write_text("\n".join([*lines, ""]), encoding="utf-8")
     flat = [{**row, "genome": json.dumps(row["genome"], sort_keys=True)} for row in named]
     pq.write_table(pa.Table.from_pylist(flat, COLUMNS), folder / TABLE)
 

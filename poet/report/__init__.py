@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from poet.errors import InputError
+from poet.foreign import printable_values
 from poet.report.data import gather
 
 ENDINGS = (".html", ".htm")
@@ -51,7 +52,7 @@ def write(connection: Connection, path: Path, title: str, films: int) -> int:
         raise InputError(f"{path} ends {ending}; a report is a page, which ends in {' or '.join(ENDINGS)}")
     if path.is_dir() or not path.parent.is_dir():
         raise InputError(f"cannot write {path}: {'it is a folder' if path.is_dir() else 'there is no such folder'}")
-    page = assemble(gather(connection, title, films)).encode()
+    page = assemble(printable_values(gather(connection, title, films))).encode()
     aside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         aside.write_bytes(page)
