@@ -185,7 +185,7 @@ def _run(ranks: mpi.Ranks | None) -> int:
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     status = 0
     try:
-        status = app(sys.argv[1:] or ["--help"], obj=ranks, standalone_mode=False) or 0
+        status = app(sys.argv[1:] or ["--help"], prog_name="poet", obj=ranks, standalone_mode=False) or 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else FAILED
     except BrokenPipeError:  # whoever read us, such as head, has enough

@@ -61,11 +61,12 @@ def complaint(error: Exception) -> tuple[str, int]:
 
 def _of_usage(error: Any) -> str:
     """Say what is wrong with a word of the command line: the option, its value and what would be valid."""
-    help_ = f"see {error.ctx.command_path} --help" if error.ctx is not None else "see poet --help"
     parameter = getattr(error, "param", None)
     given = _given(error)
     if parameter is None or given is None:
-        return f"{error.format_message().rstrip('.')}; {help_}"
+        message = error.format_message().rstrip(".")
+        more = f"{error.ctx.command_path if error.ctx is not None else 'poet'} --help"
+        return f"{message} See {more}" if message.endswith("?") else f"{message}; see {more}"
     name = parameter.opts[-1] if parameter.param_type_name == "option" else parameter.metavar or parameter.name.upper()
     return f"{name} is {given['input']!r}; it must be {_valid(parameter, given)}"
 

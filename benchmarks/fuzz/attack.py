@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -21,8 +21,9 @@ from benchmarks.fuzz.targets import Case, Target
 from poet import cli
 from poet.complaints import BAD_INPUT
 
-PATIENCE = 20  # s for one command
-GENTLE = 3  # s after which a run or a training that goes on is told to stop, as a scheduler does
+PATIENCE = 20  # s of the processor for one command
+GENTLE = 3  # s of it after which a run or a training that goes on is told to stop, as a scheduler does
+PLENTY = 240  # s on the clock
 FLEETING = ("lock", "archive.sqlite-shm", "archive.sqlite-wal")  # what readers and writers share, and leave behind
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 LEAKS = ("Traceback", "Value error,", "unable to parse", "Input should be", "this is a defect", "pydantic", "Error(")
@@ -59,8 +60,10 @@ def _shown(word: str) -> str:
     return repr(word if len(word) < 200 else f"{word[:60]}...{word[-20:]}")
 
 
-def attack(target: Target, inputs: Path, seed: str) -> Finding | None:
-    """Attack one reader, as the seed decides."""
+def attack(
+    target: Target, inputs: Path, seed: str, judge: Callable[[Done], str | None] | None = None
+) -> Finding | None:
+    """Attack one reader, as the seed decides; `judge` says what is wrong with what it did."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         folder = Path(name)
@@ -75,7 +78,7 @@ def attack(target: Target, inputs: Path, seed: str) -> Finding | None:
             done = run(case.arguments)
         after = _prints(folder, case.keeps)
         changed = [path for path, print_ in before.items() if after.get(path) != print_]
-        complaint = judge(done)
+        complaint = (judge or verdict)(done)
         if changed and complaint is None and not (case.writes and done.status != BAD_INPUT):
             complaint = f"changed {changed[0]}"
     return Finding(complaint, case, done) if complaint else None
@@ -102,30 +105,35 @@ def run(arguments: Sequence[str], patience: int = PATIENCE) -> Done:
 
 @contextlib.contextmanager
 def _patience(seconds: int) -> Iterator[None]:
-    """Tell the block to stop by SIGTERM, which a run obeys, and then raise TooSlow in it."""
+    """Tell the block to stop by SIGTERM, which a run obeys, and then raise TooSlow in it.
+
+    What counts is the processor's time, on a machine that others use too; of any other time there is plenty.
+    """
 
     def tell(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGALRM, give_up)
-        signal.alarm(seconds - GENTLE)
+        signal.signal(signal.SIGPROF, give_up)
+        signal.setitimer(signal.ITIMER_PROF, seconds - GENTLE)
         os.kill(os.getpid(), signal.SIGTERM)
 
     def give_up(number: int, frame: FrameType | None) -> None:
         raise TooSlow
 
-    before = signal.signal(signal.SIGALRM, tell), signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.alarm(GENTLE)
+    new = {signal.SIGPROF: tell, signal.SIGALRM: give_up, signal.SIGTERM: signal.SIG_IGN}
+    before = {number: signal.signal(number, handler) for number, handler in new.items()}
+    # Who was told to stop is deaf to more, as a process that is about to end may be.
+    before |= {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    signal.setitimer(signal.ITIMER_PROF, GENTLE)
+    signal.alarm(PLENTY)
     try:
         yield
     finally:
         signal.alarm(0)
-        for number, handler in zip((signal.SIGALRM, signal.SIGTERM), before, strict=True):
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        for number, handler in before.items():
             signal.signal(number, handler)
-        # Who was told to stop is deaf to more, as a process that is about to end may be.
-        for number in (signal.SIGINT, signal.SIGUSR1):
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
-def judge(done: Done) -> str | None:
+def verdict(done: Done) -> str | None:
     """Say what is wrong with how a command ended; None where nothing is."""
     if done.status is None:
         return f"did not end within {PATIENCE} s"

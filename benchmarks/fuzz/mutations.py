@@ -172,10 +172,8 @@ def change_safetensors(data: bytes, rng: random.Random) -> bytes:
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     kind = rng.randrange(4)
     if kind == 0:
-        for entry in header.values():
-            _retype(entry, rng.choice(("BF16", "F16", "F64", "F8_E4M3", "F8_E5M2", "I8", "BOOL", "U64", "F32")))
-        body = body[: max((entry["data_offsets"][1] for entry in header.values()), default=0)]
-    elif kind == 1:
+        return retyped(data, rng.choice(("BF16", "F16", "F64", "F8_E4M3", "F8_E5M2", "I8", "BOOL", "U64", "F32")))
+    if kind == 1:
         header = change(header, rng)
     elif kind == 2:
         odd = struct.pack("<f", rng.choice((float("nan"), float("inf"), 3e38)))
@@ -187,13 +185,17 @@ def change_safetensors(data: bytes, rng: random.Random) -> bytes:
     return struct.pack("<Q", len(text)) + text + body
 
 
-def _retype(entry: dict[str, Any], kind: str) -> None:
-    sizes = {"F64": 8, "U64": 8, "F32": 4, "BF16": 2, "F16": 2}
-    start, end = entry["data_offsets"]
-    entry["dtype"] = kind
-    # Offsets as wide as the type, so that the file is whole and only its type is odd.
-    scale = sizes.get(kind, 1)
-    entry["data_offsets"] = [start // 4 * scale, end // 4 * scale]
+def retyped(data: bytes, kind: str) -> bytes:
+    """Give a safetensors file of float32 another type, its bytes cut to fit: whole, and only its type is odd."""
+    (length,) = struct.unpack("<Q", data[:8])
+    header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
+    size, end = {"F64": 8, "U64": 8, "F32": 4, "BF16": 2, "F16": 2}.get(kind, 1), 0
+    for entry in header.values():
+        entry["dtype"] = kind
+        entry["data_offsets"] = [place // 4 * size for place in entry["data_offsets"]]
+        end = max(end, entry["data_offsets"][1])
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + (body + body)[:end]
 
 
 def change_database(path: Path, rng: random.Random) -> None:

@@ -6,6 +6,8 @@ import hashlib
 import json
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +59,8 @@ class Target:
     damage: Callable[[Path, random.Random], Case]
 
 
-def make_inputs(folder: Path, run: Callable[[list[str]], int]) -> None:
-    """Make a small run, its curriculum, an agent and a training; `run` runs the command line."""
+def make_inputs(folder: Path) -> None:
+    """Make a small run, its curriculum, an agent and a training."""
     config = build(SETTINGS, "the fuzzer's settings")
     archive = Archive.create(folder / RUN, config, first_population(config))
     evaluator = Evaluator(config.simulation(), InProcess())
@@ -69,9 +71,8 @@ def make_inputs(folder: Path, run: Callable[[list[str]], int]) -> None:
     with reading(folder / RUN) as connection:
         export(connection, folder / CURRICULUM, ExportSettings(fractions=Fractions((1.0, 0.0, 0.0))))
     shutil.copyfile(next((folder / CURRICULUM / "agents").glob("*.safetensors")), folder / AGENT)
-    status = run(["meta-train", str(folder / CURRICULUM), "-o", str(folder / TRAINING), *TRAINED])
-    if status != 0:
-        raise RuntimeError(f"meta-train ended with status {status}")
+    line = ["meta-train", str(folder / CURRICULUM), "-o", str(folder / TRAINING), *TRAINED]
+    subprocess.run([sys.executable, "-m", "poet", *line], check=True, capture_output=True)
 
 
 def _archive(folder: Path, rng: random.Random) -> Case:
