@@ -112,7 +112,7 @@ def job(ranks: int, *arguments: str) -> dict[str, float]:
     lines = [str(MPIRUN), *ROOT, "--oversubscribe", "--bind-to", "none", "--with-ft", "ulfm", "-n", str(ranks)]
     lines += [sys.executable, "-m", "benchmarks.cluster_probe", *arguments]
     variables = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(lines, capture_output=True, text=True, timeout=600, check=False, env=variables)
+    done = subprocess.run(lines, capture_output=True, encoding="utf-8", timeout=600, check=False, env=variables)
     found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if not found:
         raise RuntimeError(done.stderr)
@@ -134,7 +134,7 @@ def check(ranks: int, prices: Prices, master: Master) -> dict[str, float]:
     predicted = simulated.clock - begun
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "naps.json"
-        path.write_text(json.dumps([(nap.seconds, nap.kind) for nap in naps]))
+        path.write_text(json.dumps([(nap.seconds, nap.kind) for nap in naps]), encoding="utf-8")
         measured = job(ranks, "naps", str(path))
     work = sum(nap.seconds for nap in naps)
     return {**measured, "predicted_seconds": predicted, "predicted_busy": work / predicted / workers}

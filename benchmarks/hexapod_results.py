@@ -91,7 +91,7 @@ def main() -> None:
         niche, score = film(connection, arguments.folder / "film.gif")
     found["film"] = {"niche": niche, "return": score}
     shutil.copy(arguments.run / "config.toml", arguments.folder / "config.toml")
-    (arguments.folder / "summary.json").write_text(json.dumps(found, indent=1) + "\n")
+    (arguments.folder / "summary.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     plot(found).savefig(arguments.folder / "curve.png", dpi=110)
     print(f"{arguments.folder}: {found['summary']['iterations']} iterations; filmed niche {niche}, return {score:.1f}")
 

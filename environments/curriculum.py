@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,9 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.documents import parse_json
 from environments.domain import Domain, Environment, find_domain
 from environments.files import PlaceError
 from environments.weights import read_agent
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from environments.tasks import TaskEnv
@@ -30,6 +34,20 @@ DOCUMENT, ROWS, TABLE, AGENTS = "curriculum.json", "tasks.jsonl", "tasks.parquet
 SPLITS = ("train", "validation", "test")
 BOUNDARY = "boundary"  # tasks left out, so that no parent and child lie in two splits
 SEAL = "sha256"  # key of the document's own hash
+
+
+# What is read of the document: names of tables, and the kinds of what is in them.
+SHAPE = {
+    "domain": {"name": str},
+    "encoding": {"name": str, "options": dict},
+    "environments": dict,
+    "splits": {"members": dict},
+    "stages": {"order": list},
+    "run": {"episode_limit": int},
+    "files": dict,
+}
+KINDS = {dict: "a JSON object", list: "a list", str: "text", int: "a whole number"}
+SHOWN = 3  # strangers' files named
 
 
 class CurriculumError(ValueError):
@@ -92,16 +110,21 @@ class Curriculum:
             curriculum = Curriculum(folder, document)
             if verify:
                 _verify(folder, document)
+                _check_tasks(curriculum)
+                _say_what_is_ignored(folder, document["files"])
         except CurriculumError:
             raise
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise CurriculumError(f"{folder / DOCUMENT} is not a curriculum ({error!r})") from error
+        except ValueError as error:
+            raise CurriculumError(f"{folder / DOCUMENT} is not a curriculum: {error}") from error
         return curriculum
 
     @property
     def domain(self) -> Domain:
         """The domain that the tasks belong to."""
-        return find_domain(self.document["domain"]["name"])
+        try:
+            return find_domain(self.document["domain"]["name"])
+        except ValueError as error:
+            raise CurriculumError(f"{self.folder / DOCUMENT}: {error}") from error
 
     @property
     def train_tasks(self) -> list[Task]:
@@ -155,10 +178,23 @@ class Curriculum:
         return [tasks[place] for place in drawn[:count]]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Give everything that the table says of each task, in order of stage."""
-        with (self.folder / ROWS).open(encoding="utf-8") as lines:
-            for line in lines:
-                yield json.loads(line)
+        """Give everything that the table says of each task, in order of stage.
+
+        Raises:
+            CurriculumError: the table is damaged.
+        """
+        path = self.folder / ROWS
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    row = parse_json(line)
+                except ValueError as error:
+                    raise CurriculumError(f"{path}, line {number}: it {error}") from error
+                if not isinstance(row, dict) or not {"split", "difficulty_level", "id"} <= set(row):
+                    raise CurriculumError(f"{path}, line {number} is not a row of the table of tasks")
+                if not isinstance(row["id"], str) or row["id"] not in self.tasks:
+                    raise CurriculumError(f"{path}, line {number}: {row['id']!r} is no task of this curriculum")
+                yield row
 
     def agent(self, number: str) -> NDArray[np.float32]:
         """Read the theta (P,) of the agent that came furthest in a task.
@@ -200,14 +236,16 @@ def listed_files(folder: Path) -> list[str]:
 
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / DOCUMENT
+    if folder.is_file():
+        raise CurriculumError(f"{folder} is a file; name the folder that holds {DOCUMENT}")
     if not path.is_file():
         raise CurriculumError(f"{folder} holds no curriculum: there is no {DOCUMENT} in it")
     try:
-        document = json.loads(path.read_bytes())
+        document = parse_json(path.read_bytes())
     except OSError as error:
         raise CurriculumError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise CurriculumError(f"{path} is damaged or truncated: it is not JSON") from error
+        raise CurriculumError(f"{path} is damaged or truncated: it {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise CurriculumError(f"{path} is not a curriculum of poet-trailblazer")
     version = document.get("schema_version")
@@ -219,13 +257,12 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _tasks(document: Mapping[str, Any], path: Path) -> Iterator[Task]:
-    try:
-        environments = {key: _environment(key, fields, path) for key, fields in document["environments"].items()}
-        members = {name: list(ids) for name, ids in document["splits"]["members"].items()}
-        order = {key: number for number, key in enumerate(document["stages"]["order"])}
-        document["domain"]["name"], document["files"].items()
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CurriculumError(f"{path} is incomplete: {error}") from error
+    _check_shape(document, SHAPE, path)
+    environments = {key: _environment(key, fields, path) for key, fields in document["environments"].items()}
+    members = {name: _ids(ids, f"splits.members.{name}", path) for name, ids in document["splits"]["members"].items()}
+    order = {key: number for number, key in enumerate(_ids(document["stages"]["order"], "stages.order", path))}
+    if document["run"]["episode_limit"] < 1:
+        raise CurriculumError(f"{path}: run.episode_limit is {document['run']['episode_limit']}; it must be at least 1")
     for key, environment in environments.items():
         if environment.id != key:
             raise CurriculumError(f"{path} has been changed: the environment under {key} has the id {environment.id}")
@@ -236,11 +273,59 @@ def _tasks(document: Mapping[str, Any], path: Path) -> Iterator[Task]:
         yield Task(environment, split_of[key], order[key])
 
 
-def _environment(key: str, fields: Mapping[str, Any], path: Path) -> Environment:
+def _environment(key: str, fields: object, path: Path) -> Environment:
     try:
-        return Environment.as_written(**fields)
+        return Environment.from_fields(fields, as_written=True)
     except ValueError as error:
         raise CurriculumError(f"{path}: task {key}: {error}") from error
+
+
+def _check_shape(document: Mapping[str, Any], shape: Mapping[str, Any], path: Path, above: str = "") -> None:
+    """Raise CurriculumError unless a document has what is read of it, each of its kind."""
+    for name, kind in shape.items():
+        if name not in document:
+            raise CurriculumError(f"{path} is incomplete: it has no {above}{name}")
+        value, wanted = document[name], dict if isinstance(kind, Mapping) else kind
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise CurriculumError(f"{path}: {above}{name} is {value!r}; it must be {KINDS[wanted]}")
+        if isinstance(kind, Mapping):
+            _check_shape(value, kind, path, f"{above}{name}.")
+
+
+def _ids(listed: Any, name: str, path: Path) -> list[str]:
+    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        raise CurriculumError(f"{path}: {name} is {listed!r}; it must be a list of tasks' ids")
+    return listed
+
+
+def _check_tasks(curriculum: Curriculum) -> None:
+    """Raise CurriculumError unless every task's ground can be made; where its domain is not installed, nobody knows."""
+    document, path = curriculum.document, curriculum.folder / DOCUMENT
+    named = {document["encoding"]["name"]: document["encoding"]["options"]}
+    try:
+        domain = curriculum.domain
+    except CurriculumError:
+        return
+    for task in curriculum.tasks.values():
+        environment = task.environment
+        try:
+            if environment.domain != domain.name:
+                raise ValueError(f"it is one of {environment.domain}; the curriculum's domain is {domain.name}")
+            domain.encoding(environment.encoding, named.get(environment.encoding, {})).check(environment.genome)
+        except (ValueError, TypeError, KeyError) as error:
+            raise CurriculumError(f"{path}: task {task.id} cannot be made: {error}") from error
+
+
+def _say_what_is_ignored(folder: Path, files: Mapping[str, Any]) -> None:
+    """Name what lies in the folder and is not the curriculum's: nothing here reads or runs it."""
+    known = {Path(DOCUMENT), *map(Path, files)}
+    folders = {parent for name in known for parent in name.parents}
+    found = (path.relative_to(folder) for place in sorted(folders) for path in sorted((folder / place).iterdir()))
+    strangers = [path for path in found if path not in known and path not in folders]
+    if strangers:
+        shown = ", ".join(repr(str(path)) for path in strangers[:SHOWN])
+        more = f" and {len(strangers) - SHOWN} more" if len(strangers) > SHOWN else ""
+        logger.warning("%s does not list %s%s in %s: ignored", folder / DOCUMENT, shown, more, folder)
 
 
 def _split_of(members: Mapping[str, list[str]], environments: Mapping[str, Environment], path: Path) -> dict[str, str]:
@@ -264,8 +349,13 @@ def _verify(folder: Path, document: Mapping[str, Any]) -> None:
         path = folder / name
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise CurriculumError(f"{folder / DOCUMENT} lists {name!r}, which lies outside the curriculum")
-        if not path.is_file():
-            raise CurriculumError(f"{path} is missing; export the curriculum again")
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+            raise CurriculumError(f"{folder / DOCUMENT} has no sha256 for {name!r}")
+        try:
+            if not path.is_file():
+                raise CurriculumError(f"{path} is missing; export the curriculum again")
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise CurriculumError(f"cannot read {path}: {error.strerror}") from error
         if found != entry["sha256"]:
             raise CurriculumError(f"{path} has been changed or truncated: its sha256 is not the one in {DOCUMENT}")

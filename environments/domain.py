@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.controller import Controller
+from environments.documents import parse_json
 from environments.plain import plain, whole_seed
 
+LARGEST_SEED = 2**63 - 1  # of terrain: what an archive can hold
 Genome: TypeAlias = dict[str, Any]
 """A JSON object; its encoding knows what is in it."""
 
@@ -117,11 +119,36 @@ class Environment:
         Raises:
             ValueError: the text is not such an object.
         """
-        fields = json.loads(text)
-        expected = {"domain", "encoding", "genome", "seed"}
+        try:
+            fields = parse_json(text)
+        except ValueError as error:
+            raise ValueError(f"the text {error}") from error
+        return Environment.from_fields(fields)
+
+    @staticmethod
+    def from_fields(fields: object, *, as_written: bool = False) -> Environment:
+        """Take the four fields from a JSON object that somebody else wrote.
+
+        Args:
+            fields: the object.
+            as_written: its content hash stands beside it, see `as_written`.
+
+        Raises:
+            ValueError: there are others, or one is of the wrong type.
+        """
+        kinds = {"domain": (str, "text"), "encoding": (str, "text"), "genome": (dict, "a JSON object")}
+        expected = {*kinds, "seed"}
         if not isinstance(fields, dict) or set(fields) != expected:
             raise ValueError(f"an environment is a JSON object with the keys {', '.join(sorted(expected))}")
-        return Environment(**fields)
+        for name, (kind, called) in kinds.items():
+            if not isinstance(fields[name], kind):
+                raise ValueError(f"the {name} of an environment is {fields[name]!r}; it must be {called}")
+        seed = fields["seed"]
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
+            raise ValueError(
+                f"the seed of an environment is {seed!r}; it must be a whole number in [0, {LARGEST_SEED}]"
+            )
+        return Environment.as_written(**fields) if as_written else Environment(**fields)
 
     @cached_property
     def id(self) -> str:

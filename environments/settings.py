@@ -17,7 +17,8 @@ class Bounds:
     high: float = math.inf
 
     def __str__(self) -> str:
-        return f"at least {self.low:.10g}" if math.isinf(self.high) else f"in [{self.low:.10g}, {self.high:.20g}]"
+        low, high = (f"{end:.10g}" if isinstance(end, float) else str(end) for end in (self.low, self.high))
+        return f"at least {low}" if math.isinf(self.high) else f"in [{low}, {high}]"
 
 
 def check_bounds(settings: Any) -> None:
@@ -64,7 +65,10 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         return tuple(_convert(get_args(hint)[0], each, path) for each in value)
     expected: Sequence[Any] = get_args(hint) if isinstance(hint, UnionType) else (get_origin(hint) or hint,)
     if float in expected and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"{path} has {len(hex(value))} hexadecimal digits; it must be finite") from None
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{path} is {value}; it must be finite")
     if not isinstance(value, tuple(expected)) or (isinstance(value, bool) and bool not in expected):

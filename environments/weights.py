@@ -38,6 +38,14 @@ def read_agent(path: Path, controller: Controller) -> NDArray[np.float32]:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file, or is truncated") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        # Types that NumPy has not, such as bfloat16.
+        raise ValueError(f"{path} holds numbers of a type that cannot be read here; save it as float32") from error
+    odd = {name: str(tensor.dtype) for name, tensor in tensors.items() if tensor.dtype.kind != "f"}
+    if odd:
+        raise ValueError(
+            f"{path} holds {', '.join(f'{name} as {kind}' for name, kind in odd.items())}; save it as float32"
+        )
     theta = np.empty(controller.parameters, dtype=np.float32)
     layers = controller.layers(theta)
     found = {name: tensor.shape for name, tensor in tensors.items()}

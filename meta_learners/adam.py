@@ -63,6 +63,11 @@ class Adam:
         expected = {f"adam.{moment}.{name}" for name in self.parameters for moment in MOMENTS} if begun else set()
         if missing := expected - set(tensors):
             raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
+        for name in sorted(expected):
+            _, moment, of = name.split(".", 2)
+            shape = torch.Size() if moment == "step" else self.parameters[of].shape
+            if tensors[name].shape != shape:
+                raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}; it must be {tuple(shape)}")
         for name, parameter in self.parameters.items():
             with torch.no_grad():
                 parameter.copy_(tensors[f"parameter.{name}"])

@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from environments.documents import parse_json
 from environments.files import write_aside
 from meta_learners.errors import MetaLearningError
 from meta_learners.learner import State
@@ -55,9 +57,31 @@ def list_checkpoints(folder: Path) -> list[Checkpoint]:
     if not path.exists():
         return []
     try:
-        return [Checkpoint(**entry) for entry in json.loads(path.read_bytes())]
-    except (OSError, ValueError, TypeError) as error:
-        raise MetaLearningError(f"{path} is damaged ({error}); restore a copy of it") from error
+        entries = parse_json(path.read_bytes())
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise ValueError("is no list of checkpoints")
+        return [_checkpoint(entry) for entry in entries]
+    except OSError as error:
+        raise MetaLearningError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise MetaLearningError(f"{path} is damaged: it {error}; restore a copy of it") from error
+
+
+def _checkpoint(entry: Mapping[str, Any]) -> Checkpoint:
+    wanted = {"iteration": int, "file": str, "sha256": str, "facts": dict}
+    for name, kind in wanted.items():
+        if not isinstance(entry.get(name), kind) or isinstance(entry[name], bool):
+            raise ValueError(f"has {entry.get(name)!r} for the {name} of a checkpoint")
+    if set(entry) != set(wanted) or entry["iteration"] < 0 or Path(entry["file"]).name != entry["file"]:
+        raise ValueError("has an entry that is no checkpoint of this folder")
+    return Checkpoint(**entry)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except OSError as error:
+        raise MetaLearningError(f"cannot read {path}: {error.strerror}") from error
 
 
 def load_checkpoint(folder: Path) -> tuple[int, State] | None:
@@ -68,10 +92,12 @@ def load_checkpoint(folder: Path) -> tuple[int, State] | None:
     """
     kept = list_checkpoints(folder)
     for checkpoint in reversed(kept):
-        path = folder / checkpoint.file
-        content = path.read_bytes() if path.is_file() else b""
+        content = _content(folder / checkpoint.file)
         if hashlib.sha256(content).hexdigest() == checkpoint.sha256:
-            return checkpoint.iteration, State(load(content), checkpoint.facts)
+            try:
+                return checkpoint.iteration, State(load(content), checkpoint.facts)
+            except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise MetaLearningError(f"{folder / checkpoint.file} is damaged: {error}") from error
     if kept:
         names = ", ".join(each.file for each in kept)
         raise MetaLearningError(f"{folder}: {names} are missing or damaged; restore a copy of one")

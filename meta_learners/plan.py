@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
+from environments.documents import parse_json
 from environments.files import write_aside
-from environments.settings import Bounds, check_bounds
+from environments.settings import Bounds, build_settings, check_bounds
 from meta_learners.errors import MetaLearningError
 
 FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 1, "training.json"
@@ -50,18 +51,33 @@ def read_plan(folder: Path) -> tuple[Plan, Path]:
         MetaLearningError: there is none, it is damaged, or a newer version wrote it.
     """
     path = folder / NAME
+    if folder.is_file():
+        raise MetaLearningError(f"{folder} is a file; name the folder of a training")
     if not path.is_file():
         raise MetaLearningError(f"{folder} holds no training: there is no {NAME} in it")
     try:
-        document = json.loads(path.read_bytes())
-        version = document["schema_version"] if document["format"] == FORMAT else None
-        if version == SCHEMA_VERSION:
-            return Plan(**document["plan"]), Path(document["found_at"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise MetaLearningError(f"{path} is damaged or not a training's ({error!r})") from error
-    raise MetaLearningError(
-        f"{path} has schema version {version}; this version reads {SCHEMA_VERSION}. Install a newer poet-trailblazer."
-    )
+        document = parse_json(path.read_bytes())
+    except OSError as error:
+        raise MetaLearningError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise MetaLearningError(f"{path} is damaged: it {error}") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise MetaLearningError(f"{path} is not a training's")
+    if document.get("schema_version") != SCHEMA_VERSION:
+        raise MetaLearningError(
+            f"{path} has schema version {document.get('schema_version')!r}; this version reads {SCHEMA_VERSION}. "
+            "Install a newer poet-trailblazer."
+        )
+    table, found_at = document.get("plan"), document.get("found_at")
+    if not isinstance(table, dict) or not isinstance(found_at, str):
+        raise MetaLearningError(f"{path} is damaged: it must have a plan, which is a table, and a path, found_at")
+    if missing := [field.name for field in fields(Plan) if field.default is MISSING and field.name not in table]:
+        raise MetaLearningError(f"{path} is damaged: its plan lacks {', '.join(missing)}")
+    try:
+        plan: Plan = build_settings(Plan, table)
+    except ValueError as error:
+        raise MetaLearningError(f"{path} is damaged: {error}") from error
+    return plan, Path(found_at)
 
 
 def check_same(folder: Path, kept: Plan, wanted: Plan) -> None:

@@ -172,8 +172,22 @@ class RL2:
         for name, each in parts["adam"].items():
             number, _, moment = name.partition(".")
             moments.setdefault(int(number), {})[moment] = each.clone()
+        _check_moments(moments, list(self._policy.parameters()))
         self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": moments})
-        self._steps = int(state.facts["steps"])
+        steps = state.facts.get("steps")
+        if not isinstance(steps, int):
+            raise ValueError(f"the state has done {steps!r} steps, which is no number of them")
+        self._steps = steps
+
+
+def _check_moments(moments: Mapping[int, Mapping[str, Tensor]], parameters: Sequence[Tensor]) -> None:
+    """Raise ValueError unless an optimiser's state is empty, or has moments of every parameter's shape."""
+    if moments and set(moments) != set(range(len(parameters))):
+        raise ValueError(f"the state has moments of parameters {sorted(moments)}; there are {len(parameters)}")
+    for number, of in moments.items():
+        for moment in ("exp_avg", "exp_avg_sq"):
+            if moment not in of or of[moment].shape != parameters[number].shape:
+                raise ValueError(f"the state has no {moment} of the shape of parameter {number}")
 
 
 def trial_advantages(rewards: Tensor, values: Tensor, valid: Tensor, discount: float, trace: float) -> Tensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import math
 import os
 import time
@@ -22,6 +23,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from environments.curriculum import Curriculum
+from environments.documents import parse_json
 from environments.domain import Environment
 from environments.files import explained, open_lock, open_log, write_aside
 from environments.leftovers import left_beside
@@ -35,6 +37,8 @@ from meta_learners.plan import NAME, Plan, check_same, read_plan, write_plan
 from meta_learners.registry import SETTINGS, make_learner
 from meta_learners.sampling import Sampler
 from meta_learners.tasks import EnvironmentFamily
+
+logger = logging.getLogger(__name__)
 
 METRICS, LOCK, BOARD = "metrics.jsonl", "lock", "tensorboard"
 
@@ -142,7 +146,12 @@ def draw_tasks(stages: list[Environment], plan: Plan, iteration: int) -> list[En
 
 def restored_learner(plan: Plan, family: EnvironmentFamily, device: str) -> Learner:
     """Make the learner that a plan names, as it was before its first meta-step."""
-    settings = build_settings(SETTINGS[plan.learner], plan.settings)
+    if plan.learner not in SETTINGS:
+        raise MetaLearningError(f"the learner of this training is {plan.learner!r}; learners are {', '.join(SETTINGS)}")
+    try:
+        settings = build_settings(SETTINGS[plan.learner], plan.settings)
+    except ValueError as error:
+        raise MetaLearningError(f"the settings of this training cannot be used: {error}") from error
     return make_learner(plan.learner, family, settings, seed=plan.seed, device=device)
 
 
@@ -158,12 +167,14 @@ def resume(learner: Learner, folder: Path) -> int:
     iteration, state = found
     try:
         learner.load(state)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise MetaLearningError(f"the checkpoint in {folder} cannot be used: {error}") from error
     return iteration
 
 
 def _claim(folder: Path) -> IO[str]:
+    if folder.is_file():
+        raise MetaLearningError(f"{folder} is a file; a training is a folder, an old one or one to be made")
     with explained(folder, ""):
         folder.mkdir(parents=True, exist_ok=True)
         harmless = {folder / LOCK, folder / f"{NAME}.new", *left_beside(folder / NAME)}
@@ -190,6 +201,33 @@ def _appending(path: Path) -> Iterator[IO[str]]:
 
 
 def _keep_rows(path: Path, iteration: int) -> None:
-    """Drop the rows of meta-steps that no checkpoint has; they will be taken again."""
-    rows = path.read_text(encoding="utf-8").splitlines(keepends=True)[:iteration] if path.exists() else []
-    write_aside(path, "".join(rows).encode())
+    """Drop the rows of meta-steps that no checkpoint has, which will be taken again, and one that was cut."""
+    rows = path.read_bytes().splitlines(keepends=True)[:iteration] if path.exists() else []
+    if rows and not rows[-1].endswith(b"\n"):  # the machine went down before the row was on disk
+        logger.warning("%s ends within line %d, which is left out", path, len(rows))
+        rows.pop()
+    for number, row in enumerate(rows, start=1):
+        check_row(row, f"{path}, line {number}")
+    write_aside(path, b"".join(rows))
+
+
+def last_metrics(folder: Path) -> Metrics:
+    """Read the figures of the newest meta-step; nothing where there is none.
+
+    Raises:
+        MetaLearningError: the row is damaged.
+    """
+    path = folder / METRICS
+    rows = path.read_bytes().splitlines()
+    return check_row(rows[-1], f"{path}, line {len(rows)}") if rows else {}
+
+
+def check_row(line: bytes, place: str) -> Metrics:
+    """Read a row of metrics; raises MetaLearningError where it is none."""
+    try:
+        row = parse_json(line)
+    except ValueError as error:
+        raise MetaLearningError(f"{place}: it {error}; restore a copy, or cut the file before it") from error
+    if not isinstance(row, dict) or not all(isinstance(each, int | float | None) for each in row.values()):
+        raise MetaLearningError(f"{place} is no row of figures; restore a copy, or cut the file before it")
+    return row

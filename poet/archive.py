@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -25,6 +26,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from environments.documents import parse_json
 from environments.domain import find_domain
 from environments.files import ARCHIVE_NAME, explained, sync, write_aside
 from environments.leftovers import remove
@@ -35,7 +37,7 @@ from poet.errors import ArchiveError, InputError
 from poet.filesystem import place_of
 from poet.migrations import SCHEMA_VERSION, migrate, up_to_date, version_of
 from poet.ownership import LOCK_NAME, OWNER_NAME, Claim
-from poet.population import RECENT, Population
+from poet.population import RECENT, Niche, Population
 from poet.records import AgentRecord, Journal, Origin
 from poet.rows import (
     agent_row,
@@ -52,6 +54,7 @@ from poet.rows import (
     score_row,
     transfer_row,
 )
+from poet.soundness import check_niches, check_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ APPLICATION_ID = 0x504F4554  # "POET"
 CONFIG_NAME = "config.toml"
 INTACT = "; what was committed before is intact, and the same command resumes there"
 PATIENCE = 60.0  # s to wait for a reader or writer on another host
+TABLE = re.compile(r"CREATE TABLE (\w+)")
 NOT_OURS, DAMAGED = "is not a POET archive", "is damaged or truncated; restore a copy"
 
 
@@ -70,6 +74,9 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         InputError: there is no archive, it is damaged, or it is not one that this version can read.
     """
     path = folder / ARCHIVE_NAME
+    if folder.is_file():
+        of = f": {folder.parent}" if folder.name == ARCHIVE_NAME else ""
+        raise InputError(f"{folder} is a file; name the folder of a run{of}")
     if not path.is_file():
         raise InputError(f"{folder} holds no run: there is no {ARCHIVE_NAME} in it")
     with _explaining(path), _readable(path) as source:
@@ -81,7 +88,9 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         with closing(connection):
             _check_identity(connection, path)
             _check_lineage(connection, path)
-            with up_to_date(connection) as current:
+            with up_to_date(connection) as current, _trusting(path):
+                _check_tables(current)
+                _niches(current)
                 yield current
 
 
@@ -114,16 +123,20 @@ def read_config(connection: sqlite3.Connection) -> Config:
     """Read the configuration that a run was started with."""
     with _trusting(ARCHIVE_NAME):
         (text,) = connection.execute("SELECT value FROM run WHERE key = 'config'").fetchone()
-        return configuration.build(json.loads(text), ARCHIVE_NAME)
+        table = parse_json(text)
+        if not isinstance(table, dict):
+            raise ValueError("its settings are no table")
+        return configuration.build(table, ARCHIVE_NAME)
 
 
 def read_population(connection: sqlite3.Connection) -> Population:
     """Read where a run stands."""
-    niches = {row["id"]: niche_from(row) for row in connection.execute("SELECT * FROM niche ORDER BY id")}
+    niches = _niches(connection)
     active = connection.execute(
         "SELECT pair.*, niche.solved FROM pair JOIN niche ON niche.id = pair.niche WHERE retired IS NULL ORDER BY niche"
     )
     pairs = tuple(pair_from(row, niches[row["niche"]], _recent(connection, row["niche"])) for row in active)
+    check_pairs(pairs, read_config(connection))
     retired = connection.execute(
         "SELECT pair.niche, pair.theta, niche.retired, niche.solved FROM pair JOIN niche ON niche.id = pair.niche "
         "WHERE retired IS NOT NULL ORDER BY niche"
@@ -136,6 +149,12 @@ def read_population(connection: sqlite3.Connection) -> Population:
     performances = {(row[0], row[1], row[2]): row[3] for row in final}
     (iteration,) = connection.execute("SELECT coalesce(max(iteration) + 1, 0) FROM iteration").fetchone()
     return Population(iteration, pairs, tuple(niches.values()), archived, performances)
+
+
+def _niches(connection: sqlite3.Connection) -> dict[int, Niche]:
+    niches = {row["id"]: niche_from(row) for row in connection.execute("SELECT * FROM niche ORDER BY id")}
+    check_niches(niches, read_config(connection))
+    return niches
 
 
 def _recent(connection: sqlite3.Connection, niche: int) -> tuple[float, ...]:
@@ -151,7 +170,7 @@ def _trusting(path: Path | str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise InputError(f"{path} {DAMAGED} ({error})") from error
 
 
@@ -185,6 +204,13 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     # Pages that are still in the write-ahead log may rightly be missing from the file.
     if path.stat().st_size < pages * size and not (wal.exists() and wal.stat().st_size):
         raise InputError(f"{path} {DAMAGED}")
+
+
+def _check_tables(connection: sqlite3.Connection) -> None:
+    found = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    missing = set(TABLE.findall((files("poet") / "schema.sql").read_text(encoding="utf-8"))) - found
+    if missing:
+        raise ValueError(f"it has no table {', '.join(sorted(missing))}")
 
 
 class Archive:

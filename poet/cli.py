@@ -23,26 +23,22 @@ from cluster import mpi
 from cluster.executor import Executor, InProcess, WorkersError
 from cluster.launch import LaunchError, launched
 from cluster.processes import Processes
-from environments.curriculum import CurriculumError
-from environments.files import BROKEN, DiskError, PlaceError
-from evolution.evaluation import EvaluationError
-from meta_learners.errors import MetaLearningError, TrainingError
 from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
 from poet import inspection, learning, study, tables
+from poet.complaints import BAD_INPUT, FAILED, complaint
 from poet.controls.commands import app as control
 from poet.display import make_display
-from poet.errors import ArchiveError, InputError
-from poet.output import Json, Run, err, say, show
+from poet.errors import InputError
+from poet.foreign import printable, shortened
+from poet.output import MOST_WORKERS, Json, Run, err, say, show
 from poet.session import Choices, Interrupted, evolve_archive, hold_signals, interruptible, open_run, undisturbed
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+INTERRUPTED = 130
 DEFAULT_PRESET = "quick"
-MOST_WORKERS = 1024
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -117,7 +113,7 @@ def evolve(
             archive.close()
     with archives.reading(run) as connection:
         figures = inspection.summary(connection)
-    show(figures, as_json, tables.summary(figures))
+    show(figures, as_json, tables.summary)
 
 
 def _choices(
@@ -170,15 +166,11 @@ def doctor(
     status 1 if something is not what was committed.
     """
     findings = doctors.diagnose() if run is None else doctors.examine(run)
-    listing = "\n".join(
-        f"{'[green]works[/]' if finding.works else '[red]fails[/]'}  {finding.part:<15} {finding.detail}"
-        for finding in findings
-    )
     rows = [
         {"part": finding.part, "works": finding.works, "detail": finding.detail, "needed": finding.needed}
         for finding in findings
     ]
-    show(rows, as_json, listing)
+    show(rows, as_json, tables.findings)
     if any(finding.needed and not finding.works for finding in findings):
         raise typer.Exit(FAILED)
 
@@ -195,15 +187,23 @@ def main() -> NoReturn:
     try:
         ranks = mpi.Ranks(launch)
     except LaunchError as error:
-        sys.exit(_complain(error, BAD_INPUT))
+        say(f"error: {error}")
+        sys.exit(BAD_INPUT)
     ranks.leave(_run(ranks))
 
 
 def _set_up_logging() -> None:
     handler = RichHandler(console=err, show_path=False)
+    handler.addFilter(_made_printable)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     for name in ("cluster", "poet.archive"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _made_printable(record: logging.LogRecord) -> bool:
+    """Put what a log line says in place of what it was made of: names of hosts and files are a stranger's."""
+    record.msg, record.args = printable(record.getMessage()), None
+    return True
 
 
 def _run(ranks: mpi.Ranks | None) -> int:
@@ -213,40 +213,27 @@ def _run(ranks: mpi.Ranks | None) -> int:
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     status = 0
     try:
-        status = _invoke(ranks)
+        status = app(sys.argv[1:] or ["--help"], prog_name="poet", obj=ranks, standalone_mode=False) or 0
         if sys.stdout is not None:
             sys.stdout.flush()  # what cannot be written is to be said now, not by the interpreter as it ends
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else FAILED
     except BrokenPipeError:  # whoever read us, such as head, has enough
         status = _give_up_output(FAILED)
-    except (InputError, CurriculumError, MetaLearningError, PlaceError) as error:
-        status = _complain(error, BAD_INPUT)
-    except (ArchiveError, DiskError, EvaluationError, TrainingError, WorkersError) as error:
-        status = _complain(error, FAILED)
     except Interrupted as interrupted:
         status = INTERRUPTED if interrupted.by_user else 0
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
-    except OSError as error:  # files say theirs by name, so that this is standard output's, or the machine's
-        cause = BROKEN.get(error.errno or 0, error.strerror or error)
-        say(f"error: {f'{error.filename}: ' if error.filename else 'cannot write the result: '}{cause}")
-        status = _give_up_output(FAILED)
+    except Exception as error:
+        sentence, status = complaint(error)
+        say(f"error: {shortened(sentence)}")
+        if isinstance(error, OSError):
+            _give_up_output(status)
     return status
-
-
-def _invoke(ranks: mpi.Ranks | None) -> int:
-    try:
-        app(obj=ranks)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else FAILED
-    return 0
 
 
 def _give_up_output(status: int) -> int:
     """Let what standard output still holds go nowhere: as the interpreter ends, it would fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return status
-
-
-def _complain(error: Exception, status: int) -> int:
-    say(f"error: {error}")
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import tomli_w
 
+from environments.documents import NotTOML, check_plain, parse_toml
 from environments.domain import Encoding, find_domain
 from environments.settings import Bounds, build_settings, check_bounds
 from evolution.es import ESSettings
@@ -135,11 +136,11 @@ def read_file(path: Path) -> dict[str, Any]:
         InputError: the file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_bytes())
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
+    except ValueError as error:
+        raise InputError(f"{path} {error}") from error
 
 
 def parse_assignment(text: str) -> dict[str, Any]:
@@ -152,12 +153,21 @@ def parse_assignment(text: str) -> dict[str, Any]:
     if not equals or not key.strip():
         raise InputError(f"--set {text!r} is not an assignment; write it as key=value, such as es.pairs=64")
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    for part in reversed(key.strip().split(".")):
-        parsed = {part: parsed}
+        parsed = _value(value)
+        for part in reversed(key.strip().split(".")):
+            parsed = {part: parsed}
+        check_plain(parsed)
+    except ValueError as error:
+        raise InputError(f"--set {text!r} {error}") from error
     return dict(parsed)
+
+
+def _value(text: str) -> Any:
+    """Read a TOML value; text that is none stands for itself."""
+    try:
+        return parse_toml(f"value = {text}")["value"]
+    except NotTOML:
+        return text.strip()
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

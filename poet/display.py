@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from poet.config import Config
+from poet.foreign import printable
 from poet.population import Pair, Population
 from poet.records import Journal
 from transfer.tournament import best
@@ -118,7 +119,7 @@ class _Descriptions:
     def of(self, population: Population) -> dict[int, str]:
         """Describe the population's niches, by id."""
         for niche in population.niches[len(self._known) :]:  # in order of admission, and for good
-            self._known[niche.id] = self._encoding.describe(niche.environment.genome)
+            self._known[niche.id] = printable(self._encoding.describe(niche.environment.genome))
         return self._known
 
 
@@ -148,7 +149,7 @@ class PlainDisplay:
         if happened or last or time.monotonic() - self._last > QUIET_SECONDS:
             self._last = time.monotonic()
             for line in [*happened, self._status(population)]:
-                self._console.print(line, highlight=False, soft_wrap=True)
+                self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -211,7 +212,7 @@ class LiveDisplay:
         )
         happened = [Text(line, overflow="ellipsis", no_wrap=True, style="dim") for line in self._events]
         body = Group(progress, self._phases, figures, self._pairs(), *happened)
-        return Panel(body, title=Text(f"POET {self._folder}"), title_align="left")
+        return Panel(body, title=Text(f"POET {printable(str(self._folder))}"), title_align="left")
 
     def _pairs(self) -> Table:
         descriptions = self._descriptions.of(self._population)

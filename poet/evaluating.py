@@ -149,6 +149,8 @@ def _of_run(connection: Connection, agents: str) -> list[Contestant]:
             chosen = [int(part) for part in agents.split(",")]
         except ValueError as error:
             raise InputError(f"--agents is {agents!r}; it must be active, all, or niches such as 3,7") from error
+    if not chosen:
+        raise InputError(f"this run has no agent that is {agents}")
     for number in chosen:
         if number not in rows:
             raise InputError(f"there is no niche {number}; this run has niches 0 to {len(rows) - 1}")

@@ -5,7 +5,6 @@ Wall-clock times and hosts differ between equal runs and come only from `timing`
 
 from __future__ import annotations
 
-import json
 from sqlite3 import Connection
 from typing import Any
 
@@ -14,6 +13,7 @@ from environments.domain import Encoding, Environment
 from poet.archive import read_config
 from poet.config import Config
 from poet.errors import InputError
+from poet.rows import read_genome
 from transfer.rules import original_cost
 
 Row = dict[str, Any]
@@ -242,7 +242,7 @@ def timing(connection: Connection) -> Row:
         **_row(
             connection,
             """SELECT (SELECT coalesce(sum(seconds), 0) FROM timing) AS seconds,
-                (SELECT coalesce(sum(steps), 0) FROM cost) / (SELECT max(sum(seconds), 1e-9) FROM timing)
+                (SELECT coalesce(sum(steps), 0) FROM cost) / (SELECT max(coalesce(sum(seconds), 0), 1e-9) FROM timing)
                 AS steps_per_second""",
         ),
     }
@@ -250,7 +250,7 @@ def timing(connection: Connection) -> Row:
 
 def _niche(row: Any, config: Config, encoding: Encoding) -> Row:
     entry = dict(row)
-    genome = json.loads(entry["genome"])
+    genome = read_genome(entry["genome"])
     difficulty = difficulty_of(
         Environment(domain=config.domain, encoding=config.encoding.name, genome=genome, seed=entry["terrain_seed"])
     )

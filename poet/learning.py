@@ -75,7 +75,7 @@ def meta_train(
     DIR/tensorboard.
     """
     from meta_learners.plan import Plan  # noqa: PLC0415
-    from meta_learners.training import Training  # noqa: PLC0415
+    from meta_learners.training import Training, last_metrics  # noqa: PLC0415
 
     _prepare(device, threads)
     loaded = Curriculum.load(curriculum)
@@ -100,8 +100,9 @@ def meta_train(
             say(f"{'resuming' if done else 'starting'} {output} at meta-step {done} of {iterations}")
             _train(training, iterations, save_every)
         figures = {"folder": str(output), "learner": learner, "iterations": training.iteration, **_pace(training)}
-    metrics = _last_metrics(output)
-    show({**figures, "last": metrics}, as_json, _table(f"{learner}, meta-step {figures['iterations']}", metrics))
+    metrics = last_metrics(output)
+    title = f"{learner}, meta-step {figures['iterations']}"
+    show({**figures, "last": metrics}, as_json, lambda shown: _table(title, shown["last"]))
 
 
 def _episode_limit(wanted: int | None, curriculum: Curriculum) -> int:
@@ -167,13 +168,6 @@ def _pace(training: Training) -> dict[str, Any]:
     return {"steps": steps, "seconds": seconds, "steps_per_second": steps / max(seconds, 1e-9), **training.shares}
 
 
-def _last_metrics(folder: Path) -> dict[str, Any]:
-    from meta_learners.training import METRICS  # noqa: PLC0415
-
-    rows = (folder / METRICS).read_text(encoding="utf-8").splitlines()
-    return dict(json.loads(rows[-1])) if rows else {}
-
-
 def _table(title: str, figures: dict[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", show_header=False, box=None)
     for name, value in figures.items():
@@ -236,7 +230,8 @@ def meta_test(
     figures = {"folder": str(folder), "learner": plan.learner, "iterations": iteration, "seed": seed}
     figures |= {"suite": suite} if suite else {"curriculum": str(curriculum or found_at), "split": split}
     figures |= {"episodes": episodes, "repeats": repeats, "episode_limit": plan.episode_limit, "results": rows}
-    show(figures, as_json, _curves_table(f"{plan.learner} after {iteration} meta-steps", rows, protocol.adaptations))
+    title = f"{plan.learner} after {iteration} meta-steps"
+    show(figures, as_json, lambda shown: _curves_table(title, shown["results"], protocol.adaptations))
 
 
 def _rows(names: list[str], curves: NDArray[np.float64], adaptations: tuple[int, ...]) -> list[dict[str, Any]]:

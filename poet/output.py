@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any, cast
 
 import typer
 from rich.console import Console, RenderableType
 
+from poet.foreign import printable, printable_values
+
 LARGEST = 2**63 - 1  # that SQLite and the seeds can hold
+MOST_WORKERS = 1024  # processes of one machine
 PIPED_WIDTH = 200  # columns for a file or another program: a row stays a line
 
 
@@ -32,10 +37,12 @@ class _Log:
         return getattr(sys.stderr, name)
 
 
+# Neither markup nor names of emoji are read in any string: most strings are a stranger's.
+_plain = partial(Console, markup=False, emoji=False, highlight=False)
 # Open MPI gives its ranks a terminal of its own making, whatever their output goes to.
 _terminal = False if "OMPI_COMM_WORLD_RANK" in os.environ and "FORCE_COLOR" not in os.environ else None
-out = Console(force_terminal=_terminal)
-err = Console(file=cast("IO[str]", _Log()), stderr=True, force_terminal=_terminal)
+out = _plain(force_terminal=_terminal)
+err = _plain(file=cast("IO[str]", _Log()), stderr=True, force_terminal=_terminal)
 for console in (out, err):
     if not console.is_terminal and not os.environ.get("COLUMNS"):
         console.width = PIPED_WIDTH
@@ -44,14 +51,14 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 
 
-def show(value: Any, as_json: bool, table: RenderableType) -> None:
-    """Write a result for a program or for a person."""
+def show(value: Any, as_json: bool, table: Callable[[Any], RenderableType]) -> None:
+    """Write a result for a program, or for a person as the table that `table` makes of its printable values."""
     if as_json:
-        typer.echo(json.dumps(value, indent=2))
+        typer.echo(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
     else:
-        out.print(table, highlight=False)
+        out.print(table(printable_values(value)))
 
 
 def say(text: str) -> None:
-    """Tell a person something that is not the result."""
-    err.print(text, highlight=False, soft_wrap=True, markup=False)
+    """Tell a person something that is not the result, in one line."""
+    err.print(printable(text), soft_wrap=True)

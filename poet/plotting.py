@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from environments.files import check_file, write_aside
 from poet.errors import InputError
+from poet.foreign import printable
 from poet.scoring import best_rows
 
 Row = dict[str, Any]
@@ -45,11 +46,12 @@ def plot(rows: Sequence[Row], title: str, solved_above: float, path: Path) -> No
     axes.scatter([row["mean"] for row in best], list(place.values()), s=26, color="#2f6fb3", zorder=3)
     axes.axvline(solved_above, color="#9b2f4f", linewidth=1, linestyle=":")
     labels = [f"{row['terrain']}  {row['solved']:.0%}" for row in best]
-    axes.set_yticks(list(place.values()), labels, fontsize=8)
+    # Names are a stranger's: a dollar in one begins no formula.
+    axes.set_yticks(list(place.values()), [printable(label) for label in labels], fontsize=8, parse_math=False)
     meaning = "blue: the best agent, its 95 % interval and how often it solved; grey: the others; dotted: solved"
     axes.set_xlabel("mean return", fontsize=8)
     figure.supxlabel(meaning, fontsize=8)  # under the terrains' names too: it is wider than the axes
-    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_title(printable(title), fontsize=10, loc="left", parse_math=False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(length=0)
     axes.grid(axis="x", color="#e6e8eb")

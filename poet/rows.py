@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment
+from environments.documents import parse_json
+from environments.domain import Environment, Genome
 from evolution.es import Learner
 from evolution.performance import Pairing
 from poet.errors import InputError
@@ -29,18 +30,30 @@ def read_blob(blob: bytes) -> NDArray[np.float64]:
     return np.frombuffer(blob, dtype="<f8").astype(np.float64)
 
 
+def read_genome(text: str) -> Genome:
+    """Read a genome that the archive keeps.
+
+    Raises:
+        ValueError: the text is not one.
+    """
+    try:
+        genome = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"a genome {error}") from error
+    if not isinstance(genome, dict):
+        raise ValueError(f"a genome is {genome!r}, which is no table of genes")
+    return genome
+
+
 def niche_from(row: Row) -> Niche:
     """Read a niche.
 
     Raises:
         InputError: it is not the environment whose content hash is kept.
     """
-    environment = Environment.as_written(
-        domain=row["domain"],
-        encoding=row["encoding"],
-        genome=json.loads(row["genome"]),
-        seed=row["terrain_seed"],
-    )
+    fields = {name: row[name] for name in ("domain", "encoding")}
+    written = {**fields, "genome": read_genome(row["genome"]), "seed": row["terrain_seed"]}
+    environment = Environment.from_fields(written, as_written=True)
     if environment.id != row["environment"]:
         raise InputError(
             f"the archive is damaged: niche {row['id']} is kept as {row['environment']}, but its genome and seed have "

@@ -19,11 +19,13 @@ from environments.intervals import interval
 from environments.suites import Level
 from evolution.evaluation import EvaluationError
 from evolution.noise import episode_seeds
+from poet.errors import InputError
 
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
 
 ITEM_EPISODES = 256  # most in one work item
+MOST_EPISODES = 10**7  # in all: a few hundred megabytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,15 +64,14 @@ class _Episodes:
 
     rules: Rules
     environment: Environment
-    thetas: NDArray[np.float32]  # (n, P)
+    thetas: NDArray[np.float32]  # (k, P)
+    agents: NDArray[np.intp]  # (n,) whose episode each is, among the thetas
     seeds: NDArray[np.uint64]  # (n,)
 
     def __call__(self) -> Rollouts:
-        rules = self.rules
+        rules, thetas = self.rules, self.thetas[self.agents]
         rollout = find_domain(rules.domain).rollout
-        return rollout(
-            self.thetas, self.environment, self.seeds, episode_limit=rules.episode_limit, engine=rules.engine
-        )
+        return rollout(thetas, self.environment, self.seeds, episode_limit=rules.episode_limit, engine=rules.engine)
 
     def __str__(self) -> str:
         return f"evaluating {len(self.seeds)} episodes in environment {self.environment.id}"
@@ -95,8 +96,8 @@ def play(
     Raises:
         EvaluationError: some episodes could not be simulated; a mean over the rest would mislead.
     """
-    thetas = np.repeat(np.stack([contestant.theta for contestant in contestants]), rules.episodes, axis=0)
-    items = list(work_items(thetas, levels, rules, len(contestants)))
+    thetas = np.stack([contestant.theta for contestant in contestants])
+    items = list(work_items(thetas, levels, rules))
     done = run(executor, items, progress)
     joined = Rollouts.join([_succeeded(item, found) for item, found in zip(items, done, strict=True)])
     shape = (len(levels), len(contestants), rules.episodes)
@@ -116,15 +117,22 @@ def _succeeded(item: _Episodes, found: Rollouts | Failure) -> Rollouts:
     return found
 
 
-def work_items(
-    thetas: NDArray[np.float32], levels: Sequence[Level], rules: Rules, contestants: int
-) -> Iterator[_Episodes]:
-    """Cut the episodes into items, course by course, agents one after another."""
+def work_items(thetas: NDArray[np.float32], levels: Sequence[Level], rules: Rules) -> Iterator[_Episodes]:
+    """Cut the episodes into items, course by course, agents one after another, each with its own thetas alone."""
+    total = len(thetas) * rules.episodes
     for number, level in enumerate(levels):
-        seeds = np.tile(episode_seeds(rules.seed, (number,), 0, rules.episodes), contestants)
-        for start in range(0, len(seeds), ITEM_EPISODES):
-            part = slice(start, start + ITEM_EPISODES)
-            yield _Episodes(rules, level.environment, thetas[part], seeds[part])
+        seeds = episode_seeds(rules.seed, (number,), 0, rules.episodes)
+        for start in range(0, total, ITEM_EPISODES):
+            agents, episodes = np.divmod(np.arange(start, min(start + ITEM_EPISODES, total)), rules.episodes)
+            first, last = int(agents[0]), int(agents[-1])
+            yield _Episodes(rules, level.environment, thetas[first : last + 1], agents - first, seeds[episodes])
+
+
+def check_effort(episodes: int, agents: int, courses: int) -> None:
+    """Raise InputError if the results of so many episodes of every agent on every course would not fit in memory."""
+    most = MOST_EPISODES // (agents * courses)
+    if episodes > most:
+        raise InputError(f"--episodes is {episodes}; of {agents} agents on {courses} courses it must be in [1, {most}]")
 
 
 def summarise(result: Result, contestants: Sequence[Contestant], levels: Sequence[Level]) -> list[Row]:

@@ -59,6 +59,8 @@ def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arch
     Raises:
         InputError: the settings are wrong or are not those of the run that is there.
     """
+    if folder.is_file():
+        raise InputError(f"{folder} is a file; a run is a folder, an old one or one to be made")
     if not holds_run(folder):
         config = _build(default if choices.base is None else choices.base, choices)
         return Archive.create(folder, config, first_population(config))

@@ -6,11 +6,13 @@ Libraries that only one command needs are imported there: they are slow to load.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.progress import Progress
 
 from cluster.executor import Executor, InProcess
@@ -18,7 +20,7 @@ from cluster.processes import Processes
 from poet import archive as archives
 from poet import inspection, rendering, tables
 from poet.errors import InputError
-from poet.output import LARGEST, Json, Run, err, say, show
+from poet.output import LARGEST, MOST_WORKERS, Json, Run, err, say, show
 from poet.selection import Selection, State, select
 from poet.splits import Fractions, SplitBy, StageOrder
 
@@ -75,7 +77,7 @@ def inspect(
         if not as_json and limit is None and len(found) > ALL_SHOWN:
             say(f"{ALL_SHOWN} of {len(found)} niches; --limit shows more, --state, --search and --where choose")
             found = found[:ALL_SHOWN]
-    show(found, as_json, getattr(tables, view)(found))
+    show(found, as_json, getattr(tables, view))
 
 
 def render(
@@ -136,7 +138,9 @@ def export(
         document = curriculum.export(connection, output, settings)
     sizes = {name: len(ids) for name, ids in document["splits"]["members"].items()}
     figures = {"folder": str(output), "tasks": len(document["environments"]), "splits": sizes}
-    show(figures, as_json, f"{output}: {figures['tasks']} tasks, {tables.counted(sizes)}")
+    show(
+        figures, as_json, lambda shown: f"{shown['folder']}: {shown['tasks']} tasks, {tables.counted(shown['splits'])}"
+    )
 
 
 def report(
@@ -176,7 +180,8 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the episodes.")] = 0,
     engine: Annotated[str | None, typer.Option(help="Of the domain; its fastest by default.")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that simulate; one per core by default.")
+        int | None,
+        typer.Option(min=1, max=MOST_WORKERS, help="Processes that simulate; one per core by default."),
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the result, too.")] = None,
     as_json: Json = False,
@@ -196,6 +201,7 @@ def evaluate(
         check_plot(plot)
     ground = evaluating.ground_from(subject, suite, niches, curriculum, split or "test")
     contestants = evaluating.contestants_from(subject, agents, ground.domain)
+    scoring.check_effort(episodes, len(contestants), len(ground.levels))
     rules = ground.rules(episodes, seed, engine)
     started = time.perf_counter()
     executor: Executor = InProcess() if workers == 1 else Processes(workers)
@@ -228,4 +234,10 @@ def evaluate(
         "confidence": CONFIDENCE,
         "results": rows,
     }
-    show(figures, as_json, tables.evaluation(rows, scoring.best_rows(rows), len(contestants)))
+    show(figures, as_json, lambda shown: _evaluation_table(shown["results"], len(contestants)))
+
+
+def _evaluation_table(rows: Sequence[Mapping[str, Any]], agents: int) -> RenderableType:
+    from poet.scoring import best_rows  # noqa: PLC0415
+
+    return tables.evaluation(rows, best_rows(rows), agents)

@@ -114,13 +114,17 @@ def niche(entry: Row) -> RenderableType:
 def lineage(entries: Sequence[Row]) -> RenderableType:
     """Draw the family tree."""
     branches: dict[int, Tree] = {}
-    root = Tree("[bold]lineage[/]")
+    root = Tree(Text("lineage", style="bold"))
     for entry in entries:
         parent = root if entry["parent"] is None else branches[entry["parent"]]
         retired = "" if entry["retired"] is None else f", retired {entry['retired']}"
-        solved = "" if entry["solved"] is None else f", [green]solved {entry['solved']}[/]"
-        label = f"[bold]{entry['id']}[/] {entry['description']} (born {entry['born']}{retired}{solved}; "
-        branches[entry["id"]] = parent.add(f"{label}best {_text(entry['best_score'])})")
+        label = Text.assemble(
+            (str(entry["id"]), "bold"),
+            f" {entry['description']} (born {entry['born']}{retired}",
+            *([] if entry["solved"] is None else [", ", (f"solved {entry['solved']}", "green")]),
+            f"; best {_text(entry['best_score'])})",
+        )
+        branches[entry["id"]] = parent.add(label)
     return root
 
 
@@ -208,6 +212,13 @@ def evaluation(rows: Sequence[Row], best: Sequence[Row], agents: int) -> Rendera
     meaning += [f"all: mean return of all {agents} agents"] if agents > 1 else []
     meaning += [f"episodes of each agent on each terrain: {count:,}" for count in counts if len(counts) == 1]
     return Group(table, Text("; ".join(meaning)))
+
+
+def findings(rows: Sequence[Row]) -> RenderableType:
+    """List what works of the installation and what does not."""
+    works, fails = ("works", "green"), ("fails", "red")
+    parts = ((works if row["works"] else fails, f"  {row['part']:<15} {row['detail']}") for row in rows)
+    return Text("\n").join(Text.assemble(*part) for part in parts)
 
 
 def counted(figures: Mapping[str, int], separator: str = ", ") -> str:

@@ -1,4 +1,7 @@
-"""Do the meta-learners find what is known? `python -m benchmarks.known_answers [NAME] [--short] [--json]`."""
+"""Do the meta-learners find what is known? `python -m benchmarks.known_answers [NAME] [--short] [--json]`.
+
+Exit status 1 says that something was missed; of the short form only the figures that need no learning are asked for.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +37,19 @@ def main() -> None:
         answers += problem.run(short=options.short, seed=options.seed, device=options.device)
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     if options.json:
-        print(json.dumps([asdict(answer) for answer in answers], indent=2))
-        return
-    for answer in answers:
-        print(f"{answer.name:<68} {answer.measured:9.3f}  {SIGNS[answer.better]:>2} {answer.target:.3f}")
+        print(json.dumps([{**asdict(answer), "reached": answer.reached} for answer in answers], indent=2))
+    else:
+        for answer in answers:
+            print(line(answer, options.short))
+    asked = [answer for answer in answers if answer.better == "equal" or not options.short]
+    sys.exit(not all(answer.reached for answer in asked))
+
+
+def line(answer: Answer, short: bool) -> str:
+    """Write a figure, what it is measured against, and whether it got there."""
+    missed = "not reached, which takes the long form" if short and answer.better != "equal" else "NOT REACHED"
+    wanted = f"wanted {SIGNS[answer.better]} {answer.target:.3f}"
+    return f"{answer.name:<68} {answer.measured:9.3f}  {wanted}: {'reached' if answer.reached else missed}"
 
 
 if __name__ == "__main__":

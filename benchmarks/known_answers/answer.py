@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,3 +15,10 @@ class Answer:
     measured: float
     target: float
     better: Literal["higher", "lower", "equal"]
+
+    @property
+    def reached(self) -> bool:
+        """Whether it does reach it; to be equal is to lie within 2 %, which sampling takes."""
+        if self.better == "equal":
+            return math.isclose(self.measured, self.target, rel_tol=0.02)
+        return self.measured >= self.target if self.better == "higher" else self.measured <= self.target

@@ -34,7 +34,7 @@ def main() -> None:
         planned = controls.plan(found, agent, options.warm)
         done = controls.run_all(planned, agent, options.folder / "controls", 60 * options.control_minutes)
         document = results.write(summary, found, done)
-    (options.results / "README.md").write_text(results.tables(document))
+    (options.results / "README.md").write_text(results.tables(document), encoding="utf-8")
     figures.draw(document, options.results)
 
 

@@ -257,4 +257,4 @@ def _text(*numbers: float) -> str:
 
 
 if __name__ == "__main__":
-    URDF.write_text(urdf(BODY))
+    URDF.write_text(urdf(BODY), encoding="utf-8")

@@ -150,7 +150,7 @@ def _search(
         "final_episodes": FINAL_EPISODES,
         "searches": rows,
     }
-    show(figures, as_json, tables.searches(figures))
+    show(figures, as_json, tables.searches)
 
 
 def _run_searches(
@@ -238,7 +238,7 @@ def transfers(
         "rates": false_positives.rates(rows),
         "transfers": rows,
     }
-    show(figures, as_json, tables.rates(figures))
+    show(figures, as_json, tables.rates)
 
 
 @app.command("no-transfer")
@@ -313,7 +313,7 @@ def _contrast(
                 if not contrasts.advance(planned[number], executor, _mark(bar, bars[number]))
             ]
     rows = contrasts.compare(planned)
-    show({"folder": str(output), "runs": rows}, as_json, tables.contrast(rows))
+    show({"folder": str(output), "runs": rows}, as_json, lambda figures: tables.contrast(figures["runs"]))
 
 
 def _mark(bar: Progress, task: TaskID) -> Callable[[int], None]:

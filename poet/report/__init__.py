@@ -12,8 +12,11 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from environments.files import check_file, write_aside
+from poet.errors import InputError
+from poet.foreign import printable_values
 from poet.report.data import gather
 
+ENDINGS = (".html", ".htm")
 SCRIPTS = (
     "base",
     "charts",
@@ -42,11 +45,15 @@ def write(connection: Connection, path: Path, title: str, films: int) -> int:
         The page's size in bytes.
 
     Raises:
+        InputError: the file's ending is another's.
         PlaceError: the file cannot be written there.
         DiskError: the disk is full or broken; an older page is kept.
     """
+    if path.suffix.lower() not in ENDINGS:
+        ending = f"in {path.suffix}" if path.suffix else "in nothing"
+        raise InputError(f"{path} ends {ending}; a report is a page, which ends in {' or '.join(ENDINGS)}")
     check_file(path)
-    page = assemble(gather(connection, title, films)).encode()
+    page = assemble(printable_values(gather(connection, title, films))).encode()
     write_aside(path, page)
     return len(page)
 

@@ -1,0 +1,56 @@
+"""Whether what an archive says of a run can be true, as far as going on from it, or showing it, depends on that.
+
+SQLite keeps types and references of a whole archive. What a damaged or a forged one may still get wrong is looked at
+here, before anything is computed from it. A ValueError says what cannot be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+
+from environments.domain import find_domain
+from poet.config import Config
+from poet.population import Niche, Pair
+
+
+def check_niches(niches: Mapping[int, Niche], config: Config) -> None:
+    """Raise ValueError unless there are niches, numbered by birth from the first, whose ground can be made."""
+    encoding = config.make_encoding()
+    if list(niches) != list(range(len(niches))) or not niches:
+        raise ValueError(f"its niches are {_shown(niches)}; they must be numbered from 0 on")
+    for niche in niches.values():
+        environment = niche.environment
+        if (environment.domain, environment.encoding) != (config.domain, config.encoding.name):
+            raise ValueError(f"niche {niche.id} is one of {environment.domain} with {environment.encoding} encoding")
+        if (niche.parent is None) != (niche.id == 0) or not 0 <= (niche.parent or 0) <= niche.id:
+            raise ValueError(f"niche {niche.id} has the parent {niche.parent}; it must be an older niche")
+        if niche.id and niche.parent == niche.id:
+            raise ValueError(f"niche {niche.id} is its own parent")
+        encoding.check(environment.genome)
+
+
+def _shown(numbers: Iterable[int]) -> str:
+    listed = [str(number) for number in numbers]
+    return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "") if listed else "none"
+
+
+def check_pairs(pairs: Iterable[Pair], config: Config) -> None:
+    """Raise ValueError unless there are active pairs, each once, with a learner that can go on."""
+    length = find_domain(config.domain).controller.parameters
+    listed = list(pairs)
+    if not listed:
+        raise ValueError("it has no active pair")
+    if any(first.niche.id >= second.niche.id for first, second in pairwise(listed)):
+        raise ValueError(f"its active pairs are {_shown(pair.niche.id for pair in listed)}; each may be there once")
+    for pair in listed:
+        learner, who = pair.learner, f"the agent of niche {pair.niche.id}"
+        kept = [learner.theta, learner.first_moment, learner.second_moment, *([pair.best.theta] if pair.best else [])]
+        if lengths := {len(vector) for vector in kept} - {length}:
+            raise ValueError(f"{who} has {lengths.pop()} parameters, not {length}")
+        if not (learner.updates >= 0 and math.isfinite(learner.step_size) and math.isfinite(learner.sigma)):
+            raise ValueError(f"{who} has a learner that cannot go on")
+        scores = [*pair.recent, *([pair.score] if pair.score is not None else [])]
+        if not all(math.isfinite(score) for score in scores):
+            raise ValueError(f"{who} has a score that is not finite")
