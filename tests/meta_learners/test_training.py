@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import io
 import json
+import os
 import shutil
 import signal
 import struct
@@ -23,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from tensorboardX.proto import event_pb2
 
 from environments.curriculum import seal
+from environments.leftovers import beside
 from poet import cli
 
 TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--iterations", 3, "--set", "hidden=8"]
@@ -299,3 +301,46 @@ def test_a_second_training_in_one_folder_is_refused(curriculum, trained, tmp_pat
         refused(
             run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY), 2, "another process is training"
         )
+
+
+def test_training_on_a_full_disk_keeps_what_it_has_and_goes_on_when_there_is_room(
+    curriculum, trained, small_disk, tmp_path
+):
+    """Full from the first byte, then after some meta-steps; where there is room it comes to the same result."""
+    line = ("meta-train", curriculum, "--learner", "rl2", *TINY, "--save-every", 0, "-o")
+    folder, ballast = small_disk / "rl2", small_disk / "ballast"
+    for room in (0, shutil.disk_usage(small_disk).free):
+        ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - room))
+        failed = run(*line, folder)
+        assert failed.returncode == 1, failed.stderr
+        assert "the disk is full" in failed.stderr.splitlines()[-1]
+        assert "Traceback" not in failed.stderr
+        ballast.unlink()
+    assert json.loads((folder / "checkpoints.json").read_bytes())  # it had begun
+    shutil.copytree(folder, tmp_path / "moved")
+    assert run(*line, tmp_path / "moved").returncode == 0
+    assert (tmp_path / "moved" / "metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a mount namespace")
+def test_training_needs_no_shared_memory(curriculum, tmp_path):
+    fill = "! head -c 9999 /dev/zero 2>/dev/null >/dev/shm/full"
+    full = f'mount -t tmpfs -o size=4k tmpfs /dev/shm && {fill} && exec "$@"'
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to hide /dev/shm")
+    line = command("meta-train", curriculum, "--learner", "rl2", "-o", tmp_path / "rl2", *TINY)
+    line = ["unshare", "-m", "sh", "-c", full, "sh", *line]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_training_that_was_killed_as_it_began_can_be_begun_again(curriculum, tmp_path):
+    folder = tmp_path / "rl2"
+    folder.mkdir()
+    (folder / "lock").touch()
+    (folder / "training.json.new").write_bytes(b"")  # as earlier versions left it
+    process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    name = beside(folder / "training.json").name.replace(str(os.getpid()), process.stdout.decode().strip())
+    (folder / name).write_bytes(b"{")
+    assert run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY).returncode == 0
+    assert not (folder / name).exists()

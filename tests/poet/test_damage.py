@@ -62,9 +62,8 @@ def test_flipped_bit_is_refused_or_of_no_consequence(tmp_path, stopped, unbroken
         (folder / "archive.sqlite").write_bytes(flipped)
         try:
             archive = Archive.resume(folder)
-        except InputError as error:
+        except InputError:
             refused += 1
-            assert "archive" in str(error)
         else:
             go_on(archive, END)
             archive.close()
@@ -84,7 +83,7 @@ LAST = STOP - 1
 CHANGES = {
     "UPDATE run SET value = replace(value, '0.03', '0.04')": "the settings is not",
     "UPDATE niche SET solved = 1 WHERE id = 1": "niche 1 is not",
-    "UPDATE pair SET sigma = sigma + 1e-9 WHERE niche = (SELECT max(niche) FROM pair)": rf"state of niche \d after iteration {LAST}",
+    "UPDATE pair SET sigma = 1 WHERE niche IN (SELECT max(id) FROM niche)": rf"niche \d after iteration {LAST}",
     "UPDATE pair SET updates = updates + 1 WHERE niche = 0": r"state of niche 0 after iteration \d+",
     "DELETE FROM pair WHERE niche = 1": r"state of niche 1 after iteration \d+",
     "UPDATE agent SET theta = zeroblob(length(theta)) WHERE id = 3": r"agent of niche \d+ kept at iteration \d+",
@@ -185,9 +184,9 @@ def test_niches_that_descend_from_themselves_are_refused_by_every_reader(tmp_pat
     folder = tmp_path / "run"
     shutil.copytree(stopped, folder)
     change(folder, f"UPDATE niche SET parent = {parent} WHERE id = {parent if parent == '0' else 1}")
-    with pytest.raises(InputError, match=r"is damaged: niche . descends from niche ., which is not older"):
-        with reading(folder):
-            pytest.fail("it was read")
+    complaint = "is damaged: niche . descends from niche ., which is not older"
+    with pytest.raises(InputError, match=complaint), reading(folder):
+        pytest.fail("it was read")
     if parent == "1":
         refused = poet("inspect", folder, "niche", 1)
         assert (refused.returncode, refused.stdout) == (2, "")
