@@ -28,11 +28,11 @@ from meta_learners.errors import MetaLearningError, TrainingError
 from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
-from poet import inspection, learning, study, tables
+from poet import inspection, learning, rescoring, study, tables
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
 from poet.output import Json, Run, err, say, show
-from poet.session import Choices, Interrupted, evolve_archive, interruptible, open_run, undisturbed
+from poet.session import Choices, Interrupted, evolve_archive, interruptible, open_run, rescore_archive, undisturbed
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEFAULT_PRESET = "quick"
@@ -121,13 +121,17 @@ def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Ex
     done, wanted = archive.population.iteration, archive.config.iterations
     if done >= wanted:
         say(f"{run} has all of its {done} iterations; --iterations N goes on to N")
-        return
-    say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
+        if not rescoring.missing(archive.connection):
+            return
+        say("its best agents are yet to be scored on fresh episodes")
+    else:
+        say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
     with ExitStack() as stack:
         with undisturbed():  # a worker that is interrupted while it starts complains
             executor = stack.enter_context(closing(make_executor()))
         display = stack.enter_context(closing(make_display(err, archive.config, run, archive.population)))
         evolve_archive(archive, executor, display)
+        rescore_archive(archive, executor, display)
 
 
 def _how_to_resume(archive: archives.Archive, run: Path) -> str:

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from sqlite3 import Connection
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+RESCORE = """CREATE TABLE IF NOT EXISTS rescore (
+    niche INTEGER NOT NULL REFERENCES niche (id),
+    episode INTEGER NOT NULL,
+    agent TEXT NOT NULL,
+    return REAL NOT NULL,
+    steps INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    PRIMARY KEY (niche, episode)
+) STRICT, WITHOUT ROWID"""
 
 # By the version that they start from. What an older run did not measure stays NULL or empty.
 STEPS = {
@@ -29,6 +39,7 @@ STEPS = {
             PRIMARY KEY (iteration, number)
         ) STRICT, WITHOUT ROWID""",
     ),
+    2: (RESCORE,),
 }
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from sqlite3 import Connection
 
 from poet.errors import InputError
 from poet.report.data import gather
+from poet.rescoring import Fresh
 
 SCRIPTS = (
     "base",
@@ -30,7 +32,7 @@ SCRIPTS = (
 )  # in order of need
 
 
-def write(connection: Connection, path: Path, title: str, films: int) -> int:
+def write(connection: Connection, path: Path, title: str, films: int, fresh: Mapping[int, Fresh]) -> int:
     """Write the report of a run, aside and then renamed.
 
     Args:
@@ -38,6 +40,7 @@ def write(connection: Connection, path: Path, title: str, films: int) -> int:
         path: of the page.
         title: what to call the run.
         films: how many agents are recorded at most.
+        fresh: the fresh episodes of every niche's best agent (`poet.rescoring`).
 
     Returns:
         The page's size in bytes.
@@ -47,7 +50,7 @@ def write(connection: Connection, path: Path, title: str, films: int) -> int:
     """
     if path.is_dir() or not path.parent.is_dir():
         raise InputError(f"cannot write {path}: {'it is a folder' if path.is_dir() else 'there is no such folder'}")
-    page = assemble(gather(connection, title, films)).encode()
+    page = assemble(gather(connection, title, films, fresh)).encode()
     aside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         aside.write_bytes(page)

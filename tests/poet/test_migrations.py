@@ -12,6 +12,7 @@ from poet.inspection import summary
 DOWNGRADE = """
 DROP TABLE performance;
 DROP TABLE reuse;
+DROP TABLE rescore;
 ALTER TABLE niche DROP COLUMN archive_score;
 PRAGMA user_version = 1;
 """

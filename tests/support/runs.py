@@ -65,12 +65,14 @@ def all_end(pids, seconds=10):
 
 
 def dump(folder):
-    """Every row of every table that equal runs share."""
+    """Every row of every table that equal runs share; `rescore` is a cache, which a run has once it has ended."""
     connection = sqlite3.connect(f"{(Path(folder) / 'archive.sqlite').as_uri()}?mode=ro", uri=True)
     names = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     tables = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
     connection.close()
-    return {name: sorted(rows, key=repr) for name, rows in tables.items() if name not in ("session", "timing")}
+    return {
+        name: sorted(rows, key=repr) for name, rows in tables.items() if name not in ("session", "timing", "rescore")
+    }
 
 
 def assert_equal_archives(folder, expected):
