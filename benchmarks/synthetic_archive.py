@@ -23,8 +23,10 @@ import numpy as np
 from environments.domain import Environment, find_domain
 from poet import checksums
 from poet.archive import Archive
+from poet.best import agent_id
 from poet.config import Config, build
 from poet.population import first_population
+from poet.rescoring import EPISODES
 
 KINDS = ("direct", "fine-tuned")
 TRANSFER_EVERY, CHILDREN = 25, 8
@@ -88,7 +90,9 @@ def _lives(config: Config, niches: int, iterations: int, capacity: int, rng: np.
 
 def _fill(connection: sqlite3.Connection, lives: list[Life], iterations: int, rng: np.random.Generator) -> None:
     _insert(connection, "niche", (_niche(life, iterations) for life in lives))
-    _insert(connection, "pair", (_pair(life, iterations, rng) for life in lives))
+    pairs = [_pair(life, iterations, rng) for life in lives]
+    _insert(connection, "pair", iter(pairs))
+    _insert(connection, "rescore", _rescores(lives, pairs))
     _insert(connection, "iteration", ((i, _count(lives, i), 0) for i in range(iterations)))
     purposes = (("optimise", 10_240, 9_000_000), ("score", 100, 90_000))
     _insert(connection, "cost", ((i, *purpose) for i in range(iterations) for purpose in purposes))
@@ -129,6 +133,14 @@ def _pair(life: Life, iterations: int, rng: np.random.Generator) -> tuple[Any, .
     size = find_domain("walker2d").controller.parameters
     theta, first, second = (rng.normal(0, 0.1, size).astype("<f8").tobytes() for _ in range(3))
     return (life.id, theta, first, second, 100, 0.01, 0.1, life.score(last), life.height + 6, last, theta)
+
+
+def _rescores(lives: list[Life], pairs: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Fresh episodes of the best agents, as a run that has ended has them."""
+    for life, pair in zip(lives, pairs, strict=True):
+        agent = agent_id(np.frombuffer(pair[-1], dtype="<f8").astype(np.float32))
+        for episode in range(EPISODES):
+            yield (life.id, episode, agent, life.height - 20 + 40 * math.sin(episode + life.id), 900, 0)
 
 
 def _scores(lives: list[Life], iterations: int) -> Iterator[tuple[Any, ...]]:

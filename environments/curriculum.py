@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FORMAT, SCHEMA_VERSION = "poet-curriculum", 1
 DOCUMENT, ROWS, TABLE, AGENTS = "curriculum.json", "tasks.jsonl", "tasks.parquet", "agents"
 SPLITS = ("train", "validation", "test")
+ALL = "all"  # in the place of a split: every task, on the boundary too
 BOUNDARY = "boundary"  # tasks left out, so that no parent and child lie in two splits
 SEAL = "sha256"  # key of the document's own hash
 
@@ -144,14 +145,14 @@ class Curriculum:
         return sorted(self.tasks.values(), key=lambda task: task.order)
 
     def split(self, name: str) -> list[Task]:
-        """List the tasks of a split, in order of stage.
+        """List the tasks of a split, or of all, in order of stage.
 
         Raises:
             CurriculumError: there is no such split.
         """
-        if name not in (*SPLITS, BOUNDARY):
-            raise CurriculumError(f"split is {name!r}; splits are {', '.join(SPLITS)}")
-        return [task for task in self.stages if task.split == name]
+        if name not in (*SPLITS, BOUNDARY, ALL):
+            raise CurriculumError(f"split is {name!r}; splits are {', '.join(SPLITS)}, and {ALL} means every task")
+        return [task for task in self.stages if name in (ALL, task.split)]
 
     def task(self, number: str) -> Task:
         """Find a task by its id.

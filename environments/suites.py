@@ -20,6 +20,7 @@ from environments.encodings.parametric import ParametricEncoding
 from environments.walker2d.terrain import STUMP_TRACK
 
 COURSES = 10  # of each terrain
+EPISODE_LIMIT = 2000  # control steps, whatever the agents were bred or trained with
 SOLVED = 230.0  # every suite's criterion, whatever the agents were bred for
 
 

@@ -130,7 +130,39 @@ class PerturbationRequest:
         return _describe("perturbing", self)
 
 
-Request: TypeAlias = ScoreRequest | PerturbationRequest
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class SeededRequest:
+    """Episodes of one agent in one environment by their seeds, so that each can be named and played again."""
+
+    simulation: Simulation
+    environment: Environment
+    theta: NDArray[np.float32]  # (P,)
+    seeds: NDArray[np.uint64]  # (n,)
+
+    shared: ClassVar = SHARED
+    amount = property(_amount)
+    kind = property(_kind)
+
+    @property
+    def episodes(self) -> int:
+        return len(self.seeds)
+
+    def split(self, episodes: int) -> Iterator[SeededRequest]:
+        """Cut into requests of at most so many episodes."""
+        for start in range(0, self.episodes, episodes):
+            yield replace(self, seeds=self.seeds[start : start + episodes])
+
+    def __call__(self) -> Rollouts:
+        thetas = np.broadcast_to(self.theta, (self.episodes, self.theta.size))
+        return _rollout(self.simulation, self.environment, thetas, self.seeds)
+
+    def __str__(self) -> str:
+        return (
+            f"episodes of seeds {self.seeds.tolist()} in environment {self.environment.id} {self.environment.to_json()}"
+        )
+
+
+Request: TypeAlias = ScoreRequest | PerturbationRequest | SeededRequest
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -150,7 +182,7 @@ class GradientRequest:
         return f"gradient key={self.key} of run seed {self.seed}"
 
 
-def _describe(verb: str, request: Request) -> str:
+def _describe(verb: str, request: ScoreRequest | PerturbationRequest) -> str:
     return (
         f"{verb} key={request.key} numbers {request.start} to {request.stop} of run seed {request.simulation.seed} "
         f"in environment {request.environment.id} {request.environment.to_json()}"

@@ -325,6 +325,21 @@ class Archive:
             raise ArchiveError(f"{self.path} has been {fate} while the run went on; it cannot be written")
         self._claim.check()
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For reading what the population does not hold."""
+        return self._connection
+
+    def keep_rescores(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write the fresh episodes of best agents (`poet.rescoring`), in the place of those of earlier best agents.
+
+        Raises:
+            ArchiveError: they could not be written; the archive stands as before.
+        """
+        self.check()
+        with _complaining(self.path), _transaction(self._connection):
+            _insert(self._connection, "rescore", rows, replacing=True)
+
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of the run."""
         with suppress(sqlite3.Error):

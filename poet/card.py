@@ -17,6 +17,7 @@ from environments.curriculum import BOUNDARY, SPLITS
 from environments.domain import Domain, Environment
 from environments.sketch import Drawable, Relief, Sketch
 from poet.config import Config
+from poet.rescoring import EPISODES
 
 Row = Mapping[str, Any]
 
@@ -56,7 +57,7 @@ def _courses(rows: Sequence[Row], domain: Drawable) -> Figure:
             domain=row["domain"], encoding=row["encoding"], genome=row["genome"], seed=row["terrain_seed"]
         )
         draw_course(axes, domain.sketch(environment))
-        best = "not scored" if row["solver_return"] is None else f"return {row['solver_return']:.0f}"
+        best = f"return {row['solver_return']:.0f}"
         level = f", {row['difficulty_level']}" if row["difficulty_level"] else ""
         axes.set_title(f"niche {row['niche']} (born {row['born']}{level}; {best})", fontsize=8, loc="left", pad=2)
     return figure
@@ -114,9 +115,8 @@ def _overview(rows: Sequence[Row]) -> Figure:
                 [row["born"] for row in members], [_hardness(row) for row in members], label=label, **style
             )
             panels[0].set(xlabel="born at iteration", ylabel="difficulty")
-        scored = [row for row in members if row["solver_return"] is not None]
-        returns = [row["solver_return"] for row in scored]
-        right.scatter([_hardness(row) for row in scored], returns, label=label, **style)
+        returns = [row["solver_return"] for row in members]
+        right.scatter([_hardness(row) for row in members], returns, label=label, **style)
     right.set(xlabel="difficulty" if measured else "born at iteration", ylabel="best agent's return")
     panels[0].legend(fontsize=7, frameon=False)
     for axes in panels:
@@ -125,7 +125,7 @@ def _overview(rows: Sequence[Row]) -> Figure:
 
 
 def _text(rows: Sequence[Row], config: Config, domain: Domain, drawn: bool) -> str:
-    returns = [row["solver_return"] for row in rows if row["solver_return"] is not None]
+    returns = [row["solver_return"] for row in rows]
     levels = [row["difficulty_level"] for row in rows if row["difficulty_level"]]
     counted = ", ".join(f"{levels.count(level)} {level}" for level in dict.fromkeys(sorted(levels, key=_level_rank)))
     sizes = "\n".join(f"| {name} | {sum(row['split'] == name for row in rows)} |" for name in (*SPLITS, BOUNDARY))
@@ -133,11 +133,12 @@ def _text(rows: Sequence[Row], config: Config, domain: Domain, drawn: bool) -> s
     courses = "from the easiest to the hardest" if measured else "by birth"
     picture = f"![Courses {courses}](pictures/courses.png)\n\n" if drawn else ""
     overview = "Difficulty over birth, and returns over difficulty" if measured else "Returns over birth"
-    best = f"{min(returns):.1f} to {max(returns):.1f}, mean {np.mean(returns):.1f}" if returns else "not measured yet"
+    best = f"{min(returns):.1f} to {max(returns):.1f}, mean {np.mean(returns):.1f}"
     level = "`level` is the vector that DCD's bipedal levels use."
     if rows[0]["level"] is None:
         level = "`level`, DCD's vector of a bipedal level, is null: only the walker's parametric genomes have one."
     first = rows[0]["id"]
+    shortest = f"{config.score_episodes} episode{'s' if config.score_episodes > 1 else ''}"
     ids = [spec.id for spec in gymnasium.registry.values() if spec.kwargs.get("domain") == domain.name]
     gym_id = f"\n# or: gymnasium.make('{ids[0]}', curriculum='.')" if ids else ""
     return f"""# A curriculum of {len(rows)} tasks for {domain.name}
@@ -164,6 +165,10 @@ No task and its parent lie in two splits; tasks on the boundary are there to kee
 - `curriculum.json`: environments, gene names with bounds and units, splits, order, seeds, versions, sha256 of all else.
 - `tasks.parquet` and `tasks.jsonl`: the same table, one row a task, in order of stage. {level}
 - `agents/ID.safetensors`: the agent that came furthest in a task; `agents/layers.json` has the layer sizes.
+- `solver_return` is the mean return of that agent in {EPISODES} fresh episodes, by which nothing was chosen, with its
+  95 % interval from `solver_return_low` to `solver_return_high`; `solver_median` is the return of the median one, whose
+  seed is `solver_median_seed`; `solver_finished` is the share that came to the end. `luckiest_score` is the highest of
+  all scores in the run, of {shortest} each: what the agent was kept for, and more than it is worth.
 
 ## Use
 

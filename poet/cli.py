@@ -26,14 +26,23 @@ from cluster.processes import Processes
 from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
-from poet import inspection, learning, study, tables
+from poet import inspection, learning, rescoring, study, tables
 from poet.complaints import BAD_INPUT, FAILED, complaint
 from poet.controls.commands import app as control
 from poet.display import make_display
 from poet.errors import InputError
 from poet.foreign import printable, shortened
 from poet.output import MOST_WORKERS, Json, Run, err, say, show
-from poet.session import Choices, Interrupted, evolve_archive, hold_signals, interruptible, open_run, undisturbed
+from poet.session import (
+    Choices,
+    Interrupted,
+    evolve_archive,
+    hold_signals,
+    interruptible,
+    open_run,
+    rescore_archive,
+    undisturbed,
+)
 
 INTERRUPTED = 130
 DEFAULT_PRESET = "quick"
@@ -135,13 +144,17 @@ def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Ex
     done, wanted = archive.population.iteration, archive.config.iterations
     if done >= wanted:
         say(f"{run} has all of its {done} iterations; --iterations N goes on to N")
-        return
-    say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
+        if not rescoring.missing(archive.connection):
+            return
+        say("its best agents are yet to be scored on fresh episodes")
+    else:
+        say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
     with ExitStack() as stack:
         with undisturbed():  # a worker that is interrupted while it starts complains
             executor = stack.enter_context(closing(make_executor()))
         display = stack.enter_context(closing(make_display(err, archive.config, run, archive.population)))
         evolve_archive(archive, executor, display)
+        rescore_archive(archive, executor, display)
 
 
 def _how_to_resume(archive: archives.Archive, run: Path) -> str:

@@ -16,10 +16,8 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from environments.curriculum import (
     AGENTS,
@@ -39,10 +37,11 @@ from environments.files import check_folder, writing_folder
 from environments.weights import agent_bytes
 from poet import card
 from poet.archive import read_config, read_population
+from poet.best import best_agents
 from poet.config import Config
 from poet.errors import InputError
 from poet.inspection import NICHES
-from poet.rows import read_blob
+from poet.rescoring import EPISODES, Fresh
 from poet.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
 
 Row = dict[str, Any]
@@ -67,6 +66,12 @@ COLUMNS = pa.schema(
         ("difficulty", pa.float64()),
         ("difficulty_level", pa.string()),
         ("solver_return", pa.float64()),
+        ("solver_return_low", pa.float64()),
+        ("solver_return_high", pa.float64()),
+        ("solver_median", pa.float64()),
+        ("solver_median_seed", pa.int64()),
+        ("solver_finished", pa.float64()),
+        ("luckiest_score", pa.float64()),
         ("solved", pa.bool_()),
         ("solved_at", pa.int64()),
         ("split", pa.string()),
@@ -87,8 +92,14 @@ class ExportSettings:
     stage_order: StageOrder = StageOrder.BIRTH
 
 
-def export(connection: Connection, folder: Path, settings: ExportSettings) -> Row:
+def export(connection: Connection, folder: Path, settings: ExportSettings, fresh: Mapping[int, Fresh]) -> Row:
     """Write the curriculum of a run; an older one in the folder is replaced at once and whole, and nothing else goes.
+
+    Args:
+        connection: the archive.
+        folder: to write.
+        settings: of splits and order.
+        fresh: the fresh episodes of every niche's best agent (`poet.rescoring`).
 
     Returns:
         The document: what `curriculum.json` holds.
@@ -102,9 +113,10 @@ def export(connection: Connection, folder: Path, settings: ExportSettings) -> Ro
     connection.execute("BEGIN")  # one moment of a run that may be going on
     config = read_config(connection)
     domain = find_domain(config.domain)
-    found = _tasks(connection, config)
+    found = _tasks(connection, config, fresh)
     rows = _split_and_order(found, settings)
-    agents = {row["agent"]: agent_bytes(domain.controller, _theta(connection, row["niche"])) for row in rows}
+    best = best_agents(connection)
+    agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
     connection.execute("ROLLBACK")
     with writing_folder(folder, listed_files) as aside:
         (aside / AGENTS).mkdir()
@@ -119,7 +131,7 @@ def export(connection: Connection, folder: Path, settings: ExportSettings) -> Ro
     return document
 
 
-def _tasks(connection: Connection, config: Config) -> list[Row]:
+def _tasks(connection: Connection, config: Config, fresh: Mapping[int, Fresh]) -> list[Row]:
     """List what the archive says of every environment, by admission; equal environments count once.
 
     One that was admitted again is the child of all its parents: `parents` lists them, `parent` is the first's.
@@ -136,13 +148,14 @@ def _tasks(connection: Connection, config: Config) -> list[Row]:
     for row in niches:
         if row["environment"] not in seen:
             seen.add(row["environment"])
-            task = _task(row, ids, environments[row["environment"]], stairs)
+            task = _task(row, ids, environments[row["environment"]], stairs, fresh[row["id"]])
             rows.append({**task, "parents": list(parents[row["environment"]])})
     return rows
 
 
-def _task(row: Any, ids: Mapping[int, str], environment: Environment, stairs: bool) -> Row:
+def _task(row: Any, ids: Mapping[int, str], environment: Environment, stairs: bool, fresh: Fresh) -> Row:
     difficulty, level = difficulty_of(environment), level_vector(environment, stairs)
+    low, high = fresh.interval or (None, None)
     return {
         "id": environment.id,
         "niche": row["id"],
@@ -158,18 +171,18 @@ def _task(row: Any, ids: Mapping[int, str], environment: Environment, stairs: bo
         "retired": row["retired"],
         "difficulty": difficulty.score if difficulty else None,
         "difficulty_level": difficulty.name if difficulty else None,
-        "solver_return": row["best_score"],
+        "solver_return": fresh.mean,
+        "solver_return_low": low,
+        "solver_return_high": high,
+        "solver_median": fresh.median_return,
+        "solver_median_seed": fresh.median_seed,
+        "solver_finished": fresh.finished / len(fresh.seeds),
+        "luckiest_score": row["best_score"],
         "solved": row["solved"] is not None,
         "solved_at": row["solved"],
         "level": None if level is None else level.tolist(),
         "agent": f"{AGENTS}/{environment.id}.safetensors",
     }
-
-
-def _theta(connection: Connection, niche: int) -> NDArray[np.float64]:
-    """Read the best agent of a niche, or the latest where none has been scored."""
-    (blob,) = connection.execute("SELECT coalesce(best_theta, theta) FROM pair WHERE niche = ?", (niche,)).fetchone()
-    return read_blob(blob)
 
 
 def _split_and_order(rows: Sequence[Row], settings: ExportSettings) -> list[Row]:
@@ -241,7 +254,12 @@ def _document(
         "stages": {"by": settings.stage_order, "order": by_order},
         "level_columns": _level_columns(rows),
         "seeds": {"run": config.seed, "splits": settings.seed, "evaluation": list(range(EVALUATION_SEEDS))},
-        "run": {"episode_limit": config.episode_limit, "settings": config.to_table()},
+        "run": {
+            "episode_limit": config.episode_limit,
+            "solver_episodes": EPISODES,
+            "score_episodes": config.score_episodes,
+            "settings": config.to_table(),
+        },
         "versions": _versions(),
         "files": {path.relative_to(folder).as_posix(): _fingerprint(path) for path in sorted(folder.rglob("*.*"))},
     }

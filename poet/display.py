@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from poet.config import Config
+from poet.estimate import Estimate
 from poet.foreign import printable
 from poet.population import Pair, Population
 from poet.records import Journal
@@ -57,11 +58,12 @@ class _Pace:
     """How fast the run goes and how long it will take."""
 
     def __init__(self, config: Config) -> None:
-        self.iterations = config.iterations
+        self.estimate = Estimate(config)
         self.recent: deque[tuple[int, float]] = deque(maxlen=SMOOTHING)  # steps, seconds
 
     def note(self, journal: Journal, seconds: float) -> None:
         self.recent.append((sum(journal.tally.steps.values()), seconds))
+        self.estimate.note(journal)
 
     @property
     def speed(self) -> float:
@@ -70,10 +72,8 @@ class _Pace:
         return sum(steps for steps, _ in self.recent) / seconds if seconds else 0.0
 
     def remaining(self, next_iteration: int) -> str:
-        if not self.recent:
-            return "-"
-        mean = sum(spent for _, spent in self.recent) / len(self.recent)
-        return duration(mean * (self.iterations - next_iteration))
+        """Say how long it will take if the population fills."""
+        return duration(self.estimate.steps_left(next_iteration) / self.speed) if self.speed else "-"
 
 
 def duration(seconds: float) -> str:

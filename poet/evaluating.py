@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
+from typing import Any
 
-import numpy as np
-
-from environments.curriculum import Curriculum
+from environments.curriculum import ALL, BOUNDARY, SPLITS, Curriculum
 from environments.domain import find_domain
-from environments.suites import SOLVED, Level, suite
+from environments.suites import EPISODE_LIMIT, SOLVED, Level, suite
 from environments.weights import read_agent
 from poet import archive as archives
 from poet.archive import read_config, read_population
+from poet.best import best_agents
 from poet.errors import InputError
-from poet.rows import read_blob
-from poet.scoring import Contestant, Rules
+from poet.scoring import Contestant, Rules, terrains_of
 
 AGENT_SUFFIX = ".safetensors"
 
@@ -31,6 +31,13 @@ class Ground:
     episode_limit: int
     solved_above: float
     must_finish: bool
+    totals: Mapping[str, Sequence[int]] = field(default_factory=dict)  # courses that also count together, by name
+    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what more is known of terrains, by name
+
+    @property
+    def terrains(self) -> dict[str, Sequence[int]]:
+        """What results are given for."""
+        return {**terrains_of(self.levels), **self.totals}
 
     def rules(self, episodes: int, seed: int, engine: str | None) -> Rules:
         """Complete the rules."""
@@ -71,7 +78,7 @@ def _suite(name: str) -> Ground:
         name=f"suite {name}",
         levels=levels,
         domain=domain.name,
-        episode_limit=domain.episode_limit,
+        episode_limit=EPISODE_LIMIT,
         solved_above=SOLVED,
         must_finish=False,
     )
@@ -97,19 +104,32 @@ def _curriculum(folder: Path, split: str) -> Ground:
     tasks = curriculum.split(split)
     if not tasks:
         raise InputError(f"{folder} has no {split} tasks; name another --split")
-    levels = [
-        Level(str(row["difficulty_level"] or split), curriculum.task(row["id"]).environment)
-        for row in curriculum.rows()
-        if row["split"] == split
-    ]
+    rows = {row["id"]: row for row in curriculum.rows()}
     return Ground(
-        name=f"the {split} tasks of {folder.name}",
-        levels=levels,
+        name=f"{'all' if split == ALL else f'the {split}'} tasks of {folder.name}",
+        levels=[Level(task.id, task.environment) for task in tasks],
         domain=curriculum.domain.name,
         episode_limit=curriculum.document["run"]["episode_limit"],
         solved_above=curriculum.domain.solved_return,
         must_finish=True,
+        totals=_totals([task.split for task in tasks]),
+        notes={
+            task.id: {key: rows[task.id][key] for key in ("niche", "split", "difficulty", "difficulty_level")}
+            for task in tasks
+        },
     )
+
+
+def _totals(splits: Sequence[str]) -> dict[str, list[int]]:
+    """Say which courses count together: those of every split that has several, and all if there are several splits."""
+    totals = {}
+    for name in (*SPLITS, BOUNDARY):
+        places = [i for i, one in enumerate(splits) if one == name]
+        if len(places) > 1:
+            totals[f"{name}, {len(places)} tasks"] = places
+    if len(set(splits)) > 1:
+        totals[f"all {len(splits)} tasks"] = list(range(len(splits)))
+    return totals
 
 
 def contestants_from(subject: Path, agents: str | None, domain: str) -> list[Contestant]:
@@ -138,12 +158,11 @@ def contestants_from(subject: Path, agents: str | None, domain: str) -> list[Con
 
 
 def _of_run(connection: Connection, agents: str) -> list[Contestant]:
-    query = "SELECT niche, coalesce(best_theta, theta), retired FROM pair JOIN niche ON niche.id = niche ORDER BY niche"
-    rows = {row[0]: row for row in connection.execute(query)}
+    best = best_agents(connection)
     if agents == "active":
-        chosen = [number for number, row in rows.items() if row["retired"] is None]
+        chosen = [row[0] for row in connection.execute("SELECT id FROM niche WHERE retired IS NULL ORDER BY id")]
     elif agents == "all":
-        chosen = list(rows)
+        chosen = list(best)
     else:
         try:
             chosen = [int(part) for part in agents.split(",")]
@@ -152,8 +171,8 @@ def _of_run(connection: Connection, agents: str) -> list[Contestant]:
     if not chosen:
         raise InputError(f"this run has no agent that is {agents}")
     for number in chosen:
-        if number not in rows:
-            raise InputError(f"there is no niche {number}; this run has niches 0 to {len(rows) - 1}")
+        if number not in best:
+            raise InputError(f"there is no niche {number}; this run has niches 0 to {len(best) - 1}")
         if chosen.count(number) > 1:
             raise InputError(f"--agents {agents} names niche {number} more than once")
-    return [Contestant(f"niche {number}", read_blob(rows[number][1]).astype(np.float32)) for number in chosen]
+    return [Contestant(f"niche {number}", best[number].theta) for number in chosen]

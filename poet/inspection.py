@@ -5,6 +5,7 @@ Wall-clock times and hosts differ between equal runs and come only from `timing`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import Any
 
@@ -13,10 +14,12 @@ from environments.domain import Encoding, Environment
 from poet.archive import read_config
 from poet.config import Config
 from poet.errors import InputError
+from poet.rescoring import EPISODES, UNKNOWN, Fresh, cached
 from poet.rows import read_genome
 from transfer.rules import original_cost
 
 Row = dict[str, Any]
+Known = Mapping[int, Fresh]  # fresh episodes of niches' best agents, by niche
 
 NICHES = """
 SELECT niche.id, niche.parent, niche.born, niche.retired, niche.solved, niche.environment, niche.genome,
@@ -26,8 +29,8 @@ FROM niche JOIN pair ON pair.niche = niche.id LEFT JOIN child ON child.niche = n
 """
 
 
-def summary(connection: Connection) -> Row:
-    """Give a run's headline figures."""
+def summary(connection: Connection, fresh: Known | None = None) -> Row:
+    """Give a run's headline figures; `fresh` in the place of the fresh episodes that the archive holds."""
     config = read_config(connection)
     figures = _row(
         connection,
@@ -44,12 +47,25 @@ def summary(connection: Connection) -> Row:
         "iterations_wanted": config.iterations,
         "children": _counts(connection, "SELECT decision, count(*) FROM child GROUP BY decision ORDER BY decision"),
         "annecs": _annecs(connection, config),
+        "best_agents": _best_agents(figures["niches"], cached(connection) if fresh is None else fresh),
         "transfers": transfer_totals(connection),
         "transfer_episodes": _transfer_episodes(connection, config),
         "novelty": {"measure": config.reproduction.novelty, **_reuse(connection)},
         "episodes": _counts(connection, "SELECT purpose, sum(episodes) FROM cost GROUP BY purpose ORDER BY purpose"),
         "steps": _counts(connection, "SELECT purpose, sum(steps) FROM cost GROUP BY purpose ORDER BY purpose"),
         "diverged_episodes": _row(connection, "SELECT coalesce(sum(diverged), 0) AS n FROM iteration")["n"],
+    }
+
+
+def _best_agents(niches: int, fresh: Known) -> Row:
+    """Tell what the niches' best agents are worth, those that have been scored on fresh episodes."""
+    means = [one.mean for one in fresh.values()]
+    return {
+        "scored": len(means),
+        "of": niches,
+        "episodes": EPISODES,
+        "lowest_mean": min(means, default=None),
+        "highest_mean": max(means, default=None),
     }
 
 
@@ -96,14 +112,25 @@ def transfer_totals(connection: Connection) -> Row:
     )
 
 
-def niches(connection: Connection) -> list[Row]:
-    """List every niche, oldest first."""
+def niches(connection: Connection, fresh: Known | None = None) -> list[Row]:
+    """List every niche, oldest first.
+
+    `score` is the latest of the run and `best_score` the highest of all, which is the luckiest; `mean_return`
+    and what follows it are of the same agent on fresh episodes (`poet.rescoring`), null where none are known.
+    """
     config = read_config(connection)
-    encoding = config.make_encoding()
-    return [_niche(row, config, encoding) for row in connection.execute(f"{NICHES} ORDER BY niche.id")]
+    encoding, known = config.make_encoding(), cached(connection) if fresh is None else fresh
+    return [
+        {**_niche(row, config, encoding), **_worth(known, row["id"])}
+        for row in connection.execute(f"{NICHES} ORDER BY niche.id")
+    ]
 
 
-def niche(connection: Connection, number: int) -> Row:
+def _worth(known: Known, niche: int) -> Row:
+    return known[niche].figures() if niche in known else UNKNOWN
+
+
+def niche(connection: Connection, number: int, fresh: Known | None = None) -> Row:
     """Tell all of one niche.
 
     Raises:
@@ -116,6 +143,7 @@ def niche(connection: Connection, number: int) -> Row:
     config = read_config(connection)
     return {
         **_niche(found, config, config.make_encoding()),
+        **_worth(cached(connection) if fresh is None else fresh, number),
         "ancestors": _ancestors(connection, number),
         "children": _rows(
             connection,
@@ -147,10 +175,10 @@ def niche(connection: Connection, number: int) -> Row:
     }
 
 
-def lineage(connection: Connection) -> list[Row]:
+def lineage(connection: Connection, fresh: Known | None = None) -> list[Row]:
     """List parents and children: enough to draw the family tree."""
-    columns = ("id", "parent", "born", "retired", "solved", "best_score", "description")
-    return [{key: entry[key] for key in columns} for entry in niches(connection)]
+    columns = ("id", "parent", "born", "retired", "solved", "best_score", "mean_return", "description")
+    return [{key: entry[key] for key in columns} for entry in niches(connection, fresh)]
 
 
 def transfers(connection: Connection) -> Row:

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from environments.curriculum import Curriculum
 from environments.settings import build_settings
+from environments.suites import EPISODE_LIMIT as SUITE_LIMIT
 from environments.suites import suite as find_suite
 from poet import config as configuration
 from poet.errors import InputError
@@ -180,7 +181,10 @@ def meta_test(
     curriculum: Annotated[
         Path | None, typer.Option(metavar="CURRICULUM", help="Where it lies now, or another one of the same domain.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Which tasks of the curriculum.", show_default="test")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Which tasks of the curriculum: train, validation, test or all.", show_default="test"),
+    ] = None,
     suite: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="On a fixed suite instead: walker, high, xchal, poet, stump-tracks."),
@@ -196,7 +200,8 @@ def meta_test(
     """Measure how fast a trained learner adapts to tasks that it has not seen.
 
     Shows the mean return after 0, 1, 2, ... episodes of adaptation, with
-    95 % bootstrap intervals over tasks; --json has every task.
+    95 % bootstrap intervals over tasks where there are several; --json has
+    every task. On a suite episodes are as long as in `poet evaluate --suite`.
     """
     from meta_learners.evaluation import Protocol, adaptation_curve  # noqa: PLC0415
     from meta_learners.plan import read_plan  # noqa: PLC0415
@@ -212,7 +217,8 @@ def meta_test(
     split = split or "test"
     plan, found_at = read_plan(folder)
     names, tasks = _suite_tasks(suite, plan) if suite else _split_tasks(curriculum, found_at, split, plan)
-    family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=plan.episode_limit)
+    limit = SUITE_LIMIT if suite else plan.episode_limit
+    family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=limit)
     trained = restored_learner(plan, family, device)
     iteration = resume(trained, folder)
     with Progress(*Progress.get_default_columns(), console=err, transient=True) as bar:
@@ -229,7 +235,7 @@ def meta_test(
     rows = _rows(names, curves, protocol.adaptations)
     figures = {"folder": str(folder), "learner": plan.learner, "iterations": iteration, "seed": seed}
     figures |= {"suite": suite} if suite else {"curriculum": str(curriculum or found_at), "split": split}
-    figures |= {"episodes": episodes, "repeats": repeats, "episode_limit": plan.episode_limit, "results": rows}
+    figures |= {"episodes": episodes, "repeats": repeats, "episode_limit": limit, "results": rows}
     title = f"{plan.learner} after {iteration} meta-steps"
     show(figures, as_json, lambda shown: _curves_table(title, shown["results"], protocol.adaptations))
 
@@ -248,7 +254,7 @@ def _rows(names: list[str], curves: NDArray[np.float64], adaptations: tuple[int,
                     "tasks": len(returns),
                     "adaptation_episodes": episodes,
                     "mean": float(returns.mean()),
-                    "interval": list(interval(returns)),
+                    "interval": None if (bounds := interval(returns)) is None else list(bounds),
                     "returns": returns.tolist(),
                 }
             )
@@ -282,10 +288,10 @@ def _split_tasks(named: Path | None, found_at: Path, split: str, plan: Plan) -> 
             "others; restore it, or name it by --curriculum to test on it as it is"
         )
     _check_domain(str(folder), loaded.domain.name, plan)
-    tasks = [task.environment for task in loaded.split(split)]
+    tasks = loaded.split(split)
     if not tasks:
         raise InputError(f"{folder} has no {split} tasks; name another --split")
-    return [split] * len(tasks), tasks
+    return [task.split for task in tasks], [task.environment for task in tasks]
 
 
 def _check_domain(what: str, domain: str, plan: Plan) -> None:
@@ -300,6 +306,10 @@ def _curves_table(title: str, rows: list[dict[str, Any]], adaptations: tuple[int
         table.add_column(heading, justify="right")
     for terrain in dict.fromkeys(row["terrain"] for row in rows):
         cells = [row for row in rows if row["terrain"] == terrain]
-        shown = [f"{cell['mean']:.1f} [{cell['interval'][0]:.0f}, {cell['interval'][1]:.0f}]" for cell in cells]
-        table.add_row(terrain, str(cells[0]["tasks"]), *shown)
+        table.add_row(terrain, str(cells[0]["tasks"]), *map(_cell, cells))
     return table
+
+
+def _cell(row: dict[str, Any]) -> str:
+    between = "" if row["interval"] is None else " [{:.0f}, {:.0f}]".format(*row["interval"])
+    return f"{row['mean']:.1f}{between}"

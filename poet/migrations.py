@@ -9,6 +9,16 @@ from sqlite3 import Connection
 
 SCHEMA_VERSION = 3
 
+RESCORE = """CREATE TABLE IF NOT EXISTS rescore (
+    niche INTEGER NOT NULL REFERENCES niche (id),
+    episode INTEGER NOT NULL,
+    agent TEXT NOT NULL,
+    return REAL NOT NULL,
+    steps INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    PRIMARY KEY (niche, episode)
+) STRICT, WITHOUT ROWID"""
+
 # By the version that they start from. What an older run did not measure stays NULL or empty.
 STEPS = {
     1: (
@@ -38,6 +48,7 @@ STEPS = {
             digest INTEGER NOT NULL,
             PRIMARY KEY (part, id)
         ) STRICT, WITHOUT ROWID""",
+        RESCORE,
     ),
 }
 

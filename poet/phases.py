@@ -14,3 +14,4 @@ class Phase(IntEnum):
     CHILD = 3
     AUDITION = 4
     PERFORMANCE = 5
+    RESCORE = 100  # of no iteration: kept agents are scored again afterwards

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from environments.files import check_file, write_aside
 from poet.errors import InputError
 from poet.foreign import printable
-from poet.scoring import best_rows
+from poet.scoring import chosen_rows
 
 Row = dict[str, Any]
 
@@ -34,14 +34,14 @@ def plot(rows: Sequence[Row], title: str, solved_above: float, path: Path) -> No
         PlaceError: the file cannot be written there.
         DiskError: the disk is full or broken; an older picture is kept.
     """
-    best = best_rows(rows)[:MOST_TERRAINS]
+    best = chosen_rows(rows)[:MOST_TERRAINS]
     place = {row["terrain"]: len(best) - number for number, row in enumerate(best)}
     figure = Figure(figsize=(7.5, 1.4 + 0.3 * len(best)), layout="constrained")
     axes = figure.subplots()
     others = [row for row in rows if row["terrain"] in place]
     axes.scatter([row["mean"] for row in others], [place[row["terrain"]] for row in others], s=9, color="#b8c2cc")
     for row in best:
-        low, high = row["interval"]
+        low, high = row["interval"] or (row["mean"], row["mean"])
         axes.plot([low, high], [place[row["terrain"]]] * 2, color="#2f6fb3", linewidth=2.2)
     axes.scatter([row["mean"] for row in best], list(place.values()), s=26, color="#2f6fb3", zorder=3)
     axes.axvline(solved_above, color="#9b2f4f", linewidth=1, linestyle=":")

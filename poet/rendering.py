@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from sqlite3 import Connection, Row
+from sqlite3 import Connection
 
 import imageio.v3 as iio
 import numpy as np
@@ -19,13 +19,16 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from numpy.typing import NDArray
 from PIL import Image
 
+from cluster.executor import InProcess
 from environments.domain import Domain, Environment, find_domain
 from environments.files import BROKEN, check_file, writing
 from environments.weights import read_agent
+from evolution.evaluation import Evaluator
 from poet.archive import read_config
+from poet.best import BestAgent, best_agent
 from poet.config import Config
 from poet.errors import InputError
-from poet.rows import niche_from, read_blob
+from poet.rescoring import Fresh, cached, play
 
 FORMATS = (".png", ".gif", ".mp4")
 STILLS = 4  # moments side by side in a PNG
@@ -58,6 +61,7 @@ class Scene:
     theta: NDArray[np.float32]  # (P,)
     episode_limit: int
     seed: int
+    episode: str  # what to call it: which one it is, of how many
 
 
 @dataclass(slots=True)
@@ -68,35 +72,32 @@ class Take:
     score: float = 0.0
 
 
-def scene_of(connection: Connection, cast: Cast, seed: int) -> Scene:
-    """Find who is filmed where.
+def scene_of(connection: Connection, cast: Cast, seed: int | None) -> Scene:
+    """Find who is filmed where, and in which episode: the median of the agent's fresh ones, unless a seed is given.
 
     Raises:
-        InputError: there is no such niche, agent or environment, or the agent has not been scored yet.
+        InputError: there is no such niche, agent or environment.
     """
     config = read_config(connection)
     domain = find_domain(config.domain)
+    agent = BestAgent(cast.niche, _environment(connection, cast, config), _theta(connection, cast, domain))
+    episode = f"seed {seed}"
+    if seed is None:
+        fresh = _fresh(connection, cast, agent, config)
+        seed = fresh.median_seed
+        episode = f"the median of {fresh}, seed {seed}"
     return Scene(
         domain=domain,
-        environment=_environment(connection, cast, config),
-        theta=_theta(connection, cast, domain),
+        environment=agent.environment,
+        theta=agent.theta,
         episode_limit=config.episode_limit,
         seed=seed,
+        episode=episode,
     )
 
 
-def _niche(connection: Connection, number: int) -> Row:
-    row: Row | None = connection.execute(
-        "SELECT niche.*, best_theta FROM niche JOIN pair ON pair.niche = niche.id WHERE niche.id = ?", (number,)
-    ).fetchone()
-    if row is None:
-        (count,) = connection.execute("SELECT count(*) FROM niche").fetchone()
-        raise InputError(f"there is no niche {number}; this run has niches 0 to {count - 1}")
-    return row
-
-
 def _environment(connection: Connection, cast: Cast, config: Config) -> Environment:
-    niche = niche_from(_niche(connection, cast.niche)).environment
+    niche = best_agent(connection, cast.niche).environment
     if cast.environment is None:
         return niche
     try:
@@ -116,11 +117,15 @@ def _theta(connection: Connection, cast: Cast, domain: Domain) -> NDArray[np.flo
             return read_agent(cast.agent_file, domain.controller)
         except ValueError as error:
             raise InputError(str(error)) from error
-    number = cast.niche if cast.agent_of is None else cast.agent_of
-    blob = _niche(connection, number)["best_theta"]
-    if blob is None:
-        raise InputError(f"niche {number} has no scored agent yet; wait for the first iteration")
-    return read_blob(blob).astype(np.float32)
+    return best_agent(connection, cast.niche if cast.agent_of is None else cast.agent_of).theta
+
+
+def _fresh(connection: Connection, cast: Cast, agent: BestAgent, config: Config) -> Fresh:
+    """Find the fresh episodes of an agent in an environment, or play them."""
+    known = cached(connection).get(cast.niche)
+    if cast.environment is None and known is not None and known.agent == agent.id:
+        return known
+    return play(Evaluator(config.simulation(), InProcess()), [agent])[cast.niche]
 
 
 def check_format(path: Path) -> None:

@@ -1,4 +1,4 @@
--- One run of POET. Rows are added and never deleted; `pair` alone is updated in place.
+-- One run of POET. Rows are added and never deleted; `pair` and `rescore` alone are updated in place.
 -- Terms: a niche is an admitted environment; an agent is a copy of theta kept for good.
 -- Blobs of theta and of the optimiser's moments are little-endian float64, of length P.
 
@@ -153,7 +153,17 @@ CREATE TABLE checksum (  -- of every row but those below; `checksums.py` says ho
     PRIMARY KEY (part, id)
 ) STRICT, WITHOUT ROWID;
 
--- Below: what differs between two runs of the same configuration and seed.
+-- Below: what differs between two runs of the same configuration and seed, or is not there in all of them.
+
+CREATE TABLE rescore (  -- fresh episodes of every niche's best agent, from when the run ended (poet/rescoring.py)
+    niche INTEGER NOT NULL REFERENCES niche (id),
+    episode INTEGER NOT NULL,
+    agent TEXT NOT NULL,  -- content hash; once it is the niche's best no more, the row is out of date
+    return REAL NOT NULL,
+    steps INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,  -- 0 finished, 1 fell, 2 timed out, 3 diverged
+    PRIMARY KEY (niche, episode)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE session (  -- one life of the master process
     id INTEGER PRIMARY KEY,

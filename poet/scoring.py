@@ -2,11 +2,13 @@
 
 Intervals are 95 % percentile bootstraps over courses, or over episodes where
 a terrain has a single course: episodes on one course are not independent.
+Which agent is best is decided by other episodes than those reported: the best
+of many in the same episodes is also the luckiest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,7 @@ Floats = NDArray[np.float64]
 
 ITEM_EPISODES = 256  # most in one work item
 MOST_EPISODES = 10**7  # in all: a few hundred megabytes
+CHOOSING = 1  # last in the keys of the episodes that the best agent is chosen by, and no result is reported of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +50,11 @@ class Rules:
     solved_above: float  # return
     must_finish: bool  # for solving; the literature's suites ask for the return alone
     engine: str | None = None
+    choosing: bool = False  # play the episodes to choose by, not those to report
+
+    def seeds(self, course: int) -> NDArray[np.uint64]:
+        """Give the seeds of a course's episodes, the same for all agents: (episodes,)."""
+        return episode_seeds(self.seed, (course, CHOOSING) if self.choosing else (course,), 0, self.episodes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +129,7 @@ def work_items(thetas: NDArray[np.float32], levels: Sequence[Level], rules: Rule
     """Cut the episodes into items, course by course, agents one after another, each with its own thetas alone."""
     total = len(thetas) * rules.episodes
     for number, level in enumerate(levels):
-        seeds = episode_seeds(rules.seed, (number,), 0, rules.episodes)
+        seeds = rules.seeds(number)
         for start in range(0, total, ITEM_EPISODES):
             agents, episodes = np.divmod(np.arange(start, min(start + ITEM_EPISODES, total)), rules.episodes)
             first, last = int(agents[0]), int(agents[-1])
@@ -135,26 +143,48 @@ def check_effort(episodes: int, agents: int, courses: int) -> None:
         raise InputError(f"--episodes is {episodes}; of {agents} agents on {courses} courses it must be in [1, {most}]")
 
 
-def summarise(result: Result, contestants: Sequence[Contestant], levels: Sequence[Level]) -> list[Row]:
-    """Give one row for each agent on each terrain: mean return and solved rate, each with its interval."""
-    terrains = list(dict.fromkeys(level.terrain for level in levels))
+Terrains = Mapping[str, Sequence[int]]
+"""What results are given for: the numbers of the courses that count together, by name."""
+
+
+def terrains_of(levels: Sequence[Level]) -> dict[str, list[int]]:
+    """Give the courses of every terrain."""
+    names = dict.fromkeys(level.terrain for level in levels)
+    return {name: [i for i, level in enumerate(levels) if level.terrain == name] for name in names}
+
+
+def summarise(
+    result: Result, contestants: Sequence[Contestant], terrains: Terrains, choosing: Result | None = None
+) -> list[Row]:
+    """Give one row for each agent on each terrain: mean return and solved rate, each with its interval.
+
+    Args:
+        result: every agent's episodes.
+        contestants: the agents.
+        terrains: what to give rows for.
+        choosing: other episodes of the same agents on the same courses. The best of them is `chosen` on a
+            terrain, the first of equals; its mean over the episodes that it was chosen by would flatter it.
+            May be left out where there is only one agent.
+    """
     rows = []
-    for terrain in terrains:
-        places = [i for i, level in enumerate(levels) if level.terrain == terrain]
+    for terrain, places in terrains.items():
         returns = _samples(result.returns[:, places])
         solved = _samples(result.solved[:, places].astype(np.float64))
-        bounds, solved_bounds = intervals(returns), intervals(solved)
+        judged = None if choosing is None else choosing.returns[:, places].mean(axis=(1, 2))
+        chosen = 0 if judged is None else int(judged.argmax())
         for agent, contestant in enumerate(contestants):
             rows.append(
                 {
                     "terrain": terrain,
                     "agent": contestant.name,
+                    "chosen": agent == chosen,
+                    "choosing_mean": None if judged is None else float(judged[agent]),
                     "courses": len(places),
                     "episodes": len(places) * result.returns.shape[2],
                     "mean": float(returns[agent].mean()),
-                    "interval": bounds[agent].tolist(),
+                    "interval": _bounds(returns[agent]),
                     "solved": float(solved[agent].mean()),
-                    "solved_interval": solved_bounds[agent].tolist(),
+                    "solved_interval": _bounds(solved[agent]),
                 }
             )
     return rows
@@ -165,16 +195,12 @@ def _samples(values: Floats) -> Floats:
     return values[:, 0] if values.shape[1] == 1 else values.mean(axis=2)
 
 
-def intervals(samples: Floats) -> Floats:
-    """Bootstrap the mean of each row of samples (agents, n): (agents, 2) lower and upper bound."""
-    # Row by row: each agent's interval is the same whoever else is evaluated.
-    return np.array([interval(row) for row in samples])
+def _bounds(samples: Floats) -> list[float] | None:
+    """Bootstrap an agent's mean from its samples (n,); the same whoever else is evaluated."""
+    found = interval(samples)
+    return None if found is None else list(found)
 
 
-def best_rows(rows: Sequence[Row]) -> list[Row]:
-    """Pick each terrain's best agent by mean return; the first of equals."""
-    best: dict[str, Row] = {}
-    for row in rows:
-        if row["terrain"] not in best or row["mean"] > best[row["terrain"]]["mean"]:
-            best[row["terrain"]] = row
-    return list(best.values())
+def chosen_rows(rows: Sequence[Row]) -> list[Row]:
+    """Pick the row of each terrain's best agent."""
+    return [row for row in rows if row["chosen"]]

@@ -20,6 +20,7 @@ from cluster.executor import Executor
 from environments.files import holds_run
 from evolution.evaluation import Evaluator
 from poet import config as configuration
+from poet import rescoring
 from poet.algorithm import evolve
 from poet.archive import CONFIG_NAME, Archive
 from poet.config import Config
@@ -118,6 +119,16 @@ def evolve_archive(archive: Archive, executor: Executor, display: Display) -> No
             archive.commit(population, journal, seconds, executor.workers)
         display.iteration(population, journal, seconds)
         started = time.monotonic()
+
+
+def rescore_archive(archive: Archive, executor: Executor, display: Display) -> None:
+    """Score the niches' best agents on fresh episodes, those that have not been, and keep what they came to."""
+    agents = rescoring.missing(archive.connection)
+    if agents:
+        evaluator = Evaluator(archive.config.simulation(), executor, display.phase)
+        found = rescoring.play(evaluator, agents)
+        with undisturbed():
+            archive.keep_rescores(rescoring.rows(found))
 
 
 @contextmanager

@@ -5,10 +5,14 @@ Libraries that only one command needs are imported there: they are slow to load.
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Annotated, Any
 
 import typer
@@ -17,14 +21,18 @@ from rich.progress import Progress
 
 from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
+from evolution.evaluation import Evaluator
 from poet import archive as archives
-from poet import inspection, rendering, tables
-from poet.errors import InputError
+from poet import inspection, rendering, rescoring, tables
+from poet.best import best_agent
+from poet.errors import ArchiveError, InputError
 from poet.output import LARGEST, MOST_WORKERS, Json, Run, err, say, show
+from poet.rescoring import Fresh
 from poet.selection import Selection, State, select
 from poet.splits import Fractions, SplitBy, StageOrder
 
 ALL_SHOWN = 40  # niches listed to a person unless --limit says otherwise
+FEW_AGENTS = 3  # that are scored before other processes would have started
 
 
 class View(StrEnum):
@@ -56,20 +64,36 @@ def inspect(
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="List niches by a column or a gene.")] = None,
     descending: Annotated[bool, typer.Option("--descending", help="Largest first.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="List at most so many niches.")] = None,
+    rescore: Annotated[
+        bool,
+        typer.Option("--rescore", help="First score the best agents on fresh episodes, as a run does when it ends."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a run's archive holds, also while the run goes on."""
+    """Show what a run's archive holds, also while the run goes on.
+
+    An agent's mean return and its interval are of fresh episodes, which no
+    choice was made by. They are there once a run has ended; --rescore gives
+    them before, or for an older archive, and keeps them in the archive.
+    """
     if (view is View.NICHE) != (number is not None):
         raise InputError(f"the view {view} takes {'the ID of a niche' if view is View.NICHE else 'no ID'}")
     chosen = (state, search, where, sort, limit)
     if view is not View.NICHES and (descending or any(option is not None for option in chosen)):
         raise InputError("--state, --search, --where, --sort, --descending and --limit go with the view niches")
+    worth = {View.SUMMARY, View.NICHES, View.NICHE, View.LINEAGE}
+    if rescore and view not in worth:
+        raise InputError(f"--rescore goes with the views {', '.join(each for each in View if each in worth)}")
     with archives.reading(run) as connection:
+        values = () if number is None else (number,)
         if number is not None:
-            found: Any = inspection.niche(connection, number)
-        else:
-            found = getattr(inspection, view)(connection)
+            best_agent(connection, number)  # there must be such a niche before anything is played
+        options = {"fresh": _fresh(connection, run, keep=True)} if rescore else {}
+        found: Any = getattr(inspection, view)(connection, *values, **options)
     if view is View.NICHES:
+        unknown = sum(entry["mean_return"] is None for entry in found)
+        if unknown and not as_json:
+            say(f"{unknown} of {len(found)} best agents are not scored on fresh episodes yet; --rescore does")
         wanted = Selection(
             state=state, search=search, where=where or (), sort=sort or "id", descending=descending, limit=limit
         )
@@ -93,12 +117,17 @@ def render(
     environment: Annotated[
         str | None, typer.Option(metavar="JSON", help="Show the agent in this environment, not in its niche.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the episode.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=LARGEST, help="Seed of the episode; by default that of the median fresh episode."),
+    ] = None,
 ) -> None:
     """Make a film of a pair, or a PNG of moments side by side; needs no screen.
 
     Any agent can be shown in any environment: --agent-of and --agent choose
-    the one, NICHE or --environment the other.
+    the one, NICHE or --environment the other. What is shown is neither the
+    luckiest nor the worst of what the agent does, but the median of its fresh
+    episodes; --seed shows another.
     """
     if agent is not None and agent_of is not None:
         raise InputError("--agent and --agent-of exclude each other")
@@ -107,7 +136,7 @@ def render(
         cast = rendering.Cast(niche=niche, agent_of=agent_of, agent_file=agent, environment=environment)
         scene = rendering.scene_of(connection, cast, seed)
     take = rendering.film(scene, output)
-    say(f"{output}: {take.steps} steps, return {take.score:.1f}")
+    say(f"{output}: {take.steps} steps, return {take.score:.1f}; {scene.episode}")
 
 
 def export(
@@ -135,7 +164,7 @@ def export(
         stage_order=stage_order,
     )
     with archives.reading(run) as connection:
-        document = curriculum.export(connection, output, settings)
+        document = curriculum.export(connection, output, settings, _fresh(connection, run))
     sizes = {name: len(ids) for name, ids in document["splits"]["members"].items()}
     figures = {"folder": str(output), "tasks": len(document["environments"]), "splits": sizes}
     show(
@@ -155,8 +184,49 @@ def report(
     from poet import report as reports  # noqa: PLC0415
 
     with archives.reading(run) as connection:
-        size = reports.write(connection, output, run.resolve().name, films)
+        size = reports.write(connection, output, run.resolve().name, films, _fresh(connection, run))
     say(f"{output}: {size / 2**20:.1f} MiB")
+
+
+def _fresh(connection: Connection, run: Path, *, keep: bool = False) -> dict[int, Fresh]:
+    """Give the fresh episodes of all best agents: those that the archive holds, and the others played now.
+
+    Args:
+        connection: the archive, as a reader.
+        run: its folder.
+        keep: write into the archive what was played, where nobody else is writing and it can be written.
+    """
+    known, agents = rescoring.cached(connection), rescoring.missing(connection)
+    if not agents:
+        return known
+    executor: Executor = InProcess() if len(agents) <= FEW_AGENTS else Processes(None)
+    try:
+        with Progress(*Progress.get_default_columns(), console=err, transient=True) as bar:
+            task = bar.add_task(f"{len(agents)} agents on fresh episodes", total=None)
+
+            def progress(purpose: str, done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+
+            evaluator = Evaluator(archives.read_config(connection).simulation(), executor, progress)
+            found = rescoring.play(evaluator, agents)
+    finally:
+        executor.close()
+    if keep:
+        _keep(run, found)
+    else:
+        again = f"poet inspect {shlex.quote(str(run))} --rescore"
+        say(f"{len(found)} best agents were scored on fresh episodes for this alone; {again} keeps it in the archive")
+    return {**known, **found}
+
+
+def _keep(run: Path, found: dict[int, Fresh]) -> None:
+    try:
+        with closing(archives.Archive.resume(run)) as archive:
+            archive.keep_rescores(rescoring.rows(found))
+    except (InputError, ArchiveError) as error:
+        say(f"scored {len(found)} best agents on fresh episodes, which are shown but not kept: {error}")
+    else:
+        say(f"scored {len(found)} best agents on fresh episodes")
 
 
 def evaluate(
@@ -169,7 +239,10 @@ def evaluate(
     curriculum: Annotated[
         Path | None, typer.Option(metavar="DIR", help="On the tasks of an exported curriculum.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Which tasks of the curriculum.", show_default="test")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Which tasks of the curriculum: train, validation, test or all.", show_default="test"),
+    ] = None,
     agents: Annotated[
         str | None,
         typer.Option(
@@ -189,7 +262,8 @@ def evaluate(
     """Score agents on courses they were not bred on; every agent meets the same episodes.
 
     Shows each terrain's best agent with 95 % bootstrap intervals; --json has
-    every agent on every terrain.
+    every agent on every terrain. Where there are several agents, the best is
+    chosen by as many other episodes, so that its mean is not its luck.
     """
     from environments.intervals import CONFIDENCE  # noqa: PLC0415
     from poet import evaluating, scoring  # noqa: PLC0415
@@ -203,23 +277,23 @@ def evaluate(
     contestants = evaluating.contestants_from(subject, agents, ground.domain)
     scoring.check_effort(episodes, len(contestants), len(ground.levels))
     rules = ground.rules(episodes, seed, engine)
+    parts = [rules] if len(contestants) == 1 else [rules, replace(rules, choosing=True)]
     started = time.perf_counter()
     executor: Executor = InProcess() if workers == 1 else Processes(workers)
-    total = len(contestants) * len(ground.levels) * episodes
+    total = len(contestants) * len(ground.levels) * episodes * len(parts)
     try:
         with Progress(*Progress.get_default_columns(), console=err, transient=True) as bar:
             items = -(-len(contestants) * episodes // scoring.ITEM_EPISODES) * len(ground.levels)
-            task = bar.add_task(f"{total:,} episodes", total=items)
-
-            def progress(done: int) -> None:
-                bar.update(task, completed=done)
-
-            result = scoring.play(contestants, ground.levels, rules, executor, progress)
+            task = bar.add_task(f"{total:,} episodes", total=items * len(parts))
+            results = [
+                scoring.play(contestants, ground.levels, part, executor, lambda _: bar.advance(task)) for part in parts
+            ]
     finally:
         executor.close()
     seconds = time.perf_counter() - started
-    rows = scoring.summarise(result, contestants, ground.levels)
-    say(f"{total:,} episodes, {result.steps:,} steps in {seconds:.1f} s")
+    found = scoring.summarise(results[0], contestants, ground.terrains, results[1] if len(results) > 1 else None)
+    rows = [{**row, **ground.notes.get(row["terrain"], {})} for row in found]
+    say(f"{total:,} episodes, {sum(result.steps for result in results):,} steps in {seconds:.1f} s")
     if plot is not None:
         from poet.plotting import plot as draw  # noqa: PLC0415
 
@@ -237,7 +311,7 @@ def evaluate(
     show(figures, as_json, lambda shown: _evaluation_table(shown["results"], len(contestants)))
 
 
-def _evaluation_table(rows: Sequence[Mapping[str, Any]], agents: int) -> RenderableType:
-    from poet.scoring import best_rows  # noqa: PLC0415
+def _evaluation_table(rows: Sequence[dict[str, Any]], agents: int) -> RenderableType:
+    from poet.scoring import chosen_rows  # noqa: PLC0415
 
-    return tables.evaluation(rows, best_rows(rows), agents)
+    return tables.evaluation(rows, chosen_rows(rows), agents)

@@ -34,9 +34,9 @@ METRICS = (
 HEADINGS = {
     "description": "environment",
     "difficulty": "hard",
-    "first_score": "first",
     "best_score": "best",
     "mean_score": "mean",
+    "worth": "mean (95 %)",
     "iteration": "at",
     "transfers": "moves",
     "steps": "1,000 steps",
@@ -60,6 +60,7 @@ def summary(figures: Row) -> RenderableType:
     if figures["annecs"] is not None:
         created, solved = figures["annecs"]["created"], figures["annecs"]["created_and_solved"]
         table.add_row("ANNECS", f"{solved}, of {created} that challenged every agent, archived ones too, at creation")
+    table.add_row("best agents", _best_agents(figures["best_agents"]))
     table.add_row("transfers", f"{_acceptance(transfers)}{_saving(figures['transfer_episodes'])}")
     if figures["novelty"]["pairings"]:
         novelty = figures["novelty"]
@@ -73,7 +74,8 @@ def summary(figures: Row) -> RenderableType:
 def niches(entries: Sequence[Row]) -> RenderableType:
     """Lay out a list of niches."""
     dates = ("id", "parent", "born", "retired", "solved")
-    return _table(entries, (*dates, "description", "difficulty", "first_score", "score", "best_score"))
+    columns = (*dates, "description", "difficulty", "score", "worth")
+    return _table([{**entry, "worth": _mean(entry)} for entry in entries], columns)
 
 
 def niche(entry: Row) -> RenderableType:
@@ -99,7 +101,8 @@ def niche(entry: Row) -> RenderableType:
     table.add_row("solved", "not yet" if entry["solved"] is None else f"iteration {entry['solved']}")
     if entry["scores"]:
         scores = [row["score"] for row in entry["scores"]]
-        table.add_row("scores", f"{spark(scores)} {scores[0]:.1f} to {scores[-1]:.1f}, best {max(scores):.1f}")
+        table.add_row("scores", f"{spark(scores)} {scores[0]:.1f} to {scores[-1]:.1f}, luckiest {max(scores):.1f}")
+    table.add_row("best agent", _best_agent(entry))
     moves_in = [f"{row['source']} ({row['kind']}, iteration {row['iteration']})" for row in entry["transfers_in"]]
     moves_out = [f"{row['target']} (iteration {row['iteration']})" for row in entry["transfers_out"]]
     tried = entry["transfer_attempts"]
@@ -122,7 +125,7 @@ def lineage(entries: Sequence[Row]) -> RenderableType:
             (str(entry["id"]), "bold"),
             f" {entry['description']} (born {entry['born']}{retired}",
             *([] if entry["solved"] is None else [", ", (f"solved {entry['solved']}", "green")]),
-            f"; best {_text(entry['best_score'])})",
+            f"; mean return {_text(entry['mean_return'])})",
         )
         branches[entry["id"]] = parent.add(label)
     return root
@@ -192,23 +195,23 @@ def evaluation(rows: Sequence[Row], best: Sequence[Row], agents: int) -> Rendera
     table = Table(box=SIMPLE_HEAD, padding=0, collapse_padding=True)
     table.add_column("terrain", min_width=max(len(word) for row in best for word in row["terrain"].split()))
     counts = {row["episodes"] for row in best}
-    headings = ["best agent", "mean (95 %)", "solved (95 %)"]
+    known = all(row["interval"] is not None for row in best)
+    headings = ["best agent", *(f"{name} (95 %)" if known else name for name in ("mean", "solved"))]
     headings += ["episodes"] if len(counts) > 1 else []
     headings += ["all"] if agents > 1 else []
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in best:
-        (low, high), (rarely, often) = row["interval"], row["solved_interval"]
         means = [each["mean"] for each in rows if each["terrain"] == row["terrain"]]
         table.add_row(
             row["terrain"],
             row["agent"],
-            f"{row['mean']:.1f} ({low:.0f}..{high:.0f})",
-            f"{row['solved']:.0%} ({100 * rarely:.0f}..{100 * often:.0f})",
+            f"{row['mean']:.1f}{_between(row['interval'])}",
+            f"{row['solved']:.0%}{_between(row['solved_interval'], 100)}",
             *([f"{row['episodes']:,}"] if len(counts) > 1 else []),
             *([f"{sum(means) / agents:.1f}"] if agents > 1 else []),
         )
-    meaning = ["mean: return of the best agent"]
+    meaning = [f"mean: return of the {'agent that was best in other episodes' if agents > 1 else 'agent'}"]
     meaning += [f"all: mean return of all {agents} agents"] if agents > 1 else []
     meaning += [f"episodes of each agent on each terrain: {count:,}" for count in counts if len(counts) == 1]
     return Group(table, Text("; ".join(meaning)))
@@ -219,6 +222,38 @@ def findings(rows: Sequence[Row]) -> RenderableType:
     works, fails = ("works", "green"), ("fails", "red")
     parts = ((works if row["works"] else fails, f"  {row['part']:<15} {row['detail']}") for row in rows)
     return Text("\n").join(Text.assemble(*part) for part in parts)
+
+
+def _best_agents(figures: Row) -> str:
+    """Say what all best agents are worth."""
+    count, of, episodes = (figures[key] for key in ("scored", "of", "episodes"))
+    if not count:
+        return f"none of {of} scored on fresh episodes yet; inspect --rescore does"
+    lowest, highest = figures["lowest_mean"], figures["highest_mean"]
+    rest = "" if count == of else f"; {of - count} to be scored, inspect --rescore does"
+    return f"mean returns {lowest:.1f} to {highest:.1f}, of {episodes} fresh episodes each{rest}"
+
+
+def _best_agent(entry: Row) -> str:
+    """Say what one best agent is worth."""
+    if entry["mean_return"] is None:
+        return "not scored on fresh episodes yet; --rescore does"
+    return (
+        f"mean return {_mean(entry)} in {entry['fresh_episodes']} fresh episodes, "
+        f"{entry['fresh_finished']} to the end; median {entry['median_return']:.1f}, seed {entry['median_seed']}"
+    )
+
+
+def _mean(entry: Row) -> str | None:
+    """Write a mean return with its interval, if it is known."""
+    if entry["mean_return"] is None:
+        return None
+    return f"{entry['mean_return']:.0f}{_between(entry['return_interval'])}"
+
+
+def _between(interval: Sequence[float] | None, times: float = 1) -> str:
+    """Write an interval behind its mean; nothing where none is known."""
+    return "" if interval is None else f" ({times * interval[0]:.0f}..{times * interval[1]:.0f})"
 
 
 def counted(figures: Mapping[str, int], separator: str = ", ") -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from sqlite3 import Connection
@@ -15,6 +16,7 @@ from environments.files import check_file, write_aside
 from poet.errors import InputError
 from poet.foreign import printable_values
 from poet.report.data import gather
+from poet.rescoring import Fresh
 
 ENDINGS = (".html", ".htm")
 SCRIPTS = (
@@ -32,7 +34,7 @@ SCRIPTS = (
 )  # in order of need
 
 
-def write(connection: Connection, path: Path, title: str, films: int) -> int:
+def write(connection: Connection, path: Path, title: str, films: int, fresh: Mapping[int, Fresh]) -> int:
     """Write the report of a run, aside and then renamed.
 
     Args:
@@ -40,6 +42,7 @@ def write(connection: Connection, path: Path, title: str, films: int) -> int:
         path: of the page.
         title: what to call the run.
         films: how many agents are recorded at most.
+        fresh: the fresh episodes of every niche's best agent (`poet.rescoring`).
 
     Returns:
         The page's size in bytes.
@@ -53,7 +56,7 @@ def write(connection: Connection, path: Path, title: str, films: int) -> int:
         ending = f"in {path.suffix}" if path.suffix else "in nothing"
         raise InputError(f"{path} ends {ending}; a report is a page, which ends in {' or '.join(ENDINGS)}")
     check_file(path)
-    page = assemble(printable_values(gather(connection, title, films))).encode()
+    page = assemble(printable_values(gather(connection, title, films, fresh))).encode()
     write_aside(path, page)
     return len(page)
 

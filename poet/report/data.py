@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
 from typing import Any
 
@@ -19,7 +19,8 @@ from environments.domain import find_domain
 from environments.sketch import Drawable, Recording, Relief, StickRecording
 from poet import inspection
 from poet.archive import read_config, read_population
-from poet.rows import read_blob
+from poet.best import best_agents
+from poet.rescoring import Fresh
 
 Row = dict[str, Any]
 
@@ -28,23 +29,22 @@ NICHE_POINTS = 80  # of one niche's scores
 LENGTH_UNIT = 1 / 256  # m, of packed coordinates
 ANGLE_UNIT = 1 / 4096  # rad
 FRAME_STRIDE = 2  # the page draws between the frames that are kept
-EPISODE_SEED = 0
 
 
-def gather(connection: Connection, title: str, films: int) -> Row:
+def gather(connection: Connection, title: str, films: int, fresh: Mapping[int, Fresh]) -> Row:
     """Collect the report's data at one moment of a run that may be going on."""
     connection.execute("BEGIN")
     try:
-        niches = inspection.niches(connection)
+        niches = inspection.niches(connection, fresh)
         moves = inspection.transfers(connection)
         return {
             "title": title,
-            "summary": inspection.summary(connection),
+            "summary": inspection.summary(connection, fresh),
             "curves": _curves(connection),
             "niches": _niches(connection, niches),
             "courses": _courses(connection),
             "moves": [[move[key] for key in ("source", "target", "moves", "attempts")] for move in moves["moves"]],
-            "films": _films(connection, niches, films),
+            "films": _films(connection, niches, films, fresh),
             "units": {"length": LENGTH_UNIT, "angle": ANGLE_UNIT},
         }
     finally:
@@ -127,22 +127,21 @@ def pack(values: ArrayLike) -> str:
     return base64.b64encode(np.asarray(values).round().clip(-32768, 32767).astype("<i2").tobytes()).decode()
 
 
-def _films(connection: Connection, niches: Sequence[Row], films: int) -> dict[int, Row]:
-    """Record the best agents of some niches: solved ones first, then the highest scores."""
+def _films(connection: Connection, niches: Sequence[Row], films: int, fresh: Mapping[int, Fresh]) -> dict[int, Row]:
+    """Record the median episodes of some niches' best agents: solved ones first, then the highest mean returns."""
     config = read_config(connection)
     domain = find_domain(config.domain)
     if not isinstance(domain, Drawable):
         return {}
-    scored = [niche for niche in niches if niche["best_score"] is not None]
-    scored.sort(key=lambda niche: (niche["solved"] is None, -(niche["difficulty"] or 0.0), -niche["best_score"]))
-    environments = {niche.id: niche.environment for niche in read_population(connection).niches}
+    ranked = sorted(
+        niches, key=lambda niche: (niche["solved"] is None, -(niche["difficulty"] or 0.0), -niche["mean_return"])
+    )
+    best = best_agents(connection)
     found = {}
-    for niche in scored[:films]:
-        query = "SELECT best_theta FROM pair WHERE niche = ?"
-        (blob,) = connection.execute(query, (niche["id"],)).fetchone()
-        theta = read_blob(blob).astype(np.float32)
-        recording = domain.record(environments[niche["id"]], theta, EPISODE_SEED, config.episode_limit)
-        found[niche["id"]] = _film(recording)
+    for niche in ranked[:films]:
+        agent, seed = best[niche["id"]], fresh[niche["id"]].median_seed
+        recording = domain.record(agent.environment, agent.theta, seed, config.episode_limit)
+        found[niche["id"]] = {**_film(recording), "seed": seed, "episodes": len(fresh[niche["id"]].seeds)}
     return found
 
 

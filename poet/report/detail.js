@@ -53,6 +53,11 @@ function section(title, content) {
   return [make("h3", {}, title), content];
 }
 
+function worth(niche) {
+  const between = niche.return_interval === null ? "" : ` (95 %: ${niche.return_interval.map((end) => number(end)).join(" to ")})`;
+  return `${number(niche.mean_return)}${between}`;
+}
+
 function describeNiche(id) {
   const niche = niches[id];
   const moved = data.moves.filter((move) => move[2] > 0);
@@ -63,7 +68,8 @@ function describeNiche(id) {
     niche.parent === null ? null : fact("admitted", `the agent of niche ${niche.first_agent} scored ${number(niche.first_score)} in it, within the minimal criterion; novelty ${number(niche.novelty, 3)}`),
     fact("retired", niche.retired === null ? "active" : `iteration ${number(niche.retired)}`),
     fact("solved", niche.solved === null ? "not yet" : `iteration ${number(niche.solved)}`),
-    fact("score", `${number(niche.score)}, best ${number(niche.best_score)}`),
+    fact("mean return", `${worth(niche)} in ${niche.fresh_episodes} fresh episodes, ${niche.fresh_finished} to the end`),
+    fact("score", `${number(niche.score)} in the run's latest episodes, luckiest ${number(niche.best_score)}`),
     niche.difficulty === null ? null : fact("difficulty", `${niche.difficulty_level} (${number(niche.difficulty, 2)})`),
     ...geneFacts(niche.genome),
     fact("terrain seed", String(niche.seed)),

@@ -62,7 +62,7 @@ function showFilm(id, play = false) {
   filmTime.max = record.frames - 1;
   filmTime.value = 0;
   byId("film-niche").value = String(id);
-  byId("film-said").textContent = `Best agent of niche ${id} (${niches[id].description}): ${record.outcome} after ${number(record.frames / record.fps)} s, return ${number(record.score)}.`;
+  byId("film-said").textContent = `Best agent of niche ${id} (${niches[id].description}), median of ${record.episodes} fresh episodes (seed ${record.seed}): ${record.outcome} after ${number(record.frames / record.fps)} s, return ${number(record.score)}.`;
   drawFilm();
   if (play && getComputedStyle(panel).position === "fixed") select(null); // it would cover the picture
   if (play) { byId("film-section").scrollIntoView(); setPlaying(true); } else setPlaying(false);
@@ -72,7 +72,7 @@ function startFilm() {
   const ids = Object.keys(data.films).map(Number);
   // The most telling first: solved, hard, well walked.
   const hard = (id) => niches[id].difficulty ?? 0, unsolved = (id) => Number(niches[id].solved === null);
-  ids.sort((a, b) => unsolved(a) - unsolved(b) || hard(b) - hard(a) || niches[b].best_score - niches[a].best_score);
+  ids.sort((a, b) => unsolved(a) - unsolved(b) || hard(b) - hard(a) || niches[b].mean_return - niches[a].mean_return);
   byId("film-none").hidden = ids.length > 0;
   byId("film").hidden = ids.length === 0;
   if (!ids.length) return;

@@ -12,7 +12,7 @@ function startGallery() {
   const cards = niches.map((niche) => {
     const canvas = courses.length ? make("canvas", { "data-niche": niche.id, "aria-hidden": "true" }) : null;
     const title = make("span", {}, make("i", { class: "swatch", style: `background: ${levelColour(niche)}` }),
-      `Niche ${niche.id}, best ${number(niche.best_score)}${niche.solved === null ? "" : ", solved"}`);
+      `Niche ${niche.id}, return ${number(niche.mean_return)}${niche.solved === null ? "" : ", solved"}`);
     return make("button", { class: "niche", type: "button", "data-niche": niche.id, onclick: () => select(niche.id, true) },
       canvas, title, make("span", {}, niche.description));
   });
@@ -20,7 +20,7 @@ function startGallery() {
   const comparisons = {
     difficulty: (a, b) => levelOf(b) - levelOf(a) || b.difficulty - a.difficulty,
     born: (a, b) => a.id - b.id,
-    best_score: (a, b) => (b.best_score ?? -Infinity) - (a.best_score ?? -Infinity),
+    mean_return: (a, b) => b.mean_return - a.mean_return,
     solved: (a, b) => (a.solved ?? Infinity) - (b.solved ?? Infinity) || a.id - b.id,
   };
   const states = {

@@ -5,12 +5,12 @@ function headline() {
   const total = (counts) => Object.values(counts).reduce((sum, count) => sum + count, 0);
   const later = `${number(data.curves.admitted_solved?.at(-1) ?? 0)} after they were admitted`;
   const solved = figures.annecs === null ? later : `ANNECS ${number(figures.annecs.created_and_solved)}, ${later}`;
-  const best = niches.reduce((found, niche) => Math.max(found, niche.best_score ?? -Infinity), -Infinity);
+  const best = niches.reduce((found, niche) => Math.max(found, niche.mean_return), -Infinity);
   const entries = [
     ["Environments", number(figures.niches), `${figures.active} active, ${figures.retired} retired`],
     ["Solved", number(figures.solved), solved],
     ["Iterations", number(figures.iterations), `of ${number(figures.iterations_wanted)}`],
-    ["Best score", Number.isFinite(best) ? number(best) : "–", "of an agent in its own environment"],
+    ["Best mean return", number(best), `of an agent in ${niches[0].fresh_episodes} fresh episodes`],
     ["Transfers", number(transfers.accepted), transfers.attempts ? `${Math.round((100 * transfers.accepted) / transfers.attempts)} % of ${number(transfers.attempts)} accepted` : "none tried yet"],
     ["Simulation", `${short(total(figures.steps))}`, `steps in ${short(total(figures.episodes))} episodes`],
   ];

@@ -1,17 +1,20 @@
 """`poet evaluate` against closed forms, other routes to the same numbers, and its own intervals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import synthetic_archive
+from scipy import stats
 
 from cluster.executor import InProcess
 from environments.domain import Environment, find_domain
+from environments.intervals import interval
 from environments.suites import Level
 from environments.weights import agent_bytes
 from evolution.noise import episode_seeds
-from poet.scoring import Contestant, Rules, best_rows, intervals, play, summarise
+from poet.scoring import Contestant, Rules, chosen_rows, play, summarise, terrains_of
 
 TARGETS = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.5, 0.0]]
 
@@ -45,15 +48,20 @@ def test_an_agents_result_does_not_depend_on_who_else_is_evaluated(rules):
     together = play(agents, levels, rules, InProcess())
     alone = play(agents[217:218], levels, rules, InProcess())
     np.testing.assert_array_equal(together.returns[217:218], alone.returns)
-    rows = [row for row in summarise(together, agents, levels) if row["agent"] == "217"]
-    assert rows == summarise(alone, agents[217:218], levels)
+    rows = [row for row in summarise(together, agents, terrains_of(levels)) if row["agent"] == "217"]
+    assert strip(rows) == strip(summarise(alone, agents[217:218], terrains_of(levels)))
+
+
+def strip(rows):
+    return [{key: value for key, value in row.items() if key != "chosen"} for row in rows]
 
 
 def test_summary_gives_each_terrains_mean_and_the_best_agent(rules):
     agents = [Contestant("a", np.zeros(3, dtype=np.float32)), Contestant("b", np.array([1, 0, 0], dtype=np.float32))]
     levels = [Level("left", toy(TARGETS[0], seed)) for seed in range(3)] + [Level("right", toy(TARGETS[1]))]
     result = play(agents, levels, rules, InProcess())
-    rows = summarise(result, agents, levels)
+    choosing = play(agents, levels, replace(rules, choosing=True), InProcess())
+    rows = summarise(result, agents, terrains_of(levels), choosing)
     assert {(row["terrain"], row["agent"]): row["courses"] for row in rows} == {
         ("left", "a"): 3,
         ("left", "b"): 3,
@@ -62,21 +70,48 @@ def test_summary_gives_each_terrains_mean_and_the_best_agent(rules):
     }
     assert rows[0]["mean"] == pytest.approx(result.returns[0, :3].mean())
     assert rows[0]["episodes"] == 12
-    assert [(row["terrain"], row["agent"], row["solved"]) for row in best_rows(rows)] == [
+    assert [(row["terrain"], row["agent"], row["solved"]) for row in chosen_rows(rows)] == [
         ("left", "a", 1.0),
         ("right", "b", 1.0),
     ]
 
 
+def test_the_best_agent_is_not_reported_on_the_episodes_that_it_was_chosen_by(rules):
+    # A hundred equal agents on one course, whose episodes differ by the seed's noise alone.
+    agents = [Contestant(str(i), np.full(3, i * 1e-6, dtype=np.float32)) for i in range(100)]
+    levels = [Level("here", toy(TARGETS[0]))]
+    result, choosing = (play(agents, levels, replace(rules, choosing=part), InProcess()) for part in (False, True))
+    assert not set(rules.seeds(0)) & set(replace(rules, choosing=True).seeds(0))
+    noise = (replace(rules, choosing=True).seeds(0) % 1000) / 1000
+    np.testing.assert_allclose(choosing.returns[0, 0], 200 + noise)
+    (chosen,) = chosen_rows(summarise(result, agents, terrains_of(levels), choosing))
+    winner = int(chosen["agent"])
+    assert winner == choosing.returns.mean(axis=(1, 2)).argmax()
+    assert chosen["mean"] == pytest.approx(result.returns[winner].mean())
+    assert chosen["choosing_mean"] == pytest.approx(choosing.returns[winner].mean())
+
+
 def test_bootstrap_interval_covers_the_true_mean_about_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    bounds = intervals(rng.normal(5.0, 2.0, size=(300, 40)))
+    bounds = np.array([interval(row) for row in rng.normal(5.0, 2.0, size=(300, 40))])
     covered = ((bounds[:, 0] <= 5) & (bounds[:, 1] >= 5)).mean()
     assert 0.89 < covered < 0.98
     # Against the normal theory: 1.96 standard errors either side.
     assert (bounds[:, 1] - bounds[:, 0]).mean() == pytest.approx(2 * 1.96 * 2 / np.sqrt(40), rel=0.08)
-    np.testing.assert_array_equal(intervals(np.array([[3.0]])), [[3.0, 3.0]])
-    np.testing.assert_array_equal(intervals(np.full((1, 9), 7.0)), [[7.0, 7.0]])
+    assert interval(np.full(9, 7.0)) == (7.0, 7.0)
+
+
+@pytest.mark.parametrize("count", [2, 3, 20, 101])
+def test_bootstrap_interval_is_scipys(count):
+    samples = np.random.default_rng(count).exponential(50.0, count)
+    found = stats.bootstrap(
+        (samples,), np.mean, n_resamples=2000, confidence_level=0.95, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert interval(samples) == pytest.approx((found.low, found.high), rel=1e-12)
+
+
+def test_of_a_single_sample_there_is_no_interval_rather_than_one_of_no_width():
+    assert interval(np.array([3.0])) is None
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +151,7 @@ def test_table_fits_a_narrow_terminal_with_nothing_cut_off(run, poet):
     done = poet(*line, COLUMNS="80")
     figures = json.loads(poet(*line, "--json").stdout)["results"]
     assert "\N{HORIZONTAL ELLIPSIS}" not in done.stdout
-    for best in best_rows(figures):
+    for best in chosen_rows(figures):
         others = np.mean([row["mean"] for row in figures if row["terrain"] == best["terrain"]])
         (shown,) = [text for text in done.stdout.splitlines() if text.split()[:1] == [best["terrain"]]]
         assert {f"{best['mean']:.1f}", f"{others:.1f}"} <= set(shown.split())
@@ -133,7 +168,25 @@ def test_agent_file_on_a_curriculum_equals_that_agent_of_the_run(run, tmp_path, 
     assert ours.returncode == theirs.returncode == 0, ours.stderr + theirs.stderr
     strip = [{**row, "agent": ""} for row in json.loads(theirs.stdout)["results"]]
     assert [{**row, "agent": ""} for row in json.loads(ours.stdout)["results"]] == strip
-    assert sum(row["courses"] for row in strip) == sum(row["split"] == "train" for row in rows)
+    train = [row for row in rows if row["split"] == "train"]
+    assert [(row["terrain"], row["niche"], row["courses"]) for row in strip[:-1]] == [
+        (row["id"], row["niche"], 1) for row in train
+    ]
+    assert (strip[-1]["terrain"], strip[-1]["courses"]) == (f"train, {len(train)} tasks", len(train))
+    assert strip[-1]["mean"] == pytest.approx(np.mean([row["mean"] for row in strip[:-1]]))
+
+
+def test_all_splits_of_a_curriculum_give_a_row_a_task_one_a_split_and_one_for_all(run, tmp_path, poet):
+    assert poet("export", run, "-o", tmp_path / "c").returncode == 0
+    rows = [json.loads(line) for line in (tmp_path / "c" / "tasks.jsonl").read_text(encoding="utf-8").splitlines()]
+    line = ("--curriculum", tmp_path / "c", "--split", "all", "--agents", "4", "--episodes", 1, "--workers", 1)
+    found = json.loads(poet("evaluate", run, *line, "--json").stdout)["results"]
+    assert [(row["terrain"], row["split"]) for row in found[: len(rows)]] == [(row["id"], row["split"]) for row in rows]
+    assert all(row["interval"] is None for row in found[: len(rows)])  # of one episode nothing is known
+    sizes = {name: sum(row["split"] == name for row in rows) for name in dict.fromkeys(row["split"] for row in rows)}
+    totals = {row["terrain"]: row["courses"] for row in found[len(rows) :]}
+    expected = {f"{name}, {size} tasks": size for name, size in sizes.items() if size > 1}
+    assert totals == {**expected, f"all {len(rows)} tasks": len(rows)}
 
 
 def test_all_agents_on_all_niches_of_any_domain(tmp_path, toy_file, poet):

@@ -13,6 +13,7 @@ DOWNGRADE = """
 DROP TABLE checksum;
 DROP TABLE performance;
 DROP TABLE reuse;
+DROP TABLE rescore;
 ALTER TABLE niche DROP COLUMN archive_score;
 PRAGMA user_version = 1;
 """
