@@ -123,6 +123,9 @@ def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Ex
         say(f"{run} has all of its {done} iterations; --iterations N goes on to N")
         return
     say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
+    if not done:
+        for sentence in configuration.advice(archive.config):
+            say(f"warning: {sentence}")
     with ExitStack() as stack:
         with undisturbed():  # a worker that is interrupted while it starts complains
             executor = stack.enter_context(closing(make_executor()))

@@ -170,6 +170,21 @@ def differences(old: Config, new: Config) -> list[str]:
     ]
 
 
+LEAST_LIFE = 300  # iterations of a niche, below which what moves into it is replaced before it has learned
+
+
+def advice(config: Config) -> list[str]:
+    """Say in a sentence each what is allowed but has been seen to waste a run's steps."""
+    life = config.reproduction.capacity * config.reproduction.every
+    if life >= min(LEAST_LIFE, config.iterations):  # or no niche retires
+        return []
+    return [
+        f"a niche will retire after about {life} iterations (reproduction.capacity {config.reproduction.capacity} x "
+        f"reproduction.every {config.reproduction.every}), little for an agent to learn in; the papers' niches have "
+        f"3,000 and more, some {LEAST_LIFE} do: raise either"
+    ]
+
+
 def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in table.items():

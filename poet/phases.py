@@ -14,3 +14,4 @@ class Phase(IntEnum):
     CHILD = 3
     AUDITION = 4
     PERFORMANCE = 5
+    CONFIRM = 6
