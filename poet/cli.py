@@ -28,7 +28,7 @@ from meta_learners.errors import MetaLearningError, TrainingError
 from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
-from poet import inspection, learning, study, tables
+from poet import inspection, learning, reference, study, tables
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
 from poet.output import Json, Run, err, say, show
@@ -141,6 +141,24 @@ def _how_to_resume(archive: archives.Archive, run: Path) -> str:
 commands = (study.inspect, study.report, study.render, study.export, study.evaluate)
 for command in (*commands, learning.meta_train, learning.meta_test):
     app.command()(command)
+
+
+@app.command()
+def settings(
+    key: Annotated[
+        str | None, typer.Argument(metavar="[KEY]", help="One setting, such as es.pairs, or a section, such as es.")
+    ] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Write the table of docs/settings.md.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Explain the settings: what each means, may be, is by default and is in the papers."""
+    if as_markdown:
+        if as_json or key is not None:
+            raise InputError("--markdown writes the whole page and goes with nothing else")
+        typer.echo(reference.markdown(), nl=False)
+        return
+    found = reference.chosen(key)
+    show([each.to_json() for each in found], as_json, tables.settings(found))
 
 
 @app.command()

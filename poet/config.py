@@ -161,7 +161,7 @@ def build(table: Mapping[str, Any], origin: str) -> Config:
 
 def differences(old: Config, new: Config) -> list[str]:
     """List the settings that differ, as ``es.pairs was 256, is 64``; iterations may always differ."""
-    before, after = _flat(old.to_table()), _flat(new.to_table())
+    before, after = flat(old.to_table()), flat(new.to_table())
     names = sorted(set(before) | set(after))
     return [
         f"{name} was {before.get(name)!r}, is {after.get(name)!r}"
@@ -185,8 +185,9 @@ def advice(config: Config) -> list[str]:
     ]
 
 
-def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Lay nested tables out as one, by dotted names."""
+    found: dict[str, Any] = {}
     for key, value in table.items():
-        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
-    return flat
+        found |= flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
+    return found
