@@ -129,7 +129,8 @@ def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Ex
     with ExitStack() as stack:
         with undisturbed():  # a worker that is interrupted while it starts complains
             executor = stack.enter_context(closing(make_executor()))
-        display = stack.enter_context(closing(make_display(err, archive.config, run, archive.population)))
+        before = archive.accepted_transfers()
+        display = stack.enter_context(closing(make_display(err, archive.config, run, archive.population, before)))
         evolve_archive(archive, executor, display)
 
 
