@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 RUN ?= runs/quick
 OPTIONS ?=
 
-.PHONY: evolve test test-slow check format sanitize setup clean
+.PHONY: evolve test test-slow check format sanitize reference setup clean
 
 evolve: setup  ## Evolve walkers and their environments in RUN; again to resume
 	$(BIN)/poet evolve $(RUN) $(OPTIONS)
@@ -31,6 +31,9 @@ sanitize: setup  ## Run the walker core's own test under the address and undefin
 	$(BIN)/cmake -S environments/walker2d/native -B build/sanitize -DWALKER_SANITIZE=ON -DWALKER_SELFTEST=ON
 	$(BIN)/cmake --build build/sanitize
 	build/sanitize/walker_selftest
+
+reference: setup  ## Write docs/settings.md anew from the settings themselves
+	$(BIN)/poet settings --markdown > docs/settings.md
 
 setup: $(READY)  ## Make .venv, when pyproject.toml, constraints.txt or the C++ are newer
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from environments.settings import Bounds, check_bounds
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
+FULL, KEEP = "full", "keep"  # what an optimiser does when its agent moves, or a fraction
 
 Vector = NDArray[np.float64]
 
@@ -60,6 +61,27 @@ class Learner:
         """Start learning from theta: what happens at creation and on every accepted transfer."""
         zeros = np.zeros_like(theta)
         return Learner(theta, zeros, zeros, 0, settings.step_size, settings.sigma)
+
+    def moved(self, theta: Vector, restart: str | float, settings: ESSettings) -> Learner:
+        """Give what an agent of this learner goes on with in another niche, from theta.
+
+        Args:
+            theta: (P,) the agent, which a step there may have tuned.
+            restart: "full" starts afresh, as published; "keep" goes on with everything as it was; a number starts
+                moments afresh and step size and sigma at that fraction of the settings', not below their floors.
+            settings: of all learners.
+        """
+        if restart == KEEP:
+            return replace(self, theta=theta)
+        fresh = Learner.fresh(theta, settings)
+        if restart == FULL:
+            return fresh
+        fraction = float(restart)
+        return replace(
+            fresh,
+            step_size=max(fraction * settings.step_size, settings.step_size_floor),
+            sigma=max(fraction * settings.sigma, settings.sigma_floor),
+        )
 
 
 def perturbed(theta: NDArray[np.float32], sigma: float, noise: NDArray[np.float32]) -> NDArray[np.float32]:

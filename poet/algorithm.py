@@ -29,11 +29,13 @@ from poet.novelty import MEASURES, archive_score
 from poet.phases import Phase
 from poet.population import Archived, Niche, Pair, Population
 from poet.records import ChildRecord, Decision, Journal, Origin, ScoreRecord, TransferRecord
+from transfer.confirmation import Rematch, confirm
 from transfer.rules import RULES
 from transfer.tournament import (
     Candidate,
     Incumbent,
     Target,
+    Tournament,
     Visitor,
     best,
     evaluate_candidates,
@@ -210,21 +212,49 @@ def transfer(population: Population, config: Config, evaluator: Evaluator, journ
         for pair in population.pairs
     ]
     incumbents = [Incumbent(pair.score, pair.recent) for pair in population.pairs if pair.score is not None]
-    hold = RULES[config.transfer.rule]
+    results = RULES[config.transfer.rule](evaluator, "transfer", targets, incumbents, config.es)
+    if config.transfer.confirm:
+        results = _confirmed(results, targets, population, config, evaluator, journal.iteration)
     pairs = []
-    for pair, result in zip(population.pairs, hold(evaluator, "transfer", targets, incumbents, config.es), strict=True):
+    for pair, result in zip(population.pairs, results, strict=True):
         assert pair.score is not None  # optimise has just scored it
         journal.transfers.append(TransferRecord(pair.niche.id, pair.score, result.candidates, result.winner))
-        pairs.append(_move_in(result.winner, pair, config, journal) if result.winner else pair)
+        pairs.append(_move_in(result, pair, population, config, journal) if result.winner else pair)
     return replace(population, pairs=tuple(pairs))
 
 
-def _move_in(challenger: Candidate, pair: Pair, config: Config, journal: Journal) -> Pair:
+def _confirmed(
+    results: Sequence[Tournament],
+    targets: Sequence[Target],
+    population: Population,
+    config: Config,
+    evaluator: Evaluator,
+    iteration: int,
+) -> list[Tournament]:
+    """Let winners and incumbents meet again on episodes that chose nobody."""
+    rematches = [
+        Rematch(result, target, pair.niche.id, pair.learner.theta, (Phase.CONFIRM, iteration, pair.niche.id))
+        for pair, result, target in zip(population.pairs, results, targets, strict=True)
+    ]
+    return confirm(evaluator, "transfer", rematches, config.transfer.confirm)
+
+
+def _move_in(result: Tournament, pair: Pair, population: Population, config: Config, journal: Journal) -> Pair:
     """Put a better agent in the incumbent's place; the archive keeps both."""
+    assert result.winner is not None
     journal.keep(pair, Origin.MOVED_OUT)
-    served = pair.move_in(challenger.theta, challenger.score, journal.iteration, config.es)
-    journal.keep(served, Origin.MOVED_IN, challenger.source)
+    served = pair.move_in(_moved(result.winner, population, config), result.mover_score, journal.iteration)
+    journal.keep(served, Origin.MOVED_IN, result.winner.source)
     return served
+
+
+def _moved(mover: Candidate, population: Population, config: Config) -> Learner:
+    """Give a mover its optimiser: its own, or one that starts afresh, as `transfer.restart` says."""
+    return _learner_of(mover.source, population).moved(mover.theta, config.transfer.restart, config.es)
+
+
+def _learner_of(niche: int, population: Population) -> Learner:
+    return next(pair.learner for pair in population.pairs if pair.niche.id == niche)
 
 
 def _norm(vector: NDArray[np.float64]) -> float:
@@ -300,9 +330,11 @@ def _audition(
     """Try every agent in a new environment, directly and fine-tuned; where none may move, the parent's as it is."""
     moves = config.transfer.moves
     visitors = [visitor for visitor in _visitors(population) if moves or visitor.niche == child.parent]
+    parent = _learner_of(child.parent, population)
     target = Target(
         environment=child.environment,
-        learner=Learner.fresh(visitors[0].theta, config.es),
+        # What its parent's agent would go on with here: afresh, as published, or as `transfer.restart` says.
+        learner=parent.moved(parent.theta, config.transfer.restart, config.es),
         visitors=visitors,
         noise_key=(Phase.CHILD, iteration, child.number),
         # Not the episodes of the screening: the second judgement must not rest on the first one's luck.
@@ -325,7 +357,7 @@ def _admit(child: Child, record: ChildRecord, population: Population, config: Co
     """Pair a new niche with the agent that serves it best."""
     chosen = best(record.candidates)
     niche = Niche(len(population.niches), child.environment, child.parent, journal.iteration, record.archive_score)
-    pair = Pair.admitted(niche, chosen.theta, chosen.score, config.es)
+    pair = Pair.admitted(niche, _moved(chosen, population, config), chosen.score)
     journal.admitted.append(niche)
     journal.children.append(replace(record, niche=niche.id))
     journal.keep(pair, Origin.ADMITTED, chosen.source)

@@ -294,6 +294,11 @@ class Archive:
             claim.close()
             raise
 
+    def accepted_transfers(self) -> int:
+        """Count the agents that have moved so far."""
+        (count,) = self._connection.execute("SELECT count(source) FROM transfer").fetchone()
+        return int(count)
+
     def extend(self, iterations: int) -> None:
         """Set a new number of iterations to run to, in the configuration file too."""
         self.config = replace(self.config, iterations=iterations)

@@ -26,7 +26,7 @@ from cluster.processes import Processes
 from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
-from poet import inspection, learning, rescoring, study, tables
+from poet import inspection, learning, reference, rescoring, study, tables
 from poet.complaints import BAD_INPUT, FAILED, complaint
 from poet.controls.commands import app as control
 from poet.display import make_display
@@ -149,10 +149,14 @@ def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Ex
         say("its best agents are yet to be scored on fresh episodes")
     else:
         say(f"{'resuming' if done else 'starting'} {run} at iteration {done} of {wanted}")
+    if not done:
+        for sentence in configuration.advice(archive.config):
+            say(f"warning: {sentence}")
     with ExitStack() as stack:
         with undisturbed():  # a worker that is interrupted while it starts complains
             executor = stack.enter_context(closing(make_executor()))
-        display = stack.enter_context(closing(make_display(err, archive.config, run, archive.population)))
+        before = archive.accepted_transfers()
+        display = stack.enter_context(closing(make_display(err, archive.config, run, archive.population, before)))
         evolve_archive(archive, executor, display)
         rescore_archive(archive, executor, display)
 
@@ -166,6 +170,24 @@ commands = (study.inspect, study.report, study.render, study.export, study.evalu
 for command in (*commands, learning.meta_train, learning.meta_test):
     app.command()(command)
 app.add_typer(control, name="control")
+
+
+@app.command()
+def settings(
+    key: Annotated[
+        str | None, typer.Argument(metavar="[KEY]", help="One setting, such as es.pairs, or a section, such as es.")
+    ] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Write the table of docs/settings.md.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Explain the settings: what each means, may be, is by default and is in the papers."""
+    if as_markdown:
+        if as_json or key is not None:
+            raise InputError("--markdown writes the whole page and goes with nothing else")
+        typer.echo(reference.markdown(), nl=False)
+        return
+    found = reference.chosen(key)
+    show([each.to_json() for each in found], as_json, tables.settings)
 
 
 @app.command()

@@ -194,7 +194,7 @@ def build(table: Mapping[str, Any], origin: str) -> Config:
 
 def differences(old: Config, new: Config) -> list[str]:
     """List the settings that differ, as ``es.pairs was 256, is 64``; iterations may always differ."""
-    before, after = _flat(old.to_table()), _flat(new.to_table())
+    before, after = flat(old.to_table()), flat(new.to_table())
     names = sorted(set(before) | set(after))
     return [
         f"{name} was {before.get(name)!r}, is {after.get(name)!r}"
@@ -203,8 +203,24 @@ def differences(old: Config, new: Config) -> list[str]:
     ]
 
 
-def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+LEAST_LIFE = 300  # iterations of a niche, below which what moves into it is replaced before it has learned
+
+
+def advice(config: Config) -> list[str]:
+    """Say in a sentence each what is allowed but has been seen to waste a run's steps."""
+    life = config.reproduction.capacity * config.reproduction.every
+    if life >= min(LEAST_LIFE, config.iterations):  # or no niche retires
+        return []
+    return [
+        f"a niche will retire after about {life} iterations (reproduction.capacity {config.reproduction.capacity} x "
+        f"reproduction.every {config.reproduction.every}), little for an agent to learn in; the papers' niches have "
+        f"3,000 and more, some {LEAST_LIFE} do: raise either"
+    ]
+
+
+def flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Lay nested tables out as one, by dotted names."""
+    found: dict[str, Any] = {}
     for key, value in table.items():
-        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
-    return flat
+        found |= flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
+    return found

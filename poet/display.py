@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
 from poet.config import Config
 from poet.estimate import Estimate
 from poet.foreign import printable
-from poet.population import Pair, Population
+from poet.frame import Phase, View, frame
+from poet.population import Population
 from poet.records import Journal
+from poet.terminal import without_echoed_keys
 from transfer.tournament import best
 
 EVENTS = 6  # kept in view
@@ -44,11 +42,11 @@ class Display(Protocol):
         ...
 
 
-def make_display(console: Console, config: Config, folder: Path, population: Population) -> Display:
-    """Choose by what the console is."""
+def make_display(console: Console, config: Config, folder: Path, population: Population, transfers: int = 0) -> Display:
+    """Choose by what the console is; so many transfers were accepted before."""
     pace = _Pace(config)
     return (
-        LiveDisplay(console, config, folder, population, pace)
+        LiveDisplay(console, config, folder, population, pace, transfers)
         if console.is_terminal and not console.is_dumb_terminal
         else PlainDisplay(console, config, pace)
     )
@@ -87,7 +85,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {whole % 60:02} s" if minutes else f"{whole} s"
 
 
-def events(journal: Journal, describe: dict[int, str]) -> Iterator[str]:
+def events(journal: Journal, describe: Mapping[int, str]) -> Iterator[str]:
     """Say in a line each what an iteration changed in the population."""
     at = f"iteration {journal.iteration}:"
     for child in journal.children:
@@ -165,83 +163,58 @@ class PlainDisplay:
 class LiveDisplay:
     """A picture that redraws itself: progress, active pairs with score bars, latest events."""
 
-    def __init__(self, console: Console, config: Config, folder: Path, population: Population, pace: _Pace) -> None:
+    def __init__(
+        self,
+        console: Console,
+        config: Config,
+        folder: Path,
+        population: Population,
+        pace: _Pace,
+        transfers: int = 0,
+    ) -> None:
         self._config = config
         self._folder = folder
         self._population = population
         self._pace = pace
         self._descriptions = _Descriptions(config)
         self._events: deque[str] = deque(maxlen=EVENTS)
-        self._transfers = 0
-        self._phases = Progress(
-            TextColumn("{task.description:>10}"), BarColumn(bar_width=40), MofNCompleteColumn(), TextColumn("episodes")
-        )
-        self._task = self._phases.add_task("starting", total=None)
-        self._live = Live(self, console=console, refresh_per_second=4)
-        self._live.start()
+        self._transfers = transfers
+        self._phase = Phase("starting", 0, None)
+        self._held = ExitStack()
+        self._held.enter_context(without_echoed_keys())
+        self._live = self._held.enter_context(Live(self, console=console, refresh_per_second=4))
 
     def phase(self, purpose: str, done: int, total: int) -> None:
         """Move the phase's bar."""
-        self._phases.update(self._task, description=purpose, completed=done, total=total)
+        self._phase = Phase(purpose, done, total)
 
     def iteration(self, population: Population, journal: Journal, seconds: float) -> None:
         """Take in the new state."""
-        self._population = population
         self._pace.note(journal, seconds)
         self._transfers += sum(record.winner is not None for record in journal.transfers)
         self._events.extend(events(journal, self._descriptions.of(population)))
+        self._population = population
 
     def close(self) -> None:
         """Leave the last picture standing."""
-        self._live.stop()
+        self._held.close()
 
-    def __rich__(self) -> Panel:
-        done, total = self._population.iteration, self._config.iterations
-        progress = Table.grid(padding=(0, 1))
-        progress.add_row(
-            "iteration",
-            ProgressBar(total=total, completed=done, width=40),
-            f"{done:,}/{total:,}",
-            f"{self._pace.remaining(done)} left",
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        population = self._population
+        niches, active = len(population.niches), len(population.pairs)
+        view = View(
+            title=f"POET {printable(str(self._folder))}",
+            iteration=Phase("iteration", population.iteration, self._config.iterations),
+            remaining=f"{self._pace.remaining(population.iteration)} left",
+            phase=self._phase,
+            figures=(
+                f"{active} active, {niches - active} retired, {niches - 1} admitted, "
+                f"{_annecs(self._config, population)}"
+                f"{self._transfers} transfers accepted, {self._pace.speed:,.0f} steps/s"
+            ),
+            pairs=population.pairs,
+            descriptions=self._descriptions.of(population),
+            full_score=max(self._config.minimal_criterion.upper, 1.0),
+            events=tuple(self._events),
         )
-        niches, active = len(self._population.niches), len(self._population.pairs)
-        figures = Text(
-            f"{active} active, {niches - active} retired, {niches - 1} admitted, "
-            f"{_annecs(self._config, self._population)}"
-            f"{self._transfers} transfers accepted, {self._pace.speed:,.0f} steps/s"
-        )
-        happened = [Text(line, overflow="ellipsis", no_wrap=True, style="dim") for line in self._events]
-        body = Group(progress, self._phases, figures, self._pairs(), *happened)
-        return Panel(body, title=Text(f"POET {printable(str(self._folder))}"), title_align="left")
-
-    def _pairs(self) -> Table:
-        descriptions = self._descriptions.of(self._population)
-        table = Table(box=None, expand=True)
-        for heading in ("niche", "parent", "born"):
-            table.add_column(heading, justify="right")
-        table.add_column("environment", ratio=1, min_width=24, no_wrap=True, overflow="ellipsis")
-        table.add_column("score", justify="right")
-        table.add_column("", max_width=24)
-        table.add_column("best", justify="right")
-        table.add_column("solved", justify="right")
-        for pair in self._population.pairs:
-            table.add_row(*self._row(pair, descriptions[pair.niche.id]))
-        return table
-
-    def _row(self, pair: Pair, description: str) -> list[Text | ProgressBar | str]:
-        niche, score = pair.niche, pair.score
-        bar: ProgressBar | str = ""
-        if score is not None:
-            # Full at the minimal criterion's upper bound: an agent for which its environment is too easy.
-            full = max(self._config.minimal_criterion.upper, 1.0)
-            bar = ProgressBar(total=full, completed=min(max(score, 0), full))
-        return [
-            str(niche.id),
-            "-" if niche.parent is None else str(niche.parent),
-            str(niche.born),
-            description,
-            "-" if score is None else f"{score:.1f}",
-            bar,
-            "-" if pair.best is None else f"{pair.best.score:.1f}",
-            "" if pair.solved is None else str(pair.solved),
-        ]
+        yield frame(view, console, options.max_width, console.size.height)

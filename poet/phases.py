@@ -14,4 +14,5 @@ class Phase(IntEnum):
     CHILD = 3
     AUDITION = 4
     PERFORMANCE = 5
+    CONFIRM = 6
     RESCORE = 100  # of no iteration: kept agents are scored again afterwards

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment, find_domain
-from evolution.es import ESSettings, Learner
+from evolution.es import Learner
 from evolution.minimal_criterion import MinimalCriterion, Verdict
 from evolution.noise import Stream, keyed_rng
 from evolution.performance import Agent, Pairing
@@ -55,13 +55,13 @@ class Pair:
     recent: tuple[float, ...] = ()  # the latest self-evaluations, oldest first, at most RECENT
 
     @staticmethod
-    def admitted(niche: Niche, theta: NDArray[np.float64], score: float, settings: ESSettings) -> Pair:
+    def admitted(niche: Niche, learner: Learner, score: float) -> Pair:
         """Pair a new niche with the agent that scored so in its audition."""
-        return Pair(niche, Learner.fresh(theta, settings))._noted(score, niche.born, False)
+        return Pair(niche, learner)._noted(score, niche.born, False)
 
-    def move_in(self, theta: NDArray[np.float64], score: float, iteration: int, settings: ESSettings) -> Pair:
-        """Replace the agent by one that scored so in its tournament; its optimiser starts afresh."""
-        return replace(self, learner=Learner.fresh(theta, settings))._noted(score, iteration, False)
+    def move_in(self, learner: Learner, score: float, iteration: int) -> Pair:
+        """Replace the agent by one that scored so in its tournament."""
+        return replace(self, learner=learner)._noted(score, iteration, False)
 
     def note_score(self, score: float, iteration: int, solved: bool = False) -> Pair:
         """Take down what the agent scored in its own environment, in an evaluation of its own."""

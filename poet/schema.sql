@@ -78,7 +78,7 @@ CREATE TABLE proposal (  -- one agent tried in one tournament
     iteration INTEGER NOT NULL,
     target INTEGER NOT NULL,
     source INTEGER NOT NULL REFERENCES niche (id),
-    kind TEXT NOT NULL,  -- direct or fine-tuned
+    kind TEXT NOT NULL,  -- direct, fine-tuned, or confirmed: the winner again, and under the target's id the incumbent
     score REAL NOT NULL,
     PRIMARY KEY (iteration, target, source, kind),
     FOREIGN KEY (iteration, target) REFERENCES transfer (iteration, target)

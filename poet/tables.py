@@ -8,11 +8,13 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from poet.display import duration
+from poet.reference import Setting, shown
 
 Row = Mapping[str, Any]
 
@@ -69,6 +71,27 @@ def summary(figures: Row) -> RenderableType:
     table.add_row("episodes", f"{sum(figures['episodes'].values()):,} ({steps:,} steps)")
     table.add_row("diverged episodes", f"{figures['diverged_episodes']:,}")
     return table
+
+
+def settings(found: Sequence[Setting]) -> RenderableType:
+    """Lay out explained settings; one alone with all that is known of it."""
+    return Group(*(_setting(each, len(found) == 1) for each in found))
+
+
+def _setting(setting: Setting, whole: bool) -> RenderableType:
+    papers = {"POET": setting.papers["poet"], "Enhanced POET": setting.papers["enhanced"]}
+    head = Text(f"{setting.key} ", style="bold")
+    head.append(f"= {shown(setting.default)}", style="not bold")
+    lines = [setting.meaning, setting.allowed]
+    for name, published in papers.items():
+        if published["value"] is None:
+            continue
+        source = f", by {published['source']}" if published.get("source") else ""
+        note = f": {published['note']}" if whole and published.get("note") else ""
+        lines.append(f"{name} {shown(published['value'])}{source}{note}")
+    if whole and setting.presets:
+        lines.append(f"presets: {', '.join(f'{name} {shown(value)}' for name, value in setting.presets.items())}")
+    return Group(head, *(Padding(Text(line), (0, 0, 0, 4), expand=False) for line in lines))
 
 
 def niches(entries: Sequence[Row]) -> RenderableType:

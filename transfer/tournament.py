@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 from environments.settings import Bounds, check_bounds
-from evolution.es import ESSettings, Learner, es_proposal
+from evolution.es import FULL, KEEP, ESSettings, Learner, es_proposal
 from evolution.evaluation import Evaluator
 from evolution.noise import Key
 
@@ -29,9 +29,13 @@ class TransferSettings:
 
     every: Annotated[int, Bounds(1, 10**6)] = 25  # iterations
     rule: str = "original"  # who moves in; or "improved", Enhanced POET's, or "none": nobody ever, the paper's control
+    restart: str | float = FULL  # of a mover's optimiser; or "keep", or the fraction of es.step_size and es.sigma
+    confirm: Annotated[int, Bounds(0, 10**4)] = 0  # fresh episodes in which a winner must be ahead again; 0: none
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        if self.restart not in (FULL, KEEP) and not (isinstance(self.restart, float) and 0 <= self.restart <= 1):
+            raise ValueError(f"restart is {self.restart!r}; it must be {FULL}, {KEEP} or a number in [0, 1]")
         if self.rule not in RULE_NAMES:
             raise ValueError(f"rule is {self.rule!r}; it must be one of {', '.join(RULE_NAMES)}")
 
@@ -50,6 +54,7 @@ class Kind(StrEnum):
 
     DIRECT = "direct"
     FINE_TUNED = "fine-tuned"
+    CONFIRMED = "confirmed"  # scored again; of the incumbent too, under its own niche
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +101,13 @@ class Tournament:
 
     candidates: Sequence[Candidate]
     winner: Candidate | None  # None where the incumbent stays
+    confirmed: float | None = None  # the winner's score on fresh episodes, where that was asked for
+
+    @property
+    def mover_score(self) -> float:
+        """The score that a winner moves in with: the last that was taken."""
+        assert self.winner is not None
+        return self.winner.score if self.confirmed is None else self.confirmed
 
 
 def hold_original(

@@ -3,7 +3,7 @@ import pytest
 from evolution.novelty import MEASURES
 from poet import config as configuration
 from poet import novelty as parts
-from poet.config import build, differences, merge, parse_assignment, presets, read_preset
+from poet.config import advice, build, differences, merge, parse_assignment, presets, read_preset
 from poet.errors import InputError
 from transfer.rules import RULES
 from transfer.tournament import RULE_NAMES
@@ -102,3 +102,26 @@ def test_enhanced_preset_is_the_papers():
     assert (config.reproduction.capacity, config.transfer.every) == (40, 25)
     assert (config.minimal_criterion.lower, config.minimal_criterion.upper) == (25, 340)
     assert (config.encoding.name, config.reproduction.novelty, config.transfer.rule) == ("cppn", "pata-ec", "improved")
+
+
+@pytest.mark.parametrize(
+    ("reproduction", "iterations", "life"),
+    [({"capacity": 3, "every": 20}, 140, 60), ({"capacity": 4, "every": 74}, 10_000, 296)],
+)
+def test_niches_that_retire_before_their_agents_can_learn_are_warned_of(reproduction, iterations, life):
+    (sentence,) = advice(build({"reproduction": reproduction, "iterations": iterations}, "here"))
+    assert f"after about {life} iterations" in sentence
+    assert f"reproduction.capacity {reproduction['capacity']} x reproduction.every {reproduction['every']}" in sentence
+
+
+@pytest.mark.parametrize(
+    ("reproduction", "iterations"),
+    [({"capacity": 4, "every": 75}, 10_000), ({"capacity": 3, "every": 20}, 60), ({}, 25_200)],
+)
+def test_long_lives_and_runs_in_which_no_niche_retires_are_not(reproduction, iterations):
+    assert advice(build({"reproduction": reproduction, "iterations": iterations}, "here")) == []
+
+
+@pytest.mark.parametrize("name", presets())
+def test_no_preset_comes_with_a_warning(name):
+    assert advice(build(read_preset(name), name)) == []
