@@ -17,15 +17,22 @@ from poet.report.data import gather
 
 SCRIPTS = (
     "base",
+    "colours",
+    "vector",
+    "saving",
     "charts",
     "relief",
     "drawing",
+    "scene",
+    "sticks",
     "tree",
+    "film",
+    "map",
     "matrix",
     "gallery",
     "detail",
-    "sticks",
-    "film",
+    "address",
+    "about",
     "main",
 )  # in order of need
 

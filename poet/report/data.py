@@ -7,8 +7,11 @@ thousand niches stay within a few megabytes.
 from __future__ import annotations
 
 import base64
+import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from sqlite3 import Connection
 from typing import Any
 
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from environments.domain import find_domain
-from environments.sketch import Drawable, Recording, Relief, StickRecording
+from environments.sketch import Drawable, Gauge, Recording, Relief, StickRecording
 from poet import inspection
 from poet.archive import read_config, read_population
 from poet.rows import read_blob
@@ -45,10 +48,36 @@ def gather(connection: Connection, title: str, films: int) -> Row:
             "courses": _courses(connection),
             "moves": [[move[key] for key in ("source", "target", "moves", "attempts")] for move in moves["moves"]],
             "films": _films(connection, niches, films),
+            "about": _about(connection),
             "units": {"length": LENGTH_UNIT, "angle": ANGLE_UNIT},
         }
     finally:
         connection.execute("ROLLBACK")
+
+
+def _about(connection: Connection) -> Row:
+    """Tell what made the run and this page: settings, versions, times."""
+    timing = inspection.timing(connection)
+    sessions = timing["sessions"]
+    return {
+        "settings": _flat(read_config(connection).to_table()),
+        "version": version("poet-trailblazer"),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run_versions": sorted({session["version"] for session in sessions}),
+        "started": sessions[0]["started"] if sessions else None,
+        "last_commit": sessions[-1]["last_commit"] if sessions else None,
+        "seconds": timing["seconds"],
+        "sessions": len(sessions),
+    }
+
+
+def _flat(table: Mapping[str, Any], path: str = "") -> list[list[str]]:
+    """List settings as names and values, as `--set` takes them."""
+    rows = []
+    for key, value in table.items():
+        nested = isinstance(value, Mapping)
+        rows += _flat(value, f"{path}{key}.") if nested else [[f"{path}{key}", json.dumps(value)]]
+    return rows
 
 
 def _curves(connection: Connection) -> Row:
@@ -108,6 +137,7 @@ def _courses(connection: Connection) -> list[Row | None]:
             "ground": pack(sketch.ground / LENGTH_UNIT),
             "boxes": pack(sketch.boxes / LENGTH_UNIT),
             "relief": None if sketch.relief is None else _relief(sketch.relief),
+            "finish": sketch.finish,
         }
         for sketch in sketches
     ]
@@ -128,13 +158,13 @@ def pack(values: ArrayLike) -> str:
 
 
 def _films(connection: Connection, niches: Sequence[Row], films: int) -> dict[int, Row]:
-    """Record the best agents of some niches: solved ones first, then the highest scores."""
+    """Record the best agents of some niches: solved ones first, the hardest of them, then the highest scores."""
     config = read_config(connection)
     domain = find_domain(config.domain)
     if not isinstance(domain, Drawable):
         return {}
     scored = [niche for niche in niches if niche["best_score"] is not None]
-    scored.sort(key=lambda niche: (niche["solved"] is None, -(niche["difficulty"] or 0.0), -niche["best_score"]))
+    scored.sort(key=lambda niche: (niche["solved"] is None, -_hardness(niche), -niche["best_score"]))
     environments = {niche.id: niche.environment for niche in read_population(connection).niches}
     found = {}
     for niche in scored[:films]:
@@ -142,8 +172,13 @@ def _films(connection: Connection, niches: Sequence[Row], films: int) -> dict[in
         (blob,) = connection.execute(query, (niche["id"],)).fetchone()
         theta = read_blob(blob).astype(np.float32)
         recording = domain.record(environments[niche["id"]], theta, EPISODE_SEED, config.episode_limit)
-        found[niche["id"]] = _film(recording)
+        found[niche["id"]] = {**_film(recording), "seed": EPISODE_SEED}
     return found
+
+
+def _hardness(niche: Row) -> float:
+    """Give what orders niches by how hard they are: difficulty or, where nothing measures it, lateness."""
+    return float(niche["born"] if niche["difficulty"] is None else niche["difficulty"])
 
 
 def _film(recording: Recording | StickRecording) -> Row:
@@ -151,8 +186,20 @@ def _film(recording: Recording | StickRecording) -> Row:
     return {
         **moves,
         "fps": recording.fps / FRAME_STRIDE,
+        **_gauge(recording.gauge),
         "score": round(recording.score, 1),
         "outcome": recording.outcome,
+    }
+
+
+def _gauge(gauge: Gauge) -> Row:
+    returns = gauge.returns[::FRAME_STRIDE]
+    unit = max(float(np.abs(returns).max()), 1.0) / 32767  # whatever a domain's rewards come to
+    return {
+        "returns": pack(returns / unit),
+        "return_unit": unit,
+        "distances": pack(gauge.distances[::FRAME_STRIDE] / LENGTH_UNIT),
+        "course": gauge.course,
     }
 
 
