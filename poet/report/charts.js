@@ -64,7 +64,10 @@ function paintChart(context, chart, width, height) {
 // chart: {name, title, xs, series: [{name, tint, values, dash}], yName, xName, whole}; all values over xs, null a gap.
 function lineChart(given) {
   const chart = { xName: "iteration", whole: false, ...given };
-  const values = chart.series.map(() => make("b")), moment = make("span", { class: "moment" });
+  // As wide as they ever get, so that nothing moves when they change.
+  const room = (texts) => `min-width: ${texts.reduce((most, text) => Math.max(most, text.length), 1)}ch`;
+  const values = chart.series.map((one) => make("b", { style: room(one.values.map((value) => number(value))) }));
+  const moment = make("span", { class: "moment", style: room(chart.xs.map((x) => `${chart.xName} ${number(x)}`)) });
   const keys = make("ul", { class: "keys" }, ...chart.series.map((one, i) => make("li", {},
     make("i", { style: `border-color: var(--${one.tint}); border-top-style: ${one.dash ? "dashed" : "solid"}` }), `${one.name} `, values[i])));
   const place = make("div", { class: "plot" });

@@ -16,7 +16,7 @@ from sqlite3 import Connection
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from environments.domain import find_domain
 from environments.sketch import Drawable, Gauge, Recording, Relief, StickRecording
@@ -192,25 +192,31 @@ def _film(recording: Recording | StickRecording) -> Row:
     }
 
 
+def _thin(frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keep every so many frames, and the last, in which an episode is decided."""
+    places = np.unique([*range(0, len(frames), FRAME_STRIDE), len(frames) - 1])
+    return frames[places]
+
+
 def _gauge(gauge: Gauge) -> Row:
-    returns = gauge.returns[::FRAME_STRIDE]
+    returns = _thin(gauge.returns)
     unit = max(float(np.abs(returns).max()), 1.0) / 32767  # whatever a domain's rewards come to
     return {
         "returns": pack(returns / unit),
         "return_unit": unit,
-        "distances": pack(gauge.distances[::FRAME_STRIDE] / LENGTH_UNIT),
+        "distances": pack(_thin(gauge.distances) / LENGTH_UNIT),
         "course": gauge.course,
     }
 
 
 def _sticks(recording: StickRecording) -> Row:
-    points = recording.points[::FRAME_STRIDE]
+    points = _thin(recording.points)
     lines = [list(line) for line in recording.lines]
     return {"lines": lines, "poses": pack(points / LENGTH_UNIT), "frames": len(points), "points": points.shape[1]}
 
 
 def _bodies(recording: Recording) -> Row:
-    poses = recording.poses[::FRAME_STRIDE].copy()
+    poses = _thin(recording.poses)
     poses[..., :2] /= LENGTH_UNIT
     # A body may turn over; whole turns look alike.
     poses[..., 2] = ((poses[..., 2] + np.pi) % (2 * np.pi) - np.pi) / ANGLE_UNIT

@@ -1,6 +1,6 @@
 // Every niche as a card with its course; drawn when it comes into view, some at a time.
 
-const PAGE = 48; // cards more at each wish
+const PAGE = matchMedia("(max-width: 640px)").matches ? 24 : 48; // cards more at each wish
 
 // Everything known of niches, a row each.
 function nicheTable(shown = niches) {

@@ -3,7 +3,8 @@
 const GUTTER = 44; // pixels for numbers and the axes' names
 const CELL = { least: 1, most: 30 }, WHOLE = 760; // pixels of a cell, and at most of all, unless it is enlarged
 const ROUTES = 12; // listed
-const FINGER = 14; // pixels within which the nearest cell that was tried is meant
+const FINGER = 14; // pixels within which the nearest cell that is marked is meant
+const MARKED = 6; // pixels of a cell from which on refusals are marked: in smaller ones they would look accepted
 
 function startMatrix() {
   const box = byId("matrix"), canvas = box.querySelector("canvas"), said = byId("matrix-said"), zoom = byId("matrix-zoom");
@@ -39,7 +40,7 @@ function startMatrix() {
     for (const [source, target, accepted, attempts] of data.moves) {
       const rate = accepted / Math.max(attempts, accepted);
       if (!accepted) {
-        if (size < 6) continue; // too small to tell from an accepted one
+        if (size < MARKED) continue;
         context.fillStyle = colour("quiet");
         context.fillRect(GUTTER + source * size + dot / 2 - 1.5, GUTTER + target * size + dot / 2 - 1.5, 3, 3);
         continue;
@@ -70,14 +71,15 @@ function startMatrix() {
     paint(context, cell, cursor);
   }
 
-  // The cell under a pointer, or where cells are smaller than that can tell, the nearest that was tried.
+  // The cell under a pointer, or where cells are smaller than that can tell, the nearest that is marked.
   function under(event) {
     const frame = canvas.getBoundingClientRect();
     const x = (event.clientX - frame.left - GUTTER) / cell, y = (event.clientY - frame.top - GUTTER) / cell;
     if (cell >= FINGER) return Math.floor(x) >= 0 && Math.floor(y) >= 0 && x < count && y < count ? [Math.floor(x), Math.floor(y)] : null;
     let best = null, least = FINGER / cell;
     for (const [source, target, accepted] of data.moves) {
-      const distance = Math.hypot(source + 0.5 - x, target + 0.5 - y) + (accepted ? 0 : 2 / cell);
+      if (!accepted && cell < MARKED) continue;
+      const distance = Math.hypot(source + 0.5 - x, target + 0.5 - y);
       if (distance < least) { least = distance; best = [source, target]; }
     }
     return best;
