@@ -32,6 +32,16 @@ class Sketch:
     ground: NDArray[np.float64]  # (n, 2) polyline
     boxes: NDArray[np.float64]  # (k, 4, 2) corners of obstacles
     relief: Relief | None = None  # with it, the ground is its middle
+    finish: float | None = None  # x where the course ends, m
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gauge:
+    """How far along an episode was at each of its frames."""
+
+    returns: NDArray[np.float64]  # (frames,) rewards until then
+    distances: NDArray[np.float64]  # (frames,) m from the start
+    course: float  # m from start to finish
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +50,7 @@ class Recording:
 
     shapes: Sequence[NDArray[np.float64]]  # (corners, 2) of each body in its own frame, back to front, m
     poses: NDArray[np.float64]  # (frames, bodies, 3) x and y in m, angle in rad
+    gauge: Gauge
     score: float
     outcome: str
     fps: int
@@ -51,9 +62,25 @@ class StickRecording:
 
     lines: Sequence[Sequence[int]]  # numbers of the points of each line; the first line is the body, closed
     points: NDArray[np.float64]  # (frames, points, 3) x, y and z in m
+    gauge: Gauge
     score: float
     outcome: str
     fps: int
+
+
+@runtime_checkable
+class Surveyed(Protocol):
+    """A Gymnasium environment that knows how far along its course the body is."""
+
+    @property
+    def distance(self) -> float:
+        """Metres from the start."""
+        ...
+
+    @property
+    def course(self) -> float:
+        """Metres from start to finish."""
+        ...
 
 
 @runtime_checkable

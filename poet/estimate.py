@@ -69,11 +69,11 @@ class Estimate:
     def steps_left(self, iteration: int) -> float:
         """Estimate the steps of all iterations from this one on; `note` must have been told of one."""
         config, reproduction = self.config, self.config.reproduction
-        visit_episodes = original_cost(1, config.score_episodes, config.es)
+        visit_episodes = original_cost(1, config.episodes_per_score, config.es)
         episode = self._episode.otherwise(0.0)
-        step = self._step.otherwise(episode * (2 * config.es.pairs + config.score_episodes))
+        step = self._step.otherwise(episode * (2 * config.es.pairs + config.episodes_per_score))
         visit = self._visit.otherwise(episode * visit_episodes)
-        heard = reproduction.admitted * visit_episodes + reproduction.children * config.score_episodes
+        heard = reproduction.admitted * visit_episodes + reproduction.children * config.episodes_per_score
         share = self._share.otherwise(episode * heard)
         starts, pairs = self._population(iteration)
         ends = np.append(starts[1:], config.iterations)

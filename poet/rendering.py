@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,24 +22,27 @@ from PIL import Image
 from cluster.executor import InProcess
 from environments.domain import Domain, Environment, find_domain
 from environments.files import BROKEN, check_file, writing
+from environments.sketch import Surveyed
 from environments.weights import read_agent
 from evolution.evaluation import Evaluator
+from poet import captions
 from poet.archive import read_config
 from poet.best import BestAgent, best_agent
+from poet.captions import Frame, Moment, captioned
 from poet.config import Config
 from poet.errors import InputError
 from poet.rescoring import Fresh, cached, play
 
 FORMATS = (".png", ".gif", ".mp4")
-STILLS = 4  # moments side by side in a PNG
+STILLS, STILL_COLUMNS = 4, 2  # moments in a PNG, and how many side by side
 STILL_GAP = 8  # pixels between them
 GIF_STRIDE = 2  # browsers show at most 50 frames a second, and files stay small
 GIF_COLOURS = 255  # and one that is transparent, for what a frame leaves as it was
+CAPTION_COLOURS = 12  # of them
 GIF_MOMENTS = 4  # of the episode, whose colours serve for all of it: frames stream, and are smaller without their own
 # What ffmpeg is told of the frames that it is sent, and of the film.
 GIF = "pal8", ["-vcodec", "gif", "-pix_fmt", "pal8", "-qscale:v", "16"]
 MP4 = "rgb24", ["-vcodec", "libx264", "-pix_fmt", "yuv420p", "-crf", "25"]
-Frame = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,7 @@ def check_format(path: Path) -> None:
 def film(scene: Scene, path: Path) -> Take:
     """Film an episode as GIF or MP4, or moments of it side by side as PNG; frames are never held all at once.
 
-    The file is written aside and renamed.
+    Every frame tells time, distance and return. The file is written aside and renamed.
 
     Raises:
         InputError: the ending is another.
@@ -152,11 +155,12 @@ def film(scene: Scene, path: Path) -> Take:
 
 def _moving(scene: Scene, path: Path) -> Take:
     take, fps = Take(), _frames_per_second(scene)
-    palette = _palette(scene) if path.suffix == ".gif" else None
+    palette = _palette(scene, fps) if path.suffix == ".gif" else None
     stride = 1 if palette is None else GIF_STRIDE
     with ExitStack() as stack:
         write = None
-        for _, frame in _play(scene, take, range(0, scene.episode_limit + 1, stride)):
+        for moment, picture in _play(scene, take, range(0, scene.episode_limit + 1, stride)):
+            frame = captioned(picture, moment, fps)
             if write is None:
                 write = stack.enter_context(_encoder(path, (frame.shape[1], frame.shape[0]), Fraction(fps, stride)))
             write(frame.tobytes() if palette is None else _indexed(frame, palette))
@@ -197,12 +201,21 @@ def _failure(status: int, complaint: str) -> OSError:
     return OSError(f"ffmpeg ended with status {status}: {complaint.rpartition(chr(10))[2]}")
 
 
-def _palette(scene: Scene) -> Image.Image:
+def _palette(scene: Scene, fps: int) -> Image.Image:
     """Choose the colours of a film from moments of it."""
-    frames, _ = _moments(scene, GIF_MOMENTS)
-    return Image.fromarray(np.concatenate([frame[::2] for frame in frames])).quantize(
-        GIF_COLOURS, dither=Image.Dither.NONE
-    )
+    frames, _ = _moments(scene, GIF_MOMENTS, fps)
+    # The line of text has colours of its own, lest it take them from the picture.
+    pictures = _colours([frame[: -captions.HEIGHT] for frame in frames], GIF_COLOURS - CAPTION_COLOURS)
+    colours = pictures + _colours([frame[-captions.HEIGHT :] for frame in frames], CAPTION_COLOURS)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colours)
+    return palette
+
+
+def _colours(frames: Sequence[Frame], count: int) -> list[int]:
+    """Choose at most so many colours for some pictures: red, green and blue of each in turn."""
+    chosen = Image.fromarray(np.concatenate(frames)).quantize(count, dither=Image.Dither.NONE)
+    return (chosen.getpalette("RGB") or [])[: 3 * count]
 
 
 def _indexed(frame: Frame, palette: Image.Image) -> bytes:
@@ -215,19 +228,25 @@ def _indexed(frame: Frame, palette: Image.Image) -> bytes:
 
 
 def _stills(scene: Scene, path: Path) -> Take:
-    frames, whole = _moments(scene, STILLS)
-    framed = [np.pad(frame, ((0, 0), (0, STILL_GAP), (0, 0)), constant_values=255) for frame in frames]
-    path.write_bytes(iio.imwrite("<bytes>", np.concatenate(framed, axis=1)[:, :-STILL_GAP], extension=".png"))
+    frames, whole = _moments(scene, STILLS, _frames_per_second(scene))
+    path.write_bytes(iio.imwrite("<bytes>", _tiled(frames), extension=".png"))
     return whole
 
 
-def _moments(scene: Scene, count: int) -> tuple[list[Frame], Take]:
+def _tiled(frames: Sequence[Frame]) -> Frame:
+    """Lay frames out in lines of `STILL_COLUMNS`, first to last as text is read."""
+    framed = [np.pad(frame, ((0, STILL_GAP), (0, STILL_GAP), (0, 0)), constant_values=255) for frame in frames]
+    lines = [np.concatenate(framed[i : i + STILL_COLUMNS], axis=1) for i in range(0, len(framed), STILL_COLUMNS)]
+    return np.concatenate(lines)[:-STILL_GAP, :-STILL_GAP]
+
+
+def _moments(scene: Scene, count: int, fps: int) -> tuple[list[Frame], Take]:
     """Draw so many moments of an episode, from its start to its end, and tell what it came to."""
     whole = Take()
     for _ in _play(scene, whole, ()):
         pass
     moments = np.linspace(0, whole.steps, count).round().astype(int).tolist()
-    frames = dict(_play(scene, Take(), moments))
+    frames = {moment.step: captioned(picture, moment, fps) for moment, picture in _play(scene, Take(), moments)}
     return [frames[moment] for moment in moments], whole
 
 
@@ -237,18 +256,21 @@ def _frames_per_second(scene: Scene) -> int:
     return int(env.metadata["render_fps"])
 
 
-def _play(scene: Scene, take: Take, wanted: Container[int]) -> Iterator[tuple[int, Frame]]:
+def _play(scene: Scene, take: Take, wanted: Container[int]) -> Iterator[tuple[Moment, Frame]]:
     """Play an episode, count it in `take`, and draw the wanted of its steps, 0 being the start."""
     env = scene.domain.make_env(
         scene.environment, render_mode="rgb_array" if wanted else None, episode_limit=scene.episode_limit
     )
+    course = env.unwrapped
     try:
         act = scene.domain.controller.policy(scene.theta)
         observation, _ = env.reset(seed=scene.seed)
         over = False
         while True:
             if take.steps in wanted:
-                yield take.steps, np.asarray(env.render(), dtype=np.uint8)
+                place = (course.distance, course.course) if isinstance(course, Surveyed) else None
+                moment = Moment(step=take.steps, score=take.score, place=place)
+                yield moment, np.asarray(env.render(), dtype=np.uint8)
             if over:
                 return
             observation, reward, terminated, truncated, _ = env.step(act(observation))

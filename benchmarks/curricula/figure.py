@@ -1,12 +1,16 @@
-"""The comparison as one table and one figure."""
+"""The comparison as one table and one figure: `python -m benchmarks.curricula.figure DIR` draws kept results anew."""
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
@@ -14,12 +18,14 @@ from scipy import stats
 Row = dict[str, Any]
 
 COLOURS = {
-    "poet": "#2f6fb3",
-    "random": "#c46a1b",
-    "random-mild": "#8e63b5",
-    "hand-made": "#4b9b5a",
-    "nothing": "#8a929b",
+    "poet": "#0072b2",
+    "random": "#d55e00",
+    "random-mild": "#a8558c",
+    "hand-made": "#00805f",
+    "nothing": "#6b7280",
 }
+SPECIALIST = "#22262b"
+GROUP, PALEST = 0.62, 0.35  # of a group: its height, of the distance to the next; opacity of its first line
 NAMES = {"ppo": "multi-task PPO, fine-tuned", "rl2": "RL²", "promp": "ProMP", "maml": "MAML"}
 SCRATCH = "nothing"  # the curriculum of a learner that was not trained
 
@@ -81,35 +87,57 @@ def _written(cell: Row) -> str:
 
 
 def draw(rows: Sequence[Row], specialists: Mapping[str, float], path: Path) -> None:
-    """Draw a panel for every learner on every ground."""
-    learners = list(dict.fromkeys(row["learner"] for row in rows))
-    grounds = list(dict.fromkeys(row["ground"] for row in rows))
-    figure = Figure(figsize=(3.6 * len(learners), 2.9 * len(grounds)), layout="constrained")
-    panels = figure.subplots(len(grounds), len(learners), squeeze=False, sharex=True, sharey="row")
+    """Draw a panel for every learner on every ground: a group of lines a curriculum, a line a number of episodes."""
+    learners, grounds, curricula = (
+        list(dict.fromkeys(row[key] for row in rows)) for key in ("learner", "ground", "curriculum")
+    )
+    size = (2.0 + 3.4 * len(learners), 1.2 + 2.7 * len(grounds))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(grounds), len(learners), squeeze=False, sharex="row", sharey=True)
     for (down, ground), (across, learner) in ((d, a) for d in enumerate(grounds) for a in enumerate(learners)):
         axes = panels[down][across]
-        for curriculum, colour in COLOURS.items():
-            cells = [
-                row
-                for row in rows
-                if (row["learner"], row["curriculum"], row["ground"]) == (learner, curriculum, ground)
-            ]
-            if not cells:
-                continue
-            place = [str(cell["adaptation_episodes"]) for cell in cells]
-            low, high = zip(*(cell["interval"] for cell in cells), strict=True)
-            axes.fill_between(place, low, high, color=colour, alpha=0.15, linewidth=0)
-            axes.plot(place, [cell["mean"] for cell in cells], color=colour, marker="o", markersize=3, label=curriculum)
+        for place, curriculum in enumerate(curricula):
+            where = (learner, curriculum, ground)
+            cells = [row for row in rows if (row["learner"], row["curriculum"], row["ground"]) == where]
+            _draw_group(axes, place, cells, COLOURS.get(curriculum, "#444"))
         if ground in specialists:
-            axes.axhline(specialists[ground], color="#9b2f4f", linewidth=1, linestyle=":", label="own POET agent")
-        axes.set_title(f"{NAMES.get(learner, learner)}: {ground}", fontsize=9, loc="left")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=8)
-        axes.grid(axis="y", color="#e6e8eb")
-    for axes in panels[-1]:
-        axes.set_xlabel("episodes of adaptation", fontsize=8)
-    for row_of_axes in panels:
-        row_of_axes[0].set_ylabel("mean return", fontsize=8)
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=8, frameon=False, loc="outside lower center", ncols=3, title="trained on")
+            axes.axvline(specialists[ground], color=SPECIALIST, linewidth=1.2, linestyle=":")
+        axes.set_title(f"{NAMES.get(learner, learner)}: {ground}", fontsize=10, loc="left")
+        axes.set_yticks(range(len(curricula)), curricula, fontsize=10)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(labelsize=9, left=False)
+        axes.tick_params(axis="y", labelsize=10)
+        axes.grid(axis="x", color="#e6e8eb")
+        axes.set_axisbelow(True)
+        axes.set_xlabel("mean return", fontsize=9)
+    panels[0][0].set_ylim(len(curricula) - 0.45, -0.55)
+    figure.supylabel("trained on", fontsize=10)
+    counts = ", ".join(str(each) for each in dict.fromkeys(row["adaptation_episodes"] for row in rows))
+    note = f"In each group, from the pale line down: after {counts} episodes of adaptation; a dot the mean,"
+    note += " a line its 95 % interval over seeds."
+    if specialists:
+        note += " Dotted: each task's own POET agent."
+    figure.supxlabel(fill(note, int(11.5 * size[0])), fontsize=9, x=0.01, ha="left")
     figure.savefig(path, dpi=130)
+
+
+def _draw_group(axes: Axes, place: int, cells: Sequence[Row], colour: str) -> None:
+    """Draw a line for each number of episodes, one under the other, the first of them palest."""
+    last = max(len(cells) - 1, 1)
+    for number, cell in enumerate(cells):
+        height, shade = place + GROUP * (number / last - 0.5), PALEST + (1 - PALEST) * number / last
+        axes.plot(cell["interval"], [height] * 2, color=colour, alpha=shade, linewidth=1.6, solid_capstyle="butt")
+        axes.plot(cell["mean"], height, "o", color=colour, alpha=shade, markersize=4, markeredgewidth=0)
+
+
+def main() -> None:
+    """Draw kept results anew."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curricula.figure", description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="of results.json; figure.png is written beside it")
+    folder = parser.parse_args().folder
+    document = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    draw(document["rows"], document["specialists"], folder / "figure.png")
+
+
+if __name__ == "__main__":
+    main()

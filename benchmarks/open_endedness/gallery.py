@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +16,40 @@ from environments.walker2d.terrain import FINISH
 
 Row = dict[str, Any]
 
-COLUMNS, OF_A_RUN = 3, 6  # of the gallery
-WIDTH, LENGTH = 4.0, FINISH + 3  # of one picture: inches, and metres
-TITLE_HEIGHT = 0.45  # inches, of two lines
+COLUMNS, OF_A_RUN = 2, 6  # of the gallery
+WIDTH, LENGTH = 12.4, FINISH + 3  # inches of all, metres of one picture
+STRETCH = 3.0  # of heights, so that obstacles of a step's height can be seen
+BELOW, ABOVE = 0.8, 1.6  # m drawn under the deepest and over the highest ground
+TITLE_HEIGHT = 0.36  # inches
+SKY, EARTH, GRASS, STONE = "#eef4fa", "#b99f80", "#4d7f3f", "#5f6672"
 DRIFT, DRIFT_SEEDS = (20, 100, 400), 5  # mutations
 
 
+@dataclass(frozen=True)
+class Course:
+    """What is drawn."""
+
+    title: str
+    words: str
+    environment: Environment
+
+
 def draw_gallery(runs: Mapping[str, Row], path: Path) -> None:
-    """Draw admitted terrains of every run, from its first to its last, evenly apart."""
-    courses = []
+    """Draw admitted terrains of every run, from its first to its last, evenly apart; a column a run."""
+    columns = []
     for name in sorted(runs):
-        for niche in spread([niche for niche in runs[name]["niches"] if niche["parent"] is not None], OF_A_RUN):
-            solved = "not solved" if niche["solved"] is None else f"solved at {niche['solved']}"
-            title = f"{name}, niche {niche['id']}, admitted at {niche['born']}, {solved}\n{niche['description']}"
-            courses.append((title, Environment(**niche["environment"])))
-    if courses:
-        _draw_courses(courses, path)
+        admitted = spread([niche for niche in runs[name]["niches"] if niche["parent"] is not None], OF_A_RUN)
+        columns.append([_course(name, niche) for niche in admitted])
+    pairs = [columns[i : i + COLUMNS] for i in range(0, len(columns), COLUMNS)]
+    courses = [course for pair in pairs for line in zip_longest(*pair) for course in line]
+    if any(columns):
+        _draw_courses(courses, COLUMNS, path)
+
+
+def _course(run: str, niche: Row) -> Course:
+    solved = "not solved" if niche["solved"] is None else f"solved at {niche['solved']}"
+    words = f"{niche['description']}; admitted at {niche['born']}, {solved}"
+    return Course(f"{run}, niche {niche['id']}", words, Environment(**niche["environment"]))
 
 
 def spread(rows: Sequence[Row], most: int) -> list[Row]:
@@ -48,24 +68,45 @@ def draw_drift(path: Path) -> None:
             genome = encoding.mutate(genome, rng)
             if mutation in DRIFT:
                 environment = Environment(domain="walker2d", encoding="cppn", genome=genome, seed=0)
-                courses.append((f"{mutation} mutations\n{encoding.describe(genome)}", environment))
-    _draw_courses(courses, path)
+                courses.append(Course(f"{mutation} mutations", encoding.describe(genome), environment))
+    _draw_courses(courses, len(DRIFT), path)
 
 
-def _draw_courses(courses: Sequence[tuple[str, Environment]], path: Path) -> None:
-    """Draw courses to one scale, rows as high as their highest."""
-    sketches = [find_domain(environment.domain).sketch(environment) for _, environment in courses]  # type: ignore[attr-defined]
-    bounds = [(sketch.ground[:, 1].min() - 1.5, sketch.ground[:, 1].max() + 2.5) for sketch in sketches]
-    spans = [max(top - bottom for bottom, top in bounds[i : i + COLUMNS]) for i in range(0, len(bounds), COLUMNS)]
-    heights = [TITLE_HEIGHT + WIDTH * span / LENGTH for span in spans]
-    figure = Figure(figsize=(WIDTH * COLUMNS, sum(heights)), layout="constrained")
-    places = figure.subplots(len(heights), COLUMNS, squeeze=False, height_ratios=heights).ravel()
+def _draw_courses(courses: Sequence[Course | None], columns: int, path: Path) -> None:
+    """Draw courses to one scale, lines as high as their highest; None leaves a place empty."""
+    sketches = [course and find_domain(course.environment.domain).sketch(course.environment) for course in courses]  # type: ignore[attr-defined]
+    bounds = [sketch and (sketch.ground[:, 1].min() - BELOW, sketch.ground[:, 1].max() + ABOVE) for sketch in sketches]
+    lines = [bounds[i : i + columns] for i in range(0, len(bounds), columns)]
+    spans = [max(ends[1] - ends[0] for ends in line if ends) for line in lines]
+    width = WIDTH / columns
+    heights = [TITLE_HEIGHT + STRETCH * width * span / LENGTH for span in spans]
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.3), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.05, hspace=0, wspace=0)  # type: ignore[union-attr]
+    places = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights).ravel()
     for axes in places:
         axes.set_axis_off()
-    for axes, (title, _), sketch, (bottom, top) in zip(places, courses, sketches, bounds, strict=False):
-        axes.fill_between(*sketch.ground.T, bottom, color="#8a9a5b", linewidth=0)
+    for axes, course, sketch, ends in zip(places, courses, sketches, bounds, strict=False):
+        if course is None:
+            continue
+        bottom, top = ends
+        axes.axhspan(bottom, top, color=SKY, linewidth=0)
+        axes.fill_between(*sketch.ground.T, bottom, color=EARTH, linewidth=0)
+        axes.plot(*sketch.ground.T, color=GRASS, linewidth=1.0, solid_joinstyle="round")
         for corners in sketch.boxes:
-            axes.fill(*corners.T, color="#6b6257", linewidth=0)
-        axes.set(xlim=(0, LENGTH), ylim=(bottom, top), aspect="equal", anchor="NW")
-        axes.set_title(title, fontsize=7, loc="left")
-    figure.savefig(path, dpi=150)
+            axes.fill(*corners.T, color=STONE, linewidth=0)
+        axes.set(xlim=(0, LENGTH), ylim=(bottom, top), aspect=STRETCH, anchor="NW")
+        title = axes.set_title(course.title, fontsize=9.5, loc="left", fontweight="bold", pad=4)
+        words = axes.annotate(
+            course.words,
+            xy=(1, 0),
+            xycoords=title,
+            xytext=(8, 0),
+            textcoords="offset points",
+            fontsize=9,
+            color="#5c636b",
+            va="bottom",
+        )
+        words.set_in_layout(False)  # it may stand over the edge of its picture
+    note = f"Each course from its start to its end, {FINISH:.0f} m; heights stretched {STRETCH:g} times."
+    figure.supxlabel(note, fontsize=9, color="#5c636b", x=0.01, ha="left")
+    figure.savefig(path, dpi=130)

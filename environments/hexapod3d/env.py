@@ -17,7 +17,7 @@ from environments.hexapod3d.episode import advance, begin
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, observe
-from environments.hexapod3d.terrain import Terrain
+from environments.hexapod3d.terrain import FINISH, Terrain
 from environments.history import History, UnlikeError, without
 from environments.plain import whole_seed
 from environments.resets import checked_action, episode_seed
@@ -169,6 +169,16 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """The state (STATE_SIZE,) that `engine` describes."""
         (state,) = self._state
         return state
+
+    @property
+    def distance(self) -> float:
+        """Metres that the trunk has come along the course, which starts at x = 0."""
+        return float(self.state[POSITION][0])
+
+    @property
+    def course(self) -> float:
+        """Metres from the start to the end of the course."""
+        return FINISH
 
     def _observe(self) -> NDArray[np.float32]:
         (observation,) = observe(self._state, self._judge.steps, self.terrain)

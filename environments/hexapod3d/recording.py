@@ -13,8 +13,8 @@ from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.simulator import CONTROLLER
 from environments.hexapod3d.task import rotation
-from environments.hexapod3d.terrain import CELL, HALF_WIDTH, START, grid
-from environments.sketch import Relief, Sketch, StickRecording
+from environments.hexapod3d.terrain import CELL, FINISH, HALF_WIDTH, START, grid
+from environments.sketch import Gauge, Relief, Sketch, StickRecording
 
 _LENGTH, _WIDTH, _ = BODY.size
 TRUNK = 0.5 * np.array([[_LENGTH, _WIDTH, 0], [_LENGTH, -_WIDTH, 0], [-_LENGTH, -_WIDTH, 0], [-_LENGTH, _WIDTH, 0]])
@@ -26,7 +26,7 @@ def sketch(environment: Environment) -> Sketch:
     heights = terrain_of(environment).heights
     x, _ = grid()
     middle = np.column_stack([x.reshape(-1), heights[:, heights.shape[1] // 2]])
-    return Sketch(middle, np.zeros((0, 4, 2)), Relief(heights, (START, -HALF_WIDTH), CELL))
+    return Sketch(middle, np.zeros((0, 4, 2)), Relief(heights, (START, -HALF_WIDTH), CELL), FINISH)
 
 
 def record(
@@ -36,14 +36,16 @@ def record(
     env = HexapodEnv(environment, gait=gait, episode_limit=episode_limit)
     act = CONTROLLER.policy(theta)
     observation, info = env.reset(seed=seed)
-    points, score = [skeleton(env.state)], 0.0
+    points, rewards, distances = [skeleton(env.state)], [0.0], [env.distance]
     while info["outcome"] == NO_OUTCOME:
         observation, reward, _, _, info = env.step(act(observation))
-        score += reward
+        rewards.append(reward)
         points.append(skeleton(env.state))
+        distances.append(env.distance)
     env.close()
+    gauge = Gauge(np.cumsum(rewards), np.array(distances), env.course)
     outcome = Outcome(info["outcome"]).name.lower().replace("_", " ")
-    return StickRecording(LINES, np.array(points), score, outcome, CONTROL_RATE)
+    return StickRecording(LINES, np.array(points), gauge, float(gauge.returns[-1]), outcome, CONTROL_RATE)
 
 
 def skeleton(state: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -18,7 +19,10 @@ from numpy.typing import NDArray
 from environments.walker2d.terrain import FINISH, SCALE, START_HEIGHT, STEP, Terrain
 
 FPS = 50
-WIDTH, HEIGHT = 600, 400  # pixels
+WIDTH, HEIGHT = 600, 250  # pixels
+BEYOND = 20.0  # m of ground drawn past either end of the course
+EARTH_SHOWN = 2.3  # m below the start pad: a pit and its floor
+HULL_AT = (3.7, 5.6)  # m above the lower edge, at least and at most
 OVERSAMPLING = 2
 
 SKY_TOP, SKY_BOTTOM = (190, 214, 247), (236, 242, 255)
@@ -51,12 +55,12 @@ class _Canvas:
         self.unit = SCALE * OVERSAMPLING
         self.size = (width * OVERSAMPLING, height * OVERSAMPLING)
         self.surface = pygame.Surface(self.size)
-        view_width, view_height = width / SCALE, height / SCALE
+        view_width = width / SCALE
         self.left = position[0] - view_width / 5
         self.right = self.left + view_width
-        # The camera rises and sinks only when the ground leaves the picture's middle.
-        above = position[1] - START_HEIGHT
-        self.bottom = above - math.copysign(min(abs(above), view_height / 4), above)
+        # The camera rises and sinks only when the hull leaves the picture's middle.
+        lowest, highest = HULL_AT
+        self.bottom = min(max(START_HEIGHT - EARTH_SHOWN, position[1] - highest), position[1] - lowest)
 
     def place(self, point: Sequence[float]) -> Point:
         return (point[0] - self.left) * self.unit, self.size[1] - (point[1] - self.bottom) * self.unit
@@ -109,7 +113,8 @@ def _sky(canvas: _Canvas) -> None:
 
 def _ground(canvas: _Canvas, terrain: Terrain) -> None:
     floor = canvas.bottom - 1
-    edges = list(zip(terrain.ground[:-1].tolist(), terrain.ground[1:].tolist(), strict=True))
+    (first, start), *_, (last, end) = points = terrain.ground.tolist()
+    edges = pairwise([[first - BEYOND, start], *points, [last + BEYOND, end]])
     visible = [(a, b) for a, b in edges if canvas.sees(a[0], b[0])]
     for a, b in visible:
         canvas.polygon([a, b, (b[0], floor), (a[0], floor)], EARTH)

@@ -38,6 +38,7 @@ LIDAR_RAYS = 10
 PUSH = 5.0  # N, the largest force on the hull at the start
 FRICTION = 2.5
 VELOCITY_ITERATIONS, POSITION_ITERATIONS = 180, 60
+START = STEP * START_PAD / 2  # m, of the hull at first
 VIEW_WIDTH, VIEW_HEIGHT = 600 / SCALE, 400 / SCALE  # m; they scale the observed velocities
 LEG_DOWN = -8 / SCALE
 LEG_WIDTH, LEG_HEIGHT = 8 / SCALE, 34 / SCALE
@@ -246,7 +247,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return observation, reward, NO_OUTCOME if outcome is None else int(outcome)
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Draw the walker: (400, 600, 3) for "rgb_array", a window for "human"."""
+        """Draw the walker: (250, 600, 3) for "rgb_array", a window for "human"."""
         if self.render_mode is not None and (self._history is None or self._closed):
             raise gymnasium.error.ResetNeeded("call reset before render: there is nothing to draw")
         if self.render_mode == "rgb_array":
@@ -284,6 +285,16 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if (self._shaping, self._steps, self._over) != before:
             raise UnlikeError
 
+    @property
+    def distance(self) -> float:
+        """Metres that the hull has come from where it started."""
+        return float(self._hull.position.x) - START
+
+    @property
+    def course(self) -> float:
+        """Metres from where the hull starts to the end of the course."""
+        return FINISH - START
+
     def scene(self) -> Scene:
         """Say what there is to draw, as plain numbers."""
         return Scene(
@@ -316,7 +327,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         for left, right in pairwise(ground):
             edge = edgeShape(vertices=[left, right])
             self._world.CreateStaticBody(fixtures=fixtureDef(shape=edge, friction=FRICTION, categoryBits=GROUND_BIT))
-        x, y = STEP * START_PAD / 2, START_HEIGHT + 2 * LEG_HEIGHT
+        x, y = START, START_HEIGHT + 2 * LEG_HEIGHT
         self._hull = self._world.CreateDynamicBody(position=(x, y), fixtures=HULL)
         self._hull.ApplyForceToCenter((push, 0), True)
         self._legs: list[Any] = []

@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import NO_OUTCOME, Environment, Outcome
-from environments.sketch import Recording, Sketch
+from environments.sketch import Gauge, Recording, Sketch
 from environments.walker2d.drawing import FPS
 from environments.walker2d.env import WalkerEnv
 from environments.walker2d.simulator import CONTROLLER
-from environments.walker2d.terrain import terrain_of
+from environments.walker2d.terrain import FINISH, terrain_of
 
 
 def sketch(environment: Environment) -> Sketch:
     """Draw a course."""
     terrain = terrain_of(environment)
-    return Sketch(terrain.ground, terrain.boxes)
+    return Sketch(terrain.ground, terrain.boxes, finish=FINISH)
 
 
 def record(environment: Environment, theta: NDArray[np.float32], seed: int, episode_limit: int) -> Recording:
@@ -24,9 +24,12 @@ def record(environment: Environment, theta: NDArray[np.float32], seed: int, epis
     env = WalkerEnv(environment, episode_limit=episode_limit)
     act = CONTROLLER.policy(theta)
     observation, info = env.reset(seed=seed)
-    poses, score = [env.poses()], 0.0
+    poses, rewards, distances = [env.poses()], [0.0], [env.distance]
     while info["outcome"] == NO_OUTCOME:
         observation, reward, _, _, info = env.step(act(observation))
-        score += reward
+        rewards.append(reward)
         poses.append(env.poses())
-    return Recording(env.shapes(), np.array(poses), score, Outcome(info["outcome"]).name.lower().replace("_", " "), FPS)
+        distances.append(env.distance)
+    gauge = Gauge(np.cumsum(rewards), np.array(distances), env.course)
+    outcome = Outcome(info["outcome"]).name.lower().replace("_", " ")
+    return Recording(env.shapes(), np.array(poses), gauge, float(gauge.returns[-1]), outcome, FPS)

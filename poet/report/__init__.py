@@ -21,15 +21,22 @@ from poet.rescoring import Fresh
 ENDINGS = (".html", ".htm")
 SCRIPTS = (
     "base",
+    "colours",
+    "vector",
+    "saving",
     "charts",
     "relief",
     "drawing",
+    "scene",
+    "sticks",
     "tree",
+    "film",
+    "map",
     "matrix",
     "gallery",
     "detail",
-    "sticks",
-    "film",
+    "address",
+    "about",
     "main",
 )  # in order of need
 

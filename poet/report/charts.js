@@ -1,70 +1,114 @@
-// Line charts in SVG with a crosshair that reads values off.
+// Line charts: axes with names, a key that tells the values under the pointer, the last ones otherwise.
 
-const CHART = { width: 400, height: 170, left: 44, right: 8, top: 10, bottom: 22 };
+const CHART = { left: 50, right: 14, top: 22, bottom: 40, height: 216, onPaper: 340 }; // pixels
 
-function ticks(low, high, count) {
-  const rough = (high - low || 1) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
-  const found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-6; value += step) found.push(value + 0); // never -0
-  return found;
+// Give {x, y, xTicks, yTicks} for values over xs in a box.
+function axesOf(chart, width, height) {
+  const known = chart.series.flatMap((one) => one.values).filter((value) => value !== null);
+  let low = Math.min(0, known.reduce((a, b) => Math.min(a, b), Infinity)), high = known.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (low === high) high = low + 1;
+  const marks = ticks(low, high, 4, chart.whole), step = marks.length > 1 ? marks[1] - marks[0] : 1;
+  low = Math.floor(low / step + 1e-9) * step;
+  high = Math.ceil(high / step - 1e-9) * step;
+  const first = chart.xs[0], last = chart.xs.at(-1);
+  const x = (value) => CHART.left + ((value - first) / (last - first || 1)) * (width - CHART.left - CHART.right);
+  const y = (value) => height - CHART.bottom - ((value - low) / (high - low)) * (height - CHART.top - CHART.bottom);
+  return { x, y, first, last, yTicks: ticks(low, high, (high - low) / step, chart.whole), xTicks: ticks(first, last, Math.max(2, Math.min(6, Math.floor(width / 90))), true) };
 }
 
-// series: [{name, colour, values}], all over xs; a null leaves a gap.
-function lineChart(title, xs, series, xName = "iteration") {
-  const { width, height, left, right, top, bottom } = CHART;
-  const known = series.flatMap((one) => one.values).filter((value) => value !== null);
-  const legend = () => series.flatMap((one, i) => {
-    const name = make("span", {}, one.name);
-    if (series.length > 1) name.style.color = one.colour;
-    return i ? [", ", name] : [name];
-  });
-  const readout = make("span", {}, ...legend());
-  const figure = make("figure", { class: "chart" }, make("figcaption", {}, title, readout));
-  if (!known.length) return figure;
-  let low = Math.min(...known), high = Math.max(...known);
-  low = Math.min(low, 0);
-  if (low === high) [low, high] = [low - 1, high + 1];
-  const [first, last] = [xs[0], xs[xs.length - 1]];
-  const x = (value) => left + ((value - first) / (last - first || 1)) * (width - left - right);
-  const y = (value) => height - bottom - ((value - low) / (high - low)) * (height - top - bottom);
-  const svg = makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title} over ${xName}` });
-  for (const value of ticks(low, high, 4)) {
-    svg.append(makeSvg("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
-    svg.append(makeSvg("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, short(value)));
+function paintChart(context, chart, width, height) {
+  const { x, y, first, last, xTicks, yTicks } = axesOf(chart, width, height);
+  context.font = `11px ${FONT}`;
+  context.lineWidth = 1;
+  context.fillStyle = colour("quiet");
+  context.textBaseline = "middle";
+  context.textAlign = "right";
+  for (const value of yTicks) {
+    context.strokeStyle = colour("line");
+    context.beginPath();
+    context.moveTo(CHART.left, y(value));
+    context.lineTo(width - CHART.right, y(value));
+    context.stroke();
+    context.fillText(short(value), CHART.left - 7, y(value));
   }
-  for (const value of ticks(first, last, 4)) {
-    svg.append(makeSvg("text", { x: x(value), y: height - 5, "text-anchor": "middle" }, short(value)));
+  context.textAlign = "center";
+  for (const value of xTicks) {
+    context.strokeStyle = colour("quiet");
+    context.beginPath();
+    context.moveTo(x(value), height - CHART.bottom);
+    context.lineTo(x(value), height - CHART.bottom + 4);
+    context.stroke();
+    context.fillText(short(value), x(value), height - CHART.bottom + 13);
   }
-  for (const one of series) {
-    let path = "", pen = "M";
+  context.fillText(chart.xName, (x(first) + x(last)) / 2, height - 9);
+  context.textAlign = "left";
+  context.fillText(chart.yName, 2, 8);
+  context.lineJoin = "round";
+  for (const one of chart.series) {
+    context.beginPath();
+    let apart = true;
     one.values.forEach((value, i) => {
-      if (value === null) { pen = "M"; return; }
-      path += `${pen}${x(xs[i]).toFixed(1)} ${y(value).toFixed(1)}`;
-      pen = "L";
+      if (value === null) { apart = true; return; }
+      if (!apart && chart.whole) context.lineTo(x(chart.xs[i]), y(one.values[i - 1])); // counts go up in steps
+      if (apart) context.moveTo(x(chart.xs[i]), y(value)); else context.lineTo(x(chart.xs[i]), y(value));
+      apart = false;
     });
-    const line = makeSvg("path", { d: path });
-    line.style.stroke = one.colour;
-    svg.append(line);
+    context.strokeStyle = colour(one.tint);
+    context.lineWidth = 1.8;
+    context.setLineDash(one.dash ?? []);
+    context.stroke();
+    context.setLineDash([]);
   }
-  const cross = makeSvg("line", { class: "grid", y1: top, y2: height - bottom, visibility: "hidden" });
-  svg.append(cross);
-  svg.addEventListener("pointermove", (event) => {
-    const box = svg.getBoundingClientRect();
-    const wanted = first + (((event.clientX - box.left) / box.width) * width - left) / (width - left - right) * (last - first);
-    let i = xs.findIndex((value) => value >= wanted);
-    if (i < 0) i = xs.length - 1;
-    cross.setAttribute("x1", x(xs[i]));
-    cross.setAttribute("x2", x(xs[i]));
+}
+
+// chart: {name, title, xs, series: [{name, tint, values, dash}], yName, xName, whole}; all values over xs, null a gap.
+function lineChart(given) {
+  const chart = { xName: "iteration", whole: false, ...given };
+  // As wide as they ever get, so that nothing moves when they change.
+  const room = (texts) => `min-width: ${texts.reduce((most, text) => Math.max(most, text.length), 1)}ch`;
+  const values = chart.series.map((one) => make("b", { style: room(one.values.map((value) => number(value))) }));
+  const moment = make("span", { class: "moment", style: room(chart.xs.map((x) => `${chart.xName} ${number(x)}`)) });
+  const keys = make("ul", { class: "keys" }, ...chart.series.map((one, i) => make("li", {},
+    make("i", { style: `border-color: var(--${one.tint}); border-top-style: ${one.dash ? "dashed" : "solid"}` }), `${one.name} `, values[i])));
+  const place = make("div", { class: "plot" });
+  const known = chart.series.some((one) => one.values.some((value) => value !== null));
+  const asFigure = () => ({
+    ...chart, size: () => [640, 300], paint: (context, width, height) => paintChart(context, chart, width, height),
+    legend: () => chart.series.map((one) => ({ name: one.name, colour: colour(one.tint) })),
+    table: () => [[chart.xName, ...chart.series.map((one) => one.name)], ...chart.xs.map((x, i) => [x, ...chart.series.map((one) => one.values[i])])],
+  });
+  const figure = make("figure", { class: "chart" }, make("figcaption", {}, make("span", { class: "title" }, chart.title), known ? saveMenu(chart.title, asFigure) : null), keys, place);
+  if (!known) { place.append(make("p", { class: "quiet" }, "nothing measured yet")); return figure; }
+
+  function tell(i) {
+    moment.textContent = `${chart.xName} ${number(chart.xs[i])}`;
+    chart.series.forEach((one, k) => { values[k].textContent = number(one.values[i]); });
+  }
+  let cross = null, width = 0;
+  function draw() {
+    width = printing ? CHART.onPaper : place.clientWidth;
+    if (!width) return;
+    const svg = vector(width, CHART.height, (context, w, h) => paintChart(context, chart, w, h));
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", `${chart.title}: ${chart.yName} over ${chart.xName}`);
+    cross = makeSvg("line", { stroke: colour("quiet"), y1: CHART.top, y2: CHART.height - CHART.bottom, visibility: "hidden" });
+    svg.append(cross);
+    place.replaceChildren(svg);
+  }
+  place.addEventListener("pointermove", (event) => {
+    const { x, first, last } = axesOf(chart, width, CHART.height), box = place.getBoundingClientRect();
+    const wanted = first + ((event.clientX - box.left - CHART.left) / (width - CHART.left - CHART.right)) * (last - first);
+    let i = chart.xs.findIndex((value) => value >= wanted);
+    if (i < 0) i = chart.xs.length - 1;
+    for (const end of ["x1", "x2"]) cross.setAttribute(end, x(chart.xs[i]));
     cross.setAttribute("visibility", "visible");
-    readout.textContent = `${number(xs[i])}: ` + series.map((one) => `${one.name} ${number(one.values[i])}`).join(", ");
+    tell(i);
   });
-  svg.addEventListener("pointerleave", () => {
-    cross.setAttribute("visibility", "hidden");
-    readout.replaceChildren(...legend());
-  });
-  figure.append(svg);
+  place.addEventListener("pointerleave", () => { cross?.setAttribute("visibility", "hidden"); tell(chart.xs.length - 1); });
+  keys.append(make("li", { class: "at" }, moment));
+  tell(chart.xs.length - 1);
+  drawn(place, draw);
+  new ResizeObserver(() => { if (!printing && place.clientWidth !== width) draw(); }).observe(place);
   return figure;
 }
 
@@ -73,16 +117,16 @@ function drawCurves() {
   const measured = data.summary.annecs !== null;
   if (!xs.length) { place.replaceWith(make("p", { class: "quiet" }, "No iteration is on disk yet.")); return; }
   place.append(
-    lineChart(measured ? "ANNECS" : "Environments", xs, [
-      { name: "admitted", colour: "var(--quiet)", values: curves.niches },
-      ...(measured ? [{ name: "challenged all", colour: "var(--level-0)", values: curves.created }] : []),
-      { name: "later solved", colour: "var(--accent)", values: measured ? curves.annecs : curves.admitted_solved },
-    ]),
-    lineChart("Scores of active pairs", xs, [
-      { name: "best", colour: "var(--level-0)", values: curves.best_score },
-      { name: "mean", colour: "var(--accent)", values: curves.mean_score },
-    ]),
-    lineChart("Active pairs", xs, [{ name: "pairs", colour: "var(--accent)", values: curves.active }]),
-    lineChart("Throughput", xs, [{ name: "steps/s", colour: "var(--accent)", values: curves.speed }]),
+    lineChart({ name: "environments", title: measured ? "Environments and ANNECS" : "Environments", xs, yName: "environments", whole: true, series: [
+      { name: "admitted", tint: "series-4", values: curves.niches },
+      ...(measured ? [{ name: "challenged all agents", tint: "series-2", values: curves.created, dash: [6, 3] }] : []),
+      { name: measured ? "ANNECS" : "later solved", tint: "series-1", values: measured ? curves.annecs : curves.admitted_solved },
+    ] }),
+    lineChart({ name: "scores", title: "Scores of active pairs", xs, yName: "score", series: [
+      { name: "best", tint: "series-2", values: curves.best_score },
+      { name: "mean", tint: "series-1", values: curves.mean_score },
+    ] }),
+    lineChart({ name: "active", title: "Active pairs", xs, yName: "pairs", whole: true, series: [{ name: "active", tint: "series-1", values: curves.active }] }),
+    lineChart({ name: "throughput", title: "Throughput", xs, yName: "steps a second", series: [{ name: "steps/s", tint: "series-1", values: curves.speed }] }),
   );
 }

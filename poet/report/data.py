@@ -7,16 +7,19 @@ thousand niches stay within a few megabytes.
 from __future__ import annotations
 
 import base64
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from sqlite3 import Connection
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from environments.domain import find_domain
-from environments.sketch import Drawable, Recording, Relief, StickRecording
+from environments.sketch import Drawable, Gauge, Recording, Relief, StickRecording
 from poet import inspection
 from poet.archive import read_config, read_population
 from poet.best import best_agents
@@ -45,10 +48,36 @@ def gather(connection: Connection, title: str, films: int, fresh: Mapping[int, F
             "courses": _courses(connection),
             "moves": [[move[key] for key in ("source", "target", "moves", "attempts")] for move in moves["moves"]],
             "films": _films(connection, niches, films, fresh),
+            "about": _about(connection),
             "units": {"length": LENGTH_UNIT, "angle": ANGLE_UNIT},
         }
     finally:
         connection.execute("ROLLBACK")
+
+
+def _about(connection: Connection) -> Row:
+    """Tell what made the run and this page: settings, versions, times."""
+    timing = inspection.timing(connection)
+    sessions = timing["sessions"]
+    return {
+        "settings": _flat(read_config(connection).to_table()),
+        "version": version("poet-trailblazer"),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run_versions": sorted({session["version"] for session in sessions}),
+        "started": sessions[0]["started"] if sessions else None,
+        "last_commit": sessions[-1]["last_commit"] if sessions else None,
+        "seconds": timing["seconds"],
+        "sessions": len(sessions),
+    }
+
+
+def _flat(table: Mapping[str, Any], path: str = "") -> list[list[str]]:
+    """List settings as names and values, as `--set` takes them."""
+    rows = []
+    for key, value in table.items():
+        nested = isinstance(value, Mapping)
+        rows += _flat(value, f"{path}{key}.") if nested else [[f"{path}{key}", json.dumps(value)]]
+    return rows
 
 
 def _curves(connection: Connection) -> Row:
@@ -108,6 +137,7 @@ def _courses(connection: Connection) -> list[Row | None]:
             "ground": pack(sketch.ground / LENGTH_UNIT),
             "boxes": pack(sketch.boxes / LENGTH_UNIT),
             "relief": None if sketch.relief is None else _relief(sketch.relief),
+            "finish": sketch.finish,
         }
         for sketch in sketches
     ]
@@ -128,14 +158,12 @@ def pack(values: ArrayLike) -> str:
 
 
 def _films(connection: Connection, niches: Sequence[Row], films: int, fresh: Mapping[int, Fresh]) -> dict[int, Row]:
-    """Record the median episodes of some niches' best agents: solved ones first, then the highest mean returns."""
+    """Record the median episodes of some niches' best agents: solved ones first, the hardest of them."""
     config = read_config(connection)
     domain = find_domain(config.domain)
     if not isinstance(domain, Drawable):
         return {}
-    ranked = sorted(
-        niches, key=lambda niche: (niche["solved"] is None, -(niche["difficulty"] or 0.0), -niche["mean_return"])
-    )
+    ranked = sorted(niches, key=lambda niche: (niche["solved"] is None, -_hardness(niche), -niche["mean_return"]))
     best = best_agents(connection)
     found = {}
     for niche in ranked[:films]:
@@ -145,24 +173,47 @@ def _films(connection: Connection, niches: Sequence[Row], films: int, fresh: Map
     return found
 
 
+def _hardness(niche: Row) -> float:
+    """Give what orders niches by how hard they are: difficulty or, where nothing measures it, lateness."""
+    return float(niche["born"] if niche["difficulty"] is None else niche["difficulty"])
+
+
 def _film(recording: Recording | StickRecording) -> Row:
     moves = _sticks(recording) if isinstance(recording, StickRecording) else _bodies(recording)
     return {
         **moves,
         "fps": recording.fps / FRAME_STRIDE,
+        **_gauge(recording.gauge),
         "score": round(recording.score, 1),
         "outcome": recording.outcome,
     }
 
 
+def _thin(frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keep every so many frames, and the last, in which an episode is decided."""
+    places = np.unique([*range(0, len(frames), FRAME_STRIDE), len(frames) - 1])
+    return frames[places]
+
+
+def _gauge(gauge: Gauge) -> Row:
+    returns = _thin(gauge.returns)
+    unit = max(float(np.abs(returns).max()), 1.0) / 32767  # whatever a domain's rewards come to
+    return {
+        "returns": pack(returns / unit),
+        "return_unit": unit,
+        "distances": pack(_thin(gauge.distances) / LENGTH_UNIT),
+        "course": gauge.course,
+    }
+
+
 def _sticks(recording: StickRecording) -> Row:
-    points = recording.points[::FRAME_STRIDE]
+    points = _thin(recording.points)
     lines = [list(line) for line in recording.lines]
     return {"lines": lines, "poses": pack(points / LENGTH_UNIT), "frames": len(points), "points": points.shape[1]}
 
 
 def _bodies(recording: Recording) -> Row:
-    poses = recording.poses[::FRAME_STRIDE].copy()
+    poses = _thin(recording.poses)
     poses[..., :2] /= LENGTH_UNIT
     # A body may turn over; whole turns look alike.
     poses[..., 2] = ((poses[..., 2] + np.pi) % (2 * np.pi) - np.pi) / ANGLE_UNIT

@@ -15,8 +15,6 @@ function geneText(value) {
   return typeof value === "number" ? number(value, 3) : value === null ? "–" : String(value);
 }
 
-const isNetwork = (value) => Boolean(value?.nodes && value?.connections);
-
 // Genes as rows, those within a part of the genome too; networks have a table of their own.
 function geneFacts(genome) {
   return Object.entries(genome).flatMap(([gene, value]) => {
@@ -41,12 +39,17 @@ function networkTable(network) {
 
 function ancestorsOf(id) {
   const found = [];
-  for (let above = niches[id].parent; above !== null; above = niches[above].parent) found.push(above);
+  for (let above = niches[id].parent; above !== null && !found.includes(above); above = niches[above].parent) found.push(above);
   return found;
 }
 
 function merged(moves, end) {
   return moves.sort((a, b) => b[2] - a[2]).map((move) => [move[end], `${move[end]} (${move[2]} of ${move[3]})`]);
+}
+
+function step(id, by, name, text) {
+  const next = id + by, there = next >= 0 && next < niches.length;
+  return make("button", { type: "button", "aria-label": name, disabled: there ? null : "", onclick: () => select(next, true) }, text);
 }
 
 function section(title, content) {
@@ -78,14 +81,16 @@ function describeNiche(id) {
   const networks = Object.values(niche.genome).filter(isNetwork);
   const ancestors = ancestorsOf(id);
   const parts = [
-    make("div", { class: "top" }, make("h2", {}, `Niche ${id}`), make("button", { type: "button", "aria-label": "Close", onclick: () => select(null) }, "✕")),
+    make("div", { class: "top" }, make("h2", {}, `Niche ${id}`), make("span", { class: "steps" }, step(id, -1, "Previous niche", "‹"), step(id, 1, "Next niche", "›"),
+      make("button", { type: "button", "aria-label": "Close", onclick: () => select(null) }, "✕"))),
     make("p", {}, niche.description),
-    courses.length ? make("canvas", { "aria-hidden": "true" }) : null,
+    courses.length ? courseCanvas(id) : null,
+    courses.length ? make("p", { class: "tools" }, saveMenu(`the course of niche ${id}`, () => courseFigure(id))) : null,
     data.films[id] ? make("button", { type: "button", onclick: () => showFilm(id, true) }, "▶ Watch its agent") : null,
     facts,
   ];
   if (niche.scores.length > 1) {
-    parts.push(...section("Scores", lineChart("Score", niche.scores.map((p) => p[0]), [{ name: "score", colour: "var(--accent)", values: niche.scores.map((p) => p[1]) }])));
+    parts.push(...section("Scores", lineChart({ name: `niche-${id}-scores`, title: "In its own environment", yName: "score", xs: niche.scores.map((p) => p[0]), series: [{ name: "score", tint: "series-1", values: niche.scores.map((p) => p[1]) }] })));
   }
   parts.push(...section(`Ancestors (${ancestors.length})`, ancestors.length ? chips(ancestors.map((one) => [one])) : make("p", { class: "quiet" }, "none: the first")));
   parts.push(...section(`Children (${children[id].length})`, children[id].length ? chips(children[id].map((one) => [one])) : make("p", { class: "quiet" }, "none admitted")));
@@ -109,10 +114,7 @@ function startDetail() {
     if (!panel.contains(document.activeElement) && document.activeElement !== document.body) openedBy = document.activeElement;
     panel.replaceChildren(...describeNiche(id));
     panel.scrollTop = 0;
-    const canvas = panel.querySelector("canvas");
-    if (canvas) paintThumbnail(canvas, id);
     if (focus) panel.focus({ preventScroll: true });
   });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && selected !== null) select(null); });
-  themeListeners.push(() => { const canvas = panel.querySelector("canvas"); if (canvas) paintThumbnail(canvas, selected); });
 }

@@ -9,6 +9,7 @@ function courseOf(id) {
     course.ground = unpack(course.packed.ground, data.units.length);
     course.boxes = unpack(course.packed.boxes, data.units.length);
     course.relief = course.packed.relief && readRelief(course.packed.relief);
+    course.finish = course.packed.finish;
   }
   return course;
 }
@@ -42,11 +43,30 @@ function paintCourse(context, course, place, floor, line) {
   }
 }
 
-// The whole course in a box; heights are stretched so that small obstacles can be seen.
-function paintStrip(context, id, left, top, width, height) {
-  const course = courseOf(id);
-  if (!course) return;
-  if (course.relief) { paintMap(context, course.relief, left, top, width, height); return; }
+// Where the course ends.
+function paintFinish(context, course, place) {
+  if (course.finish === null || course.relief) return;
+  const { ground, finish } = course;
+  let i = 0;
+  while (i + 3 < ground.length && ground[i + 2] < finish) i += 2;
+  const [x, foot] = place(finish, ground[i + 1]), [, top] = place(finish, ground[i + 1] + 1.7);
+  context.strokeStyle = colour("ink");
+  context.lineWidth = 1.5;
+  context.beginPath();
+  context.moveTo(x, foot);
+  context.lineTo(x, top);
+  context.stroke();
+  context.fillStyle = colour("flag");
+  context.beginPath();
+  context.moveTo(x, top);
+  context.lineTo(x + (foot - top) * 0.5, top + (foot - top) * 0.14);
+  context.lineTo(x, top + (foot - top) * 0.28);
+  context.fill();
+}
+
+// The whole course in a box; heights are stretched so that small obstacles can be seen. Gives x in pixels of x in metres.
+function paintStrip(context, course, left, top, width, height) {
+  if (course.relief) { paintMap(context, course.relief, left, top, width, height); return null; }
   const { ground, boxes } = course;
   let low = Infinity, high = -Infinity;
   for (let i = 1; i < ground.length; i += 2) { low = Math.min(low, ground[i]); high = Math.max(high, ground[i]); }
@@ -60,10 +80,45 @@ function paintStrip(context, id, left, top, width, height) {
   context.clip();
   paintCourse(context, course, place, top + height, 1);
   context.restore();
+  return (x) => place(x, 0)[0];
 }
 
-function paintThumbnail(canvas, id) {
-  const box = canvas.getBoundingClientRect();
-  const context = fitCanvas(canvas, box.width, box.height);
-  paintStrip(context, id, 0, 0, box.width, box.height);
+// A canvas that shows a niche's course; it is drawn when it has come into view.
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    seen.unobserve(entry.target);
+    entry.target.paint();
+  }
+}, { rootMargin: "300px" });
+
+function courseCanvas(id) {
+  const canvas = make("canvas", { "aria-hidden": "true" });
+  canvas.paint = () => {
+    const { width, height } = canvas.getBoundingClientRect(), context = fitCanvas(canvas, width, height);
+    paintBackdrop(context, width, height);
+    paintStrip(context, courseOf(id), 0, 0, width, height);
+  };
+  const wait = () => { seen.unobserve(canvas); seen.observe(canvas); };
+  wait();
+  return drawn(canvas, wait);
+}
+
+function paintBackdrop(context, width, height) {
+  context.fillStyle = colour("sky");
+  context.fillRect(0, 0, width, height);
+}
+
+// The course of a niche as a figure to save.
+function courseFigure(id) {
+  const course = courseOf(id), map = course.relief;
+  return {
+    name: `niche-${id}-course`, title: `Niche ${id}: ${niches[id].description}`, size: () => [800, map ? 240 : 120],
+    paint: (context, width, height) => { paintBackdrop(context, width, height); paintStrip(context, course, 0, 0, width, height); },
+    table: () => {
+      if (map) return [["x", "y", "height"], ...Array.from(map.heights, (height, i) => [map.start[0] + Math.floor(i / map.columns) * map.cell, map.start[1] + (i % map.columns) * map.cell, height])];
+      const pairs = (points, kind) => Array.from({ length: points.length / 2 }, (_, i) => [kind(i), points[2 * i], points[2 * i + 1]]);
+      return [["part", "x", "y"], ...pairs(course.ground, () => "ground"), ...pairs(course.boxes, (i) => `obstacle ${Math.floor(i / 4)}`)];
+    },
+  };
 }

@@ -18,11 +18,11 @@ function headline() {
 }
 
 function startTheme() {
-  const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)");
-  const set = (theme) => { root.dataset.theme = theme; redrawAll(); };
-  root.dataset.theme = dark.matches ? "dark" : "light";
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const set = (theme) => { setTheme(theme); redrawAll(); };
+  setTheme(dark.matches ? "dark" : "light");
   dark.addEventListener("change", () => set(dark.matches ? "dark" : "light"));
-  byId("theme").addEventListener("click", () => set(root.dataset.theme === "dark" ? "light" : "dark"));
+  byId("theme").addEventListener("click", () => set(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
 }
 
 byId("title").textContent = document.title = `POET: ${data.title}`;
@@ -33,6 +33,11 @@ drawCurves();
 startDetail();
 startTree();
 startFilm();
+startMap();
 startMatrix();
 startGallery();
+startAbout();
+startPrinting();
+startAddress();
+redrawAll();
 document.body.dataset.ready = "true";

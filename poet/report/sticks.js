@@ -3,11 +3,10 @@
 const SIDE_SHARE = 0.5; // of the picture's height
 const STICK_SPAN = 5.5; // m that the picture is wide
 
-function drawSticks(context, record, course, width, height) {
-  const last = record.frames - 1;
-  const early = Math.min(Math.floor(film.at), last), late = Math.min(early + 1, last), share = film.at - early;
+function drawSticks(context, episode, course, at, width, height) {
+  const { record, poses } = episode, [early, late, share] = between(record, at);
   const coordinate = (point, axis) => {
-    const a = film.poses[(early * record.points + point) * 3 + axis], b = film.poses[(late * record.points + point) * 3 + axis];
+    const a = poses[(early * record.points + point) * 3 + axis], b = poses[(late * record.points + point) * 3 + axis];
     return a + share * (b - a);
   };
   const trunk = record.lines[0];
@@ -36,12 +35,6 @@ function drawSticks(context, record, course, width, height) {
   }
   paintFigure(context, record.lines, (point) => above(coordinate(point, 0), coordinate(point, 1)), 2);
   context.restore();
-}
-
-function clipTo(context, left, top, width, height) {
-  context.beginPath();
-  context.rect(left, top, width, height);
-  context.clip();
 }
 
 function paintFigure(context, lines, place, stroke = 4) {

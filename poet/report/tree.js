@@ -1,24 +1,28 @@
 // The family tree: one row a niche, depth first; only the rows in view are drawn.
 
 const ROW = 34, AXIS = 22;
+const ROWS_ON_PAPER = 20; // to a piece
 const treeBox = byId("tree"), treeCanvas = treeBox.querySelector("canvas");
+const lastIteration = Math.max(data.summary.iterations, 1);
 
 let rows = [], rowOf = new Map(); // ids from top to bottom, and back
 
 function orderRows() {
   rows = [];
-  if (byId("tree-order").value === "birth") rows = niches.map((niche) => niche.id);
-  else {
+  const met = new Set();
+  if (byId("tree-order").value === "family") {
     const stack = niches.filter((niche) => niche.parent === null).map((niche) => niche.id).reverse();
     while (stack.length) {
       const id = stack.pop();
+      if (met.has(id)) continue;
+      met.add(id);
       rows.push(id);
       stack.push(...children[id].slice().reverse());
     }
   }
+  rows.push(...niches.map((niche) => niche.id).filter((id) => !met.has(id)));
   rowOf = new Map(rows.map((id, row) => [id, row]));
 }
-const lastIteration = Math.max(data.summary.iterations, 1);
 
 // The iterations that the time axis spans.
 function timeSpan(first, last) {
@@ -27,26 +31,21 @@ function timeSpan(first, last) {
   return [Math.min(...shown.map((niche) => niche.born)), Math.max(...shown.map((niche) => niche.retired ?? lastIteration))];
 }
 
-function drawTree() {
-  const content = rows.length * ROW + AXIS + 8;
-  treeBox.style.height = `${content + 2}px`;
-  const width = treeBox.clientWidth, height = treeBox.clientHeight, top = treeBox.scrollTop;
-  treeCanvas.style.width = `${width}px`;
-  treeCanvas.style.height = `${height}px`;
-  treeBox.querySelector(".spacer").style.height = `${content - height}px`;
-  const context = fitCanvas(treeCanvas, width, height);
-  const strip = courses.length ? Math.min(150, width * 0.28) : 0, label = strip + 12;
-  const left = label + 46, right = width - 14;
-  const first = Math.max(Math.floor((top - AXIS) / ROW), 0), last = Math.min(first + Math.ceil(height / ROW) + 1, rows.length);
-  const [from, to] = timeSpan(first, last);
+// Rows from `first` up to `last`, the first of all at AXIS - `top` pixels.
+function paintTree(context, width, height, first, last, top, span) {
+  const strip = courses.length ? Math.min(150, width * 0.26) : 0, label = strip + 12;
+  const left = label + 44, right = width - 14, [from, to] = span;
   const x = (iteration) => left + Math.min(Math.max((iteration - from) / (to - from || 1), -0.02), 1.02) * (right - left);
   const y = (row) => AXIS + row * ROW + ROW / 2 - top;
-  const ink = colour("ink"), quiet = colour("quiet"), line = colour("line");
-  const fills = niches.map((niche) => colour(`level-${levelOf(niche)}`));
-  context.font = "12px system-ui, sans-serif";
+  const ink = colour("ink"), quiet = colour("quiet");
+  const marks = ticks(from, to, width > 700 ? 6 : 3, true);
+  context.font = `12px ${FONT}`;
   context.textBaseline = "middle";
+  context.textAlign = "left";
+  context.fillStyle = colour("line");
+  for (const value of marks) context.fillRect(x(value), AXIS, 1, height - AXIS);
   if (selected !== null && rowOf.get(selected) >= first && rowOf.get(selected) < last) {
-    context.fillStyle = colour("sky");
+    context.fillStyle = colour("chosen");
     context.fillRect(0, y(rowOf.get(selected)) - ROW / 2, width, ROW);
   }
   context.strokeStyle = quiet;
@@ -58,40 +57,68 @@ function drawTree() {
     const above = rowOf.get(niche.parent);
     if (Math.max(above, row) < first || Math.min(above, row) >= last) return;
     context.beginPath();
-    context.moveTo(x(niche.born), y(above) + 5);
-    context.lineTo(x(niche.born), y(row));
+    context.moveTo(x(niche.born), y(Math.max(above, first - 1)) + 5);
+    context.lineTo(x(niche.born), y(Math.min(row, last)));
     context.stroke();
   });
   context.globalAlpha = 1;
   for (let row = first; row < last; row += 1) {
-    const niche = niches[rows[row]], centre = y(row);
-    if (strip) paintStrip(context, niche.id, 6, centre - 13, strip, 26);
+    const niche = niches[rows[row]], centre = y(row), tint = shadeOf(niche);
+    if (strip) paintStrip(context, courseOf(niche.id), 6, centre - 13, strip, 26);
     context.fillStyle = niche.id === selected ? colour("accent") : ink;
     context.fillText(String(niche.id), label, centre);
     const start = x(niche.born), end = x(niche.retired ?? lastIteration);
-    context.fillStyle = fills[niche.id];
+    context.fillStyle = tint;
     context.fillRect(start, centre - 4, Math.max(end - start, 3), 8);
     if (niche.solved !== null) {
       context.beginPath();
       context.arc(Math.max(x(niche.solved), start), centre, 4.5, 0, 7);
       context.fillStyle = colour("card");
       context.fill();
-      context.strokeStyle = fills[niche.id];
+      context.strokeStyle = tint;
       context.lineWidth = 2;
       context.stroke();
     }
   }
   context.fillStyle = colour("card");
   context.fillRect(0, 0, width, AXIS);
-  context.fillStyle = line;
+  context.fillStyle = colour("line");
   context.fillRect(0, AXIS, width, 1);
   context.fillStyle = quiet;
   context.textAlign = "center";
-  for (const value of ticks(from, to, width > 700 ? 6 : 3)) {
-    if (x(value) < right - 10) context.fillText(short(value), x(value), AXIS / 2);
+  for (const value of marks) {
+    if (x(value) < right - 10 && x(value) > left + 10) context.fillText(short(value), x(value), AXIS / 2);
   }
   context.textAlign = "left";
-  context.fillText("iteration", 8, AXIS / 2);
+  context.fillText("niche, iteration", 8, AXIS / 2);
+}
+
+function drawTree() {
+  const content = rows.length * ROW + AXIS + 8;
+  treeBox.style.height = `${content + 2}px`;
+  const width = treeBox.clientWidth, height = treeBox.clientHeight, top = treeBox.scrollTop;
+  treeCanvas.style.width = `${width}px`;
+  treeCanvas.style.height = `${height}px`;
+  treeBox.querySelector(".spacer").style.height = `${content - height}px`;
+  const context = fitCanvas(treeCanvas, width, height);
+  context.clearRect(0, 0, width, height);
+  const first = Math.max(Math.floor((top - AXIS) / ROW), 0), last = Math.min(first + Math.ceil(height / ROW) + 1, rows.length);
+  paintTree(context, width, height, first, last, top, timeSpan(first, last));
+}
+
+// Some rows as a figure; the whole run is its time.
+function treeFigure(first, last, width = 900) {
+  const height = (last - first) * ROW + AXIS + 8;
+  return {
+    name: "family-tree", title: "Family tree of environments", size: () => [width, height], legend: () => [{ measure: shading }],
+    paint: (context, w, h) => {
+      context.save();
+      clipTo(context, 0, 0, w, h);
+      paintTree(context, w, h, first, last, first * ROW, [0, lastIteration]);
+      context.restore();
+    },
+    table: nicheTable,
+  };
 }
 
 function showRow(id) {
@@ -140,9 +167,13 @@ function startTree() {
     }
     drawTreeSoon();
   });
-  themeListeners.push(drawTree);
+  byId("tree-shade").append(shadeControl());
+  byId("tree-save").append(saveMenu("the family tree", () => treeFigure(0, rows.length)));
+  printsAs(treeBox, () => {
+    const starts = Array.from({ length: Math.ceil(rows.length / ROWS_ON_PAPER) }, (_, i) => i * ROWS_ON_PAPER);
+    return starts.map((start) => treeFigure(start, Math.min(start + ROWS_ON_PAPER, rows.length), PAPER.width));
+  });
+  drawn(treeBox, drawTree);
   new ResizeObserver(drawTreeSoon).observe(treeBox);
-  const found = niches.some((niche) => niche.difficulty_level !== null) ? LEVELS : [];
-  byId("legend").append(...found.map((name, level) => make("li", {}, make("i", { style: `background: var(--level-${level})` }), name)));
   drawTree();
 }

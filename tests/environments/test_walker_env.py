@@ -104,7 +104,7 @@ def test_picture_shows_sky_ground_walker_and_flag(name):
     env = gymnasium.make(name, render_mode="rgb_array")
     env.reset(seed=0)
     picture = env.render()
-    assert picture.shape == (400, 600, 3)
+    assert picture.shape == (250, 600, 3)
     assert picture.dtype == np.uint8
     red, green, blue = picture[..., 0].astype(int), picture[..., 1].astype(int), picture[..., 2].astype(int)
     assert (blue[:50] > 200).mean() > 0.9  # sky

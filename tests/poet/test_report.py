@@ -1,8 +1,16 @@
 """The report in a real browser, opened from a file with no network behind it."""
 
+import base64
+import csv
+import io
 import json
 import re
+import time
+import tomllib
+from datetime import UTC, datetime
+from xml.etree import ElementTree
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import synthetic_archive
@@ -168,14 +176,14 @@ def test_animation_plays_pauses_and_scrubs(page, browse):
         play = browser.find_element("id", "film-play")
         play.click()
         assert play.get_attribute("aria-label") == "Pause"
-        time = browser.find_element("id", "film-time")
+        moment = browser.find_element("id", "film-time")
         browser.execute_async_script("setTimeout(arguments[0], 600)")
         play.click()
-        reached = int(time.get_attribute("value"))
+        reached = int(moment.get_attribute("value"))
         assert 3 < reached < 60
         assert picture(browser, "#film-canvas") != still
         script = "arguments[0].value = 0; arguments[0].dispatchEvent(new Event('input'))"
-        browser.execute_script(script, time)
+        browser.execute_script(script, moment)
         assert picture(browser, "#film-canvas") == still
         assert "Best agent of niche" in browser.find_element("id", "film-said").text
         assert browser.get_log("browser") == []
@@ -233,12 +241,10 @@ def test_recorded_poses_are_the_episode_to_within_their_unit(run):
         (blob,) = connection.execute("SELECT best_theta FROM pair WHERE niche = ?", (niche,)).fetchone()
     domain = find_domain("walker2d")
     theta = read_blob(blob).astype(np.float32)
-    import base64  # noqa: PLC0415
-
     packed = np.frombuffer(base64.b64decode(film["poses"]), dtype="<i2").reshape(film["frames"], 5, 3)
     played = domain.rollout(theta[None], environment, np.zeros(1, dtype=np.uint64), engine="reference")
     assert film["score"] == pytest.approx(played.returns[0], abs=0.06)
-    assert film["frames"] == played.lengths[0] // 2 + 1
+    assert film["frames"] == -(-played.lengths[0] // 2) + 1  # every second one, and the last
     env = domain.make_env(environment)
     observation, _ = env.reset(seed=0)
     act = domain.controller.policy(theta)
@@ -248,6 +254,317 @@ def test_recorded_poses_are_the_episode_to_within_their_unit(run):
         np.testing.assert_allclose(packed[frame, :, 2] * ANGLE_UNIT, expected[:, 2], atol=ANGLE_UNIT)
         for _ in range(2):
             observation, *_ = env.step(act(observation))
+
+
+def unpacked(text, unit):
+    return np.frombuffer(base64.b64decode(text), dtype="<i2") * unit
+
+
+def test_film_knows_distance_and_return_at_each_of_its_moments(run):
+    with reading(run) as connection:
+        data = gather(connection, "x", 1)
+        ((niche, film),) = data["films"].items()
+        environment = read_population(connection).niches[niche].environment
+        (blob,) = connection.execute("SELECT best_theta FROM pair WHERE niche = ?", (niche,)).fetchone()
+    env = find_domain("walker2d").make_env(environment)
+    act = find_domain("walker2d").controller.policy(read_blob(blob).astype(np.float32))
+    observation, _ = env.reset(seed=film["seed"])
+    start, places, returns, over = 20 * 14 / 30 / 2, [env.unwrapped.poses()[2, 0]], [0.0], False
+    while not over:
+        observation, reward, terminated, truncated, _ = env.step(act(observation))
+        over = terminated or truncated
+        places.append(env.unwrapped.poses()[2, 0])
+        returns.append(returns[-1] + reward)
+    kept = sorted({*range(0, len(places), 2), len(places) - 1})
+    distances = unpacked(film["distances"], LENGTH_UNIT)
+    np.testing.assert_allclose(distances, np.array(places)[kept] - start, atol=LENGTH_UNIT)
+    np.testing.assert_allclose(
+        unpacked(film["returns"], film["return_unit"]), np.array(returns)[kept], atol=film["return_unit"]
+    )
+    assert film["course"] == pytest.approx(190 * 14 / 30 - start)
+
+
+def test_film_plays_by_itself_while_it_is_seen_and_nobody_stopped_it(page, browse):
+    script = "return Number(document.getElementById('film-time').value)"
+    with browse(motion=True) as browser:
+        open_page(browser, page)
+        browser.execute_script("document.getElementById('film-section').scrollIntoView()")
+        wait_until(browser, "document.getElementById('film-time').value > 3")
+        play = browser.find_element("id", "film-play")
+        assert play.get_attribute("aria-label") == "Pause"
+        browser.execute_script("document.getElementById('about-section').scrollIntoView({behavior: 'instant'})")
+        wait_until(browser, "document.getElementById('film-play').getAttribute('aria-label') === 'Play'")
+        browser.execute_script("document.getElementById('film-section').scrollIntoView({behavior: 'instant'})")
+        wait_until(browser, "document.getElementById('film-play').getAttribute('aria-label') === 'Pause'")
+        play.click()
+        stopped = browser.execute_script(script)
+        browser.execute_async_script("setTimeout(arguments[0], 300)")
+        assert browser.execute_script(script) == stopped
+        assert browser.get_log("browser") == []
+    with browse() as browser:  # the system asks for less motion
+        open_page(browser, page)
+        browser.execute_script("document.getElementById('film-section').scrollIntoView()")
+        browser.execute_async_script("setTimeout(arguments[0], 300)")
+        assert browser.execute_script(script) == 0
+
+
+def wait_until(browser, condition, seconds=8):
+    late = time.monotonic() + seconds
+    while not browser.execute_script(f"return {condition}"):
+        assert time.monotonic() < late, condition
+        time.sleep(0.02)
+
+
+def saved(browser, folder, press):
+    """Press a button that saves, and give what it saved."""
+    for old in folder.iterdir():
+        old.unlink()
+    browser.execute_script("arguments[0].click()", press)
+    late = time.monotonic() + 10
+    while not (found := [path for path in folder.iterdir() if path.suffix in {".svg", ".png", ".csv"}]):
+        assert time.monotonic() < late
+        time.sleep(0.02)
+    return found[0]
+
+
+CATCH = """window.caught = [];
+    const address = URL.createObjectURL, click = HTMLAnchorElement.prototype.click;
+    URL.createObjectURL = (blob) => { window.blob = blob; return address(blob); };
+    HTMLAnchorElement.prototype.click = function () {
+        const reader = new FileReader(), name = this.download;
+        reader.onload = () => window.caught.push([name, reader.result.split(',')[1]]);
+        reader.readAsDataURL(window.blob);
+    };"""
+
+
+def caught(browser, group, ending):
+    """Press a button that saves, and catch name and bytes before the browser puts them on disk: it is slow."""
+    browser.execute_script(
+        "window.caught.length = 0; arguments[0].click()", group.find_element("css selector", f"[data-save={ending}]")
+    )
+    wait_until(browser, "window.caught.length")
+    name, text = browser.execute_script("return window.caught[0]")
+    return name, base64.b64decode(text)
+
+
+def test_every_figure_saves_as_svg_png_and_csv(run, page, browse):
+    with browse() as browser:
+        open_page(browser, page)
+        browser.execute_script(CATCH)
+        browser.execute_script("document.querySelector('.niche').click()")  # course and scores of a niche
+        names = set()
+        for group in browser.find_elements("css selector", ".save"):
+            files = {ending: caught(browser, group, ending) for ending in ("svg", "png", "csv")}
+            assert all(file[0].endswith(f".{ending}") for ending, file in files.items())
+            name = files["svg"][0].removesuffix(".svg")
+            names.add(name.removeprefix("a-run-more-"))
+            drawing = ElementTree.fromstring(files["svg"][1])
+            assert len(list(drawing.iter())) > 8, name
+            assert "var(" not in files["svg"][1].decode(), name
+            image = iio.imread(files["png"][1], extension=".png")
+            assert len(np.unique(image[::3, ::3, :3] @ np.array([1, 256, 65536]))) > 4, name
+            width, height = (2 * float(drawing.get(side)) for side in ("width", "height"))
+            assert image.shape[0] / image.shape[1] == pytest.approx(height / width, rel=0.01)
+            rows = list(csv.reader(files["csv"][1].decode().splitlines()))
+            assert len(rows) > 1, name
+            assert {len(row) for row in rows} == {len(rows[0])}, name
+            if name.endswith("family-tree"):
+                with reading(run) as connection:
+                    query = "SELECT niche.id, born FROM niche ORDER BY id"
+                    assert [tuple(map(int, (row[0], row[2]))) for row in rows[1:]] == [
+                        tuple(row) for row in connection.execute(query)
+                    ]
+        sections = {"environments", "scores", "active", "throughput", "map", "family-tree", "transfers", "gallery"}
+        assert sections <= names
+        assert {name.split("-")[-1] for name in names - sections} == {"film", "course", "scores"}
+        assert browser.get_log("browser") == []
+
+
+def test_map_shows_the_genes_that_are_chosen_and_leads_to_the_niche(run, page, browse):
+    from selenium.webdriver.common.keys import Keys  # noqa: PLC0415
+    from selenium.webdriver.support.ui import Select  # noqa: PLC0415
+
+    with reading(run) as connection:
+        roughness = [niche.environment.genome["roughness"] for niche in read_population(connection).niches]
+    with browse() as browser:
+        open_page(browser, page)
+        across = Select(browser.find_element("id", "map-x"))
+        before = picture(browser, "#map canvas")
+        across.select_by_visible_text("best score")
+        assert picture(browser, "#map canvas") != before
+        across.select_by_visible_text("roughness")
+        canvas = browser.find_element("css selector", "#map canvas")
+        canvas.send_keys(*[Keys.ARROW_LEFT] * NICHES)
+        said = browser.find_element("id", "map-said").text
+        assert f"roughness {min(roughness):g}," in said
+        canvas.send_keys(*[Keys.ARROW_RIGHT] * NICHES)
+        said = browser.find_element("id", "map-said").text
+        assert f"roughness {max(roughness):g}," in said
+        canvas.send_keys(Keys.ENTER)
+        assert said.startswith(f"{shown_niche(browser)}:")
+        assert browser.get_log("browser") == []
+
+
+def test_colours_follow_what_is_asked_for_everywhere(page, browse):
+    from selenium.webdriver.support.ui import Select  # noqa: PLC0415
+
+    def tints(browser):
+        script = (
+            "return [...document.querySelectorAll('.niche .swatch')].map((dot) => dot.style.getPropertyValue('--tint'))"
+        )
+        return browser.execute_script(script)
+
+    with browse() as browser:
+        open_page(browser, page)
+        assert len(set(tints(browser))) > 8  # continuous, though all of the levels are few
+        before = {selector: picture(browser, selector) for selector in ("#map canvas", "#tree canvas")}, tints(browser)
+        Select(browser.find_element("css selector", "#tree-shade select")).select_by_visible_text("best score")
+        for selector in before[0]:
+            assert picture(browser, selector) != before[0][selector]
+        assert tints(browser) != before[1]
+        chosen = browser.find_element("css selector", "#map-shade select").get_attribute("value")
+        assert chosen == "best_score"
+
+
+def test_address_opens_a_niche_and_follows_what_is_opened(page, browse):
+    from selenium.webdriver import ActionChains, Keys  # noqa: PLC0415
+
+    with browse() as browser:
+        open_page(browser, page)
+        browser.get(f"{page.as_uri()}#niche-7")
+        browser.refresh()
+        wait_until(browser, "document.body.dataset.ready === 'true'")
+        assert shown_niche(browser) == "Niche 7"
+        browser.find_element("css selector", "[aria-label='Next niche']").click()
+        assert browser.execute_script("return location.hash") == "#niche-8"
+        browser.execute_script("location.hash = '#niche-3'")
+        wait_until(browser, "document.querySelector('#detail h2').textContent === 'Niche 3'")
+        ActionChains(browser).send_keys(Keys.ESCAPE).perform()
+        assert browser.execute_script("return location.hash") == ""
+        for wrong in (f"#niche-{NICHES}", "#niche-x", "#niche-1e9"):
+            browser.get(page.as_uri() + wrong)
+            browser.refresh()
+            wait_until(browser, "document.body.dataset.ready === 'true'")
+            assert shown_niche(browser) is None
+        assert browser.get_log("browser") == []
+
+
+def test_pointing_at_a_chart_moves_nothing_on_the_page(page, browse):
+    from selenium.webdriver import ActionChains  # noqa: PLC0415
+
+    script = """return [...document.querySelectorAll('#curves *:not(svg *)')]
+        .map((element) => element.getBoundingClientRect()).map((box) => [box.x, box.y, box.width, box.height])"""
+    with browse() as browser:
+        open_page(browser, page)
+        charts = browser.find_elements("css selector", ".chart")
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", charts[0])
+        assert len({chart.rect["height"] for chart in charts}) == 1
+        before, told = browser.execute_script(script), charts[0].text
+        for across in (-120, -30, 90):
+            plot = charts[0].find_element("css selector", ".plot")
+            ActionChains(browser).move_to_element_with_offset(plot, across, 0).perform()
+            assert charts[0].text != told
+            np.testing.assert_allclose(browser.execute_script(script), before, atol=0.1)
+        assert "iteration" in charts[0].find_element("css selector", "svg").text
+
+
+def test_page_tells_settings_version_and_date(run, page, browse):
+    from importlib.metadata import version  # noqa: PLC0415
+
+    config = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
+    with browse() as browser:
+        open_page(browser, page)
+        told = browser.find_element("id", "about-section").text
+        names, values = texts(browser, "#settings dt"), texts(browser, "#settings dd")
+    settings = dict(zip(names, map(json.loads, values), strict=True))
+    assert settings["es.pairs"] == config["es"]["pairs"]
+    assert settings["encoding.options.kinds"] == config["encoding"]["options"]["kinds"]
+    assert len(settings) >= 20
+    assert f"poet {version('poet-trailblazer')}" in told
+    assert datetime.now(UTC).strftime("%Y-%m-%d %H") in told or datetime.now(UTC).minute == 0
+
+
+def test_prints_in_ink_on_white_with_drawings_as_lines(page, browse):
+    with browse(dark=True) as browser:
+        open_page(browser, page)
+        browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        shown = """return [...document.querySelectorAll('canvas, .save, nav')]
+            .filter((element) => element.getBoundingClientRect().height > 0).length"""
+        assert browser.execute_script(shown) == 0
+        drawings = browser.find_elements("css selector", ".paper svg")
+        assert len(drawings) >= 4 + 1 + 1 + 1 + 1  # film, map, tree, matrix, gallery
+        assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        browser.execute_script("window.dispatchEvent(new Event('afterprint'))")
+        assert browser.find_elements("css selector", ".paper") == []
+        assert browser.execute_script("return document.documentElement.dataset.theme") == "dark"
+        assert browser.get_log("browser") == []
+
+
+def test_three_hundred_niches_are_usable_on_a_phone(tmp_path, poet, browse):
+    folder = tmp_path / "run"
+    synthetic_archive.write(folder, niches=300, iterations=600)
+    path = tmp_path / "report.html"
+    assert poet("report", folder, "-o", path, "--films", 1).returncode == 0
+    with reading(folder) as connection:
+        moved = {(move["source"], move["target"]) for move in transfers(connection)["moves"] if move["moves"]}
+    with browse(width=390, height=844) as browser:
+        open_page(browser, path)
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert browser.execute_script("return document.documentElement.scrollHeight") < 12 * 844
+        matrix = browser.find_element("css selector", "#matrix canvas")
+        assert matrix.rect["width"] <= 390
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", matrix)
+        # A finger lands beside a cell of one pixel: the nearest accepted move is meant.
+        tap = """const box = arguments[0].getBoundingClientRect();
+            const at = {clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 + 6, pointerType: 'touch'};
+            arguments[0].dispatchEvent(new PointerEvent('click', at))"""
+        browser.execute_script(tap, matrix)
+        links = texts(browser, "#matrix-said a")
+        assert len(links) == 2
+        assert tuple(map(int, links)) in moved
+        assert shown_niche(browser) is None
+        small = """return [...document.querySelectorAll('button, select, input:not([type=range])')]
+            .filter((one) => one.offsetParent && !one.closest('.save'))
+            .filter((one) => one.getBoundingClientRect().height < 32).length"""
+        assert browser.execute_script(small) == 0
+        cards = "document.querySelectorAll('.niche').length"
+        first = browser.execute_script(f"return {cards}")
+        assert first < 100
+        browser.execute_script("document.getElementById('more').click()")
+        assert browser.execute_script(f"return {cards}") > first
+        assert browser.get_log("browser") == []
+
+
+def test_foreign_text_is_shown_as_text_and_saved_as_text(run, tmp_path, browse):
+    evil = '<img src=x onerror="window.broken=1">=1+1\x07"]]>&'
+    with reading(run) as connection:
+        data = gather(connection, evil, 1)
+    for niche in data["niches"]:
+        niche["description"] = niche["environment"] = niche["difficulty_level"] = evil
+    data["niches"][1]["description"] = "=HYPERLINK(1)"
+    data["summary"]["domain"] = data["summary"]["encoding"] = evil
+    data["about"] = {**data["about"], "version": evil, "run_versions": [evil], "settings": [[evil, evil]]}
+    for film in data["films"].values():
+        film["outcome"] = evil
+    path, folder = tmp_path / "evil.html", tmp_path / "saved"
+    path.write_text(assemble(data), encoding="utf-8")
+    folder.mkdir()
+    with browse() as browser:
+        open_page(browser, path)
+        browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+        browser.execute_script("document.querySelector('.niche').click()")
+        assert browser.execute_script("return window.broken") is None
+        assert browser.find_elements("css selector", "img") == []
+        sheet = browser.find_element("css selector", "#gallery-save [data-save=svg]")
+        drawing = ElementTree.fromstring(saved(browser, folder, sheet).read_bytes())
+        assert "<img src=x" in "".join(drawing.itertext())
+        table = browser.find_element("css selector", "#gallery-save [data-save=csv]")
+        text = saved(browser, folder, table).read_text(encoding="utf-8")
+        assert "'=HYPERLINK(1)" in text
+        rows = list(csv.reader(io.StringIO(text)))
+        assert {len(row) for row in rows} == {len(rows[0])}
+        assert browser.get_log("browser") == []
 
 
 def test_curves_add_up_to_the_archives_totals(run):

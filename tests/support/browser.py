@@ -8,7 +8,7 @@ import pytest
 
 
 @contextmanager
-def chromium(profile, width=1400, height=1000, dark=False):
+def chromium(profile, width=1400, height=1000, dark=False, motion=False):
     """Start a browser that cannot reach a network; gives selenium's driver."""
     from selenium import webdriver  # noqa: PLC0415
     from selenium.webdriver.chrome.service import Service  # noqa: PLC0415
@@ -29,7 +29,8 @@ def chromium(profile, width=1400, height=1000, dark=False):
     try:
         features = [
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-            {"name": "prefers-reduced-motion", "value": "reduce"},  # a smooth scroll would outrun clicks
+            # A smooth scroll would outrun clicks.
+            {"name": "prefers-reduced-motion", "value": "no-preference" if motion else "reduce"},
         ]
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         browser.execute_cdp_cmd(
