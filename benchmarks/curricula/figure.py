@@ -87,6 +87,11 @@ def _written(cell: Row) -> str:
 
 
 def draw(rows: Sequence[Row], specialists: Mapping[str, float], path: Path) -> None:
+    """Draw the rows of `summary` as a picture."""
+    chart(rows, specialists).savefig(path, dpi=130)
+
+
+def chart(rows: Sequence[Row], specialists: Mapping[str, float]) -> Figure:
     """Draw a panel for every learner on every ground: a group of lines a curriculum, a line a number of episodes."""
     learners, grounds, curricula = (
         list(dict.fromkeys(row[key] for row in rows)) for key in ("learner", "ground", "curriculum")
@@ -118,7 +123,7 @@ def draw(rows: Sequence[Row], specialists: Mapping[str, float], path: Path) -> N
     if specialists:
         note += " Dotted: each task's own POET agent."
     figure.supxlabel(fill(note, int(11.5 * size[0])), fontsize=9, x=0.01, ha="left")
-    figure.savefig(path, dpi=130)
+    return figure
 
 
 def _draw_group(axes: Axes, place: int, cells: Sequence[Row], colour: str) -> None:

@@ -192,7 +192,8 @@ def _film(recording: Recording | StickRecording) -> Row:
 def _thin(frames: NDArray[np.float64]) -> NDArray[np.float64]:
     """Keep every so many frames, and the last, in which an episode is decided."""
     places = np.unique([*range(0, len(frames), FRAME_STRIDE), len(frames) - 1])
-    return frames[places]
+    kept: NDArray[np.float64] = frames[places]
+    return kept
 
 
 def _gauge(gauge: Gauge) -> Row:

@@ -14,6 +14,7 @@ from environments.curriculum import Curriculum
 from environments.domain import find_domain
 from environments.hexapod3d.body import BODY
 from environments.sketch import StickRecording
+from poet import captions
 from poet.archive import read_population, reading
 from poet.report.data import LENGTH_UNIT, gather
 
@@ -66,11 +67,11 @@ def test_niches_are_listed_with_genome_and_difficulty(made, poet):
     assert listed[0]["difficulty"] == 0 < listed[-1]["difficulty"]
 
 
-def test_render_writes_a_strip(made, tmp_path, poet):
+def test_render_writes_four_moments(made, tmp_path, poet):
     path = tmp_path / "strip.png"
     done = poet("render", made, 1, "-o", path)
     assert done.returncode == 0, done.stderr
-    assert iio.imread(path).shape == (360, 4 * 540 + 3 * 8, 3)
+    assert iio.imread(path).shape == (2 * (360 + captions.HEIGHT) + 8, 2 * 540 + 8, 3)
 
 
 def test_export_gives_tasks_with_maps_that_can_be_played(made, tmp_path, poet):
@@ -129,6 +130,10 @@ def test_a_recording_is_the_episode_that_a_rollout_scores(made):
     assert isinstance(recording, StickRecording)
     scored = domain.rollout(theta[None], environment, np.array([3], dtype=np.uint64), episode_limit=40)
     assert recording.score == scored.returns[0]
+    assert recording.gauge.returns[-1] == recording.score
+    trunk = recording.points[:, :4, 0].mean(axis=1)
+    np.testing.assert_allclose(recording.gauge.distances, trunk, atol=1e-12)
+    assert recording.gauge.course == 8.0
     assert len(recording.points) == scored.lengths[0] + 1
     legs = recording.points[:, 4:].reshape(len(recording.points), -1, 4, 3)
     legs[:, :, 3, 2] += BODY.foot_radius  # from the sole to the foot's middle
