@@ -6,7 +6,7 @@
 #pragma once
 
 #include "constants.hpp"
-#include "course.hpp"
+#include "shapes.hpp"
 #include "scalar.hpp"
 
 namespace walker {

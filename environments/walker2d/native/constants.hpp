@@ -3,7 +3,7 @@
 // The values are those that pybox2d is built with; changing one changes the world.
 #pragma once
 
-#include <cfloat>
+#include "target.hpp"
 
 namespace walker {
 
@@ -26,8 +26,8 @@ constexpr float kToiBaumgarte = 0.75f;
 constexpr float kTimeToSleep = 0.5f;                    // s
 constexpr float kLinearSleepTolerance = 0.01f;          // m/s
 constexpr float kAngularSleepTolerance = 2.0f / 180.0f * kPi;
-constexpr float kEpsilon = FLT_EPSILON;
-constexpr float kMaxFloat = FLT_MAX;
+constexpr float kEpsilon = WALKER_FLT_EPSILON;
+constexpr float kMaxFloat = WALKER_FLT_MAX;
 
 constexpr float kDt = static_cast<float>(1.0 / 50.0);   // s
 constexpr float kInvDt = 1.0f / kDt;
@@ -44,7 +44,11 @@ constexpr int kObservations = 24;
 constexpr int kActions = 4;
 
 // Capacities that no course of the walker comes near; a world that exceeds one ends as diverged.
-constexpr int kMaxContacts = 256;        // overlapping bounding boxes of one world
+#ifndef WALKER_CONTACTS
+#define WALKER_CONTACTS 256
+#endif
+constexpr int kMostContacts = 256;       // overlapping bounding boxes of one world
+constexpr int kMaxContacts = WALKER_CONTACTS;  // of which a build may hold fewer, and then leaves such a world to another
 constexpr int kMaxTreeDepth = 256;       // of balanced bounding boxes, of which there are 30005 at most
 constexpr int kMaxSlotsPerBody = 12;     // touching contacts of one body
 // A world beyond these is running away.

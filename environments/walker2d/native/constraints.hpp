@@ -67,7 +67,7 @@ inline void gather_contacts(Group& g, ContactRows& rows) {
     for (int b = 0; b < kBodies; ++b) {
         for (int k = 0; k < rows.count[b]; ++k) {
             ContactRow& row = rows.row[b][k];
-            __builtin_memset(static_cast<void*>(&row), 0, sizeof row);
+            clear_bytes(&row, sizeof row);
             for (int lane = 0; lane < W; ++lane) row.index[lane] = -1;
         }
     }
@@ -158,7 +158,7 @@ inline void warm_start_contact(const Segment& body, Velocity& v, const ContactRo
 inline F2 velocity_at(const Velocity& v, F2 r) { return {v.x - v.w * r.y, v.y + v.w * r.x}; }
 
 // b2ContactSolver::SolveVelocityConstraints for one contact.
-[[gnu::always_inline]] inline void solve_contact(float m, float inertia, float friction, Velocity& v, ContactRow& row) {
+WALKER_INLINE void solve_contact(float m, float inertia, float friction, Velocity& v, ContactRow& row) {
     const F2 normal = row.normal, tangent = row.tangent;
     const bool second = row.any_second;
     for (int j = 0; j < 2; ++j) {
@@ -300,7 +300,7 @@ inline void initialize_joint(Group& g, const WalkerModel& model, int j, JointRow
 }
 
 // b2RevoluteJoint::SolveVelocityConstraints: motor, then limit and point together, or the point alone.
-[[gnu::always_inline]] inline void solve_joint(const JointMass& m, Velocity& a, Velocity& b, JointRow& row,
+WALKER_INLINE void solve_joint(const JointMass& m, Velocity& a, Velocity& b, JointRow& row,
                                                float motor_mass) {
     const F motor_old = row.motor;
     const F motor_now = max(-row.limit_motor, min(motor_old - motor_mass * (b.w - a.w - row.speed), row.limit_motor));

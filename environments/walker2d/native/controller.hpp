@@ -22,8 +22,9 @@ inline void load_controller(Controllers& c, int lane, const float* theta) {
     for (int i = 0; i < kParameters; ++i) to[i * W] = theta[i];
 }
 
-template <int Inputs, int Outputs, int Block>
-inline void layer(const F* __restrict theta, const F* __restrict in, F* __restrict out) {
+// Theta is indexed by the parameter, and gives a row.
+template <int Inputs, int Outputs, int Block, class Theta>
+inline void layer(Theta theta, const F* __restrict in, F* __restrict out) {
     static_assert(Outputs % Block == 0);
     for (int start = 0; start < Outputs; start += Block) {
         F sum[Block] = {};
@@ -37,15 +38,17 @@ inline void layer(const F* __restrict theta, const F* __restrict in, F* __restri
     }
 }
 
-inline void act(const Controllers& c, Group& g) {
+template <class Theta>
+inline void act(Theta theta, Group& g) {
     F first[kHidden], second[kHidden];
-    const F* theta = c.theta;
     layer<kObservations, kHidden, 10>(theta, g.observation, first);
     theta += kObservations * kHidden + kHidden;
     layer<kHidden, kHidden, 10>(theta, first, second);
     theta += kHidden * kHidden + kHidden;
     layer<kHidden, kActions, 4>(theta, second, g.action);
 }
+
+inline void act(const Controllers& c, Group& g) { act<const F* __restrict>(c.theta, g); }
 
 }  // namespace WALKER_KERNEL
 }  // namespace walker

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "course.hpp"
 #include "kernel.hpp"
 
 namespace walker {

@@ -6,7 +6,7 @@
 
 #include "collide.hpp"
 #include "constants.hpp"
-#include "course.hpp"
+#include "shapes.hpp"
 #include "lanes.hpp"
 
 namespace walker {
@@ -30,7 +30,7 @@ struct Contacts {
 
     void remove(int i) {
         --count;
-        __builtin_memmove(list + i, list + i + 1, static_cast<std::size_t>(count - i) * sizeof(Contact));
+        for (int k = i; k < count; ++k) list[k] = list[k + 1];
     }
 };
 

@@ -3,10 +3,7 @@
 // The engine owns the memory; a kernel allocates nothing.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
-#include "course.hpp"
+#include "shapes.hpp"
 
 namespace walker {
 

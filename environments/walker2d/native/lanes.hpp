@@ -1,27 +1,22 @@
 // A row of numbers, one world a lane, and the few operations the solver needs.
 //
-// GCC and Clang vector extensions, so the same text compiles for any
-// instruction set. WALKER_NATIVE is the width of the machine's registers in
-// floats; WALKER_LANES, a multiple by a power of two, the width of a row. Every
-// operation acts on each lane by itself and is exactly rounded: neither width
-// nor instruction set can change a result. Fused multiply-add is switched off
-// by the build (-ffp-contract=off).
+// WALKER_NATIVE is the width of the machine's registers in floats; WALKER_LANES, a
+// multiple by a power of two, the width of a row. Every operation acts on each lane by
+// itself and is exactly rounded: neither width nor instruction set can change a result.
+// Fused multiply-add is switched off by the build.
 #pragma once
 
-#include <cstdint>
-
-#include "scalar.hpp"
+#if WALKER_NATIVE == 1
+#include "lanes_one.hpp"
+#else
+#include "lanes_vector.hpp"
+#endif
 
 namespace walker {
 inline namespace WALKER_KERNEL {
 
 constexpr int W = WALKER_LANES;
 constexpr int kNative = WALKER_NATIVE;
-
-#define WALKER_INLINE [[gnu::always_inline]] inline
-
-typedef float V __attribute__((vector_size(kNative * 4)));
-typedef std::int32_t VI __attribute__((vector_size(kNative * 4)));  // also masks: 0 or -1
 
 // Two rows as one: wider than a register, so that one half computes while the other waits.
 template <class T>
@@ -85,8 +80,6 @@ template <class T> using MaskOf = typename MaskType<T>::Type;
 
 template <class T = F> WALKER_INLINE T splat(float x) { return x - T{}; }
 WALKER_INLINE I splat_mask(bool x) { return (x ? -1 : 0) - I{}; }
-WALKER_INLINE V select(VI mask, V a, V b) { return mask ? a : b; }
-WALKER_INLINE VI select(VI mask, VI a, VI b) { return mask ? a : b; }
 template <class M, class T> WALKER_INLINE Twice<T> select(Twice<M> mask, Twice<T> a, Twice<T> b) {
     return {select(mask.lo, a.lo, b.lo), select(mask.hi, a.hi, b.hi)};
 }
@@ -94,27 +87,18 @@ template <class T> WALKER_INLINE T min(T a, T b) { return select(a < b, a, b); }
 template <class T> WALKER_INLINE T max(T a, T b) { return select(a > b, a, b); }
 template <class T> WALKER_INLINE T abs(T a) { return select(a > 0.0f, a, -a); }
 
-inline bool any(VI mask) {
-    std::int32_t found = 0;
-    for (int i = 0; i < kNative; ++i) found |= mask[i];
-    return found != 0;
-}
 template <class T> inline bool any(Twice<T> mask) { return any(mask.lo | mask.hi); }
 
-inline V sqrt(V a) {
-    V root;
-    for (int i = 0; i < kNative; ++i) root[i] = __builtin_sqrtf(a[i]);
-    return root;
-}
 template <class T> inline Twice<T> sqrt(Twice<T> a) { return {sqrt(a.lo), sqrt(a.hi)}; }
 
 inline Rot<V> rotation(V angle) {
-    float in[kNative], s[kNative], c[kNative];
-    __builtin_memcpy(in, &angle, sizeof in);
-    for (int i = 0; i < kNative; ++i) sine_cosine(in[i], s[i], c[i]);
     Rot<V> q;
-    __builtin_memcpy(&q.s, s, sizeof s);
-    __builtin_memcpy(&q.c, c, sizeof c);
+    for (int i = 0; i < kNative; ++i) {
+        float s, c;
+        sine_cosine(angle[i], s, c);
+        q.s[i] = s;
+        q.c[i] = c;
+    }
     return q;
 }
 template <class T> inline Rot<Twice<T>> rotation(Twice<T> angle) {
@@ -125,7 +109,7 @@ template <class T> inline Rot<Twice<T>> rotation(Twice<T> angle) {
 // Hyperbolic tangent to about 1 ulp. Below 5/8 an odd polynomial; above it
 // 1 - 2 / (exp(2x) + 1), with exp by Cody and Waite's reduction. NaN stays NaN.
 inline V hyperbolic_tangent(V x) {
-    const V size = x < 0.0f ? -x : x;
+    const V size = select(x < 0.0f, -x, x);
     const V x2 = x * x;
     // A fit of (tanh(x) / x - 1) / x² on (0, 0.625).
     V p = -5.70498872745e-3f * x2 + 2.06390887954e-2f;
@@ -134,9 +118,9 @@ inline V hyperbolic_tangent(V x) {
     p = p * x2 + -3.33332819422e-1f;
     const V small = x + x * x2 * p;
     // exp(2 size); past 10 the quotient no longer changes the result. (A comparison with NaN picks 10.)
-    const V twice = 2.0f * (size < 10.0f ? size : 10.0f - V{});
-    const VI n = __builtin_convertvector(twice * 1.44269504088896341f + 0.5f, VI);
-    const V count = __builtin_convertvector(n, V);
+    const V twice = 2.0f * select(size < 10.0f, size, splat<V>(10.0f));
+    const VI n = truncated(twice * 1.44269504088896341f + 0.5f);
+    const V count = converted(n);
     const V r = (twice - count * 0.693359375f) - count * -2.12194440e-4f;
     V e = 1.9875691500e-4f * r + 1.3981999507e-3f;
     e = e * r + 8.3334519073e-3f;
@@ -144,10 +128,8 @@ inline V hyperbolic_tangent(V x) {
     e = e * r + 1.6666665459e-1f;
     e = e * r + 5.0000001201e-1f;
     e = (e * (r * r) + r) + 1.0f;
-    const V power = reinterpret_cast<V>((n + 127) << 23);
-    const V large = 1.0f - 2.0f / (e * power + 1.0f);
-    const V tangent = size < 0.625f ? small : (x < 0.0f ? -large : large);
-    return x == x ? tangent : x;
+    const V large = 1.0f - 2.0f / (e * power_of_two(n) + 1.0f);
+    return select(x == x, select(size < 0.625f, small, select(x < 0.0f, -large, large)), x);
 }
 template <class T> inline Twice<T> hyperbolic_tangent(Twice<T> x) {
     return {hyperbolic_tangent(x.lo), hyperbolic_tangent(x.hi)};

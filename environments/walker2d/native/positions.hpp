@@ -176,14 +176,9 @@ inline void move_world(const PositionRows<A>& from, int i, PositionRows<B>& to, 
     for (int j = 0; j < kJoints; ++j) move_lane(from.limit_state[j], i, to.limit_state[j], k);
 }
 
-// Corrects the positions of all worlds but the idle ones; gives the lanes whose errors became small.
-inline I correct_positions(const WalkerModel& model, const PositionRows<F>& rows, Positions<F>& p, I idle) {
-    I done = idle, solved{};
-    int iteration = 0;
-    constexpr bool kNarrows = W > kNative;
-    correct<F>(model, rows, p, iteration, done, solved, kNarrows ? kNative : 0);
-    if (!kNarrows || !any(~done) || iteration == kPositionIterations) return solved;
-
+// Goes on with the last few worlds, side by side in one register.
+inline void correct_the_rest(const WalkerModel& model, const PositionRows<F>& rows, Positions<F>& p, int iteration,
+                             I done, I& solved) {
     Positions<V> few = {};
     PositionRows<V> their;
     for (int b = 0; b < kBodies; ++b) {
@@ -205,6 +200,19 @@ inline I correct_positions(const WalkerModel& model, const PositionRows<F>& rows
     for (int k = 0; k < size; ++k) {
         move_world(few, k, p, lane_of[k]);
         solved[lane_of[k]] = few_solved[k];
+    }
+}
+
+// Corrects the positions of all worlds but the idle ones; gives the lanes whose errors became small.
+inline I correct_positions(const WalkerModel& model, const PositionRows<F>& rows, Positions<F>& p, I idle) {
+    I done = idle, solved{};
+    int iteration = 0;
+    constexpr bool kNarrows = W > kNative;
+    correct<F>(model, rows, p, iteration, done, solved, kNarrows ? kNative : 0);
+    if constexpr (kNarrows) {
+        if (any(~done) && iteration < kPositionIterations) {
+            correct_the_rest(model, rows, p, iteration, done, solved);
+        }
     }
     return solved;
 }

@@ -5,7 +5,7 @@
 // machine. Operation order follows Box2D's b2Math.h.
 #pragma once
 
-#include <cstdint>
+#include "target.hpp"
 
 namespace walker {
 inline namespace WALKER_KERNEL {
@@ -36,7 +36,7 @@ using V2 = Vec2<float>;
 
 // b2Cross(a, 1.0f): a turned clockwise by a right angle.
 inline V2 clockwise(V2 a) { return {a.y, -a.x}; }
-inline float length(V2 a) { return __builtin_sqrtf(a.x * a.x + a.y * a.y); }
+inline float length(V2 a) { return square_root(a.x * a.x + a.y * a.y); }
 
 struct Transform {
     V2 p;

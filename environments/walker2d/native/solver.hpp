@@ -25,13 +25,13 @@ struct VelocitySolver {
     JointRow joint[kJoints];
 
     template <int J>
-    [[gnu::always_inline]] void solve_joint_number(Velocity* v) {
+    WALKER_ALWAYS_INLINE void solve_joint_number(Velocity* v) {
         constexpr int a = J == 0 || J == 2 ? 0 : J, b = J + 1;
         solve_joint(mass[J], v[a], v[b], joint[J], motor_mass[J]);
     }
 
     template <int B>
-    [[gnu::always_inline]] void solve_contacts_of(const WalkerModel& model, ContactRows& rows, Velocity* v) {
+    WALKER_ALWAYS_INLINE void solve_contacts_of(const WalkerModel& model, ContactRows& rows, Velocity* v) {
         const Segment& body = model.segment[B];
         for (int k = 0; k < rows.count[B]; ++k) {
             solve_contact(body.inverse_mass, body.inverse_inertia, body.friction, v[B], rows.row[B][k]);
@@ -163,10 +163,10 @@ inline void solve(Group& g, const WalkerModel& model, ContactRows& rows) {
         g.spin[b] = v[b].w;
     }
     fall_asleep(g, solved);
-    __builtin_memcpy(g.old_origin_x, g.origin_x, sizeof g.origin_x);
-    __builtin_memcpy(g.old_origin_y, g.origin_y, sizeof g.origin_y);
-    __builtin_memcpy(g.old_corner_x, g.corner_x, sizeof g.corner_x);
-    __builtin_memcpy(g.old_corner_y, g.corner_y, sizeof g.corner_y);
+    copy_bytes(g.old_origin_x, g.origin_x, sizeof g.origin_x);
+    copy_bytes(g.old_origin_y, g.origin_y, sizeof g.origin_y);
+    copy_bytes(g.old_corner_x, g.corner_x, sizeof g.corner_x);
+    copy_bytes(g.old_corner_y, g.corner_y, sizeof g.corner_y);
     synchronize(g, model);
 }
 

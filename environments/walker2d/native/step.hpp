@@ -1,7 +1,7 @@
 // One control step of a group: motors, physics, observation, reward, outcome, as env.py has them.
 #pragma once
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__CUDACC_RTC__)
 #include <x86intrin.h>
 #endif
 
@@ -122,7 +122,9 @@ inline StepResult judge(Group& g, int lane) {
 }
 
 inline std::uint64_t ticks() {
-#if defined(__x86_64__)
+#if defined(__CUDACC_RTC__)
+    return clock64();
+#elif defined(__x86_64__)
     return __rdtsc();
 #else
     return 0;

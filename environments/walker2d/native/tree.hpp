@@ -6,9 +6,7 @@
 // then inner nodes.
 #pragma once
 
-#include <cstdint>
-
-#include "course.hpp"
+#include "shapes.hpp"
 #include "scalar.hpp"
 
 namespace walker {
