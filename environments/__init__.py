@@ -4,7 +4,7 @@ Importing this package registers the Gymnasium ids `poet/Walker2D-v0` (a flat
 course unless `task=` or `curriculum=` is given) and `poet/Walker2DHard-v0` (a
 fixed, extremely challenging course), and in the same way `poet/Hexapod3D-v0`
 and, with joint targets in the place of a gait to modulate,
-`poet/Hexapod3DJoints-v0`.
+`poet/Hexapod3DJoints-v0`. `poet/Walker2DPublished-v0` is the walker with the lidar of POET's published code.
 """
 
 from environments.domain import Environment
@@ -17,16 +17,16 @@ HARD = Environment(
     seed=0,
 )
 
-FLAT = Environment(domain="walker2d", encoding="parametric", genome={}, seed=0)
-
-HEXAPOD, JOINTS = (
-    Environment(domain=domain, encoding="parametric", genome={}, seed=0) for domain in ("hexapod3d", "hexapod3d-joints")
+FLAT, PUBLISHED, HEXAPOD, JOINTS = (
+    Environment(domain=domain, encoding="parametric", genome={}, seed=0)
+    for domain in ("walker2d", "walker2d-published", "hexapod3d", "hexapod3d-joints")
 )
 
 register(
     {
         "poet/Walker2D-v0": FLAT,
         "poet/Walker2DHard-v0": HARD,
+        "poet/Walker2DPublished-v0": PUBLISHED,
         "poet/Hexapod3D-v0": HEXAPOD,
         "poet/Hexapod3DJoints-v0": JOINTS,
     }

@@ -18,7 +18,9 @@ import gymnasium
 from environments.domain import Environment
 
 NO_LIMIT = 2**31 - 1  # control steps
-LIMITS: Mapping[str, int] = MappingProxyType({"walker2d": 2000, "hexapod3d": 700, "hexapod3d-joints": 700})
+LIMITS: Mapping[str, int] = MappingProxyType(
+    {"walker2d": 2000, "walker2d-published": 2000, "hexapod3d": 700, "hexapod3d-joints": 700}
+)
 """Control steps of an episode by domain, here so that registering loads no engine; the domains' own numbers."""
 
 
@@ -29,7 +31,7 @@ def register(entries: Mapping[str, Environment]) -> None:
             continue
         gymnasium.register(
             name,
-            entry_point=f"environments.registration:{'WALKER' if task.domain == 'walker2d' else 'HEXAPOD'}",
+            entry_point=f"environments.registration:{'WALKER' if task.domain.startswith('walker2d') else 'HEXAPOD'}",
             vector_entry_point="environments.task_worlds:make_worlds",
             max_episode_steps=LIMITS[task.domain],
             kwargs={"domain": task.domain, "default": task.to_json()},

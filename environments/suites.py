@@ -11,13 +11,13 @@ published with ACCEL, `stump-tracks` TeachMyAgent's grid.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from environments.domain import Environment, Genome
 from environments.encodings.parametric import ParametricEncoding
-from environments.walker2d.terrain import STUMP_TRACK
+from environments.walker2d.terrain import DOMAINS, STUMP_TRACK
 
 COURSES = 10  # of each terrain
 EPISODE_LIMIT = 2000  # control steps, whatever the agents were bred or trained with
@@ -32,19 +32,25 @@ class Level:
     environment: Environment
 
 
-def suite(name: str) -> list[Level]:
+def suite(name: str, domain: str = DOMAINS[0]) -> list[Level]:
     """List the levels of a suite.
+
+    Args:
+        name: of the suite.
+        domain: of the agents that meet it. The same courses are the walker's with either lidar; for the agents
+            of another domain there are none, and these are the first's.
 
     Raises:
         ValueError: there is no such suite.
     """
     if name not in SUITES:
         raise ValueError(f"suite is {name!r}; suites are {', '.join(SUITES)}")
-    return list(SUITES[name]())
+    found = domain if domain in DOMAINS else DOMAINS[0]
+    return [replace(level, environment=replace(level.environment, domain=found)) for level in SUITES[name]()]
 
 
 def _course(genome: Genome, seed: int, encoding: str = ParametricEncoding.name) -> Environment:
-    return Environment(domain="walker2d", encoding=encoding, genome=genome, seed=seed)
+    return Environment(domain=DOMAINS[0], encoding=encoding, genome=genome, seed=seed)
 
 
 def _courses(terrain: str, *genomes: Genome) -> Iterator[Level]:

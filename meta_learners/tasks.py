@@ -24,6 +24,8 @@ from environments.curriculum import SPLITS, Curriculum
 from environments.domain import Environment, find_domain
 from environments.tasks import TaskEnv
 from environments.walker2d import native
+from environments.walker2d.env import Lidar
+from environments.walker2d.terrain import DOMAINS
 from environments.walker2d.vector import WalkerVectorEnv
 
 T = TypeVar("T")
@@ -132,8 +134,8 @@ class EnvironmentFamily:
 
     def worlds(self, count: int) -> Worlds[Environment]:
         """Make worlds that step together: on the native engine for the walker where it is built."""
-        if self.name == "walker2d" and native.problem() is None:
-            return WalkerWorlds(count, self.episode_limit)
+        if self.name in DOMAINS and native.problem() is None:
+            return WalkerWorlds(count, self.episode_limit, Lidar(self.name))
         first = next(each for tasks in self.splits.values() for each in tasks)
         return GymnasiumWorlds([lambda: TaskEnv(self.name, task=first)] * count, self.episode_limit)
 
@@ -141,9 +143,9 @@ class EnvironmentFamily:
 class WalkerWorlds:
     """Walkers on the native engine, every world with a course of its own."""
 
-    def __init__(self, count: int, episode_limit: int) -> None:
+    def __init__(self, count: int, episode_limit: int, lidar: Lidar) -> None:
         self.num_envs = count
-        self._walkers = WalkerVectorEnv([None] * count, episode_limit=episode_limit)
+        self._walkers = WalkerVectorEnv([None] * count, episode_limit=episode_limit, lidar=lidar)
         self.reset, self.step, self.close = self._walkers.reset, self._walkers.step, self._walkers.close
 
     def set_tasks(self, tasks: Sequence[Environment]) -> None:

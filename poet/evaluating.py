@@ -11,6 +11,7 @@ from typing import Any
 from environments.curriculum import ALL, BOUNDARY, SPLITS, Curriculum
 from environments.domain import find_domain
 from environments.suites import EPISODE_LIMIT, SOLVED, Level, suite
+from environments.walker2d.terrain import DOMAINS
 from environments.weights import read_agent
 from poet import archive as archives
 from poet.archive import read_config, read_population
@@ -64,13 +65,21 @@ def ground_from(subject: Path, suite_name: str | None, niches: bool, curriculum:
     if sum((suite_name is not None, niches, curriculum is not None)) != 1:
         raise InputError("evaluate on one of --suite NAME, --niches and --curriculum DIR")
     if suite_name is not None:
-        return _suite(suite_name)
+        return _suite(suite_name, _home(subject))
     return _curriculum(curriculum, split) if curriculum is not None else _niches(subject)
 
 
-def _suite(name: str) -> Ground:
+def _home(subject: Path) -> str:
+    """Say which domain agents live in; of a file nobody knows, and it is taken for the first."""
+    if subject.suffix == AGENT_SUFFIX:
+        return DOMAINS[0]
+    with archives.reading(subject) as connection:
+        return read_config(connection).domain
+
+
+def _suite(name: str, domain_name: str) -> Ground:
     try:
-        levels = suite(name)
+        levels = suite(name, domain_name)
     except ValueError as error:
         raise InputError(f"--{error}") from error
     domain = find_domain(levels[0].environment.domain)

@@ -270,7 +270,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _suite_tasks(name: str, plan: Plan) -> tuple[list[str], list[Environment]]:
     try:
-        levels = find_suite(name)
+        levels = find_suite(name, plan.domain)
     except ValueError as error:
         raise InputError(f"--{error}") from error
     _check_domain(f"suite {name}", levels[0].environment.domain, plan)

@@ -26,7 +26,7 @@ from environments.resets import Reset, Seeds, checked_actions, over
 from environments.tasks import TaskLike, TaskSource
 from environments.walker2d import native
 from environments.walker2d.drawing import draw
-from environments.walker2d.env import EPISODE_LIMIT, WalkerEnv, start_pushes
+from environments.walker2d.env import EPISODE_LIMIT, Lidar, WalkerEnv, start_pushes
 from environments.walker2d.filming import scene_of
 from environments.walker2d.terrain import Terrain, terrain_of
 
@@ -55,6 +55,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
     Args:
         courses: one for each world; None draws a task of the source for every episode, or without a source is flat.
         source: where tasks are looked up and drawn from.
+        lidar: what the rays report; as the domain of the source or of the courses has it when None.
         episode_limit: control steps before truncation, at least 1.
         autoreset_mode: what to do when an episode is over.
         render_mode: "rgb_array" or None.
@@ -70,6 +71,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         courses: Sequence[Course],
         *,
         source: TaskSource | None = None,
+        lidar: Lidar | None = None,
         episode_limit: int = EPISODE_LIMIT,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
@@ -81,6 +83,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         if not courses:
             raise ValueError("courses is empty; give one for each world, or None for flat ground")
         single = WalkerEnv(episode_limit=episode_limit)  # checks the limit
+        self.lidar = _lidar_of(courses, source) if lidar is None else lidar
         self.num_envs = len(courses)
         self.single_observation_space = single.observation_space
         self.single_action_space = single.action_space
@@ -93,8 +96,9 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode is {render_mode!r}; it must be None or 'rgb_array'")
         self._source = source
+        self._tasks = source or TaskSource(self.lidar.value)
         self._kernel = kernel
-        self._worlds = native.core.Worlds(self.num_envs, kernel)
+        self._worlds = native.core.Worlds(self.num_envs, kernel, self.lidar is Lidar.PUBLISHED)
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds: list[int | None] = [None] * self.num_envs
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
@@ -134,11 +138,11 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         Raises:
             CurriculumError: there are too many or too few, or one cannot be found.
         """
-        self._choose((self._source or TaskSource("walker2d")).find_each(tasks, self.num_envs))
+        self._choose(self._tasks.find_each(tasks, self.num_envs))
 
     def set_task(self, world: int, task: TaskLike) -> None:
         """Choose one world's task from its next episode on; raises as `set_tasks` does."""
-        self._choose({world: (self._source or TaskSource("walker2d")).find(task)})
+        self._choose({world: self._tasks.find(task)})
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -154,7 +158,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         """
         if self.closed:
             raise RuntimeError("the worlds have been closed; make others")
-        wanted = Reset.read(self.num_envs, seed, options, self._source or TaskSource("walker2d"))
+        wanted = Reset.read(self.num_envs, seed, options, self._tasks)
         self._choose(wanted.tasks)
         pushes = self._begin(wanted.mask, wanted.seeds)
         self._worlds.reset(wanted.mask, pushes, self._observations)
@@ -217,7 +221,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         reason = native.problem()
         if reason is not None:
             raise RuntimeError(f"WalkerVectorEnv needs the native engine, but {reason}")
-        self._worlds = native.core.Worlds(self.num_envs, self._kernel)
+        self._worlds = native.core.Worlds(self.num_envs, self._kernel, self.lidar is Lidar.PUBLISHED)
         self._courses = [
             None if drawn and course is None else _build(course)
             for course, drawn in zip(self._next, self._drawn, strict=True)
@@ -285,6 +289,15 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         if self._source is not None:
             infos |= {"task": np.where(told, self._numbers, 0), "_task": told.copy()}
         return infos
+
+
+def _lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
+    """Say which lidar worlds have: that of the domain their tasks are of; raises ValueError where there are two."""
+    found = {course.domain for course in courses if isinstance(course, Environment)}
+    found |= {source.domain} if source is not None else set()
+    if len(found) > 1:
+        raise ValueError(f"courses are of {' and '.join(sorted(found))}; the worlds of a vector are of one domain")
+    return Lidar(found.pop()) if found else Lidar.NEAREST
 
 
 def _build(course: Course) -> native.core.Course:

@@ -3,17 +3,24 @@
 The rule is tried on Gymnasium's own walker, in whose world the published callback takes the place of today's.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import Box2D
+import gymnasium
 import gymnasium_walker
 import numpy as np
 import pytest
 from walkers import COURSES, GAITS, NativeWalker, course, push_of, random
 
 from environments.domain import Environment, find_domain
+from environments.suites import suite
 from environments.walker2d import native
 from environments.walker2d.env import LIDAR_RAYS, Lidar, WalkerEnv
+from environments.walker2d.simulator import CONTROLLER
+from environments.walker2d.terrain import terrain_of
+from environments.walker2d.vector import WalkerVectorEnv
+from meta_learners.tasks import EnvironmentFamily
 
 RAYS = slice(14, 24)
 WALKER = Path(__file__).parents[3] / "benchmarks" / "walker.npy"  # crosses flat ground
@@ -115,3 +122,36 @@ def test_a_state_put_back_into_another_world_goes_on_the_same():
     for _ in range(60):
         action = act(None)
         np.testing.assert_array_equal(one.step(action)[0], other.step(action)[0])
+
+
+@needs_native
+def test_vectors_and_families_have_the_lidar_of_their_tasks_domain():
+    task, act = environment("walker2d-published"), CONTROLLER.policy(np.load(WALKER).astype(np.float32))
+    single = WalkerEnv(task)
+    worlds = EnvironmentFamily("walker2d-published", {"train": [task]}).worlds(2)
+    worlds.set_tasks([task, task])
+    vector = WalkerVectorEnv([task, task])
+    assert (single.lidar, vector.lidar) == (Lidar.PUBLISHED, Lidar.PUBLISHED)
+    observation, _ = single.reset(seed=0)
+    seen = [worlds.reset(seed=[0, 0])[0], vector.reset(seed=[0, 0])[0]]
+    for _ in range(120):
+        for observations in seen:
+            np.testing.assert_array_equal(observations, [observation, observation])
+        action = act(observation)
+        observation, *_ = single.step(action)
+        seen = [each.step(np.stack([action, action]))[0] for each in (worlds, vector)]
+
+
+def test_worlds_of_two_lidars_in_one_vector_are_refused():
+    with pytest.raises(ValueError, match="walker2d and walker2d-published"):
+        WalkerVectorEnv([environment("walker2d"), environment("walker2d-published")])
+
+
+def test_suites_have_the_same_courses_under_either_lidar():
+    for one, other in zip(suite("poet"), suite("poet", "walker2d-published"), strict=True):
+        assert other.environment == replace(one.environment, domain="walker2d-published")
+        np.testing.assert_array_equal(terrain_of(one.environment).boxes, terrain_of(other.environment).boxes)
+
+
+def test_its_gymnasium_id_makes_the_walker_with_the_published_lidar():
+    assert gymnasium.make("poet/Walker2DPublished-v0").unwrapped.task.domain == "walker2d-published"
