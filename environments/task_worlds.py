@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from environments.curriculum import Curriculum, CurriculumError
 from environments.domain import Environment, find_domain
 from environments.registration import LIMITS, NO_LIMIT
-from environments.resets import Reset, Seeds, checked_actions, over
+from environments.resets import Reset, Seeds, checked_actions, checked_limit, over
 from environments.tasks import TaskEnv, TaskLike, TaskSource, first_task
 
 Vector = NDArray[np.float32]
@@ -171,6 +171,7 @@ def make_worlds(
         CurriculumError: a task is unknown, or there are too many or too few.
         ValueError: a setting is out of range, or unknown where the domain's own worlds cannot be had.
     """
+    checked_limit(num_envs, "num_envs")
     source = TaskSource.of(domain, curriculum, split)
     if tasks is not None:
         if task is not None or environment is not None:
@@ -208,8 +209,8 @@ def _limit(domain: str, own: int, episode_limit: int | None, max_episode_steps: 
     if max_episode_steps == -1:
         max_episode_steps = NO_LIMIT
     for name, steps in (("episode_limit", episode_limit), ("max_episode_steps", max_episode_steps)):
-        if steps is not None and (not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1):
-            raise ValueError(f"{name} is {steps!r}; it must be at least 1")
+        if steps is not None:
+            checked_limit(steps, name)
     if episode_limit is None:
         return own if max_episode_steps is None else int(max_episode_steps)
     if max_episode_steps not in (None, LIMITS.get(domain), episode_limit):

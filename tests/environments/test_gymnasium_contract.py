@@ -137,6 +137,12 @@ def test_a_limit_that_gymnasium_would_cut_short_is_refused(make, body):
         make(episode_limit=limit + 1)
 
 
+@pytest.mark.parametrize("wrong", [0, 1.5, float("nan"), True, "9"])
+def test_a_limit_that_is_no_number_of_steps_is_refused(make, wrong):
+    with pytest.raises(ValueError, match=r"episode_limit is .*; it must be at least 1, a whole number"):
+        make(episode_limit=wrong)
+
+
 def test_gymnasiums_wrappers_work(make, tmp_path):
     limit = make().spec.max_episode_steps
     timed = gymnasium.wrappers.TimeAwareObservation(make(), normalize_time=True)
@@ -291,6 +297,8 @@ def test_worlds_take_gymnasiums_word_for_the_limit_of_an_episode(make_vec, body)
             make_vec(max_episode_steps=wrong)
     with pytest.raises(ValueError, match=r"render_mode is 'human'; .*HumanRendering"):
         make_vec(render_mode="human")
+    with pytest.raises(ValueError, match="num_envs is 0; it must be at least 1"):
+        make_vec(num_envs=0)
 
 
 @pytest.mark.parametrize("mode", MODES)
