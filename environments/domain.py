@@ -117,9 +117,17 @@ class Environment:
         Raises:
             ValueError: the text is not such an object.
         """
-        fields = json.loads(text)
+        return Environment.from_fields(json.loads(text))
+
+    @staticmethod
+    def from_fields(fields: Any) -> Environment:
+        """Read a table with every field, such as JSON holds.
+
+        Raises:
+            ValueError: it is no such table, or a value is not valid.
+        """
         expected = {"domain", "encoding", "genome", "seed"}
-        if not isinstance(fields, dict) or set(fields) != expected:
+        if not isinstance(fields, Mapping) or set(fields) != expected:
             raise ValueError(f"an environment is a JSON object with the keys {', '.join(sorted(expected))}")
         return Environment(**fields)
 

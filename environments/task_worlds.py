@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from environments.curriculum import Curriculum, CurriculumError
 from environments.domain import Environment, find_domain
-from environments.registration import LIMITS, NO_LIMIT
+from environments.registration import NO_LIMIT
 from environments.resets import Reset, Seeds, checked_actions, checked_limit, over
 from environments.tasks import TaskEnv, TaskLike, TaskSource, first_task
 
@@ -189,7 +189,7 @@ def make_worlds(
         )
     mode = AutoresetMode(autoreset_mode)
     body = find_domain(domain)
-    limit = _limit(domain, body.episode_limit, episode_limit, max_episode_steps)
+    limit = _limit(body.episode_limit, episode_limit, max_episode_steps)
     if isinstance(body, Vectored):
         worlds = body.make_worlds(
             found, source, autoreset_mode=mode, episode_limit=limit, render_mode=render_mode, **settings
@@ -204,7 +204,7 @@ def make_worlds(
     return TaskWorlds([partial(make, task=each) for each in found], source, mode, render_mode)
 
 
-def _limit(domain: str, own: int, episode_limit: int | None, max_episode_steps: int | None) -> int:
+def _limit(own: int, episode_limit: int | None, max_episode_steps: int | None) -> int:
     """Choose between two names for the steps of an episode; `make_vec` always gives its own, as registered at least."""
     if max_episode_steps == -1:
         max_episode_steps = NO_LIMIT
@@ -213,7 +213,7 @@ def _limit(domain: str, own: int, episode_limit: int | None, max_episode_steps: 
             checked_limit(steps, name)
     if episode_limit is None:
         return own if max_episode_steps is None else int(max_episode_steps)
-    if max_episode_steps not in (None, LIMITS.get(domain), episode_limit):
+    if max_episode_steps not in (None, own, episode_limit):
         raise ValueError(
             f"episode_limit is {episode_limit} and max_episode_steps {max_episode_steps}; they are two names for the "
             "same, give one"
