@@ -57,7 +57,7 @@ class Maker:
         from environments.tasks import TaskEnv  # noqa: PLC0415 - tasks load engines
 
         longest = LIMITS[domain]
-        if episode_limit is not None and episode_limit > longest:
+        if isinstance(episode_limit, int) and episode_limit > longest:
             raise ValueError(
                 f"episode_limit is {episode_limit}, but Gymnasium's time limit ends an episode after {longest} steps; "
                 f"give max_episode_steps={episode_limit} in its place"

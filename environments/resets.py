@@ -68,6 +68,17 @@ def checked_action(action: object, size: int) -> NDArray[np.float64]:
     return numbers
 
 
+def checked_limit(steps: object, name: str = "episode_limit") -> int:
+    """Give the control steps of an episode as a plain number.
+
+    Raises:
+        ValueError: it is no whole number, or below 1.
+    """
+    if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
+        raise ValueError(f"{name} is {steps!r}; it must be at least 1, a whole number")
+    return int(steps)
+
+
 def checked_actions(actions: object, space: gymnasium.Space[Any]) -> NDArray[np.float32]:
     """Give the actions of a vector of worlds as numbers: (n, k).
 

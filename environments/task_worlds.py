@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from environments.curriculum import Curriculum, CurriculumError
 from environments.domain import Environment, find_domain
-from environments.registration import LIMITS, NO_LIMIT
-from environments.resets import Reset, Seeds, checked_actions, over
+from environments.registration import NO_LIMIT
+from environments.resets import Reset, Seeds, checked_actions, checked_limit, over
 from environments.tasks import TaskEnv, TaskLike, TaskSource, first_task
 
 Vector = NDArray[np.float32]
@@ -171,6 +171,7 @@ def make_worlds(
         CurriculumError: a task is unknown, or there are too many or too few.
         ValueError: a setting is out of range, or unknown where the domain's own worlds cannot be had.
     """
+    checked_limit(num_envs, "num_envs")
     source = TaskSource.of(domain, curriculum, split)
     if tasks is not None:
         if task is not None or environment is not None:
@@ -188,7 +189,7 @@ def make_worlds(
         )
     mode = AutoresetMode(autoreset_mode)
     body = find_domain(domain)
-    limit = _limit(domain, body.episode_limit, episode_limit, max_episode_steps)
+    limit = _limit(body.episode_limit, episode_limit, max_episode_steps)
     if isinstance(body, Vectored):
         worlds = body.make_worlds(
             found, source, autoreset_mode=mode, episode_limit=limit, render_mode=render_mode, **settings
@@ -203,16 +204,16 @@ def make_worlds(
     return TaskWorlds([partial(make, task=each) for each in found], source, mode, render_mode)
 
 
-def _limit(domain: str, own: int, episode_limit: int | None, max_episode_steps: int | None) -> int:
+def _limit(own: int, episode_limit: int | None, max_episode_steps: int | None) -> int:
     """Choose between two names for the steps of an episode; `make_vec` always gives its own, as registered at least."""
     if max_episode_steps == -1:
         max_episode_steps = NO_LIMIT
     for name, steps in (("episode_limit", episode_limit), ("max_episode_steps", max_episode_steps)):
-        if steps is not None and (not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1):
-            raise ValueError(f"{name} is {steps!r}; it must be at least 1")
+        if steps is not None:
+            checked_limit(steps, name)
     if episode_limit is None:
         return own if max_episode_steps is None else int(max_episode_steps)
-    if max_episode_steps not in (None, LIMITS.get(domain), episode_limit):
+    if max_episode_steps not in (None, own, episode_limit):
         raise ValueError(
             f"episode_limit is {episode_limit} and max_episode_steps {max_episode_steps}; they are two names for the "
             "same, give one"

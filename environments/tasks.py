@@ -240,11 +240,11 @@ def _resolve(task: TaskLike, curriculum: Curriculum | None) -> Environment:
         return task.environment
     if isinstance(task, Mapping):
         try:
-            return Environment(**task)
-        except (TypeError, ValueError) as error:
-            raise CurriculumError(f"task is {dict(task)!r}, which is no environment: {error}") from error
+            return Environment.from_fields(task)
+        except ValueError as error:
+            raise CurriculumError(f"task is {dict(task)!r}: {error}") from error
     if not isinstance(task, str):
-        raise CurriculumError(f"task is {task!r}; give a task, an environment, its JSON text or an id")
+        raise CurriculumError(f"task is {task!r}; give a task, an environment, its fields or JSON text, or an id")
     if task.lstrip().startswith("{"):
         try:
             return Environment.from_json(task)

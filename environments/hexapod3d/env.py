@@ -20,7 +20,7 @@ from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, observe
 from environments.hexapod3d.terrain import FINISH, Terrain
 from environments.history import History, UnlikeError, without
 from environments.plain import whole_seed
-from environments.resets import checked_action, episode_seed
+from environments.resets import checked_action, checked_limit, episode_seed
 
 HANDLES = frozenset({"_world", "_camera"})  # of PyBullet
 
@@ -78,8 +78,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
                 f"render_mode is {render_mode!r}; it must be None or 'rgb_array', of which "
                 "gymnasium.wrappers.HumanRendering makes a window"
             )
-        if episode_limit < 1:
-            raise ValueError(f"episode_limit is {episode_limit}; it must be at least 1")
+        limit = checked_limit(episode_limit)
         self.terrain = terrain_of(environment) if terrain is None else terrain
         self.gait = gait
         self.render_mode = render_mode
@@ -87,7 +86,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.observation_space = gymnasium.spaces.Box(*bounds())
         self._world = World()
         self._camera: Camera | None = None
-        self._judge = Judge(1, episode_limit)
+        self._judge = Judge(1, limit)
         self._state = np.zeros((1, STATE_SIZE))
         self._history: History | None = None  # of the episode, from its seed on
         self._over = True

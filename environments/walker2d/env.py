@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from environments.domain import NO_OUTCOME, Environment, Outcome
 from environments.history import History, UnlikeError, without
 from environments.plain import whole_seed
-from environments.resets import checked_action, episode_seed
+from environments.resets import checked_action, checked_limit, episode_seed
 from environments.walker2d.drawing import FPS, Scene, Screen, draw
 from environments.walker2d.terrain import DOMAINS, FINISH, SCALE, START_HEIGHT, START_PAD, STEP, Terrain, terrain_of
 
@@ -180,11 +180,9 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode is {render_mode!r}; it must be None, 'human' or 'rgb_array'")
-        if episode_limit < 1:
-            raise ValueError(f"episode_limit is {episode_limit}; it must be at least 1")
         self.terrain = terrain_of(environment) if terrain is None else terrain
         self.lidar = Lidar.of(environment) if lidar is None else lidar
-        self.episode_limit = episode_limit
+        self.episode_limit = checked_limit(episode_limit)
         self.render_mode = render_mode
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
         self.observation_space = gymnasium.spaces.Box(_LOW, _HIGH)

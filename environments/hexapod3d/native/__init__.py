@@ -106,6 +106,8 @@ class Robot:
         self.core = core.Robot(engine.bullet.__file__, constants())
         self._terrain: Terrain | None = None
 
+    __reduce_ex__ = engine.uncopied
+
     def lay(self, terrain: Terrain) -> None:
         """Put a course in the place of that before."""
         if self._terrain is not terrain:
