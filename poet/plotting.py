@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from poet.errors import InputError
+from poet.figures import Figure, plain_style
 from poet.scoring import best_rows
 
 Row = dict[str, Any]
@@ -36,6 +35,7 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
 
 
+@plain_style()
 def plot(rows: Sequence[Row], title: str, solved_above: float, path: Path) -> None:
     """Draw rows of `poet.scoring.summarise`.
 
