@@ -266,7 +266,7 @@ class Ranks:
         received = 0
         for rank, tag, data in self._link.receive():
             received, self._heard = received + 1, time.monotonic()
-            message = pickle.loads(data) if data else None
+            message: Any = pickle.loads(data)
             if tag == GREETING:
                 self._hosts[rank], self._processes[rank] = message
             elif tag == ANSWER:
@@ -398,7 +398,7 @@ def _carry(launch: Launch, inbox: queue.SimpleQueue[Any], outbox: queue.Queue[by
                 message, pause = pickle.loads(data), PAUSES[0]
                 if tag == STOP:
                     status = message  # the run's: the master may be gone before its last word arrives
-                    link.send(b"", MASTER, READY)
+                    link.send(pickle.dumps(None, PROTOCOL), MASTER, READY)
                 elif tag == LEAVE:
                     for host, pid in message:
                         _end_sibling(host, pid)

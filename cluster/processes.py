@@ -31,7 +31,13 @@ ATTEMPTS = 3  # deaths of a worker that one item may be charged with
 GREETING = -1  # in place of a ticket
 STILLBIRTHS = 10  # in a row, after which it is no use to try again
 HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+CHILD_VARIABLES = {
+    # Processes are the parallelism.
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    # They start as `python -c`, which would import what it needs to start from the working folder, whoever wrote it;
+    # then they take over their parent's path.
+    "PYTHONSAFEPATH": "1",
+}
 
 
 @dataclass
@@ -107,7 +113,7 @@ class Processes:
     def _hire(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _single_threaded(), _interrupts_held():
+        with _child_variables(), _interrupts_held():
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -162,10 +168,10 @@ class Processes:
 
 
 @contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Start a child whose numerical libraries keep to one thread: processes are the parallelism."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+def _child_variables() -> Iterator[None]:
+    """Start a child whose libraries keep to one thread and which imports nothing from the working folder."""
+    before = {name: os.environ.get(name) for name in CHILD_VARIABLES}
+    os.environ.update(CHILD_VARIABLES)
     try:
         yield
     finally:

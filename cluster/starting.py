@@ -50,7 +50,7 @@ def _watch(over: threading.Event, rank: int) -> None:
     parent, launcher, mine = os.getppid(), _launcher(), int(os.environ.get(RANK, rank))
     ranks, seconds = int(os.environ.get(LOCAL_SIZE, "0")), deadline()
     # Looks are counted, not seconds: a job that was suspended goes on where it was.
-    looks, missed, speaker = 0, 0, False
+    looks, missed = 0, 0
     while not over.wait(LOOK_SECONDS):
         looks += 1
         if os.getppid() != parent:
@@ -58,8 +58,6 @@ def _watch(over: threading.Event, rank: int) -> None:
         here = {} if launcher is None else _ranks_of(launcher)
         missing = ranks - len(here) if here else 0
         missed = missed + 1 if missing > 0 else 0
-        if missed == 1 or looks == 1:
-            speaker = mine == min(here, default=0)  # the lowest that was there when the first was missed
         reason = None
         if missed * LOOK_SECONDS >= GRACE_SECONDS:
             reason = f"{missing} of the {ranks} ranks on {socket.gethostname()} ended while the job started"
@@ -69,7 +67,8 @@ def _watch(over: threading.Event, rank: int) -> None:
                 f"answer ({DEADLINE}=N waits for N s)"
             )
         if reason is not None:
-            _end([pid for rank, pid in here.items() if rank != mine] if speaker else None, reason)
+            speaks = mine == (min({*here, mine}) if here else 0)  # the kernel's list may lack one while another ends
+            _end([pid for rank, pid in here.items() if rank != mine] if speaks else None, reason)
 
 
 def _end(others: list[int] | None, reason: str) -> NoReturn:

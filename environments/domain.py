@@ -248,10 +248,13 @@ def find_domain(name: str) -> Domain:
     """Load the domain registered as `name`.
 
     Raises:
-        ValueError: nothing is registered under that name.
+        ValueError: nothing is registered under that name, or a library that it needs is not installed.
     """
     found = {entry.name: entry for entry in entry_points(group=DOMAINS_GROUP)}
     if name not in found:
         raise ValueError(f"domain is {name!r}; installed domains are {', '.join(sorted(found)) or 'none'}")
-    domain: Domain = found[name].load()
+    try:
+        domain: Domain = found[name].load()
+    except ModuleNotFoundError as error:
+        raise ValueError(f"domain {name!r} cannot be loaded: {error}") from error
     return domain

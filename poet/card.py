@@ -8,15 +8,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.colors import LightSource
-from matplotlib.figure import Figure
 
 from environments.curriculum import BOUNDARY, SPLITS
 from environments.domain import Domain, Environment
 from environments.sketch import Drawable, Relief, Sketch
 from poet.config import Config
+from poet.figures import Axes, Figure, LightSource, colormaps, plain_style
 from poet.rescoring import EPISODES
 
 Row = Mapping[str, Any]
@@ -27,6 +24,7 @@ LEAST_SPAN = 0.5  # m between a map's darkest and lightest ground, at least
 EARTH, STONE, GRASS = "#d9cdbf", "#8b909a", "#5d8f4e"
 
 
+@plain_style()
 def write(folder: Path, rows: Sequence[Row], config: Config, domain: Domain) -> None:
     """Write `README.md` and its pictures into a curriculum's folder."""
     pictures = folder / "pictures"

@@ -129,7 +129,7 @@ def _mpi() -> str:
     if mpirun is None:
         raise FileNotFoundError("there is no mpirun in this environment")
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-    return _run([mpirun, *root, "--oversubscribe", "-n", "2", sys.executable, "-c", MPI_PROBE])
+    return _run([mpirun, *root, "--oversubscribe", "-n", "2", sys.executable, "-P", "-c", MPI_PROBE])
 
 
 def _torch() -> str:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from environments.files import check_file, write_aside
 from poet.errors import InputError
+from poet.figures import Figure, plain_style
 from poet.foreign import printable
 from poet.scoring import chosen_rows
 
@@ -27,6 +26,7 @@ def check_plot(path: Path) -> None:
     check_file(path)
 
 
+@plain_style()
 def plot(rows: Sequence[Row], title: str, solved_above: float, path: Path) -> None:
     """Draw rows of `poet.scoring.summarise`.
 

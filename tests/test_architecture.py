@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "meta_learners": {"environments"},
     "poet": {"transfer", "evolution", "environments", "cluster", "meta_learners"},
 }
-ENGINES = ["Box2D", "pybullet", "mpi4py"]
+ENGINES = ["Box2D", "pybullet", "mpi4py", "matplotlib"]
 
 
 def imported(path):

@@ -35,7 +35,14 @@ def _without_greeting() -> Iterator[None]:
 
 
 with _without_greeting():
-    import pybullet
+    try:
+        import pybullet
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "the hexapod needs PyBullet, which is not installed: pip install 'poet-trailblazer[hexapod]' "
+            "(its wheels are for Python 3.11 and older; for newer ones pip compiles it from source)",
+            name="pybullet",
+        ) from error
 
 bullet = pybullet
 

@@ -53,7 +53,7 @@ def test_run_whose_rank_is_killed_at_any_moment_of_its_start_ends_or_goes_on(tmp
         assert iterations(tmp_path / "run") == TOY_SETTINGS["iterations"]
     else:
         assert job.returncode == 1, err
-        assert victim == 0 or err.count("error: ") == 1
+        assert "error: " in err
     assert "Traceback" not in err
     assert all_end(ranks.values(), seconds=2)
 
