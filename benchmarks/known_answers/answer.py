@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
+
+SIGNS = {"higher": ">=", "lower": "<=", "equal": "=", "beside": "beside"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +15,20 @@ class Answer:
     name: str
     measured: float
     target: float
-    better: Literal["higher", "lower", "equal"]
+    better: Literal["higher", "lower", "equal", "beside"]  # beside: to compare with, not to reach
+    within: float = 0.0  # of the target, where it should be equal
 
     @property
     def reached(self) -> bool:
-        """Whether it does reach it; to be equal is to lie within 2 %, which sampling takes."""
-        if self.better == "equal":
-            return math.isclose(self.measured, self.target, rel_tol=0.02)
-        return self.measured >= self.target if self.better == "higher" else self.measured <= self.target
+        """Whether the figure is what it should be; never if it is no number."""
+        return {
+            "higher": self.measured >= self.target,
+            "lower": self.measured <= self.target,
+            "equal": abs(self.measured - self.target) <= self.within,
+            "beside": self.measured == self.measured,
+        }[self.better]
+
+    def __str__(self) -> str:
+        verdict = SIGNS[self.better] if self.reached else f"not {SIGNS[self.better]}"
+        spread = f" (within {self.within:g})" if self.better == "equal" else ""
+        return f"{self.name:<68} {self.measured:9.3f}  {verdict:>6} {self.target:.3f}{spread}"

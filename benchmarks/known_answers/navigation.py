@@ -67,7 +67,7 @@ def run(*, short: bool, seed: int, device: str = "cpu") -> list[Answer]:
     before, after = returns_after(learner, device)
     answers = [Answer("navigation, maml, return after 1 step", after, still_return(), "higher")]
     if not short:
-        answers.append(Answer("navigation, maml, beside the oracle", after, oracle_return(), "higher"))
+        answers.append(Answer("navigation, maml, beside the oracle", after, oracle_return(), "beside"))
         answers.append(Answer("navigation, maml, gain of 1 step", after - before, 0.0, "higher"))
     return answers
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.known_answers import bandits, navigation, sinusoid
+from benchmarks.known_answers.answer import Answer
 from meta_learners.navigation import Navigation
 
 
@@ -46,7 +47,42 @@ def test_bandits_in_short_are_played_better_than_by_chance_and_no_better_than_is
     chance, learnt = json.loads(done.stdout)
     assert chance["measured"] == pytest.approx(chance["target"], abs=0.05)
     assert 5.4 < learnt["measured"] < bandits.OPTIMUM + 0.05
-    assert (learnt["better"], learnt["target"]) == ("higher", pytest.approx(0.98 * bandits.OPTIMUM))
+    assert (learnt["better"], learnt["target"], learnt["reached"]) == ("higher", bandits.THOMPSON, True)
+
+
+@pytest.mark.parametrize(
+    ("better", "measured", "reached", "shown"),
+    [
+        ("higher", 6.345, False, "6.345  not >= 6.527"),
+        ("higher", 6.6, True, "6.600      >= 6.527"),
+        ("lower", 6.6, False, "6.600  not <= 6.527"),
+        ("lower", 6.5, True, "6.500      <= 6.527"),
+        ("equal", 6.5, True, "6.500       = 6.527 (within 0.05)"),
+        ("equal", 6.6, False, "6.600   not = 6.527 (within 0.05)"),
+        ("beside", 1.0, True, "1.000  beside 6.527"),
+        ("higher", float("nan"), False, "nan  not >= 6.527"),
+        ("equal", float("nan"), False, "nan   not = 6.527 (within 0.05)"),
+        ("beside", float("nan"), False, "nan  not beside 6.527"),
+    ],
+)
+def test_what_is_printed_of_an_answer_is_true(better, measured, reached, shown):
+    answer = Answer("a problem", measured, 6.527, better, 0.05)
+    assert answer.reached is reached
+    assert str(answer).endswith(shown)
+
+
+def test_an_aim_that_is_missed_ends_with_status_1_and_is_printed_as_missed():
+    # Two meta-steps learn nothing: what is aimed at stays far.
+    patch = (
+        "import sys; from benchmarks.known_answers import __main__ as main, bandits\n"
+        "bandits.Effort = lambda **kept: main_effort(**{**kept, 'iterations': 2, 'trials': 16, 'tested': 2000})\n"
+        "from benchmarks.known_answers.trials import Effort as main_effort\n"
+        "sys.argv[1:] = ['bandits', '--short']; main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", patch], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "not >= 5.700" in done.stdout
+    assert "1 of 2 aims missed" in done.stderr
 
 
 @pytest.mark.slow
