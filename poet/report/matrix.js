@@ -12,6 +12,10 @@ function startMatrix() {
   const moves = new Map(data.moves.map((move) => [move[0] + move[1] * count, move]));
   let cell = CELL.most, cursor = null; // the cell that was pointed at last, or reached by the keys
   if (!data.moves.some((move) => move[2])) said.textContent = "No transfer has been accepted yet.";
+  if (count < 2) {
+    for (const part of byId("matrix-section").querySelectorAll(".controls, .beside, p:not(#matrix-said)")) part.remove();
+    return;
+  }
   const sideOf = (size) => count * size + GUTTER + 2;
   const cellFor = (width) => Math.min(Math.max((Math.min(width, WHOLE) - GUTTER - 2) / count, CELL.least), CELL.most);
 

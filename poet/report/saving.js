@@ -46,8 +46,9 @@ function paintLegend(context, keys, left, middle) {
   const say = (text) => { context.fillStyle = colour("quiet"); context.fillText(text, left, middle); left += context.measureText(text).width; };
   for (const key of keys) {
     if (key.measure) {
-      say(`colour: ${key.measure.name}  ${number(key.measure.low, 2)} `);
-      for (let i = 0; i < 60; i += 1) { context.fillStyle = shade(i / 59); context.fillRect(left + 2 * i, middle - 5, 2, 10); }
+      say(`colour: ${key.measure.name}, ${number(key.measure.low, 2)}`);
+      left += 6;
+      for (let i = 0; i < 60; i += 1) { context.fillStyle = shade(i / 59); context.fillRect(left + 2 * i, middle - 5, i < 59 ? 3 : 2, 10); } // no seams
       left += 126;
       say(number(key.measure.high, 2));
     } else {

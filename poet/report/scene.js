@@ -1,7 +1,7 @@
 // One moment of a recorded episode: bodies on their ground, the whole course below, and how far along it is.
 
 const BODY_COLOURS = ["far", "far", "hull", "leg", "leg"];
-const VIEW = { metres: 24, least: 22, at: 0.3 }; // m across a wide picture, pixels a metre at least, the body's place
+const VIEW = { metres: 24, least: 22, at: 0.3, level: 0.43 }; // m across a wide picture, pixels a metre at least, the hull's place across and down
 const OVERVIEW = 34; // pixels of the whole course, at the lower edge
 
 // Recorded numbers as they are drawn from: {record, poses, returns, distances, heights of the camera}.
@@ -41,7 +41,7 @@ const mixed = (values, [early, late, share]) => values[early] + share * (values[
 
 function sceneHeight(record, width) {
   if (record.lines) return Math.round(Math.max(Math.min(width * 0.42, 440), 260));
-  return Math.round(Math.max(Math.min(width * 0.27, 340), 170)) + OVERVIEW;
+  return Math.round(Math.max(Math.min(width * 0.24, 320), 145)) + OVERVIEW;
 }
 
 function paintScene(context, episode, course, at, width, height) {
@@ -62,7 +62,7 @@ function drawBodies(context, episode, course, at, width, height) {
   });
   const floor = height - OVERVIEW, scale = Math.max(width / VIEW.metres, VIEW.least), [x] = pose(followed(record));
   const middle = mixed(episode.camera, frames);
-  const place = (u, v) => [width * VIEW.at + (u - x) * scale, floor * 0.5 - (v - middle) * scale];
+  const place = (u, v) => [width * VIEW.at + (u - x) * scale, floor * VIEW.level - (v - middle) * scale];
   context.save();
   clipTo(context, 0, 0, width, floor);
   paintCourse(context, course, place, floor, 3);

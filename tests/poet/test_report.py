@@ -17,8 +17,10 @@ import synthetic_archive
 from browser import chromium, open_page
 
 from environments.domain import find_domain
-from poet.archive import read_population, reading
+from poet.archive import Archive, read_population, reading
+from poet.config import build, read_preset
 from poet.inspection import transfers
+from poet.population import first_population
 from poet.report import assemble
 from poet.report.data import ANGLE_UNIT, LENGTH_UNIT, gather
 from poet.rows import read_blob
@@ -577,6 +579,24 @@ def test_curves_add_up_to_the_archives_totals(run):
     assert (curves["niches"][-1], curves["solved"][-1], curves["annecs"][-1]) == (niches, solved, annecs)
     assert curves["mean_score"][-1] == pytest.approx(mean, abs=0.01)
     assert json.dumps(curves)
+
+
+def test_run_without_an_iteration_yet_gets_a_report_too(tmp_path, poet, browse):
+    config = build(read_preset("quick"), "quick")
+    Archive.create(tmp_path / "run", config, first_population(config)).close()
+    path = tmp_path / "report.html"
+    assert poet("report", tmp_path / "run", "-o", path).returncode == 0
+    with browse() as browser:
+        open_page(browser, path)
+        told = browser.find_element("css selector", "main").text
+        for sentence in (
+            "No episodes were recorded",
+            "No iteration is on disk yet",
+            "No transfer has been accepted yet",
+        ):
+            assert sentence in told
+        browser.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+        assert browser.get_log("browser") == []
 
 
 def test_domain_without_pictures_gets_a_report_too(tmp_path, toy_file, poet, browse):
