@@ -405,7 +405,7 @@ def _check_sound(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse an archive that is not what was committed, and say what of it is."""
     if broken := checksums.structural_damage(connection):
         raise InputError(f"{path} {DAMAGED} ({broken})")
-    found = list(checksums.damages(connection))
+    found = checksums.damages(connection)
     if not found:
         return
     others = f" (nor are {len(found) - 1} more; `poet doctor {path.parent}` lists them)" if found[1:] else ""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from sqlite3 import Connection
@@ -21,6 +21,7 @@ from sqlite3 import connect as open_database
 from typing import Any
 
 from evolution.performance import Pairing
+from poet.errors import InputError
 
 HISTORY = ("iteration", "cost", "score", "transfer", "proposal", "child", "audition", "reuse")
 # Found by its primary key, which begins with the niche.
@@ -124,13 +125,23 @@ def update(
     _write(connection, sums)
 
 
-def damages(connection: Connection) -> Iterator[Damage]:
-    """Find everything that is not what was committed."""
-    kept = {(row[0], row[1]): Sum(row[2], row[3]) for row in connection.execute("SELECT * FROM checksum")}
-    found = _all(connection)
-    for part, number in sorted(kept.keys() | found.keys(), key=lambda key: (list(PARTS).index(key[0]), key[1])):
-        if kept.get((part, number)) != found.get((part, number)):
-            yield _damage(connection, part, number)
+def damages(connection: Connection, parts: Collection[str] = tuple(PARTS)) -> list[Damage]:
+    """Find everything of some parts that is not what was committed.
+
+    Raises:
+        InputError: the checksums themselves, or the rows' keys, are damaged beyond comparison.
+    """
+    try:
+        rows = list(connection.execute("SELECT * FROM checksum"))
+        kept = {(row[0], row[1]): Sum(row[2], row[3]) for row in rows if row[0] in parts or row[0] not in PARTS}
+        found = _all(connection, parts)
+        differing = [key for key in kept.keys() | found.keys() if kept.get(key) != found.get(key)]
+        places = sorted((list(PARTS).index(part), number, part) for part, number in differing)
+        return [_damage(connection, part, number) for _, number, part in places]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"the archive is damaged beyond comparison with its checksums ({error}); restore a copy"
+        ) from error
 
 
 def _damage(connection: Connection, part: str, number: int) -> Damage:
@@ -156,6 +167,12 @@ def way_out(found: Sequence[Damage]) -> str:
     first = min(damage.iteration for damage in found)
     sound = f"all that is kept of iterations 0 to {first - 1} is sound" if first > 0 else "no iteration is surely sound"
     return f"{sound}; restore a copy, or begin another folder with the same settings and seed, which give the same run"
+
+
+def check_states(connection: Connection) -> None:
+    """Raise InputError if a niche or an agent's state is not what was committed, where there are checksums."""
+    if kept(connection) and (found := damages(connection, ("niche", "pair"))):
+        raise InputError(f"the archive is damaged: {found[0].what} is not what was committed; restore a copy")
 
 
 def kept(connection: Connection) -> bool:
@@ -190,23 +207,21 @@ def _structure(connection: Connection) -> dict[str, list[Any]]:
     }
 
 
-def _all(connection: Connection) -> dict[Key, Sum]:
+def _all(connection: Connection, parts: Collection[str] = tuple(PARTS)) -> dict[Key, Sum]:
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples are the fastest
     sums: dict[Key, Sum] = defaultdict(Sum)
-    sums |= _settings(connection)
-    for row in cursor.execute("SELECT * FROM niche"):
-        sums["niche", row[0]].add("niche", row)
-    for row in cursor.execute(STATES):
-        sums["pair", row[0]].add("pair", row)
-    for row in cursor.execute("SELECT * FROM agent"):
-        sums["agent", row[0]].add("agent", row)
-    for table in HISTORY:
+    if "settings" in parts:
+        sums |= _settings(connection)
+    for part, query in {"niche": "SELECT * FROM niche", "pair": STATES, "agent": "SELECT * FROM agent"}.items():
+        for row in cursor.execute(query) if part in parts else ():
+            sums[part, row[0]].add(part, row)
+    for table in HISTORY if "iteration" in parts else ():
         cursor.execute(f"SELECT * FROM {table}")
         place = [column[0] for column in cursor.description].index("iteration")
         for row in cursor:
             sums["iteration", row[place]].add(table, row)
-    for row in cursor.execute("SELECT * FROM performance"):
+    for row in cursor.execute("SELECT * FROM performance") if "performance" in parts else ():
         sums["performance", row[0]].add("performance", row)
     return sums
 

@@ -35,7 +35,7 @@ from environments.difficulty import difficulty_of, level_vector
 from environments.domain import Domain, Environment, find_domain
 from environments.files import check_folder, writing_folder
 from environments.weights import agent_bytes
-from poet import card
+from poet import card, checksums
 from poet.archive import read_config, read_population
 from poet.best import best_agents
 from poet.config import Config
@@ -105,12 +105,13 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
         The document: what `curriculum.json` holds.
 
     Raises:
-        InputError: the splits are impossible.
+        InputError: the splits are impossible, or the archive is damaged.
         PlaceError: the folder holds something else, or cannot be written.
         DiskError: the disk is full or broken; an older curriculum is kept.
     """
     check_folder(folder, listed_files)
     connection.execute("BEGIN")  # one moment of a run that may be going on
+    checksums.check_states(connection)
     config = read_config(connection)
     domain = find_domain(config.domain)
     found = _tasks(connection, config, fresh)

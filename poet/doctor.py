@@ -70,7 +70,7 @@ def examine(run: Path) -> list[Finding]:
         if not checksums.kept(connection):
             detail = "an older version kept none; the next `poet evolve` makes them from what is there now"
             return [*findings, Finding("checksums", True, detail, True)]
-        damages = list(checksums.damages(connection))
+        damages = checksums.damages(connection)
         counts = dict(connection.execute("SELECT part, count(*) FROM checksum GROUP BY part").fetchall())
         for part in checksums.PARTS:
             found = [damage for damage in damages if damage.part == part]

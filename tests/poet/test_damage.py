@@ -15,11 +15,17 @@ from poet import checksums
 from poet.algorithm import evolve
 from poet.archive import Archive, reading
 from poet.config import build
+from poet.curriculum import ExportSettings, export
 from poet.errors import ArchiveError, InputError
 from poet.population import first_population
 
 STOP, END, FLIPS = 14, 16, 200
-SETTINGS = {**TOY_SETTINGS, "iterations": END, "reproduction": {**TOY_SETTINGS["reproduction"], "capacity": 2}}
+PATA_EC = {"novelty": "pata-ec", "whole_archive": True}
+SETTINGS = {
+    **TOY_SETTINGS,
+    "iterations": END,
+    "reproduction": {**TOY_SETTINGS["reproduction"], **PATA_EC, "capacity": 2},
+}
 
 
 def go_on(archive, until):
@@ -91,6 +97,8 @@ CHANGES = {
     "DELETE FROM score WHERE iteration = 5": "what is noted of iteration 5 is not",
     "UPDATE cost SET episodes = 1 WHERE iteration = 9": "what is noted of iteration 9 is not",
     "UPDATE child SET novelty = 0.5 WHERE iteration = 8 AND number = 0": "what is noted of iteration 8 is not",
+    "UPDATE checksum SET part = 'agenu' WHERE part = 'agent'": "damaged beyond comparison with its checksums",
+    "UPDATE performance SET score = 0 WHERE agent = 0": "the scores elsewhere of niche 0's agent is not",
     "DELETE FROM checksum WHERE part = 'iteration' AND id = 2": "what is noted of iteration 2 is not",
 }
 
@@ -103,7 +111,7 @@ def test_changed_row_is_refused_by_its_niche_and_iteration(tmp_path, stopped, st
     before = (folder / "archive.sqlite").read_bytes()
     with pytest.raises(InputError, match=CHANGES[statement]) as refused:
         Archive.resume(folder)
-    assert "restore a copy, or begin another folder with the same settings and seed" in str(refused.value)
+    assert "restore a copy" in str(refused.value)
     assert (folder / "archive.sqlite").read_bytes() == before
 
 
@@ -174,8 +182,20 @@ def test_niche_that_is_not_what_its_content_hash_says_is_refused_by_readers_too(
     for line in (("evaluate", folder, "--niches"), ("export", folder, "-o", tmp_path / "out")):
         refused = poet(*line)
         assert refused.returncode == 2
-        assert "the archive is damaged: niche 1 is kept as" in refused.stderr
+        assert "the archive is damaged: niche 1 is " in refused.stderr
         assert refused.stderr.count("\n") == 1, refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_of_an_agent_that_is_not_what_was_committed_is_refused(tmp_path, stopped):
+    folder = tmp_path / "run"
+    shutil.copytree(stopped, folder)
+    change(folder, "UPDATE pair SET best_theta = zeroblob(16) WHERE niche = 1")
+    with (
+        pytest.raises(InputError, match=r"the state of niche 1 after iteration \d+ is not"),
+        reading(folder) as connection,
+    ):
+        export(connection, tmp_path / "out", ExportSettings())
     assert not (tmp_path / "out").exists()
 
 
