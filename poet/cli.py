@@ -187,7 +187,7 @@ def settings(
         typer.echo(reference.markdown(), nl=False)
         return
     found = reference.chosen(key)
-    show([each.to_json() for each in found], as_json, tables.settings)
+    show([each.to_json() for each in found], as_json, lambda _: tables.settings(found))
 
 
 @app.command()

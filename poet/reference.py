@@ -25,6 +25,8 @@ MEANINGS = {
     "engine": "What simulates it; auto is the domain's first, its fastest. Engines of a domain agree to the bit.",
     "episode_limit": "Control steps after which an episode ends; 50 are a second of the walker's.",
     "score_episodes": "Episodes whose mean return is a score: an agent's own, a child's, a candidate's.",
+    "push": "How the walker is pushed at the start: fresh, another way in each episode; fixed, as published, one way "
+    "for each environment, so that all its episodes of an agent are equal and one is run for a score.",
     "es.pairs": "Antithetic pairs of perturbations in an ES step, two episodes each.",
     "es.sigma": "Standard deviation of the perturbations of theta when an agent begins to learn.",
     "es.sigma_decay": "What sigma is multiplied by after each step.",
@@ -44,16 +46,24 @@ MEANINGS = {
     "reproduction.novelty": "Where that distance is measured: between genomes, or by how all agents do (PATA-EC).",
     "reproduction.whole_archive": "Test those admitted against every agent there ever was, which ANNECS needs.",
     "transfer.every": "Iterations from one tournament, in which agents may move to other niches, to the next.",
-    "transfer.rule": "Who moves in: original, the best of all candidates; improved, who twice beats five scores.",
+    "transfer.rule": "Who moves in: original, the best of all candidates; improved, who twice beats five scores; "
+    "none, nobody ever.",
     "transfer.restart": "What an agent that moves does with its optimiser: full starts Adam, step size and sigma "
     "afresh, keep goes on with its own, a number starts step size and sigma at that fraction of es.step_size and "
     "es.sigma.",
     "transfer.confirm": "Fresh episodes in which the winner must be ahead of the incumbent again; 0 asks for none.",
     "encoding.name": "What genomes of ground are: parametric, ranges of obstacles; cppn, a network that NEAT breeds.",
     "encoding.options.kinds": "Of the parametric encoding: the kinds of obstacle that may ever mutate.",
+    "encoding.options.from_zero": "Of the parametric encoding: how a number at 0 mutates, by a first value or, as "
+    "published, by a step clipped at 0.",
+    "encoding.options.distance": "Of the parametric encoding: how genomes are compared, each gene scaled by its "
+    "maximum, or raw as published.",
+    "encoding.options.bounds": "Of the walker's cppn encoding: where relief is bounded, over the course that is "
+    "walked, or as published over a third of it.",
     "encoding.options.obstacles": "Of the walker's cppn encoding: the kinds of obstacle that its ground bears.",
     "encoding.options.start": "The genome that a run begins with; `poet inspect RUN niche 0` shows one.",
     "archive.checkpoint_every": "Iterations from one kept copy of every agent to the next.",
+    "archive.checkpoints": "Which of those copies are kept: every, or doubling, each at twice the age of the one before.",
 }
 OPTIONS = {  # of encodings, which are tables: (type, range, default)
     "encoding.options.kinds": (
@@ -61,6 +71,9 @@ OPTIONS = {  # of encodings, which are tables: (type, range, default)
         "walker2d: roughness, pit, stump, stair; hexapod3d: its genes'",
         'walker2d ["roughness", "pit", "stump"]; hexapod3d all',
     ),
+    "encoding.options.from_zero": ("text", "rise, published", "rise"),
+    "encoding.options.distance": ("text", "scaled, raw", "scaled"),
+    "encoding.options.bounds": ("text", "walked, published", "walked"),
     "encoding.options.obstacles": ("a list", "pit, stump, stair", "[]"),
     "encoding.options.start": ("a table", "genes within their bounds", "flat"),
 }
