@@ -7,9 +7,14 @@ and, with joint targets in the place of a gait to modulate,
 `poet/Hexapod3DJoints-v0`.
 """
 
+from pathlib import Path
+
 import gymnasium
 
 from environments.domain import Environment
+from environments.namesakes import refuse_namesake
+
+refuse_namesake("environments", Path(__file__).parent)
 
 HARD = Environment(
     domain="walker2d",
