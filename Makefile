@@ -4,12 +4,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+INSTALLED := $(VENV)/installed
+PACKAGES := poet environments evolution transfer cluster meta_learners
+NATIVE := $(wildcard environments/*/native/*.[ch]pp environments/*/native/CMakeLists.txt) environments/CMakeLists.txt
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
 RUN ?= runs/quick
 OPTIONS ?=
 
 .PHONY: evolve test test-slow check format sanitize reference setup clean
 
-evolve: setup  ## Evolve walkers and their environments in RUN; again to resume
+# An editable install puts our folders before a user's own of the same names; so those who only use POET get an
+# ordinary one, and developers, whose .venv is there already, keep theirs.
+evolve: $(if $(wildcard $(READY)),$(READY),$(INSTALLED))  ## Evolve walkers and their environments in RUN; again to resume
 	$(BIN)/poet evolve $(RUN) $(OPTIONS)
 
 test: setup  ## Run the tests: minutes on two cores
@@ -35,15 +41,32 @@ sanitize: setup  ## Run the walker core's own test under the address and undefin
 reference: setup  ## Write docs/settings.md anew from the settings themselves
 	$(BIN)/poet settings --markdown > docs/settings.md
 
-setup: $(READY)  ## Make .venv, when pyproject.toml, constraints.txt or the C++ are newer
+setup: $(READY)  ## Make .venv for developers, when pyproject.toml, constraints.txt or the C++ are newer
 
-$(READY): pyproject.toml constraints.txt $(wildcard environments/*/native/*.[ch]pp environments/*/native/CMakeLists.txt) environments/CMakeLists.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; name it by: make PYTHON=python3.x $(MAKECMDGOALS)"; exit 1; }
-	@echo "setting up $(VENV): once, some minutes"
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e . --group dev
+define new-venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Python 3.11 or newer is needed; name it by: make PYTHON=python3.x $(MAKECMDGOALS)"; exit 1; }
+@echo "setting up $(VENV): once, some minutes"
+$(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+endef
+# The hexapod's engine, where there is a wheel of it: without one pip would compile for half an hour, or fail.
+define add-pybullet
+@$(PIP) install -c constraints.txt --only-binary pybullet pybullet 2>/dev/null || \
+	echo "no wheel of PyBullet for this Python: all works but the hexapod (docs/hexapod.md)"
+endef
+
+$(READY): pyproject.toml constraints.txt $(NATIVE)
+	$(new-venv)
+	$(PIP) install -c constraints.txt -e . --group dev
+	$(add-pybullet)
+	@rm -f $(INSTALLED)
+	@touch $@
+
+$(INSTALLED): pyproject.toml constraints.txt $(shell find $(PACKAGES) -type f ! -path '*/__pycache__/*' 2>/dev/null)
+	$(new-venv)
+	$(PIP) install -c constraints.txt .
+	$(add-pybullet)
 	@touch $@
 
 clean:  ## Remove .venv and caches; runs stay

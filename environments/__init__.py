@@ -7,8 +7,13 @@ and, with joint targets in the place of a gait to modulate,
 `poet/Hexapod3DJoints-v0`. `poet/Walker2DPublished-v0` is the walker with the lidar of POET's published code.
 """
 
+from pathlib import Path
+
 from environments.domain import Environment
+from environments.namesakes import refuse_namesake
 from environments.registration import register
+
+refuse_namesake("environments", Path(__file__).parent)
 
 HARD = Environment(
     domain="walker2d",

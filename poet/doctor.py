@@ -120,6 +120,7 @@ def _native() -> str:
 
 
 def _hexapod() -> str:
+    find_domain("hexapod3d")  # says what is missing better than a version that is not there
     return _body("hexapod3d", f"PyBullet {version('pybullet')}")
 
 
