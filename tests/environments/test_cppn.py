@@ -219,6 +219,32 @@ def test_both_engines_walk_the_same_ground():
     assert np.array_equal(found[0].returns, found[1].returns)
 
 
+@pytest.mark.parametrize("response", [2000.0, -2000.0])
+def test_both_engines_walk_ground_as_far_up_or_down_as_any_may_be(response):
+    domain = find_domain("walker2d")
+    if "native" not in domain.engines:
+        pytest.skip("the native engine is not built")
+    network = flat_network(1)
+    network["nodes"].append({"id": 1, "activation": "square", "bias": 0.0, "response": 1.0})
+    network["connections"] = [
+        {"from": -1, "to": 1, "weight": 2.2, "enabled": True},
+        {"from": 1, "to": 0, "weight": 1.0, "enabled": True},
+    ]
+    network["nodes"][0]["response"] = response
+    assert 0.9e5 > np.abs(relief(network, cppn_inputs())).max() > 0.5e5
+    environment = Environment(domain="walker2d", encoding="cppn", genome={"cppn": network}, seed=0)
+    thetas = np.random.default_rng(1).normal(0, 0.3, (4, domain.controller.parameters)).astype(np.float32)
+    found = [
+        domain.rollout(thetas, environment, np.arange(4, dtype=np.uint64), episode_limit=100, engine=engine)
+        for engine in ("reference", "native")
+    ]
+    np.testing.assert_array_equal(found[0].returns, found[1].returns)
+    farther = copy.deepcopy(network)
+    farther["nodes"][0]["response"] = 10 * response
+    with pytest.raises(ValueError, match="must stay within 100000 m of the start"):
+        terrain_of(Environment(domain="walker2d", encoding="cppn", genome={"cppn": farther}, seed=0))
+
+
 def test_vector_is_the_grounds_shape_and_does_not_see_the_networks_size():
     encoding, genome = grown(2, 1)
     idle = copy.deepcopy(genome)
