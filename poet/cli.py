@@ -18,6 +18,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.logging import RichHandler
+from rich.markup import escape
 
 from cluster import mpi
 from cluster.executor import Executor, InProcess, WorkersError
@@ -160,7 +161,7 @@ def doctor(as_json: Json = False) -> None:
     """Say what of the installation works; exit status 1 if evolving the walker does not."""
     findings = doctors.diagnose()
     listing = "\n".join(
-        f"{'[green]works[/]' if finding.works else '[red]fails[/]'}  {finding.part:<15} {finding.detail}"
+        f"{'[green]works[/]' if finding.works else '[red]fails[/]'}  {finding.part:<15} {escape(finding.detail)}"
         for finding in findings
     )
     rows = [
