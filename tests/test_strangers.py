@@ -81,17 +81,21 @@ def test_ranks_of_a_job_run_nothing_from_the_working_folder(tmp_path, toy_file, 
 def test_pictures_of_a_curriculum_do_not_follow_a_style_file(tmp_path, trapped):
     run_folder, plain = tmp_path / "run", tmp_path / "plain"
     plain.mkdir()
+    whole = ["--fractions", "1,0,0"]
     small = ["--preset", "quick", "--iterations", 1, "--workers", 1]
     small += ["--set", "es.pairs=1", "--set", "episode_limit=20", "--set", "score_episodes=1"]
     assert run([POET, "evolve", run_folder, *small], plain).returncode == 0
     for name, folder in (("with", trapped), ("without", plain)):
-        done = run([POET, "export", run_folder, "-o", tmp_path / name], folder)
+        done = run([POET, "export", run_folder, "-o", tmp_path / name, *whole], folder)
         assert done.returncode == 0, done.stderr
         assert "matplotlibrc" not in done.stderr
     home = tmp_path / "home"
     home.mkdir()
     (home / "matplotlibrc").write_text("figure.facecolor: black\n", "utf-8")
-    assert run([POET, "export", run_folder, "-o", tmp_path / "home_style"], plain, MPLCONFIGDIR=home).returncode == 0
+    assert (
+        run([POET, "export", run_folder, "-o", tmp_path / "home_style", *whole], plain, MPLCONFIGDIR=home).returncode
+        == 0
+    )
     assert len(hashes(tmp_path / "with")) >= 1
     assert hashes(tmp_path / "with") == hashes(tmp_path / "without") == hashes(tmp_path / "home_style")
 

@@ -29,7 +29,7 @@ TOY_SETTINGS = {
 
 def variables(**extra):
     """Environment variables with which another process finds the toy domain too."""
-    paths = os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH")]))  # an empty one is the folder
     return {**os.environ, "PYTHONPATH": paths, "COLUMNS": "200", **extra}
 
 
