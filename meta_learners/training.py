@@ -26,7 +26,6 @@ from environments.curriculum import Curriculum
 from environments.documents import parse_json
 from environments.domain import Environment
 from environments.files import explained, open_lock, open_log, write_aside
-from environments.leftovers import left_beside
 from environments.settings import build_settings
 from meta_learners.board import Board
 from meta_learners.checkpoints import load_checkpoint, save_checkpoint
@@ -177,8 +176,10 @@ def _claim(folder: Path) -> IO[str]:
         raise MetaLearningError(f"{folder} is a file; a training is a folder, an old one or one to be made")
     with explained(folder, ""):
         folder.mkdir(parents=True, exist_ok=True)
-        harmless = {folder / LOCK, folder / f"{NAME}.new", *left_beside(folder / NAME)}
-        if not (folder / NAME).exists() and not harmless.issuperset(folder.iterdir()):
+        # A beginning that was killed leaves what it wrote beside; the next one's writing sweeps it.
+        ours = (LOCK, f"{NAME}.new")
+        names = [each.name for each in folder.iterdir()]
+        if NAME not in names and not all(name in ours or name.startswith(f".{NAME}.") for name in names):
             raise MetaLearningError(f"{folder} is not empty and holds no training; name another folder")
         lock = open_lock(folder / LOCK)
     try:

@@ -443,7 +443,10 @@ def _prepare(folder: Path) -> Claim:
         LOCK_NAME,
         OWNER_NAME,
     }
-    strangers = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
+    # A start that was killed leaves what it wrote beside; the next one's writing sweeps it.
+    begun = f".{CONFIG_NAME}."
+    names = (entry.name for entry in folder.iterdir())
+    strangers = sorted(name for name in names if name not in ours and not name.startswith(begun))
     if strangers:
         raise InputError(f"{folder} holds no run but has {strangers[0]!r} in it; name an empty or a new folder")
     return Claim.take(folder)

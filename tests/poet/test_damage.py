@@ -1,15 +1,19 @@
 """Archives of which a bit has flipped, or more: refused with the place named, or of no consequence."""
 
 import json
+import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 from runs import TOY_SETTINGS, dump
 
 from cluster.executor import InProcess
+from environments.leftovers import beside
 from evolution.evaluation import Evaluator
 from poet import checksums
 from poet.algorithm import evolve
@@ -226,6 +230,16 @@ def test_run_begun_again_in_the_same_folder_stops_the_old_process(tmp_path, toy_
             use()
     old.close()
     assert dump(folder) == before
+
+
+def test_run_killed_as_it_wrote_its_settings_can_be_started_again(tmp_path, toy_config):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    name = beside(folder / "config.toml").name.replace(f"-{os.getpid()}-", f"-{int(ended.stdout)}-")
+    (folder / name).write_bytes(b"half")
+    Archive.create(folder, toy_config, first_population(toy_config)).close()
+    assert sorted(path.name for path in folder.iterdir()) == ["archive.sqlite", "config.toml", "lock"]
 
 
 def test_links_in_a_runs_folder_are_not_written_through(tmp_path, toy_file, poet):
