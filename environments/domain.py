@@ -102,7 +102,9 @@ class Environment:
                 raise ValueError(f"the {name} of an environment is {fields[name]!r}; it must be {called}")
         seed = fields["seed"]
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
-            raise ValueError(f"the seed of an environment is {seed!r}; it must be a whole number in [0, {LARGEST_SEED}]")
+            raise ValueError(
+                f"the seed of an environment is {seed!r}; it must be a whole number in [0, {LARGEST_SEED}]"
+            )
         return Environment(**fields)
 
     @cached_property

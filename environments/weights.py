@@ -43,7 +43,9 @@ def read_agent(path: Path, controller: Controller) -> NDArray[np.float32]:
         raise ValueError(f"{path} holds numbers of a type that cannot be read here; save it as float32") from error
     odd = {name: str(tensor.dtype) for name, tensor in tensors.items() if tensor.dtype.kind != "f"}
     if odd:
-        raise ValueError(f"{path} holds {', '.join(f'{name} as {kind}' for name, kind in odd.items())}; save it as float32")
+        raise ValueError(
+            f"{path} holds {', '.join(f'{name} as {kind}' for name, kind in odd.items())}; save it as float32"
+        )
     theta = np.empty(controller.parameters, dtype=np.float32)
     layers = controller.layers(theta)
     found = {name: tensor.shape for name, tensor in tensors.items()}

@@ -102,9 +102,12 @@ def _of_system(error: OSError) -> tuple[str, int]:
 
 def _of_defect(error: Exception) -> str:
     where = ""
-    with suppress(OSError), tempfile.NamedTemporaryFile(
-        "w", prefix="poet-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
-    ) as file:
+    with (
+        suppress(OSError),
+        tempfile.NamedTemporaryFile(
+            "w", prefix="poet-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file,
+    ):
         traceback.print_exception(error, file=file)
         where = f" with its traceback, {file.name}"
     return f"this is a defect of poet-trailblazer ({type(error).__name__}: {error}); please report it{where}"

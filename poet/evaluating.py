@@ -106,7 +106,7 @@ def _curriculum(folder: Path, split: str) -> Ground:
         name=f"the {split} tasks of {folder.name}",
         levels=levels,
         domain=curriculum.domain.name,
-        episode_limit=curriculum.document["run"]["episode_limit"],
+        episode_limit=curriculum.episode_limit,
         solved_above=curriculum.domain.solved_return,
         must_finish=True,
     )

@@ -127,9 +127,7 @@ def check_effort(episodes: int, agents: int, courses: int) -> None:
     """Raise InputError if the results of so many episodes of every agent on every course would not fit in memory."""
     most = MOST_EPISODES // (agents * courses)
     if episodes > most:
-        raise InputError(
-            f"--episodes is {episodes}; of {agents} agents on {courses} courses it must be in [1, {most}]"
-        )
+        raise InputError(f"--episodes is {episodes}; of {agents} agents on {courses} courses it must be in [1, {most}]")
 
 
 def summarise(result: Result, contestants: Sequence[Contestant], levels: Sequence[Level]) -> list[Row]:

@@ -138,7 +138,9 @@ def export(
         document = curriculum.export(connection, output, settings)
     sizes = {name: len(ids) for name, ids in document["splits"]["members"].items()}
     figures = {"folder": str(output), "tasks": len(document["environments"]), "splits": sizes}
-    show(figures, as_json, lambda shown: f"{shown['folder']}: {shown['tasks']} tasks, {tables.counted(shown['splits'])}")
+    show(
+        figures, as_json, lambda shown: f"{shown['folder']}: {shown['tasks']} tasks, {tables.counted(shown['splits'])}"
+    )
 
 
 def report(

@@ -242,7 +242,9 @@ def _stored(kind: str, name: str, rng: random.Random) -> Any:
         return rng.choice((None, b"", b"x", b"\0" * 8, b"\xff" * 22432, b"\0" * 10**6))
     if name in ("genome", "value"):
         return to_json(value(rng) if rng.randrange(2) else {"roughness": value(rng), "x": 1}).decode("utf-8", "replace")
-    return rng.choice((None, "", "x", "\x1b]0;owned\x07", "[/x]", "<img src=x onerror=alert(1)>", "a" * 5000, "walker2d"))
+    return rng.choice(
+        (None, "", "x", "\x1b]0;owned\x07", "[/x]", "<img src=x onerror=alert(1)>", "a" * 5000, "walker2d")
+    )
 
 
 Mutation = Callable[[bytes, random.Random], bytes]

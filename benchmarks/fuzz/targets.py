@@ -116,7 +116,11 @@ def _settings(folder: Path, rng: random.Random) -> Case:
 
 def _assignments(folder: Path, rng: random.Random) -> Case:
     keys = ["seed", "es", "es.pairs", "es.sigma", "encoding.options.start", "encoding.options.kinds", "a.b.c", "", "."]
-    key = rng.choice(keys) if rng.randrange(4) else rng.choice((".".join("a" * 3000), "\x1b[31m", "[/x]", "=", "a" * 5000))
+    key = (
+        rng.choice(keys)
+        if rng.randrange(4)
+        else rng.choice((".".join("a" * 3000), "\x1b[31m", "[/x]", "=", "a" * 5000))
+    )
     text = mutations.to_json(mutations.value(rng)).decode("utf-8", "replace")
     if rng.randrange(3) == 0:
         text = mutations.flip(text.encode(), rng).decode("utf-8", "surrogateescape")

@@ -36,9 +36,7 @@ def calls_without_encoding(path):
         named = {keyword.arg: keyword.value for keyword in node.keywords}
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         textual = isinstance(named.get("text"), ast.Constant) and named["text"].value is True
-        if "encoding" not in named and (
-            textual or (name in TAKES_ENCODING and len(node.args) <= TAKES_ENCODING[name])
-        ):
+        if "encoding" not in named and (textual or (name in TAKES_ENCODING and len(node.args) <= TAKES_ENCODING[name])):
             yield f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
