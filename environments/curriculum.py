@@ -40,14 +40,15 @@ SEAL = "sha256"  # key of the document's own hash
 # What is read of the document: names of tables, and the kinds of what is in them.
 SHAPE = {
     "domain": {"name": str},
-    "encoding": {"name": str, "options": dict},
     "environments": dict,
     "splits": {"members": dict},
     "stages": {"order": list},
-    "run": {"episode_limit": int},
     "files": dict,
 }
+# One that was made by hand may lack these.
+SHAPE_OF_EXPORTS = {"encoding": {"name": str, "options": dict}, "run": {"episode_limit": int}}
 KINDS = {dict: "a JSON object", list: "a list", str: "text", int: "a whole number"}
+LONGEST_EPISODE = 10**6  # steps
 SHOWN = 3  # strangers' files named
 
 
@@ -126,6 +127,12 @@ class Curriculum:
             return find_domain(self.document["domain"]["name"])
         except ValueError as error:
             raise CurriculumError(f"{self.folder / DOCUMENT}: {error}") from error
+
+    @property
+    def episode_limit(self) -> int:
+        """The steps of an episode, in the run that was exported; the domain's, where the curriculum does not say."""
+        run = self.document.get("run")
+        return int(run["episode_limit"]) if run else self.domain.episode_limit
 
     @property
     def train_tasks(self) -> list[Task]:
@@ -259,11 +266,13 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _tasks(document: Mapping[str, Any], path: Path) -> Iterator[Task]:
     _check_shape(document, SHAPE, path)
+    _check_shape(document, {name: shape for name, shape in SHAPE_OF_EXPORTS.items() if name in document}, path)
     environments = {key: _environment(key, fields, path) for key, fields in document["environments"].items()}
     members = {name: _ids(ids, f"splits.members.{name}", path) for name, ids in document["splits"]["members"].items()}
     order = {key: number for number, key in enumerate(_ids(document["stages"]["order"], "stages.order", path))}
-    if document["run"]["episode_limit"] < 1:
-        raise CurriculumError(f"{path}: run.episode_limit is {document['run']['episode_limit']}; it must be at least 1")
+    limit = document["run"]["episode_limit"] if "run" in document else 1
+    if not 1 <= limit <= LONGEST_EPISODE:
+        raise CurriculumError(f"{path}: run.episode_limit is {limit}; it must be in [1, {LONGEST_EPISODE}]")
     for key, environment in environments.items():
         if environment.id != key:
             raise CurriculumError(f"{path} has been changed: the environment under {key} has the id {environment.id}")
@@ -302,7 +311,8 @@ def _ids(listed: Any, name: str, path: Path) -> list[str]:
 def _check_tasks(curriculum: Curriculum) -> None:
     """Raise CurriculumError unless every task's ground can be made; where its domain is not installed, nobody knows."""
     document, path = curriculum.document, curriculum.folder / DOCUMENT
-    named = {document["encoding"]["name"]: document["encoding"]["options"]}
+    described = document.get("encoding", {"name": "", "options": {}})
+    named = {described["name"]: described["options"]}
     try:
         domain = curriculum.domain
     except CurriculumError:

@@ -118,7 +118,7 @@ def _curriculum(folder: Path, split: str) -> Ground:
         name=f"{'all' if split == ALL else f'the {split}'} tasks of {folder.name}",
         levels=[Level(task.id, task.environment) for task in tasks],
         domain=curriculum.domain.name,
-        episode_limit=curriculum.document["run"]["episode_limit"],
+        episode_limit=curriculum.episode_limit,
         solved_above=curriculum.domain.solved_return,
         must_finish=True,
         totals=_totals([task.split for task in tasks]),

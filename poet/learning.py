@@ -109,7 +109,7 @@ def meta_train(
 def _episode_limit(wanted: int | None, curriculum: Curriculum) -> int:
     most = curriculum.domain.episode_limit
     if wanted is None:
-        return min(int(curriculum.document["run"]["episode_limit"]), most)
+        return min(curriculum.episode_limit, most)
     if not 1 <= wanted <= most:
         raise InputError(f"--episode-limit is {wanted}; for {curriculum.domain.name} it must be in [1, {most}]")
     return wanted

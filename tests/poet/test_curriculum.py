@@ -179,8 +179,8 @@ def test_truncated_agent_is_noticed(exported, tmp_path):
     [
         (["--fractions", "0.5,0.5,0.5"], "--fractions 0.5,0.5,0.5 cannot be: three shares from 0 to 1 must sum to 1"),
         (["--fractions", "1"], "--fractions 1 is not three numbers"),
-        (["--split-by", "luck"], "Invalid value for '--split-by'"),
-        (["--seed", "-1"], "Invalid value for '--seed'"),
+        (["--split-by", "luck"], "--split-by is 'luck'; it must be one of lineage, difficulty, birth"),
+        (["--seed", "-1"], "--seed is '-1'; it must be a whole number in [0, "),
     ],
 )
 def test_impossible_splits_are_refused_with_nothing_written(run, tmp_path, poet, options, message):

@@ -216,7 +216,7 @@ def test_all_agents_on_all_niches_of_any_domain(tmp_path, toy_file, poet):
         (["--suite", "walker", "--plot", "/proc/plot.png"], "cannot write /proc/plot.png: "),
         (["--suite", "walker", "--split", "train"], "--split train goes with --curriculum DIR"),
         (["--suite", "walker", "--agents", "0,3,0"], "--agents 0,3,0 names niche 0 more than once"),
-        (["--suite", "walker", "--episodes", "0"], "Invalid value for '--episodes'"),
+        (["--suite", "walker", "--episodes", "0"], "--episodes is '0'; it must be a whole number, at least 1"),
     ],
 )
 def test_wrong_requests_get_one_sentence_and_status_2(run, poet, line, message):

@@ -5,7 +5,7 @@ each as a user would meet it, the causes that an earlier fuzzer found.
 """
 
 import json
-import os
+import math
 import resource
 import subprocess
 import sys
@@ -162,7 +162,11 @@ def test_a_curriculum_with_no_episode_limit_to_speak_of_is_refused(inputs, tmp_p
     document = json.loads(path.read_bytes())
     document["run"]["episode_limit"] = limit
     path.write_text(json.dumps(seal(document)), encoding="utf-8")
-    refused(evaluated(folder), "curriculum.json", "not finite" if limit != limit else "run.episode_limit is")
+    refused(
+        evaluated(folder),
+        "curriculum.json",
+        "not finite" if isinstance(limit, float) and math.isnan(limit) else "run.episode_limit is",
+    )
 
 
 def trained(folder):
@@ -266,8 +270,8 @@ def test_a_billion_episodes_are_refused_with_how_many_there_may_be(inputs):
         (["evolve", "x", "--seed", "1.5.2"], "--seed is '1.5.2'; it must be a whole number"),
         (["evaluate", "x", "--episodes", "0"], "--episodes is '0'; it must be a whole number, at least 1"),
         (
-            ["meta-train", "x", "--learner", "ppo", "-o", "y", "--save-every", "often"],
-            "--save-every is 'often'; it must",
+            ["meta-train", "x", "-o", "y", "--save-every", "often"],
+            "--save-every is 'often'; it must be a number, at least 0",
         ),
         (["evolve"], "Missing argument 'RUN'; see poet evolve --help"),
         (["evolve", "x", "--colour"], "No such option: --colour; see poet evolve --help"),
@@ -346,5 +350,5 @@ def test_mutations_write_what_they_mean_to():
     tree = {"a": 1, "b": {"c": [1.5, "x"], "d": {}}, "e": float("inf")}
     assert tomllib.loads(mutations.to_toml(tree).decode()) == tree
     assert json.loads(mutations.to_json({"a": f"{mutations.RAW}12{mutations.RAW}"})) == {"a": 12}
-    assert os.path.commonprefix([mutations.to_json({"x": "\ud800"}), b'{"x": "\\ud800"}']) == b'{"x": "\\ud800"}'
+    assert mutations.to_json({"x": "\ud800"}) == b'{"x": "\\ud800"}'
     assert sys.getrecursionlimit() < mutations.DEEP

@@ -136,7 +136,7 @@ def test_wrong_casts_are_refused_and_nothing_is_written(tmp_path, poet, run, lin
     [
         ({"foo": 1}, 0, "the genome has a gene 'foo'"),
         ({"pit_gap": [0, 99]}, 0, "pit_gap is"),
-        ({}, -1, "seed is -1; a seed lies in"),
+        ({}, -1, "seed of an environment is -1"),
     ],
 )
 def test_wrong_environment_is_refused_and_the_archive_is_not_blamed(tmp_path, run, poet, genome, seed, message):
