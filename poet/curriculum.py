@@ -40,8 +40,8 @@ from poet.archive import read_config, read_population
 from poet.best import best_agents
 from poet.config import Config
 from poet.errors import InputError
-from poet.inspection import NICHES
-from poet.rescoring import EPISODES, Fresh
+from poet.inspection import NICHES, Known
+from poet.rescoring import EPISODES, Fresh, of_all
 from poet.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
 
 Row = dict[str, Any]
@@ -92,14 +92,14 @@ class ExportSettings:
     stage_order: StageOrder = StageOrder.BIRTH
 
 
-def export(connection: Connection, folder: Path, settings: ExportSettings, fresh: Mapping[int, Fresh]) -> Row:
+def export(connection: Connection, folder: Path, settings: ExportSettings, fresh: Known | None = None) -> Row:
     """Write the curriculum of a run; an older one in the folder is replaced at once and whole, and nothing else goes.
 
     Args:
         connection: the archive.
         folder: to write.
         settings: of splits and order.
-        fresh: the fresh episodes of every niche's best agent (`poet.rescoring`).
+        fresh: the fresh episodes of every niche's best agent, where the caller has them (`poet.rescoring`).
 
     Returns:
         The document: what `curriculum.json` holds.
@@ -114,7 +114,7 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
     checksums.check_states(connection)
     config = read_config(connection)
     domain = find_domain(config.domain)
-    found = _tasks(connection, config, fresh)
+    found = _tasks(connection, config, of_all(connection) if fresh is None else fresh)
     rows = _split_and_order(found, settings)
     best = best_agents(connection)
     agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
@@ -132,7 +132,7 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
     return document
 
 
-def _tasks(connection: Connection, config: Config, fresh: Mapping[int, Fresh]) -> list[Row]:
+def _tasks(connection: Connection, config: Config, fresh: Known) -> list[Row]:
     """List what the archive says of every environment, by admission; equal environments count once.
 
     One that was admitted again is the child of all its parents: `parents` lists them, `parent` is the first's.

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.executor import InProcess
 from environments.domain import Outcome, Rollouts
 from environments.intervals import interval
 from evolution.evaluation import Evaluator, SeededRequest
@@ -144,6 +145,13 @@ def play(evaluator: Evaluator, agents: Sequence[BestAgent]) -> dict[int, Fresh]:
         agent.niche: Fresh(agent.id, drawn, rollouts)
         for agent, drawn, rollouts in zip(agents, seeds, found, strict=True)
     }
+
+
+def of_all(connection: Connection) -> dict[int, Fresh]:
+    """Give the fresh episodes of every niche's best agent; those that the archive does not hold are played here."""
+    agents = missing(connection)
+    simulation = read_config(connection).simulation()
+    return {**cached(connection), **(play(Evaluator(simulation, InProcess()), agents) if agents else {})}
 
 
 def rows(fresh: Mapping[int, Fresh]) -> list[Row]:

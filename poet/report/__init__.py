@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from sqlite3 import Connection
@@ -15,8 +14,8 @@ from sqlite3 import Connection
 from environments.files import check_file, write_aside
 from poet.errors import InputError
 from poet.foreign import printable_values
+from poet.inspection import Known
 from poet.report.data import gather
-from poet.rescoring import Fresh
 
 ENDINGS = (".html", ".htm")
 SCRIPTS = (
@@ -41,7 +40,7 @@ SCRIPTS = (
 )  # in order of need
 
 
-def write(connection: Connection, path: Path, title: str, films: int, fresh: Mapping[int, Fresh]) -> int:
+def write(connection: Connection, path: Path, title: str, films: int, fresh: Known | None = None) -> int:
     """Write the report of a run, aside and then renamed.
 
     Args:
@@ -49,7 +48,7 @@ def write(connection: Connection, path: Path, title: str, films: int, fresh: Map
         path: of the page.
         title: what to call the run.
         films: how many agents are recorded at most.
-        fresh: the fresh episodes of every niche's best agent (`poet.rescoring`).
+        fresh: the fresh episodes of every niche's best agent, where the caller has them (`poet.rescoring`).
 
     Returns:
         The page's size in bytes.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from sqlite3 import Connection
@@ -23,7 +23,8 @@ from environments.sketch import Drawable, Gauge, Recording, Relief, StickRecordi
 from poet import inspection
 from poet.archive import read_config, read_population
 from poet.best import best_agents
-from poet.rescoring import Fresh
+from poet.inspection import Known
+from poet.rescoring import of_all
 
 Row = dict[str, Any]
 
@@ -34,10 +35,11 @@ ANGLE_UNIT = 1 / 4096  # rad
 FRAME_STRIDE = 2  # the page draws between the frames that are kept
 
 
-def gather(connection: Connection, title: str, films: int, fresh: Mapping[int, Fresh]) -> Row:
+def gather(connection: Connection, title: str, films: int, fresh: Known | None = None) -> Row:
     """Collect the report's data at one moment of a run that may be going on."""
     connection.execute("BEGIN")
     try:
+        fresh = of_all(connection) if fresh is None else fresh
         niches = inspection.niches(connection, fresh)
         moves = inspection.transfers(connection)
         return {
@@ -157,7 +159,7 @@ def pack(values: ArrayLike) -> str:
     return base64.b64encode(np.asarray(values).round().clip(-32768, 32767).astype("<i2").tobytes()).decode()
 
 
-def _films(connection: Connection, niches: Sequence[Row], films: int, fresh: Mapping[int, Fresh]) -> dict[int, Row]:
+def _films(connection: Connection, niches: Sequence[Row], films: int, fresh: Known) -> dict[int, Row]:
     """Record the median episodes of some niches' best agents: solved ones first, the hardest of them."""
     config = read_config(connection)
     domain = find_domain(config.domain)

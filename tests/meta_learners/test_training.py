@@ -169,10 +169,22 @@ def test_a_test_gives_every_task_after_every_number_of_episodes_and_the_same_for
         assert row["interval"][0] <= row["mean"] <= row["interval"][1]
 
 
-def test_a_test_on_a_suite_lists_its_terrains(trained):
-    done = run("meta-test", trained, "--suite", "high", "--adaptations", "0", "--episodes", 1, "--repeats", 1)
+def test_a_test_on_a_suite_lists_its_terrains_and_plays_as_poet_evaluate_does_however_short_training_was(trained):
+    done = run("meta-test", trained, "--suite", "high", "--adaptations", "0", "--episodes", 1, "--repeats", 1, "--json")
     assert done.returncode == 0, done.stderr
-    assert "PitGap high" in done.stdout
+    figures = json.loads(done.stdout)
+    assert "PitGap high" in {row["terrain"] for row in figures["results"]}
+    assert TINY[TINY.index("--episode-limit") + 1] < figures["episode_limit"] == 2000
+
+
+def test_one_task_has_no_interval_and_all_splits_are_shown_apart(trained):
+    done = run("meta-test", trained, "--split", "all", "--adaptations", "0", "--episodes", 1, "--repeats", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["results"]
+    assert {"train", "test"} <= {row["terrain"] for row in rows}
+    assert {row["tasks"] == 1 for row in rows} == {True, False}
+    for row in rows:
+        assert (row["interval"] is None) == (row["tasks"] == 1)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_report_shows_a_network_node_by_node_within_the_panel_and_offers_no_unkn
         with chromium(tmp_path / f"profile{width}", width=width) as browser:
             open_page(browser, tmp_path / "page.html")
             choices = browser.find_elements("css selector", "#sort option")
-            assert [choice.get_attribute("value") for choice in choices] == ["born", "best_score", "solved"]
+            assert [choice.get_attribute("value") for choice in choices] == ["born", "mean_return", "solved"]
             browser.find_element("css selector", ".niche[data-niche='3']").click()
             panel = browser.find_element("id", "detail")
             assert "height\nidentity(" in panel.text.replace(" identity", "\nidentity")

@@ -58,7 +58,7 @@ def test_table_says_what_the_archive_says(run, exported):
     for row in rows:
         niche = niches[row["niche"]]
         assert row["genome"] == json.loads(niche["genome"])
-        for ours, theirs in {"id": "environment", "solver_return": "best_score", "solved_at": "solved"}.items():
+        for ours, theirs in {"id": "environment", "luckiest_score": "best_score", "solved_at": "solved"}.items():
             assert row[ours] == niche[theirs]
         for name in ("terrain_seed", "born", "retired", "domain", "encoding"):
             assert row[name] == niche[name]
