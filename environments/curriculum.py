@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.agent_files import load_agent
 from environments.domain import Domain, Environment, find_domain
-from environments.weights import read_agent
 
 if TYPE_CHECKING:
     from environments.tasks import TaskEnv
@@ -162,7 +162,8 @@ class Curriculum:
         """
         self.task(number)
         try:
-            return read_agent(self.folder / AGENTS / f"{number}.safetensors", self.domain.controller)
+            own = self.domain.controller.sizes
+            return load_agent(self.folder / AGENTS / f"{number}.safetensors", own[0], own[-1]).theta
         except ValueError as error:
             raise CurriculumError(str(error)) from error
 

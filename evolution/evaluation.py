@@ -16,7 +16,9 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.controller import Controller
 from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
+from environments.equipped import equip
 from evolution.chains import Flow, Workers
 from evolution.es import es_gradient, perturbed
 from evolution.noise import Key, directions, episode_seeds
@@ -39,6 +41,11 @@ class Simulation:
     seed: int  # of the run
     episode_limit: int | None = None
     engine: str | None = None
+    controller: Controller | None = None  # of the agents; the domain's own when None
+
+    def make_domain(self) -> Domain:
+        """Give the domain, with the run's kind of agent."""
+        return equip(find_domain(self.domain), self.controller)
 
 
 def _amount(request: Request) -> int:
@@ -152,8 +159,8 @@ def _describe(verb: str, request: Request) -> str:
 def _rollout(
     simulation: Simulation, environment: Environment, thetas: NDArray[np.float32], seeds: NDArray[np.uint64]
 ) -> Rollouts:
-    domain = find_domain(simulation.domain)
-    return domain.rollout(thetas, environment, seeds, episode_limit=simulation.episode_limit, engine=simulation.engine)
+    rollout = simulation.make_domain().rollout
+    return rollout(thetas, environment, seeds, episode_limit=simulation.episode_limit, engine=simulation.engine)
 
 
 @dataclass
@@ -224,7 +231,7 @@ class Evaluator:
     @property
     def domain(self) -> Domain:
         """The domain that everything is simulated in."""
-        return find_domain(self.simulation.domain)
+        return self.simulation.make_domain()
 
     @contextmanager
     def side_by_side(self, purpose: str, chains: int, episodes: int) -> Iterator[Flow]:

@@ -25,7 +25,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from environments.domain import find_domain
+import numpy as np
+from numpy.typing import NDArray
+
 from environments.files import write_aside
 from poet import config as configuration
 from poet.config import Config
@@ -46,6 +48,7 @@ from poet.rows import (
     pair_row,
     performance_rows,
     proposal_rows,
+    read_blob,
     reuse_rows,
     score_row,
     transfer_row,
@@ -256,6 +259,12 @@ class Archive:
             claim.close()
             raise
 
+    def first_agent(self) -> NDArray[np.float64]:
+        """Read the agent that the run began with: (P,)."""
+        query = "SELECT theta FROM agent WHERE origin = ? ORDER BY id LIMIT 1"
+        (blob,) = self._connection.execute(query, (Origin.INITIAL,)).fetchone()
+        return read_blob(blob)
+
     def accepted_transfers(self) -> int:
         """Count the agents that have moved so far."""
         (count,) = self._connection.execute("SELECT count(source) FROM transfer").fetchone()
@@ -337,7 +346,7 @@ class Archive:
 
 
 def _check_agents(population: Population, config: Config) -> None:
-    length = find_domain(config.domain).controller.parameters
+    length = config.make_domain().controller.parameters
     for pair in population.pairs:
         if pair.learner.theta.shape != (length,):
             raise ValueError(

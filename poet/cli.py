@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -29,6 +30,7 @@ from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
 from poet import inspection, learning, reference, study, tables
+from poet.agents import Activations, parse_activations
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
 from poet.output import Json, Run, err, say, show
@@ -63,6 +65,15 @@ def evolve(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as es.pairs=64. Repeatable."),
     ] = None,
+    agent: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Begin with the agent of a file, .safetensors or PyTorch's .pt, rather than with a random one; "
+            "its layers become the settings controller.*.",
+        ),
+    ] = None,
+    activations: Activations = None,
     iterations: Annotated[int | None, typer.Option(help="Run to this iteration.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     workers: Annotated[
@@ -85,7 +96,10 @@ def evolve(
         raise InputError("--preset and --config exclude each other; give one, and refine it by --set")
     if workers is not None and not 1 <= workers <= MOST_WORKERS:
         raise InputError(f"--workers is {workers}; it must be in [1, {MOST_WORKERS}]")
+    if activations is not None and agent is None:
+        raise InputError(f"--activations {activations} goes with --agent FILE")
     choices = _choices(preset, config, set_ or [], {"seed": seed, "iterations": iterations})
+    choices = replace(choices, agent=agent, activations=parse_activations(activations))
     with interruptible():
         archive = open_run(run, choices, configuration.read_preset(DEFAULT_PRESET))
         try:

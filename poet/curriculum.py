@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from environments.curriculum import AGENTS, BOUNDARY, DOCUMENT, FORMAT, ROWS, SCHEMA_VERSION, SPLITS, TABLE, seal
 from environments.difficulty import difficulty_of, level_vector
-from environments.domain import Domain, Environment, find_domain
+from environments.domain import Domain, Environment
 from environments.weights import agent_bytes
 from poet import card
 from poet.archive import read_config, read_population
@@ -90,7 +90,7 @@ def export(connection: Connection, folder: Path, settings: ExportSettings) -> Ro
     _check_place(folder)
     connection.execute("BEGIN")  # one moment of a run that may be going on
     config = read_config(connection)
-    domain = find_domain(config.domain)
+    domain = config.make_domain()
     found = _tasks(connection, config)
     rows = _split_and_order(found, settings)
     agents = {row["agent"]: agent_bytes(domain.controller, _theta(connection, row["niche"])) for row in rows}
@@ -102,7 +102,10 @@ def export(connection: Connection, folder: Path, settings: ExportSettings) -> Ro
         _write_rows(aside, rows)
         for name, content in agents.items():
             (aside / name).write_bytes(content)
-        layers = {"sizes": list(domain.controller.sizes), "activation": "tanh", "dtype": "float32"}
+        controller = domain.controller
+        layers = {"sizes": list(controller.sizes), "activation": controller.activation, "dtype": "float32"}
+        if controller.output != controller.activation:
+            layers["output"] = controller.output
         (aside / AGENTS / "layers.json").write_text(_pretty(layers))
         card.write(aside, rows, config, domain)
         document = seal(_document(aside, rows, config, domain, settings))

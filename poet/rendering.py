@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from environments.domain import Domain, Environment, find_domain
-from environments.weights import read_agent
+from environments.equipped import equip
+from poet.agents import read_agent_file
 from poet.archive import read_config
 from poet.config import Config
 from poet.errors import InputError
@@ -37,6 +38,7 @@ class Cast:
     niche: int
     agent_of: int | None = None  # another niche
     agent_file: Path | None = None
+    activations: tuple[str, str] | None = None  # of the file's agent, where the file does not say
     environment: str | None = None  # JSON text
 
 
@@ -66,11 +68,11 @@ def scene_of(connection: Connection, cast: Cast, seed: int) -> Scene:
         InputError: there is no such niche, agent or environment, or the agent has not been scored yet.
     """
     config = read_config(connection)
-    domain = find_domain(config.domain)
+    domain, theta = _agent(connection, cast, config)
     return Scene(
         domain=domain,
         environment=_environment(connection, cast, config),
-        theta=_theta(connection, cast, domain),
+        theta=theta,
         episode_limit=config.episode_limit,
         seed=seed,
     )
@@ -101,17 +103,17 @@ def _environment(connection: Connection, cast: Cast, config: Config) -> Environm
     return environment
 
 
-def _theta(connection: Connection, cast: Cast, domain: Domain) -> NDArray[np.float32]:
+def _agent(connection: Connection, cast: Cast, config: Config) -> tuple[Domain, NDArray[np.float32]]:
+    """Find an agent, and the domain as such agents live in it."""
+    domain = config.make_domain()
     if cast.agent_file is not None:
-        try:
-            return read_agent(cast.agent_file, domain.controller)
-        except ValueError as error:
-            raise InputError(str(error)) from error
+        agent = read_agent_file(cast.agent_file, config.domain, cast.activations)
+        return equip(find_domain(config.domain), agent.controller), agent.theta
     number = cast.niche if cast.agent_of is None else cast.agent_of
     blob = _niche(connection, number)["best_theta"]
     if blob is None:
         raise InputError(f"niche {number} has no scored agent yet; wait for the first iteration")
-    return read_blob(blob).astype(np.float32)
+    return domain, read_blob(blob).astype(np.float32)
 
 
 def check_format(path: Path) -> None:

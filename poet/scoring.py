@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.executor import Executor, Failure, run
+from environments.controller import Controller
 from environments.domain import Environment, Outcome, Rollouts, find_domain
+from environments.equipped import equip
 from environments.intervals import interval
 from environments.suites import Level
 from evolution.evaluation import EvaluationError
@@ -45,6 +47,7 @@ class Rules:
     solved_above: float  # return
     must_finish: bool  # for solving; the literature's suites ask for the return alone
     engine: str | None = None
+    controller: Controller | None = None  # of all agents; the domain's own when None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +70,7 @@ class _Episodes:
 
     def __call__(self) -> Rollouts:
         rules = self.rules
-        rollout = find_domain(rules.domain).rollout
+        rollout = equip(find_domain(rules.domain), rules.controller).rollout
         return rollout(
             self.thetas, self.environment, self.seeds, episode_limit=rules.episode_limit, engine=rules.engine
         )

@@ -17,6 +17,7 @@ from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
 from poet import archive as archives
 from poet import inspection, rendering, tables
+from poet.agents import Activations, parse_activations
 from poet.errors import InputError
 from poet.output import LARGEST, Json, Run, err, say, show
 from poet.selection import Selection, State, select
@@ -87,7 +88,10 @@ def render(
     agent_of: Annotated[
         int | None, typer.Option(metavar="NICHE", min=0, max=LARGEST, help="Show the best agent of another niche.")
     ] = None,
-    agent: Annotated[Path | None, typer.Option(metavar="FILE", help="Show the agent of a safetensors file.")] = None,
+    agent: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Show the agent of a file: .safetensors, or PyTorch's .pt.")
+    ] = None,
+    activations: Activations = None,
     environment: Annotated[
         str | None, typer.Option(metavar="JSON", help="Show the agent in this environment, not in its niche.")
     ] = None,
@@ -100,9 +104,14 @@ def render(
     """
     if agent is not None and agent_of is not None:
         raise InputError("--agent and --agent-of exclude each other")
+    if activations is not None and agent is None:
+        raise InputError(f"--activations {activations} goes with --agent FILE")
+    kinds = parse_activations(activations)
     rendering.check_format(output)
     with archives.reading(run) as connection:
-        cast = rendering.Cast(niche=niche, agent_of=agent_of, agent_file=agent, environment=environment)
+        cast = rendering.Cast(
+            niche=niche, agent_of=agent_of, agent_file=agent, activations=kinds, environment=environment
+        )
         scene = rendering.scene_of(connection, cast, seed)
     take = rendering.film(scene, output)
     say(f"{output}: {take.steps} steps, return {take.score:.1f}")
@@ -156,7 +165,9 @@ def report(
 
 
 def evaluate(
-    subject: Annotated[Path, typer.Argument(metavar="RUN|AGENT", help="A run's folder or an agent's safetensors.")],
+    subject: Annotated[
+        Path, typer.Argument(metavar="RUN|AGENT", help="A run's folder, or an agent's .safetensors or .pt.")
+    ],
     suite: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="On a fixed suite: walker, high, xchal, poet or stump-tracks."),
@@ -172,6 +183,7 @@ def evaluate(
             metavar="WHICH", help="Agents of a run: active, all, or niches such as 3,7.", show_default="active"
         ),
     ] = None,
+    activations: Activations = None,
     episodes: Annotated[int, typer.Option(min=1, help="Of each agent on each course.")] = 5,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the episodes.")] = 0,
     engine: Annotated[str | None, typer.Option(help="Of the domain; its fastest by default.")] = None,
@@ -195,8 +207,9 @@ def evaluate(
     if plot is not None:
         check_plot(plot)
     ground = evaluating.ground_from(subject, suite, niches, curriculum, split or "test")
-    contestants = evaluating.contestants_from(subject, agents, ground.domain)
-    rules = ground.rules(episodes, seed, engine)
+    kinds = parse_activations(activations)
+    contestants, controller = evaluating.contestants_from(subject, agents, ground.domain, kinds)
+    rules = ground.rules(episodes, seed, engine, controller)
     started = time.perf_counter()
     executor: Executor = InProcess() if workers == 1 else Processes(workers)
     total = len(contestants) * len(ground.levels) * episodes

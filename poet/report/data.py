@@ -130,7 +130,7 @@ def pack(values: ArrayLike) -> str:
 def _films(connection: Connection, niches: Sequence[Row], films: int) -> dict[int, Row]:
     """Record the best agents of some niches: solved ones first, then the highest scores."""
     config = read_config(connection)
-    domain = find_domain(config.domain)
+    domain = config.make_domain()
     if not isinstance(domain, Drawable):
         return {}
     scored = [niche for niche in niches if niche["best_score"] is not None]
