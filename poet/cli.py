@@ -33,8 +33,10 @@ from poet import inspection, learning, reference, study, tables
 from poet.agents import Activations, parse_activations
 from poet.display import make_display
 from poet.errors import ArchiveError, InputError
+from poet.headline import headline
 from poet.output import Json, Run, err, say, show
 from poet.session import Choices, Interrupted, evolve_archive, interruptible, open_run, undisturbed
+from poet.waiting import waiting
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEFAULT_PRESET = "quick"
@@ -112,8 +114,10 @@ def evolve(
         finally:
             archive.close()
     with archives.reading(run) as connection:
-        figures = inspection.summary(connection)
+        figures, words = inspection.summary(connection), headline(connection, run)
     show(figures, as_json, tables.summary(figures))
+    if not as_json:
+        say(words)
 
 
 def _choices(
@@ -179,7 +183,8 @@ def settings(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Say what of the installation works; exit status 1 if evolving the walker does not."""
-    findings = doctors.diagnose()
+    with waiting("trying each part"):
+        findings = doctors.diagnose()
     listing = "\n".join(
         f"{'[green]works[/]' if finding.works else '[red]fails[/]'}  {finding.part:<15} {finding.detail}"
         for finding in findings

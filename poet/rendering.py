@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Generator, Iterator
+from collections.abc import Callable, Container, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection, Row
@@ -51,6 +51,7 @@ class Scene:
     theta: NDArray[np.float32]  # (P,)
     episode_limit: int
     seed: int
+    progress: Callable[[int, int], None] | None = None  # told of the steps played, out of the limit
 
 
 @dataclass(slots=True)
@@ -224,6 +225,8 @@ def _play(scene: Scene, take: Take, wanted: Container[int]) -> Iterator[tuple[in
                 return
             observation, reward, terminated, truncated, _ = env.step(act(observation))
             take.steps += 1
+            if scene.progress is not None:
+                scene.progress(take.steps, scene.episode_limit)
             take.score += float(reward)
             over = terminated or truncated
     finally:

@@ -6,12 +6,12 @@ Libraries that only one command needs are imported there: they are slow to load.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
@@ -19,9 +19,10 @@ from poet import archive as archives
 from poet import inspection, rendering, tables
 from poet.agents import Activations, parse_activations
 from poet.errors import InputError
-from poet.output import LARGEST, Json, Run, err, say, show
+from poet.output import LARGEST, Json, Run, say, show
 from poet.selection import Selection, State, select
 from poet.splits import Fractions, SplitBy, StageOrder
+from poet.waiting import waiting
 
 ALL_SHOWN = 40  # niches listed to a person unless --limit says otherwise
 
@@ -113,7 +114,8 @@ def render(
             niche=niche, agent_of=agent_of, agent_file=agent, activations=kinds, environment=environment
         )
         scene = rendering.scene_of(connection, cast, seed)
-    take = rendering.film(scene, output)
+    with waiting(f"filming {output}", "steps") as note:
+        take = rendering.film(replace(scene, progress=note), output)
     say(f"{output}: {take.steps} steps, return {take.score:.1f}")
 
 
@@ -141,7 +143,7 @@ def export(
         seed=seed,
         stage_order=stage_order,
     )
-    with archives.reading(run) as connection:
+    with archives.reading(run) as connection, waiting(f"writing {output}"):
         document = curriculum.export(connection, output, settings)
     sizes = {name: len(ids) for name, ids in document["splits"]["members"].items()}
     figures = {"folder": str(output), "tasks": len(document["environments"]), "splits": sizes}
@@ -159,7 +161,7 @@ def report(
     """
     from poet import report as reports  # noqa: PLC0415
 
-    with archives.reading(run) as connection:
+    with archives.reading(run) as connection, waiting(f"recording films and writing {output}"):
         size = reports.write(connection, output, run.resolve().name, films)
     say(f"{output}: {size / 2**20:.1f} MiB")
 
@@ -214,14 +216,9 @@ def evaluate(
     executor: Executor = InProcess() if workers == 1 else Processes(workers)
     total = len(contestants) * len(ground.levels) * episodes
     try:
-        with Progress(*Progress.get_default_columns(), console=err, transient=True) as bar:
-            items = -(-len(contestants) * episodes // scoring.ITEM_EPISODES) * len(ground.levels)
-            task = bar.add_task(f"{total:,} episodes", total=items)
-
-            def progress(done: int) -> None:
-                bar.update(task, completed=done)
-
-            result = scoring.play(contestants, ground.levels, rules, executor, progress)
+        items = -(-len(contestants) * episodes // scoring.ITEM_EPISODES) * len(ground.levels)
+        with waiting(f"playing {total:,} episodes", "parts") as note:
+            result = scoring.play(contestants, ground.levels, rules, executor, lambda done: note(done, items))
     finally:
         executor.close()
     seconds = time.perf_counter() - started
