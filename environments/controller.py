@@ -1,8 +1,8 @@
 """The multilayer perceptron that every agent is: layout of theta and forward pass.
 
-Tanh on every layer, as in POET (arXiv:1901.01753, section 3). The flat vector
-theta holds, layer by layer, the weights (inputs, outputs) in row-major order,
-then the biases (outputs,).
+Tanh on every layer, as in POET (arXiv:1901.01753, section 3), unless an agent of somebody else's comes with other
+activations. The flat vector theta holds, layer by layer, the weights (inputs, outputs) in row-major order, then the
+biases (outputs,).
 """
 
 from __future__ import annotations
@@ -16,14 +16,31 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Layer: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
+Floats: TypeAlias = NDArray[np.float32]
+Layer: TypeAlias = tuple[Floats, Floats]
+Activation: TypeAlias = Callable[[Floats], Floats]
+NO_ACTIVATION = "none"  # of a last layer
 
 
 @dataclass(frozen=True)
 class Controller:
-    """An MLP of the given layer sizes, such as (24, 40, 40, 4): 2,804 parameters."""
+    """An MLP of the given layer sizes, such as (24, 40, 40, 4): 2,804 parameters.
+
+    Raises:
+        ValueError: an activation is unknown.
+    """
 
     sizes: tuple[int, ...]
+    activation: str = "tanh"  # of the hidden layers; one of ACTIVATIONS
+    output: str = "tanh"  # of the last; one of ACTIVATIONS or "none". Actions are clipped to [-1, 1] either way
+
+    def __post_init__(self) -> None:
+        check_activation("activation", self.activation)
+        check_activation("output", self.output, NO_ACTIVATION)
+
+    def __str__(self) -> str:
+        kinds = "" if (self.activation, self.output) == ("tanh", "tanh") else f", {self.activation} then {self.output}"
+        return "-".join(map(str, self.sizes)) + kinds
 
     @cached_property
     def parameters(self) -> int:
@@ -64,9 +81,9 @@ class Controller:
         def act(observation: NDArray[np.float32]) -> NDArray[np.float32]:
             signal = observation
             with np.errstate(invalid="ignore", over="ignore"):  # who overflows acts NaN, and the episode diverges
-                for weights, biases in layers:
+                for (weights, biases), activate in zip(layers, self._activations(), strict=True):
                     # Not a matrix product: its order of sums, and so its last bits, vary with the machine.
-                    signal = tanh((signal[:, None] * weights).sum(axis=0) + biases)
+                    signal = activate((signal[:, None] * weights).sum(axis=0) + biases)
             return signal
 
         return act
@@ -96,11 +113,19 @@ class Controller:
         def act(observations: NDArray[np.float32]) -> NDArray[np.float32]:
             signal = observations
             with np.errstate(invalid="ignore", over="ignore"):
-                for weights, biases in layers:
-                    signal = tanh((signal[:, :, None] * weights).sum(axis=1) + biases)
+                for (weights, biases), activate in zip(layers, self._activations(), strict=True):
+                    signal = activate((signal[:, :, None] * weights).sum(axis=1) + biases)
             return signal
 
         return act
+
+    def _activations(self) -> list[Activation]:
+        """Give the function of every layer, first to last."""
+        hidden = [ACTIVATIONS[self.activation]] * (len(self.sizes) - 2)
+        if self.output == NO_ACTIVATION:
+            return [*hidden, _clip]
+        last = ACTIVATIONS[self.output]
+        return [*hidden, last if self.output in BOUNDED else lambda x: _clip(last(x))]
 
     def initial_theta(self, rng: np.random.Generator, scale: float = 0.1) -> NDArray[np.float64]:
         """Draw theta (P,) from N(0, scale²), the published initialisation."""
@@ -125,6 +150,31 @@ def tanh(x: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.where(np.abs(x) >= 0.625, large, small)
 
 
+def _relu(x: Floats) -> Floats:
+    return np.maximum(x, np.float32(0))
+
+
+def _leaky_relu(x: Floats) -> Floats:
+    return np.where(x > 0, x, np.float32(0.01) * x)
+
+
+def _elu(x: Floats) -> Floats:
+    half = tanh(np.float32(0.5) * np.minimum(x, np.float32(0)))  # exp(x) - 1 is 2t / (1 - t) with t = tanh(x / 2)
+    return np.where(x > 0, x, 2 * half / (1 - half))
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return np.float32(0.5) * tanh(np.float32(0.5) * x) + np.float32(0.5)
+
+
+def _silu(x: Floats) -> Floats:
+    return x * _sigmoid(x)
+
+
+def _clip(x: Floats) -> Floats:
+    return np.clip(x, np.float32(-1), np.float32(1))
+
+
 def _horner(x: NDArray[np.float32], coefficients: tuple[float, ...]) -> NDArray[np.float32]:
     total = x * coefficients[0] + coefficients[1]
     for coefficient in coefficients[2:]:
@@ -137,3 +187,20 @@ def _horner(x: NDArray[np.float32], coefficients: tuple[float, ...]) -> NDArray[
 _TANH_NEAR_ZERO = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
 _LOG2_E, _LN2_HIGH, _LN2_LOW = 1.44269504088896341, 0.693359375, -2.12194440e-4
 _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+
+ACTIVATIONS: dict[str, Activation] = {
+    "tanh": tanh,
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,  # slope 0.01, as PyTorch's
+    "elu": _elu,
+    "silu": _silu,
+    "sigmoid": _sigmoid,
+}
+"""Of PyTorch's, those that need only exactly rounded operations and `tanh`: equal on every machine."""
+BOUNDED = ("tanh", "sigmoid")  # by 1, as actions are
+
+
+def check_activation(name: str, value: str, *others: str) -> None:
+    """Raise ValueError unless a value names an activation or is one of the others."""
+    if value not in (*ACTIVATIONS, *others):
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join([*ACTIVATIONS, *others])}")

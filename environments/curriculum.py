@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.agent_files import load_agent
 from environments.documents import parse_json
 from environments.domain import Domain, Environment, find_domain
 from environments.files import PlaceError
-from environments.weights import read_agent
 
 logger = logging.getLogger(__name__)
 
@@ -212,7 +212,8 @@ class Curriculum:
         """
         self.task(number)
         try:
-            return read_agent(self.folder / AGENTS / f"{number}.safetensors", self.domain.controller)
+            own = self.domain.controller.sizes
+            return load_agent(self.folder / AGENTS / f"{number}.safetensors", own[0], own[-1]).theta
         except ValueError as error:
             raise CurriculumError(str(error)) from error
 

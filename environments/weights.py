@@ -23,7 +23,9 @@ def agent_bytes(controller: Controller, theta: NDArray[np.floating]) -> bytes:
     for number, (weights, biases) in enumerate(controller.layers(theta.astype(np.float32))):
         tensors[f"{2 * number}.weight"] = np.ascontiguousarray(weights.T)
         tensors[f"{2 * number}.bias"] = np.ascontiguousarray(biases)
-    return save(tensors)
+    # Without metadata a file is read as tanh throughout, and old agents keep their bytes.
+    kinds = {"activation": controller.activation, "output": controller.output}
+    return save(tensors, None if set(kinds.values()) == {"tanh"} else kinds)
 
 
 def read_agent(path: Path, controller: Controller) -> NDArray[np.float32]:

@@ -16,7 +16,9 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.controller import Controller
 from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
+from environments.equipped import equip
 from evolution.chains import Flow, Workers
 from evolution.es import es_gradient, perturbed
 from evolution.noise import Key, directions, episode_seeds, fixed_episode_seeds
@@ -41,6 +43,11 @@ class Simulation:
     episode_limit: int | None = None
     engine: str | None = None
     push: str = "fresh"  # every episode starts with another, or all of an environment with one, "fixed"
+    controller: Controller | None = None  # of the agents; the domain's own when None
+
+    def make_domain(self) -> Domain:
+        """Give the domain, with the run's kind of agent."""
+        return equip(find_domain(self.domain), self.controller)
 
     def episode_seeds(self, environment: Environment, key: Key, start: int, stop: int) -> NDArray[np.uint64]:
         """Give the seeds of episodes number `start` to `stop` of a key in an environment: (stop - start,)."""
@@ -192,8 +199,8 @@ def _describe(verb: str, request: ScoreRequest | PerturbationRequest) -> str:
 def _rollout(
     simulation: Simulation, environment: Environment, thetas: NDArray[np.float32], seeds: NDArray[np.uint64]
 ) -> Rollouts:
-    domain = find_domain(simulation.domain)
-    return domain.rollout(thetas, environment, seeds, episode_limit=simulation.episode_limit, engine=simulation.engine)
+    rollout = simulation.make_domain().rollout
+    return rollout(thetas, environment, seeds, episode_limit=simulation.episode_limit, engine=simulation.engine)
 
 
 @dataclass
@@ -264,7 +271,7 @@ class Evaluator:
     @property
     def domain(self) -> Domain:
         """The domain that everything is simulated in."""
-        return find_domain(self.simulation.domain)
+        return self.simulation.make_domain()
 
     @contextmanager
     def side_by_side(self, purpose: str, chains: int, episodes: int) -> Iterator[Flow]:

@@ -1,9 +1,12 @@
 """PPO over the train tasks of an exported curriculum, in one file in the manner of CleanRL.
 
     poet export runs/quick -o curriculum
-    python examples/ppo.py curriculum [--steps 1000000]
+    python examples/ppo.py curriculum [--steps 1000000] [-o ppo.safetensors]
+    poet evaluate ppo.safetensors --curriculum curriculum
+    poet render runs/quick 0 --agent ppo.safetensors -o ppo.gif
 
-Worlds step together on the native engine; every episode draws another task.
+Worlds step together on the native engine; every episode draws another task. What is written is the mean of the
+policy, whose last layer has no activation.
 """
 
 from __future__ import annotations
@@ -11,15 +14,19 @@ from __future__ import annotations
 import argparse
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 
 import gymnasium
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 import environments  # noqa: F401 - registers poet/Walker2D-v0
 
 WORLDS, LENGTH, EPOCHS, BATCHES = 64, 128, 6, 8
+SHOW_EVERY = 2.0  # s
 GAMMA, LAMBDA, CLIP, STEP_SIZE = 0.99, 0.95, 0.2, 1e-3
 
 
@@ -45,8 +52,18 @@ def _network(inputs: int, outputs: int, scale: float) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def train(curriculum: str, steps: int, seed: int = 0) -> list[float]:
-    """Learn for so many environment steps; gives the mean return of the last 100 episodes after every update."""
+def train(
+    curriculum: str, steps: int, seed: int = 0, output: str | None = None, show: Callable[[str], None] | None = None
+) -> list[float]:
+    """Learn for so many environment steps; gives the mean return of the last 100 episodes after every update.
+
+    Args:
+        curriculum: folder that `poet export` wrote.
+        steps: to learn for.
+        seed: of everything random.
+        output: safetensors file to write the agent to.
+        show: told now and then how it goes.
+    """
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     envs = gymnasium.make_vec("poet/Walker2D-v0", num_envs=WORLDS, curriculum=curriculum, split="train")
@@ -55,7 +72,8 @@ def train(curriculum: str, steps: int, seed: int = 0) -> list[float]:
     observation, _ = envs.reset(seed=seed)
     running, finished, curve = np.zeros(WORLDS), deque(maxlen=100), []
     fresh = np.zeros(WORLDS, dtype=bool)  # worlds whose last step began an episode: its action was ignored
-    for _ in range(max(steps // (WORLDS * LENGTH), 1)):
+    shown = 0.0
+    for update in range(max(steps // (WORLDS * LENGTH), 1)):
         stored = {name: [] for name in ("observation", "action", "log_probability", "value", "reward", "end", "fresh")}
         for _ in range(LENGTH):
             seen = torch.from_numpy(observation)
@@ -78,7 +96,12 @@ def train(curriculum: str, steps: int, seed: int = 0) -> list[float]:
             last = agent.value(torch.from_numpy(observation))[:, 0]
         _update(agent, optimiser, batch, last)
         curve.append(float(np.mean(finished)) if finished else float("nan"))
+        if show is not None and time.perf_counter() - shown > SHOW_EVERY:
+            shown = time.perf_counter()
+            show(f"{(update + 1) * WORLDS * LENGTH:>9,} of {steps:,} steps: mean return {curve[-1]:.1f}")
     envs.close()
+    if output is not None:
+        save_file(agent.mean.state_dict(), output, {"activation": "tanh", "output": "none"})
     return curve
 
 
@@ -115,10 +138,10 @@ if __name__ == "__main__":
     parser.add_argument("curriculum")
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", default="ppo.safetensors")
     options = parser.parse_args()
     started = time.perf_counter()
-    curve = train(options.curriculum, options.steps, options.seed)
-    for number in range(0, len(curve), max(len(curve) // 10, 1)):
-        print(f"{(number + 1) * WORLDS * LENGTH:>9,} steps: mean return {curve[number]:.1f}")
+    curve = train(options.curriculum, options.steps, options.seed, options.output, partial(print, flush=True))
     print(f"{len(curve) * WORLDS * LENGTH:>9,} steps: mean return {curve[-1]:.1f}")
-    print(f"{time.perf_counter() - started:.0f} s")
+    print(f"{time.perf_counter() - started:.0f} s; the agent is in {options.output}")
+    print(f"next: poet evaluate {options.output} --curriculum {options.curriculum}")

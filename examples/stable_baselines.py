@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -18,16 +20,28 @@ from stable_baselines3.common.env_util import make_vec_env
 from environments.curriculum import Curriculum
 
 WORLDS, EPISODE_LIMIT = 8, 200
+SHOW_EVERY = 2.0  # s
 
 
 class Curve(BaseCallback):
-    """Notes the mean return of the last 100 episodes after every rollout."""
+    """Notes the mean return of the last 100 episodes after every rollout, and says it."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int, show: Callable[[str], None] | None = None) -> None:
         super().__init__()
         self.returns: list[float] = []
+        self.steps = steps
+        self.show = show
+        self.shown = 0.0
+
+    def say(self) -> None:
+        """Say how it goes, if the last time was a while ago."""
+        if self.show is not None and time.perf_counter() - self.shown > SHOW_EVERY:
+            self.shown = time.perf_counter()
+            found = f"mean return {self.returns[-1]:.1f}" if self.returns else "the first episodes are under way"
+            self.show(f"{self.num_timesteps:>9,} of {self.steps:,} steps: {found}")
 
     def _on_step(self) -> bool:
+        self.say()
         return True
 
     def _on_rollout_end(self) -> None:
@@ -35,8 +49,8 @@ class Curve(BaseCallback):
         self.returns.append(float(np.mean(recent)) if recent else float("nan"))
 
 
-def train(folder: str, steps: int, seed: int = 0) -> list[float]:
-    """Check the environment, then learn its first train task; gives the mean returns on the way."""
+def train(folder: str, steps: int, seed: int = 0, show: Callable[[str], None] | None = None) -> list[float]:
+    """Check the environment, then learn its first train task; gives the mean returns on the way, `show` is told."""
     curriculum = Curriculum.load(folder)
     settings = {"curriculum": curriculum, "task": curriculum.train_tasks[0].id}
 
@@ -44,7 +58,7 @@ def train(folder: str, steps: int, seed: int = 0) -> list[float]:
         return gymnasium.make("poet/Walker2D-v0", max_episode_steps=EPISODE_LIMIT, **settings)
 
     check_env(make())
-    curve = Curve()
+    curve = Curve(steps, show)
     learner = PPO(
         "MlpPolicy",
         make_vec_env(make, WORLDS, seed=seed),
@@ -66,7 +80,5 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=100_000)
     options = parser.parse_args()
     started = time.perf_counter()
-    found = train(options.curriculum, options.steps)
-    for number in range(0, len(found), max(len(found) // 8, 1)):
-        print(f"{(number + 1) * WORLDS * 256:>9,} steps: mean return {found[number]:.1f}")
+    found = train(options.curriculum, options.steps, show=partial(print, flush=True))
     print(f"{len(found) * WORLDS * 256:>9,} steps: mean return {found[-1]:.1f}, {time.perf_counter() - started:.0f} s")

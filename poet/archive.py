@@ -26,8 +26,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from environments.documents import parse_json
-from environments.domain import find_domain
 from environments.files import ARCHIVE_NAME, explained, sync, write_aside
 from environments.leftovers import remove
 from poet import checksums
@@ -50,6 +52,7 @@ from poet.rows import (
     pair_row,
     performance_rows,
     proposal_rows,
+    read_blob,
     reuse_rows,
     score_row,
     transfer_row,
@@ -294,6 +297,12 @@ class Archive:
             claim.close()
             raise
 
+    def first_agent(self) -> NDArray[np.float64]:
+        """Read the agent that the run began with: (P,)."""
+        query = "SELECT theta FROM agent WHERE origin = ? ORDER BY id LIMIT 1"
+        (blob,) = self._connection.execute(query, (Origin.INITIAL,)).fetchone()
+        return read_blob(blob)
+
     def accepted_transfers(self) -> int:
         """Count the agents that have moved so far."""
         (count,) = self._connection.execute("SELECT count(source) FROM transfer").fetchone()
@@ -422,7 +431,7 @@ def _check_lineage(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_agents(population: Population, config: Config) -> None:
-    length = find_domain(config.domain).controller.parameters
+    length = config.make_domain().controller.parameters
     for pair in population.pairs:
         if pair.learner.theta.shape != (length,):
             raise ValueError(

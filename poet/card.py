@@ -182,16 +182,37 @@ observation, info = env.reset(seed=0)
 observation, info = env.reset(options={{"task": "{first}"}})
 ```
 
-An agent in PyTorch, layer sizes {"-".join(map(str, domain.controller.sizes))}, tanh after every layer:
+An agent in PyTorch, layer sizes {"-".join(map(str, domain.controller.sizes))}, {_activations(domain)}:
 
 ```python
 from safetensors.torch import load_file
-network.load_state_dict(load_file("agents/{first}.safetensors"))  # nn.Sequential(Linear, Tanh, Linear, Tanh, ...)
+network.load_state_dict(load_file("agents/{first}.safetensors"))  # {_modules(domain)}
 ```
 
 Report returns on the test tasks over the episode seeds of `curriculum.json`; a task counts as solved from a return of
 {domain.solved_return:g} on with its end reached.
 """
+
+
+MODULES = {
+    "tanh": "Tanh",
+    "relu": "ReLU",
+    "leaky_relu": "LeakyReLU",
+    "elu": "ELU",
+    "silu": "SiLU",
+    "sigmoid": "Sigmoid",
+}
+
+
+def _activations(domain: Domain) -> str:
+    hidden, last = domain.controller.activation, domain.controller.output
+    same = hidden == last == "tanh"
+    return "tanh after every layer" if same else f"{hidden} after each hidden layer, {last} after the last"
+
+
+def _modules(domain: Domain) -> str:
+    kind = MODULES[domain.controller.activation]
+    return f"nn.Sequential(Linear, {kind}, Linear, {kind}, ...)"
 
 
 def _level_rank(level: str) -> int:

@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -27,11 +28,13 @@ from poet import archive as archives
 from poet import config as configuration
 from poet import doctor as doctors
 from poet import inspection, learning, reference, rescoring, study, tables
+from poet.agents import Activations, parse_activations
 from poet.complaints import BAD_INPUT, FAILED, complaint
 from poet.controls.commands import app as control
 from poet.display import make_display
 from poet.errors import InputError
 from poet.foreign import printable, shortened
+from poet.headline import headline
 from poet.output import MOST_WORKERS, Json, Run, err, say, show
 from poet.session import (
     Choices,
@@ -43,6 +46,7 @@ from poet.session import (
     rescore_archive,
     undisturbed,
 )
+from poet.waiting import waiting
 
 INTERRUPTED = 130
 DEFAULT_PRESET = "quick"
@@ -85,6 +89,15 @@ def evolve(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as es.pairs=64. Repeatable."),
     ] = None,
+    agent: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Begin with the agent of a file, .safetensors or PyTorch's .pt, rather than with a random one; "
+            "its layers become the settings controller.*.",
+        ),
+    ] = None,
+    activations: Activations = None,
     iterations: Annotated[int | None, typer.Option(help="Run to this iteration.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     workers: Annotated[
@@ -107,7 +120,10 @@ def evolve(
         raise InputError("--preset and --config exclude each other; give one, and refine it by --set")
     if workers is not None and not 1 <= workers <= MOST_WORKERS:
         raise InputError(f"--workers is {workers}; it must be in [1, {MOST_WORKERS}]")
+    if activations is not None and agent is None:
+        raise InputError(f"--activations {activations} goes with --agent FILE")
     choices = _choices(preset, config, set_ or [], {"seed": seed, "iterations": iterations})
+    choices = replace(choices, agent=agent, activations=parse_activations(activations))
     with interruptible():
         archive = open_run(run, choices, configuration.read_preset(DEFAULT_PRESET))
         try:
@@ -121,8 +137,11 @@ def evolve(
         finally:
             archive.close()
     with archives.reading(run) as connection:
-        figures = inspection.summary(connection)
+        figures, words = inspection.summary(connection), headline(connection, run)
     show(figures, as_json, tables.summary)
+    if not as_json:
+        for line in words.splitlines():
+            say(line)
 
 
 def _choices(
@@ -200,7 +219,8 @@ def doctor(
     With RUN: compare all that its archive keeps with its checksums; exit
     status 1 if something is not what was committed.
     """
-    findings = doctors.diagnose() if run is None else doctors.examine(run)
+    with waiting("trying each part" if run is None else f"comparing {run} with its checksums"):
+        findings = doctors.diagnose() if run is None else doctors.examine(run)
     rows = [
         {"part": finding.part, "works": finding.works, "detail": finding.detail, "needed": finding.needed}
         for finding in findings

@@ -15,8 +15,11 @@ from typing import Annotated, Any
 
 import tomli_w
 
+from environments.agent_files import LARGEST_LAYER, MOST_LAYERS
+from environments.controller import NO_ACTIVATION, Controller, check_activation
 from environments.documents import NotTOML, check_plain, parse_toml
-from environments.domain import Encoding, find_domain
+from environments.domain import Domain, Encoding, find_domain
+from environments.equipped import equip
 from environments.settings import Bounds, build_settings, check_bounds
 from evolution.es import ESSettings
 from evolution.evaluation import PUSHES, Simulation
@@ -35,6 +38,36 @@ class EncodingSettings:
 
 
 CHECKPOINTS = ("every", "doubling")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings:
+    """What agents are: multilayer perceptrons, the papers' unless told otherwise."""
+
+    hidden: tuple[int, ...] = ()  # sizes of the hidden layers; the domain's own when empty
+    activation: str = "tanh"  # of the hidden layers
+    output: str = "tanh"  # of the last
+
+    def __post_init__(self) -> None:
+        check_activation("activation", self.activation)
+        check_activation("output", self.output, NO_ACTIVATION)
+        if len(self.hidden) >= MOST_LAYERS or any(not 1 <= size <= LARGEST_LAYER for size in self.hidden):
+            raise ValueError(
+                f"hidden is {list(self.hidden)}; it must be a list of at most {MOST_LAYERS - 1} sizes, "
+                f"each in [1, {LARGEST_LAYER}]"
+            )
+
+    @staticmethod
+    def of(controller: Controller) -> ControllerSettings:
+        """Give the settings that mean a controller."""
+        return ControllerSettings(
+            hidden=controller.sizes[1:-1], activation=controller.activation, output=controller.output
+        )
+
+    def make(self, own: Controller) -> Controller:
+        """Make the controller, given the domain's own."""
+        hidden = self.hidden or own.sizes[1:-1]
+        return Controller((own.sizes[0], *hidden, own.sizes[-1]), self.activation, self.output)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +106,7 @@ class Config:
     reproduction: ReproductionSettings = field(default_factory=ReproductionSettings)
     transfer: TransferSettings = field(default_factory=TransferSettings)
     encoding: EncodingSettings = field(default_factory=EncodingSettings)
+    controller: ControllerSettings = field(default_factory=ControllerSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
 
     def __post_init__(self) -> None:
@@ -93,11 +127,23 @@ class Config:
         """Make the encoding that the settings name."""
         return find_domain(self.domain).encoding(self.encoding.name, self.encoding.options)
 
+    def make_domain(self) -> Domain:
+        """Give the domain, with the run's kind of agent."""
+        domain = find_domain(self.domain)
+        return equip(domain, self.controller.make(domain.controller))
+
     def simulation(self) -> Simulation:
         """Say how episodes of this run are run."""
         engine = None if self.engine == "auto" else self.engine
+        own = find_domain(self.domain).controller
+        controller = self.controller.make(own)
         return Simulation(
-            domain=self.domain, seed=self.seed, episode_limit=self.episode_limit, engine=engine, push=self.push
+            domain=self.domain,
+            seed=self.seed,
+            episode_limit=self.episode_limit,
+            engine=engine,
+            push=self.push,
+            controller=None if controller == own else controller,
         )
 
     def to_table(self) -> dict[str, Any]:

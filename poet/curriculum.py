@@ -32,7 +32,7 @@ from environments.curriculum import (
     seal,
 )
 from environments.difficulty import difficulty_of, level_vector
-from environments.domain import Domain, Environment, find_domain
+from environments.domain import Domain, Environment
 from environments.files import check_folder, writing_folder
 from environments.weights import agent_bytes
 from poet import card, checksums
@@ -113,7 +113,7 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
     connection.execute("BEGIN")  # one moment of a run that may be going on
     checksums.check_states(connection)
     config = read_config(connection)
-    domain = find_domain(config.domain)
+    domain = config.make_domain()
     found = _tasks(connection, config, of_all(connection) if fresh is None else fresh)
     rows = _split_and_order(found, settings)
     best = best_agents(connection)
@@ -124,7 +124,10 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
         _write_rows(aside, rows)
         for name, content in agents.items():
             (aside / name).write_bytes(content)
-        layers = {"sizes": list(domain.controller.sizes), "activation": "tanh", "dtype": "float32"}
+        controller = domain.controller
+        layers = {"sizes": list(controller.sizes), "activation": controller.activation, "dtype": "float32"}
+        if controller.output != controller.activation:
+            layers["output"] = controller.output
         (aside / AGENTS / "layers.json").write_text(_pretty(layers), encoding="utf-8")
         card.write(aside, rows, config, domain)
         document = seal(_document(aside, rows, config, domain, settings))

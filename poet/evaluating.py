@@ -8,18 +8,17 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+from environments.controller import Controller
 from environments.curriculum import ALL, BOUNDARY, SPLITS, Curriculum
 from environments.domain import find_domain
 from environments.suites import EPISODE_LIMIT, SOLVED, Level, suite
 from environments.walker2d.terrain import DOMAINS
-from environments.weights import read_agent
 from poet import archive as archives
+from poet.agents import is_agent_file, read_agent_file
 from poet.archive import read_config, read_population
 from poet.best import best_agents
 from poet.errors import InputError
 from poet.scoring import Contestant, Rules, terrains_of
-
-AGENT_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +39,7 @@ class Ground:
         """What results are given for."""
         return {**terrains_of(self.levels), **self.totals}
 
-    def rules(self, episodes: int, seed: int, engine: str | None) -> Rules:
+    def rules(self, episodes: int, seed: int, engine: str | None, controller: Controller | None = None) -> Rules:
         """Complete the rules."""
         engines = find_domain(self.domain).engines
         if engine is not None and engine not in engines:
@@ -53,6 +52,7 @@ class Ground:
             solved_above=self.solved_above,
             must_finish=self.must_finish,
             engine=engine,
+            controller=controller,
         )
 
 
@@ -71,7 +71,7 @@ def ground_from(subject: Path, suite_name: str | None, niches: bool, curriculum:
 
 def _home(subject: Path) -> str:
     """Say which domain agents live in; of a file nobody knows, and it is taken for the first."""
-    if subject.suffix == AGENT_SUFFIX:
+    if is_agent_file(subject):
         return DOMAINS[0]
     with archives.reading(subject) as connection:
         return read_config(connection).domain
@@ -94,7 +94,7 @@ def _suite(name: str, domain_name: str) -> Ground:
 
 
 def _niches(run: Path) -> Ground:
-    if run.suffix == AGENT_SUFFIX:
+    if is_agent_file(run):
         raise InputError("--niches needs a run; an agent file has none")
     with archives.reading(run) as connection:
         config, population = read_config(connection), read_population(connection)
@@ -141,29 +141,32 @@ def _totals(splits: Sequence[str]) -> dict[str, list[int]]:
     return totals
 
 
-def contestants_from(subject: Path, agents: str | None, domain: str) -> list[Contestant]:
-    """Find the agents that are asked for.
+def contestants_from(
+    subject: Path, agents: str | None, domain: str, activations: tuple[str, str] | None = None
+) -> tuple[list[Contestant], Controller]:
+    """Find the agents that are asked for, all of one kind.
 
     Args:
         subject: a run, or an agent file.
         agents: of a run: "active", as when None, "all", or niche ids such as "3,7".
         domain: that they must belong to.
+        activations: of a file's agent, where the file does not say.
 
     Raises:
         InputError: there are no such agents, or they belong to another domain.
     """
-    if subject.suffix == AGENT_SUFFIX:
+    if is_agent_file(subject):
         if agents is not None:
             raise InputError(f"--agents {agents} goes with a run; {subject} is one agent")
-        try:
-            return [Contestant(subject.stem, read_agent(subject, find_domain(domain).controller))]
-        except ValueError as error:
-            raise InputError(str(error)) from error
+        agent = read_agent_file(subject, domain, activations)
+        return [Contestant(subject.stem, agent.theta)], agent.controller
+    if activations is not None:
+        raise InputError("--activations goes with an agent's file; a run knows its agents'")
     with archives.reading(subject) as connection:
-        found = read_config(connection).domain
-        if found != domain:
-            raise InputError(f"the agents of {subject} live in {found}; the courses are {domain}'s")
-        return _of_run(connection, agents or "active")
+        config = read_config(connection)
+        if config.domain != domain:
+            raise InputError(f"the agents of {subject} live in {config.domain}; the courses are {domain}'s")
+        return _of_run(connection, agents or "active"), config.make_domain().controller
 
 
 def _of_run(connection: Connection, agents: str) -> list[Contestant]:

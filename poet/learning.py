@@ -24,6 +24,7 @@ from poet import config as configuration
 from poet.errors import InputError
 from poet.output import LARGEST, Json, err, say, show
 from poet.session import Interrupted, interruptible, undisturbed
+from poet.waiting import waiting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -221,8 +222,8 @@ def meta_test(
     family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=limit)
     trained = restored_learner(plan, family, device)
     iteration = resume(trained, folder)
-    with Progress(*Progress.get_default_columns(), console=err, transient=True) as bar:
-        task = bar.add_task(f"{len(tasks)} tasks", total=len(protocol.adaptations))
+    stages = len(protocol.adaptations)
+    with waiting(f"adapting to {len(tasks)} tasks", "stages") as note:
         curves = adaptation_curve(
             trained,
             family,
@@ -230,7 +231,7 @@ def meta_test(
             protocol,
             (seed,),
             device=device,
-            progress=lambda done: bar.update(task, completed=done),
+            progress=lambda done: note(done, stages),
         )
     rows = _rows(names, curves, protocol.adaptations)
     figures = {"folder": str(folder), "learner": plan.learner, "iterations": iteration, "seed": seed}

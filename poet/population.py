@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment, find_domain
+from environments.domain import Environment
 from evolution.es import Learner
 from evolution.minimal_criterion import MinimalCriterion, Verdict
 from evolution.noise import Stream, keyed_rng
@@ -119,16 +119,17 @@ class Population:
         return sum(pair.solved is not None and pair.niche.challenged_all(criterion) is True for pair in ever)
 
 
-def first_population(config: Config) -> Population:
-    """Give the one pair that a run starts from: the encoding's simplest environment and a random agent."""
+def first_population(config: Config, theta: NDArray[np.float64] | None = None) -> Population:
+    """Give the one pair that a run starts from: the encoding's simplest environment and an agent, random if None."""
     encoding = config.make_encoding()
     environment = Environment(
         domain=config.domain, encoding=encoding.name, genome=encoding.initial(), seed=config.seed % 10**6
     )
     niche = Niche(0, environment, None, 0)
-    return Population(0, (Pair(niche, Learner.fresh(initial_theta(config), config.es)),), (niche,))
+    start = initial_theta(config) if theta is None else theta
+    return Population(0, (Pair(niche, Learner.fresh(start, config.es)),), (niche,))
 
 
 def initial_theta(config: Config) -> NDArray[np.float64]:
     """Draw the first agent."""
-    return find_domain(config.domain).controller.initial_theta(keyed_rng(config.seed, Stream.INITIAL_THETA))
+    return config.make_domain().controller.initial_theta(keyed_rng(config.seed, Stream.INITIAL_THETA))

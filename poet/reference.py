@@ -62,8 +62,11 @@ MEANINGS = {
     "walked, or as published over a third of it.",
     "encoding.options.obstacles": "Of the walker's cppn encoding: the kinds of obstacle that its ground bears.",
     "encoding.options.start": "The genome that a run begins with; `poet inspect RUN niche 0` shows one.",
+    "controller.hidden": "Sizes of an agent's hidden layers; the domain's own, which run fastest, when empty.",
+    "controller.activation": "What follows each hidden layer.",
+    "controller.output": "What follows the last; actions are clipped to [-1, 1] either way.",
     "archive.checkpoint_every": "Iterations from one kept copy of every agent to the next.",
-    "archive.checkpoints": "Which of those copies are kept: every, or doubling, each at twice the age of the one before.",
+    "archive.checkpoints": "Which of those copies are kept: every, or doubling, each at twice the age of the last.",
 }
 OPTIONS = {  # of encodings, which are tables: (type, range, default)
     "encoding.options.kinds": (
@@ -174,6 +177,8 @@ def shown(value: Any) -> str:
     """Write a value as `--set` takes it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        value = list(value)
     return "-" if value is None else str(value).replace("'", '"')
 
 
@@ -197,7 +202,7 @@ def _settings(kind: type, path: str = "") -> Iterator[tuple[str, str, str, Any]]
         elif get_origin(hint) is not Mapping:
             kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
             default = field.default if field.default is not MISSING else None
-            name = " or ".join(TYPE_NAMES[each] for each in kinds)
+            name = " or ".join(TYPE_NAMES[get_origin(each) or each] for each in kinds)
             yield key, name, str(bounds or "") or _refused(key, kinds), default
 
 

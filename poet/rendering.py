@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from sqlite3 import Connection
@@ -21,11 +21,12 @@ from PIL import Image
 
 from cluster.executor import InProcess
 from environments.domain import Domain, Environment, find_domain
+from environments.equipped import equip
 from environments.files import BROKEN, check_file, writing
 from environments.sketch import Surveyed
-from environments.weights import read_agent
-from evolution.evaluation import Evaluator
+from evolution.evaluation import Evaluator, Simulation
 from poet import captions
+from poet.agents import read_agent_file
 from poet.archive import read_config
 from poet.best import BestAgent, best_agent
 from poet.captions import Frame, Moment, captioned
@@ -52,6 +53,7 @@ class Cast:
     niche: int
     agent_of: int | None = None  # another niche
     agent_file: Path | None = None
+    activations: tuple[str, str] | None = None  # of the file's agent, where the file does not say
     environment: str | None = None  # JSON text
 
 
@@ -65,6 +67,7 @@ class Scene:
     episode_limit: int
     seed: int
     episode: str  # what to call it: which one it is, of how many
+    progress: Callable[[int, int], None] | None = None  # told of the steps played, out of the limit
 
 
 @dataclass(slots=True)
@@ -82,11 +85,11 @@ def scene_of(connection: Connection, cast: Cast, seed: int | None) -> Scene:
         InputError: there is no such niche, agent or environment.
     """
     config = read_config(connection)
-    domain = find_domain(config.domain)
-    agent = BestAgent(cast.niche, _environment(connection, cast, config), _theta(connection, cast, domain))
+    domain, theta = _agent(connection, cast, config)
+    agent = BestAgent(cast.niche, _environment(connection, cast, config), theta)
     episode = f"seed {seed}"
     if seed is None:
-        fresh = _fresh(connection, cast, agent, config)
+        fresh = _fresh(connection, cast, agent, replace(config.simulation(), controller=domain.controller))
         seed = fresh.median_seed
         episode = f"the median of {fresh}, seed {seed}"
     return Scene(
@@ -114,21 +117,21 @@ def _environment(connection: Connection, cast: Cast, config: Config) -> Environm
     return environment
 
 
-def _theta(connection: Connection, cast: Cast, domain: Domain) -> NDArray[np.float32]:
+def _agent(connection: Connection, cast: Cast, config: Config) -> tuple[Domain, NDArray[np.float32]]:
+    """Find an agent, and the domain as such agents live in it."""
+    domain = config.make_domain()
     if cast.agent_file is not None:
-        try:
-            return read_agent(cast.agent_file, domain.controller)
-        except ValueError as error:
-            raise InputError(str(error)) from error
-    return best_agent(connection, cast.niche if cast.agent_of is None else cast.agent_of).theta
+        agent = read_agent_file(cast.agent_file, config.domain, cast.activations)
+        return equip(find_domain(config.domain), agent.controller), agent.theta
+    return domain, best_agent(connection, cast.niche if cast.agent_of is None else cast.agent_of).theta
 
 
-def _fresh(connection: Connection, cast: Cast, agent: BestAgent, config: Config) -> Fresh:
+def _fresh(connection: Connection, cast: Cast, agent: BestAgent, simulation: Simulation) -> Fresh:
     """Find the fresh episodes of an agent in an environment, or play them."""
     known = cached(connection).get(cast.niche)
     if cast.environment is None and known is not None and known.agent == agent.id:
         return known
-    return play(Evaluator(config.simulation(), InProcess()), [agent])[cast.niche]
+    return play(Evaluator(simulation, InProcess()), [agent])[cast.niche]
 
 
 def check_format(path: Path) -> None:
@@ -275,6 +278,8 @@ def _play(scene: Scene, take: Take, wanted: Container[int]) -> Iterator[tuple[Mo
                 return
             observation, reward, terminated, truncated, _ = env.step(act(observation))
             take.steps += 1
+            if scene.progress is not None:
+                scene.progress(take.steps, scene.episode_limit)
             take.score += float(reward)
             over = terminated or truncated
     finally:

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.executor import Executor, Failure, run
+from environments.controller import Controller
 from environments.domain import Environment, Outcome, Rollouts, find_domain
+from environments.equipped import equip
 from environments.intervals import interval
 from environments.suites import Level
 from evolution.evaluation import EvaluationError
@@ -51,6 +53,7 @@ class Rules:
     must_finish: bool  # for solving; the literature's suites ask for the return alone
     engine: str | None = None
     choosing: bool = False  # play the episodes to choose by, not those to report
+    controller: Controller | None = None  # of all agents; the domain's own when None
 
     def seeds(self, course: int) -> NDArray[np.uint64]:
         """Give the seeds of a course's episodes, the same for all agents: (episodes,)."""
@@ -78,7 +81,7 @@ class _Episodes:
 
     def __call__(self) -> Rollouts:
         rules, thetas = self.rules, self.thetas[self.agents]
-        rollout = find_domain(rules.domain).rollout
+        rollout = equip(find_domain(rules.domain), rules.controller).rollout
         return rollout(thetas, self.environment, self.seeds, episode_limit=rules.episode_limit, engine=rules.engine)
 
     def __str__(self) -> str:

@@ -11,19 +11,24 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cluster.executor import Executor
+from environments.domain import find_domain
 from environments.files import holds_run
 from evolution.evaluation import Evaluator
 from poet import config as configuration
 from poet import rescoring
+from poet.agents import read_agent_file
 from poet.algorithm import evolve
 from poet.archive import CONFIG_NAME, Archive
-from poet.config import Config
+from poet.config import Config, ControllerSettings
 from poet.display import Display
 from poet.errors import InputError
 from poet.population import first_population
@@ -47,6 +52,8 @@ class Choices:
     base: Mapping[str, Any] | None  # table of the preset or file that was named, if one was
     overrides: Mapping[str, Any]  # table of single settings
     origin: str  # what to name where they are wrong
+    agent: Path | None = None  # file of the agent to begin with
+    activations: tuple[str, str] | None = None  # of it, where the file does not say
 
 
 def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Archive:
@@ -63,17 +70,45 @@ def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arch
     if folder.is_file():
         raise InputError(f"{folder} is a file; a run is a folder, an old one or one to be made")
     if not holds_run(folder):
-        config = _build(default if choices.base is None else choices.base, choices)
-        return Archive.create(folder, config, first_population(config))
+        config, theta = _beginning(default, choices)
+        return Archive.create(folder, config, first_population(config, theta))
     if choices.base is not None or choices.overrides:
         _build(choices.base or {}, choices)  # what is wrong in itself is refused before the archive is touched
     archive = Archive.resume(folder)
     try:
+        if choices.agent is not None:
+            _check_begun_with(archive, choices.agent, choices.activations)
+            same = {"controller": asdict(archive.config.controller)}
+            choices = replace(choices, overrides=configuration.merge(choices.overrides, same))
         _reconcile(archive, folder, choices)
     except BaseException:
         archive.close()
         raise
     return archive
+
+
+def _beginning(default: Mapping[str, Any], choices: Choices) -> tuple[Config, NDArray[np.float64] | None]:
+    """Say what a new run begins with: its settings, and the first agent where one was named."""
+    base = default if choices.base is None else choices.base
+    config = _build(base, choices)
+    if choices.agent is None:
+        return config, None
+    found = read_agent_file(choices.agent, config.domain, choices.activations)
+    own = find_domain(config.domain).controller
+    layers = ControllerSettings() if found.controller == own else ControllerSettings.of(found.controller)
+    if config.controller not in (layers, ControllerSettings()):
+        raise InputError(f"{choices.agent} is an agent of {found.controller}; leave the settings controller.* to it")
+    return replace(config, controller=layers), found.theta.astype(np.float64)
+
+
+def _check_begun_with(archive: Archive, path: Path, activations: tuple[str, str] | None) -> None:
+    agent = read_agent_file(path, archive.config.domain, activations)
+    own = archive.config.make_domain().controller
+    if agent.controller != own or not np.array_equal(archive.first_agent().astype(np.float32), agent.theta):
+        raise InputError(
+            f"{archive.path.parent} holds a run that began with another agent, of {own}, "
+            f"than that of {path}, of {agent.controller}"
+        )
 
 
 def _build(base: Mapping[str, Any], choices: Choices) -> Config:

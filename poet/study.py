@@ -17,19 +17,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
-from rich.progress import Progress
 
 from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
 from evolution.evaluation import Evaluator
 from poet import archive as archives
 from poet import inspection, rendering, rescoring, tables
+from poet.agents import Activations, parse_activations
 from poet.best import best_agent
 from poet.errors import ArchiveError, InputError
-from poet.output import LARGEST, MOST_WORKERS, Json, Run, err, say, show
+from poet.output import LARGEST, MOST_WORKERS, Json, Run, say, show
 from poet.rescoring import Fresh
 from poet.selection import Selection, State, select
 from poet.splits import Fractions, SplitBy, StageOrder
+from poet.waiting import waiting
 
 ALL_SHOWN = 40  # niches listed to a person unless --limit says otherwise
 FEW_AGENTS = 3  # that are scored before other processes would have started
@@ -113,7 +114,10 @@ def render(
     agent_of: Annotated[
         int | None, typer.Option(metavar="NICHE", min=0, max=LARGEST, help="Show the best agent of another niche.")
     ] = None,
-    agent: Annotated[Path | None, typer.Option(metavar="FILE", help="Show the agent of a safetensors file.")] = None,
+    agent: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Show the agent of a file: .safetensors, or PyTorch's .pt.")
+    ] = None,
+    activations: Activations = None,
     environment: Annotated[
         str | None, typer.Option(metavar="JSON", help="Show the agent in this environment, not in its niche.")
     ] = None,
@@ -131,11 +135,17 @@ def render(
     """
     if agent is not None and agent_of is not None:
         raise InputError("--agent and --agent-of exclude each other")
+    if activations is not None and agent is None:
+        raise InputError(f"--activations {activations} goes with --agent FILE")
+    kinds = parse_activations(activations)
     rendering.check_format(output)
     with archives.reading(run) as connection:
-        cast = rendering.Cast(niche=niche, agent_of=agent_of, agent_file=agent, environment=environment)
+        cast = rendering.Cast(
+            niche=niche, agent_of=agent_of, agent_file=agent, activations=kinds, environment=environment
+        )
         scene = rendering.scene_of(connection, cast, seed)
-    take = rendering.film(scene, output)
+    with waiting(f"filming {output}", "steps") as note:
+        take = rendering.film(replace(scene, progress=note), output)
     say(f"{output}: {take.steps} steps, return {take.score:.1f}; {scene.episode}")
 
 
@@ -164,7 +174,9 @@ def export(
         stage_order=stage_order,
     )
     with archives.reading(run) as connection:
-        document = curriculum.export(connection, output, settings, _fresh(connection, run))
+        fresh = _fresh(connection, run)
+        with waiting(f"writing {output}"):
+            document = curriculum.export(connection, output, settings, fresh)
     sizes = {name: len(ids) for name, ids in document["splits"]["members"].items()}
     figures = {"folder": str(output), "tasks": len(document["environments"]), "splits": sizes}
     show(
@@ -184,7 +196,9 @@ def report(
     from poet import report as reports  # noqa: PLC0415
 
     with archives.reading(run) as connection:
-        size = reports.write(connection, output, run.resolve().name, films, _fresh(connection, run))
+        fresh = _fresh(connection, run)
+        with waiting(f"recording films and writing {output}"):
+            size = reports.write(connection, output, run.resolve().name, films, fresh)
     say(f"{output}: {size / 2**20:.1f} MiB")
 
 
@@ -201,13 +215,10 @@ def _fresh(connection: Connection, run: Path, *, keep: bool = False) -> dict[int
         return known
     executor: Executor = InProcess() if len(agents) <= FEW_AGENTS else Processes(None)
     try:
-        with Progress(*Progress.get_default_columns(), console=err, transient=True) as bar:
-            task = bar.add_task(f"{len(agents)} agents on fresh episodes", total=None)
-
-            def progress(purpose: str, done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total)
-
-            evaluator = Evaluator(archives.read_config(connection).simulation(), executor, progress)
+        with waiting(f"playing fresh episodes of {len(agents)} agents", "episodes") as note:
+            evaluator = Evaluator(
+                archives.read_config(connection).simulation(), executor, lambda _, done, total: note(done, total)
+            )
             found = rescoring.play(evaluator, agents)
     finally:
         executor.close()
@@ -230,7 +241,9 @@ def _keep(run: Path, found: dict[int, Fresh]) -> None:
 
 
 def evaluate(
-    subject: Annotated[Path, typer.Argument(metavar="RUN|AGENT", help="A run's folder or an agent's safetensors.")],
+    subject: Annotated[
+        Path, typer.Argument(metavar="RUN|AGENT", help="A run's folder, or an agent's .safetensors or .pt.")
+    ],
     suite: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="On a fixed suite: walker, high, xchal, poet or stump-tracks."),
@@ -249,6 +262,7 @@ def evaluate(
             metavar="WHICH", help="Agents of a run: active, all, or niches such as 3,7.", show_default="active"
         ),
     ] = None,
+    activations: Activations = None,
     episodes: Annotated[int, typer.Option(min=1, help="Of each agent on each course.")] = 5,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the episodes.")] = 0,
     engine: Annotated[str | None, typer.Option(help="Of the domain; its fastest by default.")] = None,
@@ -274,20 +288,24 @@ def evaluate(
     if plot is not None:
         check_plot(plot)
     ground = evaluating.ground_from(subject, suite, niches, curriculum, split or "test")
-    contestants = evaluating.contestants_from(subject, agents, ground.domain)
+    kinds = parse_activations(activations)
+    contestants, controller = evaluating.contestants_from(subject, agents, ground.domain, kinds)
     scoring.check_effort(episodes, len(contestants), len(ground.levels))
-    rules = ground.rules(episodes, seed, engine)
+    rules = ground.rules(episodes, seed, engine, controller)
     parts = [rules] if len(contestants) == 1 else [rules, replace(rules, choosing=True)]
     started = time.perf_counter()
     executor: Executor = InProcess() if workers == 1 else Processes(workers)
     total = len(contestants) * len(ground.levels) * episodes * len(parts)
     try:
-        with Progress(*Progress.get_default_columns(), console=err, transient=True) as bar:
-            items = -(-len(contestants) * episodes // scoring.ITEM_EPISODES) * len(ground.levels)
-            task = bar.add_task(f"{total:,} episodes", total=items * len(parts))
-            results = [
-                scoring.play(contestants, ground.levels, part, executor, lambda _: bar.advance(task)) for part in parts
-            ]
+        items = -(-len(contestants) * episodes // scoring.ITEM_EPISODES) * len(ground.levels)
+        with waiting(f"playing {total:,} episodes", "parts") as note:
+            results: list[scoring.Result] = []
+
+            def heard(done: int) -> None:
+                note(len(results) * items + done, len(parts) * items)
+
+            for part in parts:
+                results.append(scoring.play(contestants, ground.levels, part, executor, heard))
     finally:
         executor.close()
     seconds = time.perf_counter() - started

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import synthetic_archive
 
+from environments.agent_files import load_agent
 from environments.curriculum import Curriculum
 from environments.walker2d import native
 from environments.walker2d.vector import WalkerVectorEnv
@@ -49,6 +50,20 @@ def test_a_readers_own_ppo_loop_runs_over_the_train_tasks(curriculum):
     assert len(returns) == 3
     assert -250 < returns[-1] < 350
     assert example("ppo").train(str(curriculum.folder), 3 * 64 * 128) == returns
+
+
+@pytest.mark.slow
+def test_the_agent_of_a_readers_own_ppo_is_evaluated_and_acts_as_its_network_does(curriculum, tmp_path, poet):
+    path = tmp_path / "ppo.safetensors"
+    told = []
+    example("ppo").train(str(curriculum.folder), 64 * 128, output=str(path), show=told.append)
+    assert len(told) == 1
+    agent = load_agent(path, 24, 4)
+    assert (agent.controller.sizes, agent.controller.output) == ((24, 64, 64, 4), "none")
+    line = ("--curriculum", curriculum.folder, "--split", "train", "--episodes", 1, "--workers", 1)
+    done = poet("evaluate", path, *line)
+    assert done.returncode == 0, done.stderr
+    assert "ppo" in done.stdout
 
 
 @pytest.mark.skipif(native.problem() is not None, reason="needs the native engine")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.controller import Controller
 from environments.domain import NO_OUTCOME, Environment, Outcome
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.engine import ANGLES, CONTROL_RATE, POSITION
@@ -30,11 +31,17 @@ def sketch(environment: Environment) -> Sketch:
 
 
 def record(
-    environment: Environment, theta: NDArray[np.float32], seed: int, episode_limit: int, *, gait: Gait = Gait.TRIPOD
+    environment: Environment,
+    theta: NDArray[np.float32],
+    seed: int,
+    episode_limit: int,
+    *,
+    gait: Gait = Gait.TRIPOD,
+    controller: Controller = CONTROLLER,
 ) -> StickRecording:
     """Play one episode of an agent and keep where trunk and legs were."""
     env = HexapodEnv(environment, gait=gait, episode_limit=episode_limit)
-    act = CONTROLLER.policy(theta)
+    act = controller.policy(theta)
     observation, info = env.reset(seed=seed)
     points, rewards, distances = [skeleton(env.state)], [0.0], [env.distance]
     while info["outcome"] == NO_OUTCOME:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.controller import Controller
 from environments.domain import NO_OUTCOME, Environment, Outcome
 from environments.sketch import Gauge, Recording, Sketch
 from environments.walker2d.drawing import FPS
@@ -19,10 +20,17 @@ def sketch(environment: Environment) -> Sketch:
     return Sketch(terrain.ground, terrain.boxes, finish=FINISH)
 
 
-def record(environment: Environment, theta: NDArray[np.float32], seed: int, episode_limit: int) -> Recording:
+def record(
+    environment: Environment,
+    theta: NDArray[np.float32],
+    seed: int,
+    episode_limit: int,
+    *,
+    controller: Controller = CONTROLLER,
+) -> Recording:
     """Play one episode of an agent on the reference engine and keep every pose."""
     env = WalkerEnv(environment, episode_limit=episode_limit)
-    act = CONTROLLER.policy(theta)
+    act = controller.policy(theta)
     observation, info = env.reset(seed=seed)
     poses, rewards, distances = [env.poses()], [0.0], [env.distance]
     while info["outcome"] == NO_OUTCOME:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from sqlite3 import Connection
@@ -162,7 +162,7 @@ def pack(values: ArrayLike) -> str:
 def _films(connection: Connection, niches: Sequence[Row], films: int, fresh: Known) -> dict[int, Row]:
     """Record the median episodes of some niches' best agents: solved ones first, the hardest of them."""
     config = read_config(connection)
-    domain = find_domain(config.domain)
+    domain = config.make_domain()
     if not isinstance(domain, Drawable):
         return {}
     ranked = sorted(niches, key=lambda niche: (niche["solved"] is None, -_hardness(niche), -niche["mean_return"]))
