@@ -62,12 +62,11 @@ OURS = Provenance()
 PROVENANCE: Mapping[str, Provenance] = {
     "seed": OURS,
     "iterations": Provenance(poet=_paper(25_200, "the code's script runs 50,000"), enhanced=_paper(60_000)),
-    "domain": _both(_paper("walker2d")),
+    "domain": _both(_paper("walker2d", "the code's lidar is not this body's: it reports the first shape found")),
     "engine": OURS,
     "episode_limit": _both(_code(2000)),
     "score_episodes": _both(_code(5, "all equal, for the push is fixed; we run one of them")),
     "push": _both(_code("fixed", "a niche's seed decides it, so that its evaluation is deterministic")),
-    "lidar": _both(_code("published", "the first shape found, usually not the nearest")),
     "es.pairs": _both(_paper(256, "512 perturbations a step, antithetic in the code")),
     "es.sigma": _both(_paper(0.1)),
     "es.sigma_decay": _both(_paper(0.999)),
