@@ -138,12 +138,18 @@ def test_same_archive_gives_the_same_bytes_in_another_process_and_place(run, exp
     assert [name for name, data in theirs.items() if ours[name] != data] == []
 
 
-def test_export_replaces_a_curriculum_whole_and_leaves_nothing_beside_it(run, tmp_path, poet):
+def test_export_replaces_a_curriculum_whole_but_removes_nothing_that_is_not_its_own(run, tmp_path, poet):
     place = tmp_path / "c"
     assert poet("export", run, "-o", place, "--fractions", "1,0,0").returncode == 0
-    (place / "stale.txt").write_text("from before", encoding="utf-8")
+    mine = place / "mine.txt"
+    mine.write_text("my work", encoding="utf-8")
+    refused = poet("export", run, "-o", place)
+    assert refused.returncode == 2
+    assert "holds 'mine.txt', which the export there does not list" in refused.stderr
+    assert mine.read_text(encoding="utf-8") == "my work"
+    assert not Curriculum.load(place).test_tasks
+    mine.unlink()
     assert poet("export", run, "-o", place).returncode == 0
-    assert not (place / "stale.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
     assert Curriculum.load(place).test_tasks
 
