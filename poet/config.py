@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import tomli_w
 
-from environments.documents import NotTOML, check_plain, parse_toml
+from environments.documents import NotTOMLError, check_plain, parse_toml
 from environments.domain import Encoding, find_domain
 from environments.settings import Bounds, build_settings, check_bounds
 from evolution.es import ESSettings
@@ -143,7 +143,7 @@ def _value(text: str) -> Any:
     """Read a TOML value; text that is none stands for itself."""
     try:
         return parse_toml(f"value = {text}")["value"]
-    except NotTOML:
+    except NotTOMLError:
         return text.strip()
 
 

@@ -20,8 +20,7 @@ PIPED_WIDTH = 200  # columns for a file or another program: a row stays a line
 # Neither markup nor names of emoji are read in any string: most strings are a stranger's.
 out, err = (Console(markup=False, emoji=False, highlight=False, stderr=stderr) for stderr in (False, True))
 if not out.is_terminal and "COLUMNS" not in os.environ:
-    out.width = MOST_WORKERS = 1024  # processes of one machine
-PIPED_WIDTH
+    out.width = PIPED_WIDTH
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]

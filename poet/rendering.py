@@ -115,7 +115,7 @@ def _theta(connection: Connection, cast: Cast, domain: Domain) -> NDArray[np.flo
 
 
 def check_format(path: Path) -> None:
-    """Raise InputError unless a file's ending names a format that `film` knows and it can be written: said before ffmpeg."""
+    """Raise InputError unless a file's ending names a format that `film` knows, and the file can be written."""
     if path.suffix not in FORMATS:
         raise InputError(f"{path} ends in {path.suffix or 'nothing'}; a picture ends in {', '.join(FORMATS)}")
     if not path.parent.is_dir():

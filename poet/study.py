@@ -6,7 +6,7 @@ Libraries that only one command needs are imported there: they are slow to load.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -237,7 +237,7 @@ def evaluate(
     show(figures, as_json, lambda shown: _evaluation_table(shown["results"], len(contestants)))
 
 
-def _evaluation_table(rows: Sequence[Mapping[str, Any]], agents: int) -> RenderableType:
+def _evaluation_table(rows: Sequence[dict[str, Any]], agents: int) -> RenderableType:
     from poet.scoring import best_rows  # noqa: PLC0415
 
     return tables.evaluation(rows, best_rows(rows), agents)

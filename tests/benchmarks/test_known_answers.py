@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.known_answers import bandits, navigation, sinusoid
+from benchmarks.known_answers.__main__ import line
+from benchmarks.known_answers.answer import Answer
 from meta_learners.navigation import Navigation
 
 
@@ -47,6 +49,17 @@ def test_bandits_in_short_are_played_better_than_by_chance_and_no_better_than_is
     assert chance["measured"] == pytest.approx(chance["target"], abs=0.05)
     assert 5.4 < learnt["measured"] < bandits.OPTIMUM + 0.05
     assert (learnt["better"], learnt["target"]) == ("higher", pytest.approx(0.98 * bandits.OPTIMUM))
+
+
+def test_no_line_says_that_a_figure_is_reached_which_is_not():
+    far = Answer("RL²", 6.345, 6.527, "higher")
+    assert line(far, short=False).endswith("6.345  wanted >= 6.527: NOT REACHED")
+    assert line(far, short=True).endswith("wanted >= 6.527: not reached, which takes the long form")
+    for answer in (Answer("x", 6.6, 6.5, "higher"), Answer("x", 0.6, 0.7, "lower"), Answer("x", 5.01, 5.0, "equal")):
+        assert line(answer, short=False).endswith(": reached")
+    for answer in (Answer("x", 0.8, 0.7, "lower"), Answer("x", 5.2, 5.0, "equal"), Answer("x", 4.8, 5.0, "equal")):
+        assert line(answer, short=True).count("reached") + line(answer, short=True).count("NOT REACHED") == 1
+        assert not answer.reached
 
 
 @pytest.mark.slow
