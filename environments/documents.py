@@ -17,7 +17,7 @@ DEEPEST = 64  # tables within tables: no document of ours has more than a few
 LARGEST_BITS = 1000  # of a whole number: every float holds it, and it can be printed
 
 
-class NotTOML(ValueError):
+class NotTOMLError(ValueError):
     """A text is not TOML."""
 
 
@@ -45,7 +45,7 @@ def parse_toml(text: str | bytes) -> dict[str, Any]:
     """Read a TOML text.
 
     Raises:
-        NotTOML: it is not TOML.
+        NotTOMLError: it is not TOML.
         ValueError: it is nested too deeply or holds a number that is too large.
     """
     try:
@@ -53,9 +53,9 @@ def parse_toml(text: str | bytes) -> dict[str, Any]:
     except RecursionError:
         raise ValueError(_too_deep()) from None
     except tomllib.TOMLDecodeError as error:
-        raise NotTOML(f"is not TOML: {error}") from None
+        raise NotTOMLError(f"is not TOML: {error}") from None
     except UnicodeDecodeError as error:
-        raise NotTOML(f"is not TOML: byte {error.start} is not UTF-8") from None
+        raise NotTOMLError(f"is not TOML: byte {error.start} is not UTF-8") from None
     except ValueError:
         raise ValueError(_too_large()) from None
     check_plain(value)
@@ -63,7 +63,7 @@ def parse_toml(text: str | bytes) -> dict[str, Any]:
 
 
 def check_plain(value: Any, finite: bool = False) -> None:
-    """Raise ValueError if values are nested too deeply, or a number among them is too large (or, if told, not finite)."""
+    """Raise ValueError if values are nested too deeply, or a number is too large (or, where told so, not finite)."""
     level = [value]
     for _ in range(DEEPEST):
         if any(isinstance(each, int) and each.bit_length() > LARGEST_BITS for each in level):

@@ -24,8 +24,8 @@ from meta_learners.errors import MetaLearningError, TrainingError
 from poet.errors import ArchiveError, InputError
 
 FAILED, BAD_INPUT = 1, 2
-# Typer brings its own copy of Click in some versions and imports it in others; either way these are Click's.
-UsageError, ClickException = typer.BadParameter.__mro__[1:3]
+# Typer brings its own copy of Click in some versions and imports it in others; either way this is Click's.
+ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 NO_MEMORY = "there is not enough memory for this; give it more, or use fewer --workers"
 # What is wrong with a name that a user gave, rather than with the machine.
 OF_NAMES = (
@@ -45,19 +45,22 @@ OF_NAMES = (
 
 def complaint(error: Exception) -> tuple[str, int]:
     """Say in one sentence what went wrong, and give the exit status."""
-    if isinstance(error, InputError | CurriculumError | MetaLearningError | PlaceError):
-        return str(error), BAD_INPUT
-    if isinstance(error, ArchiveError | DiskError | EvaluationError | TrainingError | WorkersError):
-        return str(error), FAILED
-    if isinstance(error, ClickException):
-        return _of_usage(error), BAD_INPUT
-    if isinstance(error, OSError):
-        return _of_system(error)
-    if isinstance(error, MemoryError):
-        return NO_MEMORY, FAILED
-    if isinstance(error, sqlite3.Error):
-        return f"SQLite failed: {error}", FAILED
-    return _of_defect(error), FAILED
+    match error:
+        case InputError() | CurriculumError() | MetaLearningError() | PlaceError():
+            found = str(error), BAD_INPUT
+        case ArchiveError() | DiskError() | EvaluationError() | TrainingError() | WorkersError():
+            found = str(error), FAILED
+        case _ if isinstance(error, ClickException):
+            found = _of_usage(error), BAD_INPUT
+        case OSError():
+            found = _of_system(error)
+        case MemoryError():
+            found = NO_MEMORY, FAILED
+        case sqlite3.Error():
+            found = f"SQLite failed: {error}", FAILED
+        case _:
+            found = _of_defect(error), FAILED
+    return found
 
 
 def _of_usage(error: Any) -> str:

@@ -17,7 +17,7 @@ import tomli_w
 
 from environments.agent_files import LARGEST_LAYER, MOST_LAYERS
 from environments.controller import NO_ACTIVATION, Controller, check_activation
-from environments.documents import NotTOML, check_plain, parse_toml
+from environments.documents import NotTOMLError, check_plain, parse_toml
 from environments.domain import Domain, Encoding, find_domain
 from environments.equipped import equip
 from environments.settings import Bounds, build_settings, check_bounds
@@ -212,7 +212,7 @@ def _value(text: str) -> Any:
     """Read a TOML value; text that is none stands for itself."""
     try:
         return parse_toml(f"value = {text}")["value"]
-    except NotTOML:
+    except NotTOMLError:
         return text.strip()
 
 

@@ -147,7 +147,7 @@ def lineage(entries: Sequence[Row]) -> RenderableType:
         label = Text.assemble(
             (str(entry["id"]), "bold"),
             f" {entry['description']} (born {entry['born']}{retired}",
-            *([] if entry["solved"] is None else [", ", (f"solved {entry['solved']}", "green")]),
+            "" if entry["solved"] is None else Text.assemble(", ", (f"solved {entry['solved']}", "green")),
             f"; mean return {_text(entry['mean_return'])})",
         )
         branches[entry["id"]] = parent.add(label)

@@ -135,24 +135,19 @@ def _patience(seconds: int) -> Iterator[None]:
 
 def verdict(done: Done) -> str | None:
     """Say what is wrong with how a command ended; None where nothing is."""
-    if done.status is None:
-        return f"did not end within {PATIENCE} s"
-    if done.status not in (0, 1, 2):
-        return f"status {done.status}"
-    for text in (done.out, done.err):
-        if found := CONTROL.search(text):
-            return f"wrote the control character {found[0]!r}"
-    for leak in LEAKS:
-        if leak in done.err:
-            return f"let slip {leak!r}"
     complaints = [line for line in done.err.splitlines() if line.startswith("error: ")]
-    if len(complaints) != (done.status != 0):
-        return f"complained {len(complaints)} times with status {done.status}"
-    if complaints and not done.err.endswith(f"{complaints[0]}\n"):
-        return "complained on more than one line"
-    if complaints and len(complaints[0]) > LONGEST:
-        return f"complained in {len(complaints[0])} characters"
-    return None
+    whole = not complaints or (done.err.endswith(f"{complaints[0]}\n") and len(complaints[0]) <= LONGEST)
+    found = CONTROL.search(done.out + done.err)
+    leaks = [leak for leak in LEAKS if leak in done.err]
+    wrong = {
+        f"did not end within {PATIENCE} s": done.status is None,
+        f"status {done.status}": done.status not in (None, 0, 1, 2),
+        f"wrote the control character {found[0] if found else ''!r}": found is not None,
+        f"let slip {', '.join(map(repr, leaks))}": bool(leaks),
+        f"complained {len(complaints)} times with status {done.status}": len(complaints) != (done.status != 0),
+        "complained at length, or on more than one line": not whole,
+    }
+    return next((complaint for complaint, is_so in wrong.items() if is_so), None)
 
 
 def _prints(folder: Path, names: Sequence[str]) -> dict[str, str]:

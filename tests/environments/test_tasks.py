@@ -191,7 +191,7 @@ def change(document, path, value):
         (["splits", "members", "exam"], [], "has a split 'exam'; splits are train"),
         (["stages", "order"], [COURSES[0].id], "does not list every task exactly once"),
         (["environments", COURSES[1].id, "seed"], 99, f"the environment under {COURSES[1].id} has the id"),
-        (["environments"], 3, "is incomplete"),
+        (["environments"], 3, "environments is 3; it must be a JSON object"),
         (["files"], {"../../etc/passwd": {"sha256": "0"}}, "lists '../../etc/passwd', which lies outside"),
         (["files"], {"tasks.jsonl": {"sha256": "0"}}, "tasks.jsonl is missing"),
     ],

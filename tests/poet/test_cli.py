@@ -85,6 +85,25 @@ def test_unwritable_folder_is_refused(tmp_path, poet):
         assert refused.stderr.count("\n") == 1, refused.stderr
 
 
+def test_file_in_the_place_of_a_run_or_an_output_is_refused_for_what_it_is(run, tmp_path, poet):
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    for line, sentence in (
+        (("evolve", tmp_path / "file"), "file is a file; a run is a folder, an old one or one to be made"),
+        (("inspect", tmp_path / "file"), "file is a file; name the folder of a run"),
+        (("inspect", run / "archive.sqlite"), f"archive.sqlite is a file; name the folder of a run: {run}"),
+        (
+            ("report", run, "-o", tmp_path / "r.pdf"),
+            "r.pdf ends in .pdf; a report is a page, which ends in .html or .htm",
+        ),
+        (("render", run, 0, "-o", "/proc/film.gif"), "cannot write /proc/film.gif: "),
+    ):
+        refused = poet(*line)
+        assert refused.returncode == 2
+        assert sentence in refused.stderr
+        assert refused.stderr.count("\n") == 1, refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_folder_of_something_else_is_refused_and_left_alone(tmp_path, poet):
     (tmp_path / "thesis.tex").write_text("precious", encoding="utf-8")
     before = snapshot(tmp_path)
