@@ -68,7 +68,10 @@ def load_agent(path: Path, inputs: int, outputs: int, activations: tuple[str, st
 def _read_safetensors(path: Path) -> tuple[Tensors, Mapping[str, str]]:
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 - no dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            if not all(np.issubdtype(tensor.dtype, np.floating) for tensor in tensors.values()):
+                raise TypeError("an agent's numbers are floats")
+            return tensors, file.metadata() or {}
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror or error}") from error
     except SafetensorError as error:

@@ -144,7 +144,7 @@ class Environment:
             if not isinstance(fields[name], kind):
                 raise ValueError(f"the {name} of an environment is {fields[name]!r}; it must be {called}")
         seed = fields["seed"]
-        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
             raise ValueError(
                 f"the seed of an environment is {seed!r}; it must be a whole number in [0, {LARGEST_SEED}]"
             )

@@ -6,8 +6,8 @@ import sys
 def main() -> None:
     """Run the command line; Ctrl-C while it is still loading ends it like any other."""
     try:
-        _refuse_strangers()
         try:
+            _refuse_strangers()
             from poet.cli import main as run  # noqa: PLC0415 - loading takes long enough to be interrupted
         except (ImportError, MemoryError) as error:
             lines = str(error).strip().splitlines() or ["there is not enough memory"]

@@ -91,9 +91,10 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         with closing(connection):
             _check_identity(connection, path)
             _check_lineage(connection, path)
-            with up_to_date(connection) as current, _trusting(path):
-                _check_tables(current)
-                _niches(current)
+            with up_to_date(connection) as current:
+                with _trusting(path):
+                    _check_tables(current)
+                    _niches(current)
                 yield current
 
 

@@ -282,7 +282,7 @@ def _run(ranks: mpi.Ranks | None) -> int:
     except Exception as error:
         sentence, status = complaint(error)
         say(f"error: {shortened(sentence)}")
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.filename is None:  # standard output's, then
             _give_up_output(status)
     return status
 

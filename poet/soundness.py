@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
-from environments.domain import find_domain
 from poet.config import Config
 from poet.population import Niche, Pair
 
@@ -38,7 +37,7 @@ def _shown(numbers: Iterable[int]) -> str:
 
 def check_pairs(pairs: Iterable[Pair], config: Config) -> None:
     """Raise ValueError unless there are active pairs, each once, with a learner that can go on."""
-    length = find_domain(config.domain).controller.parameters
+    length = config.make_domain().controller.parameters
     listed = list(pairs)
     if not listed:
         raise ValueError("it has no active pair")

@@ -16,9 +16,10 @@ from rich.console import Console
 
 from cluster.executor import InProcess
 from environments.domain import find_domain
+from environments.files import holds_run
 from environments.weights import agent_bytes, read_agent
 from evolution.es import Learner
-from poet.archive import Archive, holds_run, reading
+from poet.archive import Archive, reading
 from poet.config import Config, build, merge, read_preset
 from poet.display import make_display
 from poet.population import Population, first_population

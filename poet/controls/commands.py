@@ -131,7 +131,7 @@ def _search(
         "control": str(kind),
         "niche": niche,
         "environment": json.loads(task.target.to_json()),
-        "settings": {name: value for name, value in config.to_table().items() if name != "iterations"},
+        "settings": json.loads(json.dumps({**config.to_table(), "iterations": None})),
         "agent": None if task.start is None else hashlib.sha256(task.start.tobytes()).hexdigest()[:16],
     }
     folder.open_folder(output, plan)

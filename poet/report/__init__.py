@@ -58,7 +58,7 @@ def write(connection: Connection, path: Path, title: str, films: int, fresh: Kno
         PlaceError: the file cannot be written there.
         DiskError: the disk is full or broken; an older page is kept.
     """
-    if path.suffix.lower() not in ENDINGS:
+    if path.suffix.lower() not in ENDINGS and not path.is_dir():
         ending = f"in {path.suffix}" if path.suffix else "in nothing"
         raise InputError(f"{path} ends {ending}; a report is a page, which ends in {' or '.join(ENDINGS)}")
     check_file(path)

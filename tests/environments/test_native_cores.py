@@ -23,6 +23,7 @@ def test_a_core_that_was_not_built_is_told_from_one_that_cannot_be_used(tmp_path
     script = f"""
 import sys
 sys.meta_path = [finder for finder in sys.meta_path if finder.__module__.startswith("_frozen_importlib")]
+sys.path[:] = [place for place in sys.path if place != {str(Path(environments.__file__).parents[1])!r}]
 import environments.{domain}.native as native
 print(native.__file__)
 print(native.problem())

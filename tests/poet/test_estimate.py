@@ -72,7 +72,7 @@ def test_time_left_is_the_steps_left_at_the_pace_there_was(fills):
 
 
 def test_the_published_run_is_told_in_weeks_from_its_first_iterations_on():
-    config = build({**read_preset("original"), "seed": 0}, "test")
+    config = build({**read_preset("original"), "seed": 0, "push": "fresh"}, "test")
     journal = Journal(4)
     journal.scores.append(ScoreRecord(0, 0.0, (0, 5, 0, 0), 100, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.01))
     episodes = 2 * config.es.pairs + config.score_episodes

@@ -234,7 +234,7 @@ def test_agents_of_another_network_or_domain_are_refused(run, tmp_path, toy_file
     path.write_bytes(agent_bytes(Controller((3, 2)), np.zeros(8, dtype=np.float32)))
     refused = poet("evaluate", path, "--suite", "walker")
     assert refused.returncode == 2
-    assert "an agent of 24-40-40-4 layers has" in refused.stderr
+    assert "holds no network of linear layers with 24 inputs and 4 outputs (one of 3-2)" in refused.stderr
     assert "--niches needs a run" in poet("evaluate", path, "--niches").stderr
     refused = poet("evaluate", path, "--suite", "walker", "--agents", "all")
     assert (refused.returncode, f"--agents all goes with a run; {path} is one agent" in refused.stderr) == (2, True)

@@ -96,7 +96,11 @@ def test_texts_of_a_curriculum_are_escaped_in_tables_and_begin_no_formula_in_pic
     done = run(["evaluate", str(agent), *where, "--plot", str(tmp_path / "plot.png")])
     assert done.status == 0, done.err
     assert not CONTROL.search(done.out + done.err)
-    assert r"\x1b]0;owned" in done.out
+    agent = shutil.copyfile(agent, tmp_path / f"{EVIL.replace('/', '')}.safetensors")
+    done = run(["evaluate", str(agent), *where])
+    assert done.status == 0, done.err
+    assert not CONTROL.search(done.out + done.err)
+    assert r"\x1b]0;owned" in "".join(done.out.split())
     assert (tmp_path / "plot.png").stat().st_size > 1000
 
 

@@ -42,7 +42,14 @@ def full_disk(small_disk):
 def writers(connection):
     """Every command's writer, as a function of where to write."""
     rows = [
-        {"terrain": f"course {number}", "agent": agent, "mean": 3.0 * number, "solved": 0.5, "interval": [1.0, 9.0]}
+        {
+            "terrain": f"course {number}",
+            "agent": agent,
+            "mean": 3.0 * number,
+            "solved": 0.5,
+            "interval": [1.0, 9.0],
+            "chosen": agent == "a",
+        }
         for number in range(40)
         for agent in ("a", "b")
     ]

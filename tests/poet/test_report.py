@@ -393,7 +393,7 @@ def test_map_shows_the_genes_that_are_chosen_and_leads_to_the_niche(run, page, b
         open_page(browser, page)
         across = Select(browser.find_element("id", "map-x"))
         before = picture(browser, "#map canvas")
-        across.select_by_visible_text("best score")
+        across.select_by_visible_text("mean return")
         assert picture(browser, "#map canvas") != before
         across.select_by_visible_text("roughness")
         canvas = browser.find_element("css selector", "#map canvas")
@@ -421,7 +421,7 @@ def test_colours_follow_what_is_asked_for_everywhere(page, browse):
         open_page(browser, page)
         assert len(set(tints(browser))) > 8  # continuous, though all of the levels are few
         before = {selector: picture(browser, selector) for selector in ("#map canvas", "#tree canvas")}, tints(browser)
-        Select(browser.find_element("css selector", "#tree-shade select")).select_by_visible_text("best score")
+        Select(browser.find_element("css selector", "#tree-shade select")).select_by_visible_text("mean return")
         for selector in before[0]:
             assert picture(browser, selector) != before[0][selector]
         assert tints(browser) != before[1]
@@ -591,7 +591,6 @@ def test_run_without_an_iteration_yet_gets_a_report_too(tmp_path, poet, browse):
         open_page(browser, path)
         told = browser.find_element("css selector", "main").text
         for sentence in (
-            "No episodes were recorded",
             "No iteration is on disk yet",
             "No transfer has been accepted yet",
         ):

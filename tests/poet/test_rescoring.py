@@ -165,7 +165,7 @@ def test_beside_a_writer_rescore_shows_what_it_finds_and_writes_nothing(copy, en
 
 def test_an_older_archive_is_read_without_fresh_episodes_and_gets_them_by_rescore(copy, ended, poet):
     connection = sqlite3.connect(copy / "archive.sqlite")
-    connection.executescript("DROP TABLE rescore; PRAGMA user_version = 2;")
+    connection.executescript("DROP TABLE rescore; DROP TABLE checksum; PRAGMA user_version = 2;")
     connection.close()
     before = (copy / "archive.sqlite").read_bytes()
     assert {niche["mean_return"] for niche in listed(poet, copy)} == {None}
