@@ -426,7 +426,7 @@ def test_colours_follow_what_is_asked_for_everywhere(page, browse):
             assert picture(browser, selector) != before[0][selector]
         assert tints(browser) != before[1]
         chosen = browser.find_element("css selector", "#map-shade select").get_attribute("value")
-        assert chosen == "best_score"
+        assert chosen == "mean_return"
 
 
 def test_address_opens_a_niche_and_follows_what_is_opened(page, browse):
