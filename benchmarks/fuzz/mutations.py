@@ -213,10 +213,11 @@ def _change_table(connection: sqlite3.Connection, table: str, rng: random.Random
     columns = [(name, kind) for _, name, kind, *_ in connection.execute(f'PRAGMA table_info("{table}")')]
     action = rng.randrange(8)
     if action == 0:
-        connection.execute(f'DELETE FROM "{table}" WHERE abs(random()) % 2')
+        connection.create_function("chance", 0, lambda: rng.randrange(2))
+        connection.execute(f'DELETE FROM "{table}" WHERE chance()')
         return
     if action == 1:
-        connection.execute(f'DROP TABLE "{table}"')
+        connection.execute(f'DROP TABLE IF EXISTS "{table}"')
         tables = connection.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()
         if tables == (0,):
             connection.execute("CREATE TABLE nothing (x)")

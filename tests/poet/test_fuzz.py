@@ -229,7 +229,7 @@ def test_trainings_of_the_wrong_types_are_refused_by_both_commands(inputs, tmp_p
         ("evolve", "LONG"),
         ("evolve", "RUN", "--config", "LONG"),
         ("render", "RUN", "0", "-o", "LONG.png"),
-        ("render", "RUN", "0", "-o", "x.png", "--agent", "LONG"),
+        ("render", "RUN", "0", "-o", "x.png", "--agent", "LONG.safetensors"),
         ("report", "RUN", "-o", "LONG.html"),
         ("export", "RUN", "-o", "LONG"),
         ("evaluate", "LONG", "--niches"),
