@@ -116,6 +116,11 @@ class Config:
             raise ValueError(f"engine is {self.engine!r}; it must be one of auto, {', '.join(engines)}")
         if self.push not in PUSHES:
             raise ValueError(f"push is {self.push!r}; it must be one of {', '.join(PUSHES)}")
+        if self.push == "fixed" and self.transfer.confirm:
+            raise ValueError(
+                f"transfer.confirm is {self.transfer.confirm}, but with push = 'fixed' there are no fresh episodes to "
+                "confirm by; it must be 0, or push be 'fresh'"
+            )
         self.make_encoding()
 
     @property

@@ -203,8 +203,8 @@ def change_database(path: Path, rng: random.Random) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("PRAGMA ignore_check_constraints = ON")
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         for _ in range(rng.choice((1, 1, 2, 4))):
+            tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
             _change_table(connection, rng.choice(tables), rng)
         connection.commit()
 
@@ -217,7 +217,7 @@ def _change_table(connection: sqlite3.Connection, table: str, rng: random.Random
         connection.execute(f'DELETE FROM "{table}" WHERE chance()')
         return
     if action == 1:
-        connection.execute(f'DROP TABLE IF EXISTS "{table}"')
+        connection.execute(f'DROP TABLE "{table}"')
         tables = connection.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()
         if tables == (0,):
             connection.execute("CREATE TABLE nothing (x)")

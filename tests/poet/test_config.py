@@ -125,3 +125,9 @@ def test_long_lives_and_runs_in_which_no_niche_retires_are_not(reproduction, ite
 @pytest.mark.parametrize("name", presets())
 def test_no_preset_comes_with_a_warning(name):
     assert advice(build(read_preset(name), name)) == []
+
+
+def test_confirming_by_fresh_episodes_is_refused_where_there_are_none():
+    with pytest.raises(InputError, match=r"transfer.confirm is 5, but with push = 'fixed' .* must be 0, or push be"):
+        build({"push": "fixed", "transfer": {"confirm": 5}}, "settings")
+    assert build({"push": "fixed"}, "settings").transfer.confirm == 0
