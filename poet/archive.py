@@ -99,6 +99,19 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
+def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """See a run that may be going on as it is now, for as long as the block runs; within another, as it was then."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
 def _readable(path: Path) -> Iterator[Path]:
     """Give the archive itself, or on a network file system a copy of it as of its last commit."""
     if not place_of(path).shared:
@@ -249,7 +262,6 @@ class Archive:
             with _trusting(self.path):
                 self.config = read_config(self._connection)
                 self.population = read_population(self._connection)
-                _check_agents(self.population, self.config)
         status = self.path.stat()
         self._file = status.st_dev, status.st_ino
         self._session: int | None = None
@@ -429,15 +441,6 @@ def _check_lineage(connection: sqlite3.Connection, path: Path) -> None:
     found = connection.execute("SELECT id, parent FROM niche WHERE parent >= id ORDER BY id").fetchone()
     if found:
         raise InputError(f"{path} is damaged: niche {found[0]} descends from niche {found[1]}, which is not older")
-
-
-def _check_agents(population: Population, config: Config) -> None:
-    length = config.make_domain().controller.parameters
-    for pair in population.pairs:
-        if pair.learner.theta.shape != (length,):
-            raise ValueError(
-                f"the agent of niche {pair.niche.id} has {pair.learner.theta.size} parameters, not {length}"
-            )
 
 
 def _prepare(folder: Path) -> Claim:

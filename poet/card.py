@@ -136,7 +136,7 @@ def _text(rows: Sequence[Row], config: Config, domain: Domain, drawn: bool) -> s
     if rows[0]["level"] is None:
         level = "`level`, DCD's vector of a bipedal level, is null: only the walker's parametric genomes have one."
     first = rows[0]["id"]
-    shortest = f"{config.score_episodes} episode{'s' if config.score_episodes > 1 else ''}"
+    shortest = f"{config.episodes_per_score} episode{'s' if config.episodes_per_score > 1 else ''}"
     ids = [spec.id for spec in gymnasium.registry.values() if spec.kwargs.get("domain") == domain.name]
     gym_id = f"\n# or: gymnasium.make('{ids[0]}', curriculum='.')" if ids else ""
     return f"""# A curriculum of {len(rows)} tasks for {domain.name}

@@ -125,7 +125,8 @@ def evolve(
     choices = _choices(preset, config, set_ or [], {"seed": seed, "iterations": iterations})
     choices = replace(choices, agent=agent, activations=parse_activations(activations))
     with interruptible():
-        archive = open_run(run, choices, configuration.read_preset(DEFAULT_PRESET))
+        with waiting(f"comparing {run} with its checksums"):
+            archive = open_run(run, choices, configuration.read_preset(DEFAULT_PRESET))
         try:
             _evolve(archive, run, lambda: ranks or (InProcess() if workers == 1 else Processes(workers)))
             archive.check()  # what is shown now must be of this run

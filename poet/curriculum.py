@@ -36,7 +36,7 @@ from environments.domain import Domain, Environment
 from environments.files import check_folder, writing_folder
 from environments.weights import agent_bytes
 from poet import card, checksums
-from poet.archive import read_config, read_population
+from poet.archive import one_moment, read_config, read_population
 from poet.best import best_agents
 from poet.config import Config
 from poet.errors import InputError
@@ -110,15 +110,14 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
         DiskError: the disk is full or broken; an older curriculum is kept.
     """
     check_folder(folder, listed_files)
-    connection.execute("BEGIN")  # one moment of a run that may be going on
-    checksums.check_states(connection)
-    config = read_config(connection)
-    domain = config.make_domain()
-    found = _tasks(connection, config, of_all(connection) if fresh is None else fresh)
-    rows = _split_and_order(found, settings)
-    best = best_agents(connection)
-    agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
-    connection.execute("ROLLBACK")
+    with one_moment(connection):
+        checksums.check_states(connection)
+        config = read_config(connection)
+        domain = config.make_domain()
+        found = _tasks(connection, config, of_all(connection) if fresh is None else fresh)
+        rows = _split_and_order(found, settings)
+        best = best_agents(connection)
+        agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
     with writing_folder(folder, listed_files) as aside:
         (aside / AGENTS).mkdir()
         _write_rows(aside, rows)
@@ -261,7 +260,7 @@ def _document(
         "run": {
             "episode_limit": config.episode_limit,
             "solver_episodes": EPISODES,
-            "score_episodes": config.score_episodes,
+            "score_episodes": config.episodes_per_score,
             "settings": config.to_table(),
         },
         "versions": _versions(),

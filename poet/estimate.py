@@ -72,8 +72,12 @@ class Estimate:
         visit_episodes = original_cost(1, config.episodes_per_score, config.es)
         episode = self._episode.otherwise(0.0)
         step = self._step.otherwise(episode * (2 * config.es.pairs + config.episodes_per_score))
-        visit = self._visit.otherwise(episode * visit_episodes)
-        heard = reproduction.admitted * visit_episodes + reproduction.children * config.episodes_per_score
+        moves = config.transfer.moves
+        visit = self._visit.otherwise(episode * visit_episodes) if moves else 0.0
+        heard = (
+            reproduction.admitted * (visit_episodes if moves else config.episodes_per_score)
+            + reproduction.children * config.episodes_per_score
+        )
         share = self._share.otherwise(episode * heard)
         starts, pairs = self._population(iteration)
         ends = np.append(starts[1:], config.iterations)

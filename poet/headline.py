@@ -18,12 +18,12 @@ def headline(connection: Connection, run: Path) -> str:
     solved = [niche for niche in niches if niche["solved"] is not None]
     folder = shlex.quote(str(run))
     if solved:
-        shown = max(solved, key=lambda niche: (niche["difficulty"] or 0.0, niche["best_score"]))
+        shown = max(solved, key=lambda niche: (niche["difficulty"] or 0.0, _worth(niche)))
         result = f"solved {len(solved)} of {len(niches)} environments; the hardest, niche {shown['id']}"
     else:
-        shown = max(niches, key=_score)
+        shown = max(niches, key=_worth)
         result = f"solved none of {len(niches)} environments yet; the best agent, that of niche {shown['id']}"
-    score = "" if shown["best_score"] is None else f", scores {shown['best_score']:.1f}"
+    score = "" if shown["mean_return"] is None else f": mean return {shown['mean_return']:.1f}"
     return (
         f"{result} ({shown['description']}){score}\n"
         f"next: poet render {folder} {shown['id']} -o film.gif\n"
@@ -31,5 +31,7 @@ def headline(connection: Connection, run: Path) -> str:
     )
 
 
-def _score(niche: Row) -> float:
-    return float("-inf") if niche["best_score"] is None else float(niche["best_score"])
+def _worth(niche: Row) -> float:
+    """Give the mean over fresh episodes, which an ended run has; before, the run's own scores."""
+    known = [niche[name] for name in ("mean_return", "best_score") if niche[name] is not None]
+    return float(known[0]) if known else float("-inf")

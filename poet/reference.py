@@ -26,7 +26,8 @@ MEANINGS = {
     "episode_limit": "Control steps after which an episode ends; 50 are a second of the walker's.",
     "score_episodes": "Episodes whose mean return is a score: an agent's own, a child's, a candidate's.",
     "push": "How the walker is pushed at the start: fresh, another way in each episode; fixed, as published, one way "
-    "for each environment, so that all its episodes of an agent are equal and one is run for a score.",
+    "for each environment, so that all its episodes of an agent are equal, one is run for a score, and "
+    "transfer.confirm must be 0.",
     "es.pairs": "Antithetic pairs of perturbations in an ES step, two episodes each.",
     "es.sigma": "Standard deviation of the perturbations of theta when an agent begins to learn.",
     "es.sigma_decay": "What sigma is multiplied by after each step.",

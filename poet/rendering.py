@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cluster.executor import InProcess
+from environments.controller import Controller
 from environments.domain import Domain, Environment, find_domain
 from environments.equipped import equip
 from environments.files import BROKEN, check_file, writing
@@ -89,7 +90,7 @@ def scene_of(connection: Connection, cast: Cast, seed: int | None) -> Scene:
     agent = BestAgent(cast.niche, _environment(connection, cast, config), theta)
     episode = f"seed {seed}"
     if seed is None:
-        fresh = _fresh(connection, cast, agent, replace(config.simulation(), controller=domain.controller))
+        fresh = _fresh(connection, cast, agent, replace(config.simulation(), controller=_other(domain, config)))
         seed = fresh.median_seed
         episode = f"the median of {fresh}, seed {seed}"
     return Scene(
@@ -126,10 +127,16 @@ def _agent(connection: Connection, cast: Cast, config: Config) -> tuple[Domain, 
     return domain, best_agent(connection, cast.niche if cast.agent_of is None else cast.agent_of).theta
 
 
+def _other(domain: Domain, config: Config) -> Controller | None:
+    """Give a domain's controller if it is not the body's own."""
+    return None if domain.controller == find_domain(config.domain).controller else domain.controller
+
+
 def _fresh(connection: Connection, cast: Cast, agent: BestAgent, simulation: Simulation) -> Fresh:
     """Find the fresh episodes of an agent in an environment, or play them."""
     known = cached(connection).get(cast.niche)
-    if cast.environment is None and known is not None and known.agent == agent.id:
+    same = cast.environment is None and simulation.controller == read_config(connection).simulation().controller
+    if same and known is not None and known.agent == agent.id:
         return known
     return play(Evaluator(simulation, InProcess()), [agent])[cast.niche]
 

@@ -23,10 +23,8 @@ def check_niches(niches: Mapping[int, Niche], config: Config) -> None:
         environment = niche.environment
         if (environment.domain, environment.encoding) != (config.domain, config.encoding.name):
             raise ValueError(f"niche {niche.id} is one of {environment.domain} with {environment.encoding} encoding")
-        if (niche.parent is None) != (niche.id == 0) or not 0 <= (niche.parent or 0) <= niche.id:
+        if (niche.parent is None) != (niche.id == 0) or not 0 <= (niche.parent or 0) < max(niche.id, 1):
             raise ValueError(f"niche {niche.id} has the parent {niche.parent}; it must be an older niche")
-        if niche.id and niche.parent == niche.id:
-            raise ValueError(f"niche {niche.id} is its own parent")
         encoding.check(environment.genome)
 
 

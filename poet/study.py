@@ -173,7 +173,7 @@ def export(
         seed=seed,
         stage_order=stage_order,
     )
-    with archives.reading(run) as connection:
+    with archives.reading(run) as connection, archives.one_moment(connection):
         fresh = _fresh(connection, run)
         with waiting(f"writing {output}"):
             document = curriculum.export(connection, output, settings, fresh)
@@ -195,7 +195,7 @@ def report(
     """
     from poet import report as reports  # noqa: PLC0415
 
-    with archives.reading(run) as connection:
+    with archives.reading(run) as connection, archives.one_moment(connection):
         fresh = _fresh(connection, run)
         with waiting(f"recording films and writing {output}"):
             size = reports.write(connection, output, run.resolve().name, films, fresh)

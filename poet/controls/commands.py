@@ -21,11 +21,10 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID
 
 from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
-from environments.domain import find_domain
-from environments.weights import read_agent
 from evolution.evaluation import Evaluator
 from poet import archive as archives
 from poet import config as configuration
+from poet.agents import read_agent_file
 from poet.archive import read_config, read_population
 from poet.config import Config
 from poet.controls import contrasts, false_positives, folder, searches, tables
@@ -41,7 +40,6 @@ FINAL_EPISODES = 20  # that a search's last agent is scored by
 FINAL_KEY = (10**6,)  # of those episodes
 
 app = typer.Typer(
-    no_args_is_help=True,
     help="The papers' controls: what would have been without some part of POET.",
 )
 
@@ -176,10 +174,11 @@ def _run_searches(
 def _read_agent(path: Path | None, config: Config) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     if path is None:
         return None
-    try:
-        return read_agent(path, find_domain(config.domain).controller).astype(np.float64)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    agent, wanted = read_agent_file(path, config.domain), config.make_domain().controller
+    if agent.controller != wanted:
+        raise InputError(f"{path} is an agent of {agent.controller}; the run's are of {wanted}")
+    theta: np.ndarray[Any, np.dtype[np.float64]] = agent.theta.astype(np.float64)
+    return theta
 
 
 def _search_row(task: Task, search: Search, executor: Executor) -> Row:

@@ -22,7 +22,7 @@ from poet.archive import read_config, read_population, reading
 from poet.config import Config, build, merge
 from poet.population import Population
 from poet.records import Journal
-from poet.session import Choices, evolve_archive, open_run
+from poet.session import Choices, evolve_archive, open_run, rescore_archive
 
 Row = dict[str, Any]
 Table = Mapping[str, Any]
@@ -71,7 +71,10 @@ def advance(planned: Plan, executor: Executor, told: Callable[[int], None]) -> b
         if done < wanted:
             archive.config = replace(archive.config, iterations=min(done + TURN, wanted))
             evolve_archive(archive, executor, _Teller(told))
-        return archive.population.iteration >= wanted
+        ended = archive.population.iteration >= wanted
+        if ended:
+            rescore_archive(archive, executor, _Teller(lambda done: None))
+        return ended
     finally:
         archive.close()
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment, Outcome, find_domain
+from environments.domain import Environment, Outcome
 from evolution.chains import Workers
 from evolution.es import Learner, es_update
 from evolution.evaluation import Evaluator
@@ -73,7 +73,7 @@ def begin(task: Task, seed: int) -> Search:
     """Give a search that has not taken a step."""
     theta = task.start
     if theta is None:
-        theta = find_domain(task.config.domain).controller.initial_theta(keyed_rng(seed, Stream.INITIAL_THETA))
+        theta = task.config.make_domain().controller.initial_theta(keyed_rng(seed, Stream.INITIAL_THETA))
     learner = Learner.fresh(theta, task.config.es)
     if task.kind is Kind.DIRECT:
         return Search(seed=seed, learner=learner, environment=task.target, arrived=0)

@@ -43,8 +43,8 @@ def _or_dash(value: object) -> str:
 def rates(figures: Row) -> RenderableType:
     """Lay out how many transfers were false positives."""
     title = (
-        f"false positives under the {figures['rule']} rule: {figures['judged']} of {figures['accepted']} accepted "
-        f"transfers judged, by {figures['episodes_each']} fresh episodes of each agent"
+        f"false positives under the {figures['rule']} rule ({figures['judged']} of {figures['accepted']} accepted "
+        f"transfers judged, by {figures['episodes_each']} fresh episodes of each agent)"
     )
     table = Table(box=None)
     for heading in ("transfers", "number", "false positives", "rate", "95 % interval", "mean gain"):

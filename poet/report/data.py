@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from sqlite3 import Connection
@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from environments.domain import find_domain
 from environments.sketch import Drawable, Gauge, Recording, Relief, StickRecording
 from poet import inspection
-from poet.archive import read_config, read_population
+from poet.archive import one_moment, read_config, read_population
 from poet.best import best_agents
+from poet.config import flat
 from poet.inspection import Known
 from poet.rescoring import of_all
 
@@ -37,8 +38,7 @@ FRAME_STRIDE = 2  # the page draws between the frames that are kept
 
 def gather(connection: Connection, title: str, films: int, fresh: Known | None = None) -> Row:
     """Collect the report's data at one moment of a run that may be going on."""
-    connection.execute("BEGIN")
-    try:
+    with one_moment(connection):
         fresh = of_all(connection) if fresh is None else fresh
         niches = inspection.niches(connection, fresh)
         moves = inspection.transfers(connection)
@@ -53,8 +53,6 @@ def gather(connection: Connection, title: str, films: int, fresh: Known | None =
             "about": _about(connection),
             "units": {"length": LENGTH_UNIT, "angle": ANGLE_UNIT},
         }
-    finally:
-        connection.execute("ROLLBACK")
 
 
 def _about(connection: Connection) -> Row:
@@ -62,7 +60,7 @@ def _about(connection: Connection) -> Row:
     timing = inspection.timing(connection)
     sessions = timing["sessions"]
     return {
-        "settings": _flat(read_config(connection).to_table()),
+        "settings": [[name, json.dumps(value)] for name, value in flat(read_config(connection).to_table()).items()],
         "version": version("poet-trailblazer"),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "run_versions": sorted({session["version"] for session in sessions}),
@@ -71,15 +69,6 @@ def _about(connection: Connection) -> Row:
         "seconds": timing["seconds"],
         "sessions": len(sessions),
     }
-
-
-def _flat(table: Mapping[str, Any], path: str = "") -> list[list[str]]:
-    """List settings as names and values, as `--set` takes them."""
-    rows = []
-    for key, value in table.items():
-        nested = isinstance(value, Mapping)
-        rows += _flat(value, f"{path}{key}.") if nested else [[f"{path}{key}", json.dumps(value)]]
-    return rows
 
 
 def _curves(connection: Connection) -> Row:
