@@ -50,7 +50,7 @@ def test_a_run_ends_with_its_headline_and_the_next_two_commands(tmp_path, toy_fi
     done = poet("evolve", run, "--config", toy_file, "--workers", 1)
     words = done.stderr.strip().splitlines()[-3:]
     assert re.fullmatch(
-        r"solved \d+ of \d+ environments; the hardest, niche \d+ \(target .*\), scores \d+\.\d", words[0]
+        r"solved \d+ of \d+ environments; the hardest, niche \d+ \(target .*\): mean return -?\d+\.\d", words[0]
     )
     assert re.fullmatch(rf"next: poet render '{run}' \d+ -o film\.gif", words[1])
     assert words[2].strip() == f"poet report '{run}' -o report.html"
