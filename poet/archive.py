@@ -147,7 +147,12 @@ def read_config(connection: sqlite3.Connection) -> Config:
 
 
 def read_population(connection: sqlite3.Connection) -> Population:
-    """Read where a run stands."""
+    """Read where a run stands; raises InputError where that cannot be true."""
+    with _trusting(ARCHIVE_NAME):
+        return _population(connection)
+
+
+def _population(connection: sqlite3.Connection) -> Population:
     niches = _niches(connection)
     active = connection.execute(
         "SELECT pair.*, niche.solved FROM pair JOIN niche ON niche.id = pair.niche WHERE retired IS NULL ORDER BY niche"

@@ -28,7 +28,7 @@ ATTACKS = {
     "environment": 30,
     "command line": 24,
 }
-LONG_ATTACKS = 1500  # on each reader
+LONG_ATTACKS = 150  # on each reader; `python -m benchmarks.fuzz --attacks N` goes on for longer
 
 
 @pytest.fixture(scope="module")
