@@ -113,7 +113,12 @@ def _curriculum(folder: Path, split: str) -> Ground:
     tasks = curriculum.split(split)
     if not tasks:
         raise InputError(f"{folder} has no {split} tasks; name another --split")
-    rows = {row["id"]: row for row in curriculum.rows()}
+    told = ("niche", "split", "difficulty", "difficulty_level")
+    try:
+        rows = {row["id"]: {key: row[key] for key in told} for row in curriculum.rows()}
+        notes = {task.id: rows[task.id] for task in tasks}
+    except (KeyError, TypeError) as error:
+        raise InputError(f"the rows of {folder} do not tell of every task: {error} is missing") from error
     return Ground(
         name=f"{'all' if split == ALL else f'the {split}'} tasks of {folder.name}",
         levels=[Level(task.id, task.environment) for task in tasks],
@@ -122,10 +127,7 @@ def _curriculum(folder: Path, split: str) -> Ground:
         solved_above=curriculum.domain.solved_return,
         must_finish=True,
         totals=_totals([task.split for task in tasks]),
-        notes={
-            task.id: {key: rows[task.id][key] for key in ("niche", "split", "difficulty", "difficulty_level")}
-            for task in tasks
-        },
+        notes=notes,
     )
 
 
