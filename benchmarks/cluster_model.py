@@ -27,7 +27,7 @@ from environments.domain import Environment, Outcome, Rollouts
 from evolution.es import Learner
 from evolution.evaluation import Evaluator, GradientRequest
 from poet.algorithm import evolve
-from poet.archive import Archive
+from poet.archive.store import Archive
 from poet.config import Config, build, read_preset
 from poet.population import Niche, Pair, Population, initial_theta
 

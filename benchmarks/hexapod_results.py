@@ -18,9 +18,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from environments.domain import NO_OUTCOME, find_domain
-from poet import inspection
-from poet.archive import read_config, read_population, reading
-from poet.rows import read_blob
+from poet.archive import inspection
+from poet.archive.reading import read_config, read_population, reading
+from poet.archive.rows import read_blob
 
 FOLDER = Path(__file__).parent / "results" / "hexapod"
 STRIDE, SHRINK = 8, 2  # frames and pixels kept of the film: one in so many

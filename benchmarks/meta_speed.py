@@ -18,14 +18,14 @@ import numpy as np
 import torch
 
 from environments.domain import Environment
+from meta_learners.black_box.ppo import PPOSettings
+from meta_learners.black_box.rl2 import RL2Settings
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.tasks import EnvironmentFamily
+from meta_learners.gradient.policy_learner import PolicySettings
 from meta_learners.keys import Stream, numpy_generator
-from meta_learners.policies import PRECISIONS
-from meta_learners.policy_learner import PolicySettings
-from meta_learners.ppo import PPOSettings
+from meta_learners.networks.policies import PRECISIONS
 from meta_learners.registry import SETTINGS, make_learner
-from meta_learners.rl2 import RL2Settings
-from meta_learners.sampling import Sampler
-from meta_learners.tasks import EnvironmentFamily
 
 TASKS, COPIES, STEPS = 20, 20, 200
 COURSES = [

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from environments.domain import Environment, find_domain
-from poet import checksums
-from poet.archive import Archive
-from poet.best import agent_id
+from poet.archive import checksums
+from poet.archive.best import agent_id
+from poet.archive.rescoring import EPISODES
+from poet.archive.store import Archive
 from poet.config import Config, build
 from poet.population import first_population
-from poet.rescoring import EPISODES
 
 KINDS = ("direct", "fine-tuned")
 TRANSFER_EVERY, CHILDREN = 25, 8

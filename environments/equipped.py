@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from environments.controller import Controller
 from environments.domain import NO_OUTCOME, Domain, Environment, Rollouts
-from environments.tasks import TaskSource
+from environments.tasks.env import TaskSource
 
 
 def equip(domain: Domain, controller: Controller | None) -> Domain:

@@ -32,7 +32,7 @@ def register(entries: Mapping[str, Environment]) -> None:
         gymnasium.register(
             name,
             entry_point=f"environments.registration:{'WALKER' if task.domain.startswith('walker2d') else 'HEXAPOD'}",
-            vector_entry_point="environments.task_worlds:make_worlds",
+            vector_entry_point="environments.tasks.worlds:make_worlds",
             max_episode_steps=LIMITS[task.domain],
             kwargs={"domain": task.domain, "default": task.to_json()},
         )
@@ -54,7 +54,7 @@ class Maker:
         Raises:
             ValueError: `episode_limit` lies beyond the time limit, or a setting is not valid.
         """
-        from environments.tasks import TaskEnv  # noqa: PLC0415 - tasks load engines
+        from environments.tasks.env import TaskEnv  # noqa: PLC0415 - tasks load engines
 
         longest = LIMITS[domain]
         if isinstance(episode_limit, int) and episode_limit > longest:

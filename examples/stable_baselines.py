@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.env_util import make_vec_env
 
-from environments.curriculum import Curriculum
+from environments.tasks.curriculum import Curriculum
 
 WORLDS, EPISODE_LIMIT = 8, 200
 SHOW_EVERY = 2.0  # s

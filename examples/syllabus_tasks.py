@@ -17,8 +17,8 @@ from syllabus.curricula import DomainRandomization
 from syllabus.task_space import DiscreteTaskSpace
 
 import environments  # noqa: F401 - registers poet/Walker2D-v0
-from environments.curriculum import Curriculum
 from environments.domain import Outcome
+from environments.tasks.curriculum import Curriculum
 
 
 class NumberedTasks(TaskWrapper):

@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
+from meta_learners.experience.sampling import Actor, Sampler
 from meta_learners.keys import Key
-from meta_learners.sampling import Actor, Sampler
 
 T = TypeVar("T")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from meta_learners.black_box.ppo import PPO, PPOSettings
+from meta_learners.black_box.rl2 import RL2, RL2Settings
+from meta_learners.families.tasks import TaskFamily
+from meta_learners.gradient.policy_learner import PolicyLearner, PolicySettings
+from meta_learners.gradient.variants import VARIANTS
 from meta_learners.learner import Learner
-from meta_learners.policy_learner import PolicyLearner, PolicySettings
-from meta_learners.ppo import PPO, PPOSettings
-from meta_learners.rl2 import RL2, RL2Settings
-from meta_learners.tasks import TaskFamily
-from meta_learners.variants import VARIANTS
 
 SETTINGS: dict[str, type[Any]] = {"rl2": RL2Settings, "ppo": PPOSettings, **dict.fromkeys(VARIANTS, PolicySettings)}
 

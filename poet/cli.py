@@ -26,16 +26,18 @@ from cluster.launch import LaunchError, launched
 from cluster.processes import Processes
 from poet import archive as archives
 from poet import config as configuration
-from poet import doctor as doctors
-from poet import inspection, learning, reference, rescoring, study, tables
 from poet.agents import Activations, parse_activations
-from poet.complaints import BAD_INPUT, FAILED, complaint
-from poet.controls.commands import app as control
-from poet.display import make_display
+from poet.archive import inspection, rescoring
+from poet.commands import doctor as doctors
+from poet.commands import learning, reference, study, tables
+from poet.commands.complaints import BAD_INPUT, FAILED, complaint
+from poet.commands.control import app as control
+from poet.commands.headline import headline
+from poet.display.live import make_display
+from poet.display.output import MOST_WORKERS, Json, Run, err, say, show
+from poet.display.waiting import waiting
 from poet.errors import InputError
 from poet.foreign import printable, shortened
-from poet.headline import headline
-from poet.output import MOST_WORKERS, Json, Run, err, say, show
 from poet.session import (
     Choices,
     Interrupted,
@@ -46,7 +48,6 @@ from poet.session import (
     rescore_archive,
     undisturbed,
 )
-from poet.waiting import waiting
 
 INTERRUPTED = 130
 DEFAULT_PRESET = "quick"
@@ -252,7 +253,7 @@ def _set_up_logging() -> None:
     handler = RichHandler(console=err, show_path=False)
     handler.addFilter(_made_printable)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
-    for name in ("cluster", "poet.archive"):
+    for name in ("cluster", "poet.archive.store"):
         logging.getLogger(name).setLevel(logging.INFO)
 
 

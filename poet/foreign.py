@@ -2,7 +2,7 @@
 
 Archives, curricula, agent files and names of files come from strangers. Written as they are, their strings can move
 a terminal's cursor, set its title, turn text around or forge lines. `printable` is what all of them pass through
-before a person sees them; consoles read no markup (`poet/output.py`).
+before a person sees them; consoles read no markup (`poet/display/output.py`).
 """
 
 from __future__ import annotations

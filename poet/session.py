@@ -24,12 +24,12 @@ from environments.domain import find_domain
 from environments.files import holds_run
 from evolution.evaluation import Evaluator
 from poet import config as configuration
-from poet import rescoring
 from poet.agents import read_agent_file
 from poet.algorithm import evolve
-from poet.archive import CONFIG_NAME, Archive
+from poet.archive import rescoring
+from poet.archive.store import CONFIG_NAME, Archive
 from poet.config import Config, ControllerSettings
-from poet.display import Display
+from poet.display.live import Display
 from poet.errors import InputError
 from poet.population import first_population
 

@@ -10,11 +10,11 @@ import pytest
 import synthetic_archive
 
 from environments.agent_files import load_agent
-from environments.curriculum import Curriculum
+from environments.tasks.curriculum import Curriculum
 from environments.walker2d import native
 from environments.walker2d.vector import WalkerVectorEnv
-from poet.archive import reading
-from poet.curriculum import ExportSettings, export
+from poet.archive.reading import reading
+from poet.export.curriculum import ExportSettings, export
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -22,11 +22,11 @@ import torch
 from benchmarks.curricula.figure import SCRATCH, draw, summary, table
 from benchmarks.curricula.runs import Run, fingerprint, test, train
 from benchmarks.curricula.sources import STAGED, curricula
-from environments.curriculum import Curriculum, Task
 from environments.domain import Environment, find_domain
 from environments.files import write_aside
 from environments.suites import suite
-from meta_learners.evaluation import Protocol
+from environments.tasks.curriculum import Curriculum, Task
+from meta_learners.training.evaluation import Protocol
 
 PROTOCOL = Protocol(adaptations=(0, 1, 2, 5, 10), episodes=2, repeats=1)
 POET_GROUND, OTHER_GROUND, SUITE_GROUND = "POET test tasks", "another POET run", "walker suite"

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from environments.domain import Environment
-from meta_learners.evaluation import Protocol, adaptation_curve
+from meta_learners.black_box.ppo import PPOSettings
+from meta_learners.black_box.rl2 import RL2Settings
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.tasks import EnvironmentFamily
+from meta_learners.gradient.policy_learner import PolicySettings
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.learner import Learner
-from meta_learners.policy_learner import PolicySettings
-from meta_learners.ppo import PPOSettings
 from meta_learners.registry import make_learner
-from meta_learners.rl2 import RL2Settings
-from meta_learners.sampling import Sampler
-from meta_learners.tasks import EnvironmentFamily
+from meta_learners.training.evaluation import Protocol, adaptation_curve
 
 TASKS, COPIES = 16, 2  # of a meta-step
 OPEN = 0.7  # of the budget by which a staged curriculum's last task is open

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from environments.curriculum import Curriculum
 from environments.domain import Environment, Genome
 from environments.encodings.parametric import PIT, ROUGHNESS, STUMP, ParametricGenome
+from environments.tasks.curriculum import Curriculum
 
 # What the literature calls extremely challenging (arXiv:1901.01753, section 4): where the hand-made one ends.
 HARD = {"roughness": 4.5, "pit_gap": 6.0, "stump_height": 2.4}

@@ -19,7 +19,7 @@ from types import FrameType
 
 from benchmarks.fuzz.targets import Case, Target
 from poet import cli
-from poet.complaints import BAD_INPUT
+from poet.commands.complaints import BAD_INPUT
 
 PATIENCE = 20  # s of the processor for one command
 GENTLE = 3  # s of it after which a run or a training that goes on is told to stop, as a scheduler does

@@ -14,14 +14,15 @@ from pathlib import Path
 
 from benchmarks.fuzz import mutations
 from cluster.executor import InProcess
-from environments.curriculum import seal
+from environments.tasks.curriculum import seal
 from evolution.evaluation import Evaluator
 from poet.algorithm import evolve
-from poet.archive import Archive, reading
+from poet.archive.reading import reading
+from poet.archive.store import Archive
 from poet.config import build
-from poet.curriculum import ExportSettings, export
+from poet.export.curriculum import ExportSettings, export
+from poet.export.splits import Fractions
 from poet.population import first_population
-from poet.splits import Fractions
 
 RUN, CURRICULUM, TRAINING, AGENT = "run", "curriculum", "training", "agent.safetensors"
 SETTINGS = {

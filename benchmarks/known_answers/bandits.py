@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from benchmarks.known_answers.answer import Answer
 from benchmarks.known_answers.trials import SMALL_WORLDS, Effort, learn, trial_returns
-from meta_learners.bandits import BernoulliBandits
-from meta_learners.rl2 import RL2
+from meta_learners.black_box.rl2 import RL2
+from meta_learners.families.bandits import BernoulliBandits
 
 ARMS, PULLS = 5, 10
 OPTIMUM = 6.6600

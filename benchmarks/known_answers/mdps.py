@@ -12,9 +12,9 @@ import numpy as np
 
 from benchmarks.known_answers.answer import Answer
 from benchmarks.known_answers.trials import SMALL_WORLDS, Effort, learn, trial_returns
+from meta_learners.black_box.rl2 import RL2
+from meta_learners.families.mdps import TabularMDPs
 from meta_learners.keys import Stream, numpy_generator
-from meta_learners.mdps import TabularMDPs
-from meta_learners.rl2 import RL2
 
 EPISODES = 10
 RANDOM, BEST_RULE, ORACLE = 100.1, 150.2, 218.6

@@ -15,10 +15,10 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.known_answers.answer import Answer
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.navigation import HALF_SIDE, LONGEST_MOVE, Navigation
+from meta_learners.gradient.policy_learner import PolicyLearner, PolicySettings
 from meta_learners.keys import Stream, numpy_generator
-from meta_learners.navigation import HALF_SIDE, LONGEST_MOVE, Navigation
-from meta_learners.policy_learner import PolicyLearner, PolicySettings
-from meta_learners.sampling import Sampler
 
 TASKS, EPISODES = 20, 20  # of a meta-step; episodes of each phase
 ITERATIONS, SHORT_ITERATIONS = 300, 8

@@ -18,10 +18,10 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.known_answers.answer import Answer
-from meta_learners.bilevel import Inner
+from meta_learners.gradient.bilevel import Inner
+from meta_learners.gradient.supervised import Examples, SupervisedLearner
 from meta_learners.keys import Key, Stream, torch_generator
-from meta_learners.policies import Network
-from meta_learners.supervised import Examples, SupervisedLearner
+from meta_learners.networks.policies import Network
 
 AMPLITUDES, PHASES, INPUTS = (0.1, 5.0), (0.0, math.pi), (-5.0, 5.0)
 TASKS = 25  # a meta-step

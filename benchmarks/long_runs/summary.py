@@ -12,8 +12,8 @@ from environments.domain import Environment
 from environments.encodings.cppn import relief
 from environments.encodings.parametric import ParametricGenome
 from environments.walker2d.terrain import cppn_inputs
-from poet import inspection
-from poet.archive import read_config, reading
+from poet.archive import inspection
+from poet.archive.reading import read_config, reading
 
 Row = dict[str, Any]
 

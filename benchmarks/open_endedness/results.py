@@ -12,10 +12,10 @@ from typing import Any
 
 from benchmarks.open_endedness.controls import Control
 from environments.files import write_aside
-from poet import inspection
-from poet.archive import read_config, reading
+from poet.archive import inspection
+from poet.archive.reading import read_config, reading
+from poet.archive.rows import niche_from
 from poet.population import Niche
-from poet.rows import niche_from
 
 Row = dict[str, Any]
 

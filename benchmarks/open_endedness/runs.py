@@ -19,11 +19,12 @@ from environments.domain import find_domain
 from environments.files import holds_run
 from environments.weights import agent_bytes, read_agent
 from evolution.es import Learner
-from poet.archive import Archive, reading
+from poet.archive.reading import reading
+from poet.archive.rows import read_blob
+from poet.archive.store import Archive
 from poet.config import Config, build, merge, read_preset
-from poet.display import make_display
+from poet.display.live import make_display
 from poet.population import Population, first_population
-from poet.rows import read_blob
 from poet.session import evolve_archive
 
 SLICE = 2  # iterations that a run advances by before it is another's turn

@@ -20,7 +20,7 @@ from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, observe
 from environments.hexapod3d.terrain import FINISH, Terrain
 from environments.history import History, UnlikeError, without
 from environments.plain import whole_seed
-from environments.resets import checked_action, checked_limit, episode_seed
+from environments.tasks.resets import checked_action, checked_limit, episode_seed
 
 HANDLES = frozenset({"_world", "_camera"})  # of PyBullet
 

@@ -10,7 +10,7 @@ from environments.difficulty import parametric_difficulty
 from environments.domain import Encoding, Environment
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.parametric import ParametricEncoding
-from environments.tasks import TaskSource
+from environments.tasks.env import TaskSource
 from environments.walker2d import native
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
 from environments.walker2d.recording import record, sketch

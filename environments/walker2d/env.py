@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from environments.domain import NO_OUTCOME, Environment, Outcome
 from environments.history import History, UnlikeError, without
 from environments.plain import whole_seed
-from environments.resets import checked_action, checked_limit, episode_seed
+from environments.tasks.resets import checked_action, checked_limit, episode_seed
 from environments.walker2d.drawing import FPS, Scene, Screen, draw
 from environments.walker2d.terrain import DOMAINS, FINISH, SCALE, START_HEIGHT, START_PAD, STEP, Terrain, terrain_of
 

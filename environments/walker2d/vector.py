@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from environments.domain import NO_OUTCOME, Environment, Outcome
 from environments.history import without
-from environments.resets import Reset, Seeds, checked_actions, over
-from environments.tasks import TaskLike, TaskSource
+from environments.tasks.env import TaskLike, TaskSource
+from environments.tasks.resets import Reset, Seeds, checked_actions, over
 from environments.walker2d import native
 from environments.walker2d.drawing import draw
 from environments.walker2d.env import EPISODE_LIMIT, Lidar, WalkerEnv, start_pushes

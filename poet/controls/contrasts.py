@@ -17,8 +17,8 @@ import numpy as np
 
 from cluster.executor import Executor
 from evolution.novelty import novelty
-from poet import inspection
-from poet.archive import read_config, read_population, reading
+from poet.archive import inspection
+from poet.archive.reading import read_config, read_population, reading
 from poet.config import Config, build, merge
 from poet.population import Population
 from poet.records import Journal

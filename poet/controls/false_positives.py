@@ -21,9 +21,9 @@ from environments.domain import Environment
 from evolution.chains import Workers
 from evolution.evaluation import Evaluator, Simulation
 from evolution.noise import Stream, keyed_rng
+from poet.archive.rows import niche_from, read_blob
 from poet.population import Niche
 from poet.records import Origin
-from poet.rows import niche_from, read_blob
 
 Row = dict[str, Any]
 AT_ONCE = 32  # transfers scored before progress is told

@@ -12,9 +12,9 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from environments.files import check_file, write_aside
+from poet.archive.inspection import Known
 from poet.errors import InputError
 from poet.foreign import printable_values
-from poet.inspection import Known
 from poet.report.data import gather
 
 ENDINGS = (".html", ".htm")
@@ -48,7 +48,7 @@ def write(connection: Connection, path: Path, title: str, films: int, fresh: Kno
         path: of the page.
         title: what to call the run.
         films: how many agents are recorded at most.
-        fresh: the fresh episodes of every niche's best agent, where the caller has them (`poet.rescoring`).
+        fresh: the fresh episodes of every niche's best agent, where the caller has them (`poet.archive.rescoring`).
 
     Returns:
         The page's size in bytes.

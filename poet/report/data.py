@@ -20,12 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from environments.domain import find_domain
 from environments.sketch import Drawable, Gauge, Recording, Relief, StickRecording
-from poet import inspection
-from poet.archive import one_moment, read_config, read_population
-from poet.best import best_agents
+from poet.archive import inspection
+from poet.archive.best import best_agents
+from poet.archive.inspection import Known
+from poet.archive.reading import one_moment, read_config, read_population
+from poet.archive.rescoring import of_all
 from poet.config import flat
-from poet.inspection import Known
-from poet.rescoring import of_all
 
 Row = dict[str, Any]
 

@@ -14,7 +14,7 @@ from benchmarks.curricula.sources import ANYTHING, HARD, greatest, hand_made_tas
 from environments.difficulty import difficulty_of
 from environments.domain import Environment
 from environments.encodings.parametric import ParametricEncoding
-from meta_learners.evaluation import Protocol
+from meta_learners.training.evaluation import Protocol
 
 
 def test_random_tasks_are_valid_and_others_for_every_seed():

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.known_answers import bandits, navigation, sinusoid
 from benchmarks.known_answers.answer import Answer
-from meta_learners.navigation import Navigation
+from meta_learners.families.navigation import Navigation
 
 
 @cache

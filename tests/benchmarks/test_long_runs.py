@@ -8,7 +8,7 @@ from benchmarks.long_runs.drift import drift
 from benchmarks.long_runs.summary import measures, summarise
 from cluster.executor import InProcess
 from environments.domain import Environment
-from poet.archive import Archive
+from poet.archive.store import Archive
 from poet.config import build
 from poet.population import first_population
 from poet.session import evolve_archive

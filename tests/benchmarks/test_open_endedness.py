@@ -13,7 +13,7 @@ from runs import TOY_SETTINGS
 from benchmarks.open_endedness import __main__ as program
 from benchmarks.open_endedness import controls, gallery, results, runs
 from cluster.executor import InProcess
-from poet.archive import Archive
+from poet.archive.store import Archive
 from poet.config import build
 from poet.population import first_population
 from poet.session import evolve_archive

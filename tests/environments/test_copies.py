@@ -13,8 +13,8 @@ from gymnasium.vector import AutoresetMode
 
 from environments import history
 from environments.domain import Environment, find_domain
-from environments.task_worlds import make_worlds
-from environments.tasks import TaskEnv
+from environments.tasks.env import TaskEnv
+from environments.tasks.worlds import make_worlds
 from environments.walker2d import native
 
 WAYS = {

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from environments.curriculum import listed_files
 from environments.files import (
     DiskError,
     PlaceError,
@@ -23,6 +22,7 @@ from environments.files import (
     writing_folder,
 )
 from environments.leftovers import SILENCE, beside
+from environments.tasks.curriculum import listed_files
 
 WRITER = """
 import sys, time

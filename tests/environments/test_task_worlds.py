@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from environments.curriculum import Curriculum, CurriculumError, seal
 from environments.domain import Environment, id_of
-from environments.task_worlds import TaskWorlds
+from environments.tasks.curriculum import Curriculum, CurriculumError, seal
+from environments.tasks.worlds import TaskWorlds
 from environments.walker2d import native
 from environments.walker2d.vector import WalkerVectorEnv
 

@@ -10,9 +10,9 @@ from gymnasium.utils.env_checker import check_env
 
 import environments
 from environments.controller import Controller
-from environments.curriculum import Curriculum, CurriculumError, seal
 from environments.domain import Environment
-from environments.tasks import TaskEnv
+from environments.tasks.curriculum import Curriculum, CurriculumError, seal
+from environments.tasks.env import TaskEnv
 from environments.walker2d.env import WalkerEnv
 from environments.weights import agent_bytes, read_agent
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from meta_learners.bilevel import (
+from meta_learners.experience.batches import Experience, divergence, likelihood_loss, ratio_loss
+from meta_learners.gradient.bilevel import (
     Inner,
     adapt,
     flatten,
@@ -15,11 +16,10 @@ from meta_learners.bilevel import (
     reptile_gradient,
     unflatten,
 )
-from meta_learners.experience import Experience, divergence, likelihood_loss, ratio_loss
-from meta_learners.heads import Categorical, Normal
+from meta_learners.gradient.trust_region import TrustRegion, conjugate_gradients, trust_region_step
 from meta_learners.keys import torch_generator
-from meta_learners.policies import Network, Policy, stack
-from meta_learners.trust_region import TrustRegion, conjugate_gradients, trust_region_step
+from meta_learners.networks.heads import Categorical, Normal
+from meta_learners.networks.policies import Network, Policy, stack
 
 NETWORK = Network((2, 6, 5, 1))
 M, K = 4, 7

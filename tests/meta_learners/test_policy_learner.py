@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from environments.settings import build_settings
-from meta_learners.bilevel import flatten
+from meta_learners.black_box.ppo import PPO, PPOSettings
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.navigation import Navigation
+from meta_learners.families.tasks import Actions
+from meta_learners.gradient.bilevel import flatten
+from meta_learners.gradient.policy_learner import PolicyLearner, PolicySettings
+from meta_learners.gradient.trust_region import TrustRegion
+from meta_learners.gradient.variants import VARIANTS
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.learner import LossError, State
-from meta_learners.navigation import Navigation
-from meta_learners.policies import stack
-from meta_learners.policy_learner import PolicyLearner, PolicySettings
-from meta_learners.ppo import PPO, PPOSettings
-from meta_learners.sampling import Sampler
-from meta_learners.tasks import Actions
-from meta_learners.trust_region import TrustRegion
-from meta_learners.variants import VARIANTS
+from meta_learners.networks.policies import stack
 
 FAMILY = Navigation(20)
 SETTINGS = PolicySettings(hidden=(8,), deviation=0.1, inner_rate=0.01, epochs=2, trust_region=TrustRegion(iterations=4))

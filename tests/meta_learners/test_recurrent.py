@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from meta_learners.heads import head_of
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.mdps import TabularMDPs
+from meta_learners.families.navigation import Navigation
 from meta_learners.keys import numpy_generator, torch_generator
-from meta_learners.mdps import TabularMDPs
-from meta_learners.navigation import Navigation
-from meta_learners.recurrent import READING, RecurrentActor, RecurrentPolicy, gru, inputs_of
-from meta_learners.sampling import Sampler
+from meta_learners.networks.heads import head_of
+from meta_learners.networks.recurrent import READING, RecurrentActor, RecurrentPolicy, gru, inputs_of
 
 
 def unit(inputs=3, hidden=4, seed=0):

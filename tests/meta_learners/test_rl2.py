@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from meta_learners.bandits import BernoulliBandits
+from meta_learners.black_box.rl2 import RL2, RL2Settings, laid_out, losses, time_baseline, trial_advantages
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.bandits import BernoulliBandits
+from meta_learners.families.mdps import TabularMDPs
 from meta_learners.keys import numpy_generator, torch_generator
 from meta_learners.learner import LossError, State
-from meta_learners.mdps import TabularMDPs
-from meta_learners.recurrent import inputs_of
-from meta_learners.rl2 import RL2, RL2Settings, laid_out, losses, time_baseline, trial_advantages
-from meta_learners.sampling import Sampler
+from meta_learners.networks.recurrent import inputs_of
 
 SETTINGS = RL2Settings(hidden=8, reflex=0, episodes=2, window=0, epochs=2, minibatches=2)
 

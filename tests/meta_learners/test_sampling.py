@@ -11,13 +11,13 @@ import environments
 from environments.domain import Environment
 from environments.walker2d import native
 from environments.walker2d.env import WalkerEnv
-from meta_learners.heads import Categorical, Normal
+from meta_learners.experience.returns import advantages, linear_baseline, returns_to_go, time_in_episode
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.navigation import Navigation
+from meta_learners.families.tasks import EnvironmentFamily, GymnasiumFamily
 from meta_learners.keys import Stream, numpy_generator, torch_generator
-from meta_learners.navigation import Navigation
-from meta_learners.policies import Policy, stack
-from meta_learners.returns import advantages, linear_baseline, returns_to_go, time_in_episode
-from meta_learners.sampling import Sampler
-from meta_learners.tasks import EnvironmentFamily, GymnasiumFamily
+from meta_learners.networks.heads import Categorical, Normal
+from meta_learners.networks.policies import Policy, stack
 
 TASKS, COPIES, STEPS = [3, 4, 9, 11], 2, 38
 POLICY = Policy.make(3, Normal(1), (8,))

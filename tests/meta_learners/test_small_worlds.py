@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from meta_learners.bandits import BernoulliBandits
+from meta_learners.families.bandits import BernoulliBandits
+from meta_learners.families.mdps import TabularMDPs, TabularTask
 from meta_learners.keys import numpy_generator
-from meta_learners.mdps import TabularMDPs, TabularTask
 
 
 def play(worlds, choose, steps, seed=0):

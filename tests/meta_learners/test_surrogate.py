@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from meta_learners.bilevel import Inner, flatten, outer_gradient
-from meta_learners.experience import Experience
-from meta_learners.heads import Normal
+from meta_learners.experience.batches import Experience
+from meta_learners.gradient.bilevel import Inner, flatten, outer_gradient
+from meta_learners.gradient.surrogate import Collected, Surrogate
 from meta_learners.keys import torch_generator
-from meta_learners.policies import Policy, stack
-from meta_learners.surrogate import Collected, Surrogate
+from meta_learners.networks.heads import Normal
+from meta_learners.networks.policies import Policy, stack
 
 M, B = 3, 11
 POLICY = Policy.make(2, Normal(2), (5,))

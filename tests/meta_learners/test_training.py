@@ -23,8 +23,8 @@ from runs import TOY_SETTINGS, command, variables
 from safetensors.torch import load_file, save_file
 from tensorboardX.proto import event_pb2
 
-from environments.curriculum import seal
 from environments.leftovers import beside
+from environments.tasks.curriculum import seal
 from poet import cli
 
 TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--iterations", 3, "--set", "hidden=8"]
@@ -32,8 +32,8 @@ TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--iterations", 3, "
 
 @pytest.fixture(scope="module")
 def curriculum(tmp_path_factory):
-    from poet.archive import reading  # noqa: PLC0415
-    from poet.curriculum import ExportSettings, export  # noqa: PLC0415
+    from poet.archive.reading import reading  # noqa: PLC0415
+    from poet.export.curriculum import ExportSettings, export  # noqa: PLC0415
 
     place = tmp_path_factory.mktemp("meta")
     synthetic_archive.write(place / "run", niches=12, iterations=60)

@@ -11,7 +11,7 @@ from runs import assert_equal_archives, command, variables
 from torch import nn
 
 from environments.agent_files import load_agent
-from poet.archive import Archive
+from poet.archive.store import Archive
 from poet.config import build
 from poet.errors import InputError
 

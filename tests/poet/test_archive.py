@@ -17,7 +17,8 @@ from runs import TOY_SETTINGS, all_end, assert_equal_archives, command, dump, va
 from cluster.executor import InProcess
 from evolution.evaluation import Evaluator
 from poet.algorithm import evolve
-from poet.archive import Archive, read_population, reading
+from poet.archive.reading import read_population, reading
+from poet.archive.store import Archive
 from poet.config import build
 from poet.errors import ArchiveError, InputError
 from poet.population import first_population

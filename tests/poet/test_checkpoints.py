@@ -10,7 +10,7 @@ from cluster.executor import InProcess
 from evolution.evaluation import Evaluator
 from poet import config as configuration
 from poet.algorithm import evolve
-from poet.archive import Archive
+from poet.archive.store import Archive
 from poet.config import ArchiveSettings, build
 from poet.errors import InputError
 from poet.population import first_population

@@ -21,12 +21,12 @@ from environments.weights import agent_bytes
 from evolution.es import Learner, es_gradient, es_update
 from evolution.evaluation import PerturbationRequest, ScoreRequest
 from evolution.noise import Stream, keyed_rng
-from poet.archive import reading
+from poet.archive.inspection import summary
+from poet.archive.reading import reading
 from poet.config import build
 from poet.controls import false_positives, folder
 from poet.controls.searches import Kind, Task, advance, begin
 from poet.errors import InputError
-from poet.inspection import summary
 from poet.phases import Phase
 
 TOY = build(TOY_SETTINGS, "toy")

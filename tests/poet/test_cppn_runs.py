@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from browser import chromium, open_page
 
-from environments.curriculum import Curriculum
+from environments.tasks.curriculum import Curriculum
 from environments.walker2d.terrain import terrain_of
 
 # So lenient and small that children are admitted within seconds; agents fall at once, and that counts as alive.

@@ -13,8 +13,8 @@ import synthetic_archive
 from runs import variables
 from safetensors.numpy import load_file
 
-from environments.curriculum import Curriculum, CurriculumError
 from environments.domain import Environment
+from environments.tasks.curriculum import Curriculum, CurriculumError
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    from poet.archive import reading  # noqa: PLC0415
-    from poet.curriculum import ExportSettings, export  # noqa: PLC0415
+    from poet.archive.reading import reading  # noqa: PLC0415
+    from poet.export.curriculum import ExportSettings, export  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("exported") / "curriculum"
     with reading(run) as connection:
@@ -261,7 +261,7 @@ def test_export_while_the_run_goes_on_disturbs_nothing(tmp_path, toy_config, poe
     from cluster.executor import InProcess  # noqa: PLC0415
     from evolution.evaluation import Evaluator  # noqa: PLC0415
     from poet.algorithm import evolve  # noqa: PLC0415
-    from poet.archive import Archive  # noqa: PLC0415
+    from poet.archive.store import Archive  # noqa: PLC0415
     from poet.population import first_population  # noqa: PLC0415
 
     archive = Archive.create(tmp_path / "run", toy_config, first_population(toy_config))

@@ -15,12 +15,13 @@ from runs import TOY_SETTINGS, dump
 from cluster.executor import InProcess
 from environments.leftovers import beside
 from evolution.evaluation import Evaluator
-from poet import checksums
 from poet.algorithm import evolve
-from poet.archive import Archive, reading
+from poet.archive import checksums
+from poet.archive.reading import reading
+from poet.archive.store import Archive
 from poet.config import build
-from poet.curriculum import ExportSettings, export
 from poet.errors import ArchiveError, InputError
+from poet.export.curriculum import ExportSettings, export
 from poet.population import first_population
 
 STOP, END, FLIPS = 14, 16, 200

@@ -17,7 +17,7 @@ from runs import command, variables
 
 from environments.domain import Environment
 from evolution.es import ESSettings, Learner
-from poet.frame import Phase, View, frame
+from poet.display.frame import Phase, View, frame
 from poet.population import Niche, Pair
 
 WORDS = (

@@ -6,7 +6,7 @@ from collections import Counter
 from rich.console import Console
 from runs import history_of
 
-from poet.display import make_display
+from poet.display.live import make_display
 
 
 def test_live_picture_describes_every_niche_once_however_often_it_is_drawn(tmp_path, toy_config, monkeypatch):

@@ -11,9 +11,10 @@ from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.domain import find_domain
 from evolution.noise import episode_seeds
-from poet.archive import Archive, reading
+from poet.archive.inspection import metrics, summary
+from poet.archive.reading import reading
+from poet.archive.store import Archive
 from poet.config import build
-from poet.inspection import metrics, summary
 from poet.phases import Phase
 from poet.population import Archived, first_population
 from poet.session import evolve_archive

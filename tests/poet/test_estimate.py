@@ -6,8 +6,8 @@ import pytest
 from runs import history_of
 
 from poet.config import build, read_preset
-from poet.display import _Pace
-from poet.estimate import Estimate
+from poet.display.estimate import Estimate
+from poet.display.live import _Pace
 from poet.records import Journal, ScoreRecord, TransferRecord
 
 

@@ -14,7 +14,7 @@ from environments.intervals import interval
 from environments.suites import Level
 from environments.weights import agent_bytes
 from evolution.noise import episode_seeds
-from poet.scoring import Contestant, Rules, chosen_rows, play, summarise, terrains_of
+from poet.evaluate.scoring import Contestant, Rules, chosen_rows, play, summarise, terrains_of
 
 TARGETS = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.5, 0.0]]
 
@@ -131,7 +131,7 @@ def test_suite_results_are_what_the_domains_rollout_gives(run, tmp_path, poet):
     assert len(figures["results"]) == 6 * 2
     (row,) = (row for row in figures["results"] if (row["terrain"], row["agent"]) == ("PitGap", "niche 5"))
     from environments.suites import suite  # noqa: PLC0415
-    from poet.archive import reading  # noqa: PLC0415
+    from poet.archive.reading import reading  # noqa: PLC0415
 
     with reading(run) as connection:
         (blob,) = connection.execute("SELECT best_theta FROM pair WHERE niche = 5").fetchone()

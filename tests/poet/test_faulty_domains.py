@@ -7,7 +7,7 @@ from cluster.executor import InProcess
 from environments.domain import Environment
 from environments.suites import Level
 from evolution.evaluation import EvaluationError
-from poet.scoring import Contestant, Rules, play
+from poet.evaluate.scoring import Contestant, Rules, play
 
 COMPLAINT = "the domain toy was asked for"
 

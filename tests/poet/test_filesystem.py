@@ -15,9 +15,10 @@ import pytest
 from runs import TOY_SETTINGS, assert_equal_archives, command, variables
 
 from poet import archive as archives
-from poet import filesystem
-from poet.archive import Archive, reading
-from poet.filesystem import find_place, place_of
+from poet.archive import filesystem
+from poet.archive.filesystem import find_place, place_of
+from poet.archive.reading import reading
+from poet.archive.store import Archive
 from poet.population import first_population
 
 MOUNTS = r"""sysfs /sys sysfs rw 0 0

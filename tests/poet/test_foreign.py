@@ -10,8 +10,8 @@ import pytest
 import synthetic_archive
 
 from benchmarks.fuzz.attack import CONTROL, run
-from environments.curriculum import Curriculum, seal
-from poet import output
+from environments.tasks.curriculum import Curriculum, seal
+from poet.display import output
 from poet.foreign import printable, printable_values, shortened
 
 EVIL = "\x1b]0;owned\x07\x1b[31m[/x][bold]:smile:\u202egnp\r\x9b2J<script>alert(1)</script>"

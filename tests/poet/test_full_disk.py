@@ -12,11 +12,11 @@ import synthetic_archive
 from runs import command, variables
 
 from environments.files import DiskError
-from poet.archive import reading
-from poet.curriculum import ExportSettings, export
-from poet.plotting import plot
-from poet.rendering import Cast, film, scene_of
+from poet.archive.reading import reading
+from poet.evaluate.plotting import plot
+from poet.export.curriculum import ExportSettings, export
 from poet.report import write
+from poet.report.rendering import Cast, film, scene_of
 
 LIMIT = 40_000  # bytes: an episode on film is larger, what SQLite needs beside an archive that is read is not
 FULL = Path("/dev/full")

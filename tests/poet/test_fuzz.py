@@ -155,7 +155,7 @@ def test_agents_of_types_that_numpy_has_not_are_refused(inputs, tmp_path, kind):
 
 @pytest.mark.parametrize("limit", [float("nan"), None, "12", 0, -1, 2.5, True])
 def test_a_curriculum_with_no_episode_limit_to_speak_of_is_refused(inputs, tmp_path, limit):
-    from environments.curriculum import seal  # noqa: PLC0415
+    from environments.tasks.curriculum import seal  # noqa: PLC0415
 
     folder = copy_of(inputs, tmp_path, AGENT, CURRICULUM)
     path = folder / CURRICULUM / "curriculum.json"
@@ -285,7 +285,7 @@ def test_wrong_words_get_a_sentence_of_ours_with_the_value_and_what_is_valid(lin
 def test_a_defect_of_ours_is_said_to_be_one_and_its_traceback_is_kept(inputs, monkeypatch, tmp_path):
     import tempfile  # noqa: PLC0415
 
-    from poet import inspection  # noqa: PLC0415
+    from poet.archive import inspection  # noqa: PLC0415
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(inspection, "summary", _defective)

@@ -15,8 +15,8 @@ import pytest
 
 from cluster.executor import InProcess
 from poet import archive as archives
-from poet import inspection
-from poet.archive import Archive
+from poet.archive import inspection
+from poet.archive.store import Archive
 from poet.config import build
 from poet.population import first_population
 from poet.session import evolve_archive

@@ -10,12 +10,12 @@ import pytest
 from browser import chromium, open_page
 from runs import command, dump, variables
 
-from environments.curriculum import Curriculum
 from environments.domain import find_domain
 from environments.hexapod3d.body import BODY
 from environments.sketch import StickRecording
-from poet import captions
-from poet.archive import read_population, reading
+from environments.tasks.curriculum import Curriculum
+from poet.archive.reading import read_population, reading
+from poet.report import captions
 from poet.report.data import LENGTH_UNIT, gather
 
 TINY = (

@@ -9,10 +9,10 @@ import pytest
 import synthetic_archive
 from runs import command, variables
 
-from poet.archive import reading
+from poet.archive.inspection import metrics, niche, niches, transfers
+from poet.archive.reading import reading
+from poet.commands.selection import Selection, State, select
 from poet.errors import InputError
-from poet.inspection import metrics, niche, niches, transfers
-from poet.selection import Selection, State, select
 
 NICHES, ITERATIONS = 60, 900
 

@@ -6,8 +6,8 @@ import sqlite3
 import pytest
 from runs import assert_equal_archives, dump
 
-from poet.archive import reading
-from poet.inspection import summary
+from poet.archive.inspection import summary
+from poet.archive.reading import reading
 
 DOWNGRADE = """
 DROP TABLE checksum;

@@ -10,11 +10,11 @@ from runs import assert_equal_archives, command, variables
 
 from cluster.executor import InProcess
 from evolution.evaluation import Evaluator
-from poet import filesystem, ownership
 from poet.algorithm import evolve
-from poet.archive import Archive
+from poet.archive import filesystem, ownership
+from poet.archive.ownership import OWNER_NAME, Claim
+from poet.archive.store import Archive
 from poet.errors import ArchiveError, InputError
-from poet.ownership import OWNER_NAME, Claim
 from poet.population import first_population
 
 # A host of its own, in a world where no lock reaches another host.
@@ -95,7 +95,9 @@ def test_owner_that_was_taken_for_dead_writes_nothing_more(tmp_path, toy_config,
 
 def test_owner_who_died_on_this_machine_is_not_waited_for(tmp_path, network, monkeypatch):
     monkeypatch.setattr(ownership, "WATCH", 60.0)
-    dead = "import os, sys; from pathlib import Path; from poet.ownership import *; from poet import filesystem;"
+    dead = (
+        "import os, sys; from pathlib import Path; from poet.archive.ownership import *; from poet import filesystem;"
+    )
     dead += "filesystem.read_mounts = lambda: 'filer:/ / nfs rw 0 0\\n';"
     dead += "Claim.take(Path(sys.argv[1])); os._exit(9)"
     subprocess.run([sys.executable, "-c", dead, str(tmp_path)], env=variables(), check=False)

@@ -6,9 +6,10 @@ from runs import TOY_SETTINGS, dump, history_of
 from cluster.executor import InProcess
 from environments.domain import Outcome, find_domain
 from evolution.noise import fixed_episode_seeds
-from poet.archive import Archive, reading
+from poet.archive.inspection import summary
+from poet.archive.reading import reading
+from poet.archive.store import Archive
 from poet.config import build
-from poet.inspection import summary
 from poet.population import first_population
 from poet.records import Decision, Origin
 from poet.session import evolve_archive

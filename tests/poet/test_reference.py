@@ -9,9 +9,9 @@ import pytest
 from environments.encodings.parametric import KINDS, ParametricEncoding
 from environments.walker2d import DOMAIN
 from poet import config as configuration
+from poet.commands.reference import MEANINGS, chosen, markdown, reference
 from poet.config import Config, build, flat, parse_assignment, presets, read_preset
 from poet.errors import InputError
-from poet.reference import MEANINGS, chosen, markdown, reference
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 LINES = {each.key: each for each in reference()}

@@ -12,9 +12,9 @@ from runs import command, variables
 
 from environments.domain import find_domain
 from environments.weights import agent_bytes
-from poet import captions
-from poet.archive import read_population, reading
-from poet.rendering import Cast, film, scene_of
+from poet.archive.reading import read_population, reading
+from poet.report import captions
+from poet.report.rendering import Cast, film, scene_of
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,14 @@ import synthetic_archive
 from browser import chromium, open_page
 
 from environments.domain import find_domain
-from poet.archive import Archive, read_population, reading
+from poet.archive.inspection import transfers
+from poet.archive.reading import read_population, reading
+from poet.archive.rows import read_blob
+from poet.archive.store import Archive
 from poet.config import build, read_preset
-from poet.inspection import transfers
 from poet.population import first_population
 from poet.report import assemble
 from poet.report.data import ANGLE_UNIT, LENGTH_UNIT, gather
-from poet.rows import read_blob
 
 NICHES = 30
 

@@ -14,9 +14,10 @@ from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.domain import find_domain
 from evolution.evaluation import Evaluator
-from poet import inspection, rescoring
-from poet.archive import Archive, read_config, reading
-from poet.best import best_agents
+from poet.archive import inspection, rescoring
+from poet.archive.best import best_agents
+from poet.archive.reading import read_config, reading
+from poet.archive.store import Archive
 from poet.config import build
 from poet.population import first_population
 from poet.session import evolve_archive

@@ -3,9 +3,9 @@ from itertools import pairwise
 
 import pytest
 
-from environments.curriculum import BOUNDARY
+from environments.tasks.curriculum import BOUNDARY
 from poet.errors import InputError
-from poet.splits import Fractions, split_by_lineage, split_by_rank
+from poet.export.splits import Fractions, split_by_lineage, split_by_rank
 
 
 def family(size, seed, recent=20):

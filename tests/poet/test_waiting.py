@@ -7,8 +7,8 @@ import time
 import pytest
 from rich.console import Console
 
-from poet import waiting as module
-from poet.waiting import waiting
+from poet.display import waiting as module
+from poet.display.waiting import waiting
 
 
 def shown(terminal, seconds, *notes):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runs import variables
 
-from poet.archive import reading
+from poet.archive.reading import reading
 from poet.errors import InputError
 
 MARK = "POET_TEST_JOB"  # in the environment of all that belongs to a job, whoever its parent is by now

@@ -360,7 +360,7 @@ GROWTH = """
 import gc
 import numpy as np
 from environments.domain import Environment
-from environments.tasks import TaskEnv
+from environments.tasks.env import TaskEnv
 
 def resident():
     with open("/proc/self/statm") as statistics:

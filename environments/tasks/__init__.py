@@ -1,0 +1,1 @@
+"""Reading a curriculum, one task's environment, vectors of tasks."""

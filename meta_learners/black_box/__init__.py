@@ -1,0 +1,1 @@
+"""Learners that adapt within a network's memory, or not at all."""

@@ -1,0 +1,198 @@
+"""One policy for all tasks, learnt as if they were one, and fine-tuned to each: what meta-learners must beat.
+
+Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) with generalised advantage estimation. Without a
+meta-step taken, fine-tuning it is training from scratch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from environments.settings import Bounds, check_bounds
+from meta_learners.experience.returns import advantages
+from meta_learners.experience.sampling import Rollout, Sampler
+from meta_learners.families.tasks import TaskFamily
+from meta_learners.keys import Key, Stream, torch_generator
+from meta_learners.learner import LossError, Metrics, State
+from meta_learners.networks.adam import Adam
+from meta_learners.networks.heads import head_of
+from meta_learners.networks.policies import Network, Parameters, Policy, PolicyActor, stack
+
+T = TypeVar("T")
+VALUE = "value."  # begins the names of the value network's parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PPOSettings:
+    """How the policy learns, and how it is fine-tuned."""
+
+    hidden: Annotated[int, Bounds(1, 4096)] = 64  # units in each of two layers
+    steps: Annotated[int, Bounds(1, 10**6)] = 400  # of every world in a meta-step, episodes following one another
+    discount: Annotated[float, Bounds(0, 1)] = 0.99
+    trace: Annotated[float, Bounds(0, 1)] = 0.95  # lambda of generalised advantage estimation
+    clip: Annotated[float, Bounds(0, 10)] = 0.2
+    entropy: Annotated[float, Bounds(0, 100)] = 0.0
+    deviation: Annotated[float, Bounds(1e-3, 100)] = 0.6  # of the first actions
+    reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 0.05  # of what values predict
+    epochs: Annotated[int, Bounds(1, 100)] = 10
+    minibatches: Annotated[int, Bounds(1, 10_000)] = 8
+    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
+    adaptation_step_size: Annotated[float, Bounds(0, 1)] = 3e-4  # of Adam, which begins anew on every task
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+class PPO:
+    """The learner; meets `meta_learners.learner.Learner`.
+
+    Args:
+        family: whose observations and actions the policy is for.
+        settings: how to learn.
+        seed: of the initial weights.
+        device: of the policy; the sampler's.
+    """
+
+    name = "ppo"
+
+    def __init__(
+        self,
+        family: TaskFamily[Any],
+        settings: PPOSettings,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.settings = settings
+        self._device = device
+        sizes = (settings.hidden, settings.hidden)
+        self._policy = Policy.make(
+            family.observation_size, head_of(family.actions), sizes, deviation=settings.deviation
+        )
+        self._value = Network((family.observation_size, *sizes, 1))
+        generator = torch_generator((seed, Stream.PARAMETERS))
+        values = {VALUE + name: each for name, each in self._value.initial(generator).items()}
+        self._adam = Adam(
+            {**self._policy.initial(generator), **values}, settings.step_size, device=device, largest_norm=0.5
+        )
+
+    def meta_step(self, sampler: Sampler[T], tasks: Sequence[T], key: Key) -> Metrics:
+        """Play all tasks and improve the one policy.
+
+        Raises:
+            LossError: a loss is not finite; nothing has changed.
+        """
+        before = self._adam.tensors()
+        actor = self._policy.actor(self._adam.parameters)
+        rollout = sampler.play(tasks, actor, key, steps=self.settings.steps)
+        losses = self._improve(self._adam, _merged(self._data(self._adam.parameters, rollout)), key)
+        if not all(each.isfinite().all() for each in (losses, *self._adam.parameters.values())):
+            self._adam.load(before)
+            raise LossError(
+                f"the losses of policy and values are {losses[0].item()} and {losses[1].item()}, "
+                "and they or the parameters after them are not finite"
+            )
+        return {
+            # Not a number where no episode ended.
+            "return_before": (_rewards_of_whole_episodes(rollout) / rollout.ends.sum()).item(),
+            "loss": losses[0].item(),
+            "value_loss": losses[1].item(),
+            "entropy": losses[2].item(),
+        }
+
+    def adapt(self, sampler: Sampler[T], tasks: Sequence[T], episodes: int, key: Key) -> PolicyActor:
+        """Fine-tune a copy of the policy to each task: one update after every episode."""
+        if episodes == 0:
+            return self._policy.actor(self._adam.parameters)
+        shared = stack(self._adam.parameters, len(tasks))
+        adam = Adam(shared, self.settings.adaptation_step_size, device=self._device)
+        for episode in range(episodes):
+            here = (*key, episode)
+            rollout = sampler.play(tasks, self._policy.actor(adam.parameters), here, episodes=1)
+            self._improve(adam, self._data(adam.parameters, rollout), here)
+        return self._policy.actor(adam.parameters)
+
+    def state(self) -> State:
+        """Give all that `load` needs."""
+        return State(self._adam.tensors())
+
+    def load(self, state: State) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: it is another learner's, or of other sizes.
+        """
+        self._adam.load(state.tensors)
+
+    def _values(self, parameters: Mapping[str, Tensor], observations: Tensor) -> Tensor:
+        own = {name.removeprefix(VALUE): each for name, each in parameters.items() if name.startswith(VALUE)}
+        return self._value(own, observations)[..., 0]
+
+    def _data(self, parameters: Parameters, rollout: Rollout) -> dict[str, Tensor]:
+        """Lay out each task's steps, (M, T N, ...), with what learning needs of them."""
+        settings = self.settings
+        with torch.no_grad():
+            shape = rollout.observations.shape[:3]
+            values = self._values(parameters, rollout.observations.flatten(1, 2)).view(shape)
+        scaled = replace(rollout, rewards=settings.reward_scale * rollout.rewards)
+        gains = advantages(scaled, values, discount=settings.discount, trace=settings.trace)
+        laid = {
+            "observations": rollout.observations[:, :-1],
+            "actions": rollout.actions,
+            "log_probabilities": self._policy.head.log_probability(rollout.numbers, rollout.actions),
+            "gains": gains,
+            "targets": gains + values[:, :-1],
+            "weights": rollout.valid.float(),
+        }
+        return {name: each.flatten(1, 2) for name, each in laid.items()}
+
+    def _improve(self, adam: Adam, data: Mapping[str, Tensor], key: Key) -> Tensor:
+        """Take the steps, for every task's parameters by itself; gives the mean losses and the entropy: (3,)."""
+        settings = self.settings
+        generator = torch_generator((*key, Stream.BATCHES))
+        gains, weights = data["gains"], data["weights"]
+        count = weights.sum(1, keepdim=True)
+        mean = (gains * weights).sum(1, keepdim=True) / count
+        deviation = (((gains - mean).square() * weights).sum(1, keepdim=True) / count).sqrt()
+        data = {**data, "gains": (gains - mean) / (deviation + 1e-8)}
+        total = torch.zeros(3, device=gains.device)
+        for _ in range(settings.epochs):
+            order = torch.randperm(gains.shape[1], generator=generator).to(gains.device)
+            batches = order.chunk(settings.minibatches)  # or fewer
+            for rows in batches:
+                leaves = {name: each.detach().requires_grad_() for name, each in adam.parameters.items()}
+                losses = self._losses(leaves, {name: each[:, rows] for name, each in data.items()})
+                loss = losses[0] + 0.5 * losses[1] - settings.entropy * losses[2]
+                found = torch.autograd.grad(loss.sum(), list(leaves.values()))
+                adam.step(dict(zip(leaves, found, strict=True)))
+                total += losses.detach().mean(1)
+        return total / (settings.epochs * len(batches))
+
+    def _losses(self, parameters: Parameters, batch: Mapping[str, Tensor]) -> Tensor:
+        """Give the surrogate's loss, the values' and the entropy of every task: (3, M)."""
+        head, clip = self._policy.head, self.settings.clip
+        numbers = self._policy(parameters, batch["observations"])
+        ratio = (head.log_probability(numbers, batch["actions"]) - batch["log_probabilities"]).exp()
+        gains = batch["gains"]
+        surrogate = torch.min(ratio * gains, ratio.clamp(1 - clip, 1 + clip) * gains)
+        misses = (self._values(parameters, batch["observations"]) - batch["targets"]).square()
+        weights = batch["weights"]
+        each = torch.stack([-surrogate, misses, head.entropy(numbers)])
+        return (each * weights).sum(-1) / weights.sum(-1).clamp(min=1)
+
+
+def _merged(data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Make the valid steps of all tasks those of one."""
+    valid = data["weights"].flatten() > 0
+    return {name: each.flatten(0, 1)[valid][None] for name, each in data.items()}
+
+
+def _rewards_of_whole_episodes(rollout: Rollout) -> Tensor:
+    """Sum the rewards up to each world's last end."""
+    after = rollout.ends.long().flip(1).cumsum(1).flip(1)
+    return (rollout.rewards * (after > 0)).sum()

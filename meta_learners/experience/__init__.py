@@ -1,0 +1,1 @@
+"""Rollouts of many tasks at once, and what their rewards were worth."""

@@ -1,0 +1,100 @@
+"""What the rewards of a rollout were worth: advantages, returns, and the linear-feature baseline.
+
+Generalised advantage estimation (Schulman et al. 2016, arXiv:1506.02438); the
+baseline of Duan et al. 2016 (arXiv:1604.06778), fitted to every task by itself.
+Pure functions of tensors, M tasks and N worlds at once.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from meta_learners.experience.sampling import Rollout
+
+
+def advantages(rollout: Rollout, values: Tensor, *, discount: float, trace: float) -> Tensor:
+    """Estimate advantages by GAE(trace).
+
+    An episode cut off by its limit, or by the end of the rollout, goes on being worth its last observation's value;
+    one that terminated is worth nothing more.
+
+    Args:
+        rollout: of M tasks, T steps, N worlds.
+        values: (M, T + 1, N) of the rollout's observations.
+        discount: gamma, within [0, 1].
+        trace: lambda, within [0, 1].
+
+    Returns:
+        (M, T, N) float32; 0 where the rollout is not valid.
+    """
+    ends = rollout.ends.to(values.dtype)
+    errors = rollout.rewards + discount * values[:, 1:] * ~rollout.terminated - values[:, :-1]
+    errors = errors * rollout.valid
+    kept = discount * trace * (1 - ends) * rollout.valid
+    result = torch.empty_like(errors)
+    ahead = torch.zeros_like(errors[:, 0])
+    for step in reversed(range(errors.shape[1])):
+        ahead = errors[:, step] + kept[:, step] * ahead
+        result[:, step] = ahead
+    return result
+
+
+def returns_to_go(rollout: Rollout, discount: float) -> Tensor:
+    """Sum the discounted rewards up to the episode's, or the rollout's, end: (M, T, N)."""
+    nothing = rollout.rewards.new_zeros(rollout.observations.shape[:3])
+    return advantages(rollout, nothing, discount=discount, trace=1.0)
+
+
+def time_in_episode(rollout: Rollout) -> Tensor:
+    """Count the steps since each episode began: (M, T + 1, N) float32."""
+    shape = rollout.observations.shape[:3]
+    count, now = rollout.rewards.new_zeros(shape), rollout.rewards.new_zeros(shape[0], shape[2])
+    # The row after an end holds that episode's last observation, unless a new one began without a step between.
+    again = torch.zeros_like(rollout.valid)
+    again[:, :-1] = rollout.ends[:, :-1] & rollout.valid[:, 1:]
+    on = rollout.valid & ~again
+    for step in range(1, shape[1]):
+        now = (now + 1) * on[:, step - 1]
+        count[:, step] = now
+    return count
+
+
+def linear_baseline(rollout: Rollout, targets: Tensor, *, regularisation: float = 1e-5) -> Tensor:
+    """Fit values to targets, for every task by itself, and give them for every observation.
+
+    Features are the observation clipped to ±10, its square, the time t in hundreds of steps, t², t³ and 1.
+
+    Args:
+        rollout: of M tasks.
+        targets: (M, T, N), such as `returns_to_go`.
+        regularisation: added to the diagonal of the normal equations.
+
+    Returns:
+        (M, T + 1, N) values.
+    """
+    clipped = rollout.observations.clamp(-10, 10)
+    t = time_in_episode(rollout)[..., None] / 100
+    features = torch.cat([clipped, clipped.square(), t, t.square(), t**3, torch.ones_like(t)], -1).double()
+    weight = rollout.valid.double()[..., None]
+    known = (features[:, :-1] * weight).flatten(1, 2)
+    wanted = (targets.double()[..., None] * weight).flatten(1, 2)
+    gram = known.mT @ known
+    ridge = regularisation * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    coefficients: Tensor = torch.linalg.solve(gram + ridge, known.mT @ wanted)
+    values = features.flatten(1, 2) @ coefficients
+    return values.view(t.shape[:-1]).float()
+
+
+def fitted_values(rollout: Rollout, discount: float) -> Tensor:
+    """Fit the linear baseline to a rollout's own returns: values (M, T + 1, N).
+
+    An episode's limit ends its return, as in the finite horizons of the papers. An episode that the end of the rollout
+    cut is worth, from there, what a first fit says, so that the second does not take the cut for an end.
+    """
+    values = linear_baseline(rollout, returns_to_go(rollout, discount))
+    cut = rollout.valid[:, -1] & ~rollout.ends[:, -1]
+    beyond = torch.zeros_like(values)
+    beyond[:, -1] = values[:, -1] * cut
+    # With values of 0 but for the last row, advantages are returns that end in it.
+    return linear_baseline(rollout, advantages(rollout, beyond, discount=discount, trace=1.0))

@@ -1,0 +1,209 @@
+"""A policy that remembers: gated recurrent unit (Cho et al. 2014, arXiv:1406.1078) with heads for actions and values.
+
+`gru` is the unit in plain tensor operations, so that it works under `torch.func.vmap` and can be differentiated
+twice, which neither `nn.GRU` nor cuDNN can. Learning over whole trials takes `nn.GRU`, which is several times as fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from meta_learners.experience.sampling import Rollout, Seen
+from meta_learners.networks.heads import Head
+
+REWARD_BOUND = 10.0  # of rewards as they are seen: a fall's -100 would drown all else
+INPUT_GAIN = 3.0  # of the unit's input weights: so large that gates react to what was done where, and what it brought
+PRODUCT_GAIN = 0.3  # of them where the unit begins with products, which tell it that already
+OPENING = 3.0  # how far a product opens the update gate of the unit that begins with it
+READING = 5.0  # how much memory is enlarged for a hypernetwork: a unit that seldom writes holds small numbers
+
+Weights = tuple[Tensor, Tensor, Tensor, Tensor]
+"""As `nn.GRU` keeps them: (3h, i), (3h, h), (3h,), (3h,), gates in the order reset, update, candidate."""
+
+
+def gru(inputs: Tensor, hidden: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+    """Run the unit over a sequence: inputs (T, n, i), hidden (n, h); gives outputs (T, n, h) and the last hidden."""
+    from_input, from_hidden, input_bias, hidden_bias = weights
+    projected = inputs @ from_input.T + input_bias
+    outputs = []
+    for step in projected:
+        hidden = _cell(step, hidden @ from_hidden.T + hidden_bias, hidden)
+        outputs.append(hidden)
+    return torch.stack(outputs), hidden
+
+
+def _cell(from_input: Tensor, from_hidden: Tensor, hidden: Tensor) -> Tensor:
+    input_reset, input_update, input_candidate = from_input.chunk(3, -1)
+    hidden_reset, hidden_update, hidden_candidate = from_hidden.chunk(3, -1)
+    reset = torch.sigmoid(input_reset + hidden_reset)
+    update = torch.sigmoid(input_update + hidden_update)
+    candidate = torch.tanh(input_candidate + reset * hidden_candidate)
+    return candidate + update * (hidden - candidate)
+
+
+class RecurrentPolicy(nn.Module):
+    """Numbers of an action's distribution, and values, from everything seen since the trial began.
+
+    With `products` the unit also sees the outer product of what was observed before with the action that answered it,
+    and that times the reward: what was done where, and what it brought, as numbers that it can add up without having to
+    learn to multiply. With `hypernetwork` memory gives the weights of heads that are linear in the observation, as
+    in Beck et al. 2023 (arXiv:2309.14970), instead of the numbers themselves. With `reflex` the heads read the
+    observation beside memory, through two layers of their own: units that hold for hundreds of steps what a task is
+    like are too slow to keep a walker on its feet.
+
+    Args:
+        observations: size of an observation.
+        actions: numbers of an action, or choices.
+        numbers: that describe a distribution of actions.
+        hidden: units.
+        memory: steps; the units forget at rates between once in one step and once in so many.
+        generator: of the initial weights.
+        products: whether the unit sees them.
+        hypernetwork: whether heads are one.
+        reflex: units in each of the heads' two layers; 0 for heads that are linear in memory.
+        deviations: of first actions; their logarithms are the last of the numbers, and depend on nothing that is seen.
+    """
+
+    def __init__(
+        self,
+        observations: int,
+        actions: int,
+        numbers: int,
+        hidden: int,
+        memory: int,
+        generator: torch.Generator,
+        *,
+        products: bool = False,
+        hypernetwork: bool = False,
+        reflex: int = 0,
+        deviations: Sequence[float] = (),
+    ) -> None:
+        super().__init__()
+        self.actions = actions
+        self.products = products
+        self._seen = observations if hypernetwork else 0  # numbers of an observation that the heads are linear in
+        self._beside = observations if reflex else 0  # that they read beside memory
+        self.unit = nn.GRU(observations + actions + 2 + products * 2 * observations * actions, hidden)
+        numbers -= len(deviations)
+        self.actor = _head(hidden + self._beside, reflex, numbers * max(self._seen, 1))
+        self.critic = _head(hidden + self._beside, reflex, max(self._seen, 1))
+        last = "actor.4.weight" if reflex else "actor.weight"
+        for name, parameter in self.named_parameters():
+            if "bias" in name:
+                nn.init.zeros_(parameter)
+                continue
+            # Near-uniform or near-zero first actions; the unit's gates are orthogonal one by one.
+            rows = hidden if name.startswith("unit") else len(parameter)
+            gain = {last: 0.01, "unit.weight_ih_l0": PRODUCT_GAIN if products else INPUT_GAIN}.get(name, 1.0)
+            for gate in torch.split(parameter.data, rows):
+                nn.init.orthogonal_(gate, gain, generator=generator)
+        self._spread = len(deviations)
+        if deviations:
+            self.log_deviations = nn.Parameter(torch.tensor(deviations).log())
+        # Update gates begin by keeping what they hold (Tallec and Ollivier 2018, arXiv:1804.11188); at the usual
+        # biases of 0 half of it is gone after every step, and nothing is learnt from one episode for the next.
+        lifetimes = 1 + (memory - 1) * torch.rand(hidden, generator=generator)
+        self.unit.get_parameter("bias_ih_l0").data[hidden : 2 * hidden] = lifetimes.log()
+        if products:
+            self._give_products(observations * actions)
+
+    def _give_products(self, count: int) -> None:
+        """Let units begin with one product each, first those with the reward: it writes where it is not zero."""
+        weights = self.unit.get_parameter("weight_ih_l0").data
+        hidden, inputs = self.unit.hidden_size, weights.shape[1]
+        for unit in range(min(hidden, 2 * count)):
+            done = inputs - 2 * count + unit % count
+            brought = done + count
+            weights[hidden + unit, done] -= OPENING
+            weights[2 * hidden + unit, brought if unit < count else done] += 1.0
+
+    def initial(self, count: int) -> Tensor:
+        """Give the hidden state (count, h) with which a trial begins."""
+        return next(self.parameters()).new_zeros(count, self.unit.hidden_size)
+
+    def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Go through inputs (T, n, i) from hidden (n, h): numbers (T, n, k), values (T, n), the last hidden."""
+        remembered, last = self.unit(inputs, hidden[None])
+        return *self.read(remembered, inputs), last[0]
+
+    def read(self, remembered: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Give numbers (T, n, k) and values (T, n) by what is remembered (T, n, h) at inputs (T, n, i)."""
+        if self._seen:
+            remembered = remembered * READING
+        if self._beside:
+            remembered = torch.cat([remembered, inputs[..., : self._beside]], -1)
+        values = self._numbers(self.critic, remembered, inputs)[..., 0]
+        numbers = self._numbers(self.actor, remembered, inputs)
+        if self._spread:
+            numbers = torch.cat([numbers, self.log_deviations.expand(*numbers.shape[:-1], -1)], -1)
+        return numbers, values
+
+    def _numbers(self, head: nn.Module, read: Tensor, inputs: Tensor) -> Tensor:
+        found: Tensor = head(read)
+        if not self._seen:
+            return found
+        weights = found.reshape(*found.shape[:-1], -1, self._seen)
+        return torch.sum(weights * inputs[..., None, : self._seen], -1)
+
+
+def _head(inputs: int, units: int, outputs: int) -> nn.Module:
+    if not units:
+        return nn.Linear(inputs, outputs)
+    return nn.Sequential(
+        nn.Linear(inputs, units), nn.Tanh(), nn.Linear(units, units), nn.Tanh(), nn.Linear(units, outputs)
+    )
+
+
+def inputs_of(rollout: Rollout, actions: int, products: bool = False) -> Tensor:
+    """Give what a policy saw before every step, and after the last one: (T + 1, M N, i).
+
+    Args:
+        rollout: of M tasks in N worlds over T steps.
+        actions: numbers of an action, or choices.
+        products: whether it saw them.
+    """
+    chosen = rollout.actions
+    if not chosen.is_floating_point():
+        chosen = functional.one_hot(chosen, actions).float()
+    before = torch.cat([chosen, rollout.rewards[..., None], rollout.ends[..., None].float()], -1)
+    # The action of a step that only begins an episode is nobody's.
+    before = functional.pad(before * rollout.valid[..., None], (0, 0, 0, 0, 1, 0))
+    places = functional.pad(rollout.observations[:, :-1], (0, 0, 0, 0, 1, 0)) if products else None
+    return _joined(rollout.observations, before, places).transpose(0, 1).flatten(1, 2)
+
+
+def _joined(observations: Tensor, before: Tensor, places: Tensor | None) -> Tensor:
+    action, reward, end = before[..., :-2], before[..., -2:-1].clamp(-REWARD_BOUND, REWARD_BOUND), before[..., -1:]
+    parts = [observations, action, reward, end]
+    if places is not None:
+        done = (places[..., :, None] * action[..., None, :]).flatten(-2)
+        parts += [done, done * reward]
+    return torch.cat(parts, -1)
+
+
+@dataclass(frozen=True)
+class RecurrentActor:
+    """A policy that plays and remembers: an `Actor`. `memory` (M N, h) is of a trial that goes on."""
+
+    policy: RecurrentPolicy
+    head: Head
+    memory: Tensor | None = None
+    deterministic: bool = False
+
+    def begin(self, tasks: int, copies: int) -> Tensor:
+        """Begin trials, or go on with those that are remembered."""
+        return self.policy.initial(tasks * copies) if self.memory is None else self.memory
+
+    def act(self, seen: Seen, noise: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Choose actions (M, N, ...) by numbers (M, N, k)."""
+        before = torch.cat([seen.actions, seen.rewards[..., None], seen.ends[..., None]], -1)
+        inputs = _joined(seen.observations, before, seen.places if self.policy.products else None)
+        numbers, _, memory = self.policy(inputs.flatten(0, 1)[None], memory)
+        numbers = numbers[0].unflatten(0, seen.ends.shape)
+        actions = self.head.best(numbers) if self.deterministic else self.head.act(numbers, noise)
+        return actions, numbers, memory

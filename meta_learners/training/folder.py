@@ -1,0 +1,234 @@
+"""A training in a folder: meta-steps over a curriculum, with checkpoints, logs and exact resumption.
+
+| file | holds |
+|---|---|
+| `training.json` | the plan; never changes |
+| `checkpoints.json`, `checkpoint-*.safetensors` | the newest two states |
+| `metrics.jsonl` | a row a meta-step; the same for the same plan |
+| `tensorboard/` | the same, and how fast it went |
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from environments.documents import parse_json
+from environments.domain import Environment
+from environments.files import explained, open_lock, open_log, write_aside
+from environments.settings import build_settings
+from environments.tasks.curriculum import Curriculum
+from meta_learners.errors import MetaLearningError, TrainingError
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.tasks import EnvironmentFamily
+from meta_learners.keys import Stream, numpy_generator
+from meta_learners.learner import Learner, LossError, Metrics
+from meta_learners.registry import SETTINGS, make_learner
+from meta_learners.training.board import Board
+from meta_learners.training.checkpoints import load_checkpoint, save_checkpoint
+from meta_learners.training.plan import NAME, Plan, check_same, read_plan, write_plan
+
+logger = logging.getLogger(__name__)
+
+METRICS, LOCK, BOARD = "metrics.jsonl", "lock", "tensorboard"
+
+
+class Training:
+    """A training that is going on; close it, or use it in a `with` block.
+
+    Args:
+        folder: of the training, made when it is new.
+        plan: must be the one that the folder's training was begun with.
+        curriculum: whose sha256 the plan has.
+        device: to learn on.
+
+    Raises:
+        MetaLearningError: the folder holds another training, or cannot be used.
+        PlaceError: the folder cannot be written.
+        DiskError: the disk is full or broken; the same call works when it no longer is.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, curriculum: Curriculum, *, device: str = "cpu") -> None:
+        with ExitStack() as opened:
+            opened.enter_context(_claim(folder))
+            if (folder / NAME).exists():
+                check_same(folder, read_plan(folder)[0], plan)
+            else:
+                write_plan(folder, plan, curriculum.folder.resolve())
+            self.folder, self.plan = folder, plan
+            self.family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit)
+            self.learner = restored_learner(plan, self.family, device)
+            self.iteration = resume(self.learner, folder)
+            self.seconds = 0.0  # of meta-steps
+            _keep_rows(folder / METRICS, self.iteration)
+            self._rows = opened.enter_context(_appending(folder / METRICS))
+            self.sampler = opened.enter_context(closing(Sampler(self.family, plan.tasks, plan.copies, device=device)))
+            self._board = opened.enter_context(closing(Board(folder / BOARD, self.iteration)))
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def step(self) -> Metrics:
+        """Take one meta-step.
+
+        Raises:
+            TrainingError: a loss is not finite; the state before is on disk.
+        """
+        started = time.perf_counter()
+        key = (self.plan.seed, self.iteration)
+        tasks = draw_tasks(self.family.splits["train"], self.plan, self.iteration)
+        try:
+            metrics = self.learner.meta_step(self.sampler, tasks, key)
+        except LossError as error:
+            self.save()
+            raise TrainingError(
+                f"meta-step {self.iteration}: {error}; the checkpoint before it is in {self.folder}. "
+                "Begin another folder with smaller steps by --set."
+            ) from error
+        self.seconds += time.perf_counter() - started
+        self._log(metrics)
+        self.iteration += 1
+        return metrics
+
+    def save(self) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            PlaceError, DiskError: it cannot be written; those before are kept.
+        """
+        with explained(self.folder / METRICS):
+            self._rows.flush()
+            os.fsync(self._rows.fileno())
+        self._board.flush()
+        save_checkpoint(self.folder, self.iteration, self.learner.state())
+
+    def close(self) -> None:
+        """Free everything, without a checkpoint."""
+        self._opened.close()
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of the time in simulation, in sampling around it, and in gradients."""
+        spent = max(self.seconds, 1e-9)
+        simulation, sampling = self.sampler.simulating / spent, self.sampler.sampling / spent
+        return {"simulation": simulation, "sampling": sampling, "gradients": max(1 - simulation - sampling, 0.0)}
+
+    def _log(self, metrics: Metrics) -> None:
+        row = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        with explained(self.folder / METRICS):
+            self._rows.write(json.dumps({"iteration": self.iteration, **row}) + "\n")
+        speed = {"steps_per_second": self.sampler.steps / max(self.seconds, 1e-9)}
+        self._board.add({**metrics, **speed, **self.shares}, self.iteration)
+
+
+def draw_tasks(stages: list[Environment], plan: Plan, iteration: int) -> list[Environment]:
+    """Draw a meta-step's tasks from the stages that are open by then."""
+    share = 1.0 if plan.open_over == 0 else min((iteration + 1) / plan.open_over, 1.0)
+    opened = EnvironmentFamily(plan.domain, {"train": stages[: math.ceil(share * len(stages))]})
+    return opened.sample_tasks(plan.tasks, numpy_generator((plan.seed, iteration, Stream.TASKS)))
+
+
+def restored_learner(plan: Plan, family: EnvironmentFamily, device: str) -> Learner:
+    """Make the learner that a plan names, as it was before its first meta-step."""
+    if plan.learner not in SETTINGS:
+        raise MetaLearningError(f"the learner of this training is {plan.learner!r}; learners are {', '.join(SETTINGS)}")
+    try:
+        settings = build_settings(SETTINGS[plan.learner], plan.settings)
+    except ValueError as error:
+        raise MetaLearningError(f"the settings of this training cannot be used: {error}") from error
+    return make_learner(plan.learner, family, settings, seed=plan.seed, device=device)
+
+
+def resume(learner: Learner, folder: Path) -> int:
+    """Bring a learner to the newest checkpoint of a folder; gives its iteration, 0 where there is none.
+
+    Raises:
+        MetaLearningError: the checkpoint is damaged or another learner's.
+    """
+    found = load_checkpoint(folder)
+    if found is None:
+        return 0
+    iteration, state = found
+    try:
+        learner.load(state)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise MetaLearningError(f"the checkpoint in {folder} cannot be used: {error}") from error
+    return iteration
+
+
+def _claim(folder: Path) -> IO[str]:
+    if folder.is_file():
+        raise MetaLearningError(f"{folder} is a file; a training is a folder, an old one or one to be made")
+    with explained(folder, ""):
+        folder.mkdir(parents=True, exist_ok=True)
+        # A beginning that was killed leaves what it wrote beside; the next one's writing sweeps it.
+        ours = (LOCK, f"{NAME}.new")
+        names = [each.name for each in folder.iterdir()]
+        if NAME not in names and not all(name in ours or name.startswith(f".{NAME}.") for name in names):
+            raise MetaLearningError(f"{folder} is not empty and holds no training; name another folder")
+        lock = open_lock(folder / LOCK)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise MetaLearningError(f"another process is training in {folder}; wait for it, or name another") from error
+    return lock
+
+
+@contextmanager
+def _appending(path: Path) -> Iterator[IO[str]]:
+    with explained(path):
+        rows = open_log(path)
+    try:
+        yield rows
+    finally:
+        with explained(path):
+            rows.close()
+
+
+def _keep_rows(path: Path, iteration: int) -> None:
+    """Drop the rows of meta-steps that no checkpoint has, which will be taken again, and one that was cut."""
+    rows = path.read_bytes().splitlines(keepends=True)[:iteration] if path.exists() else []
+    if rows and not rows[-1].endswith(b"\n"):  # the machine went down before the row was on disk
+        logger.warning("%s ends within line %d, which is left out", path, len(rows))
+        rows.pop()
+    for number, row in enumerate(rows, start=1):
+        check_row(row, f"{path}, line {number}")
+    write_aside(path, b"".join(rows))
+
+
+def last_metrics(folder: Path) -> Metrics:
+    """Read the figures of the newest meta-step; nothing where there is none.
+
+    Raises:
+        MetaLearningError: the row is damaged.
+    """
+    path = folder / METRICS
+    rows = path.read_bytes().splitlines()
+    return check_row(rows[-1], f"{path}, line {len(rows)}") if rows else {}
+
+
+def check_row(line: bytes, place: str) -> Metrics:
+    """Read a row of metrics; raises MetaLearningError where it is none."""
+    try:
+        row = parse_json(line)
+    except ValueError as error:
+        raise MetaLearningError(f"{place}: it {error}; restore a copy, or cut the file before it") from error
+    if not isinstance(row, dict) or not all(isinstance(each, int | float | None) for each in row.values()):
+        raise MetaLearningError(f"{place} is no row of figures; restore a copy, or cut the file before it")
+    return row

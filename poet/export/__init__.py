@@ -1,0 +1,1 @@
+"""A run's environments and agents as a curriculum for other programs."""

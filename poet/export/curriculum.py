@@ -1,0 +1,302 @@
+"""Export a run's environments and agents as a curriculum that needs nothing of this project.
+
+The folder's format is that of `environments.tasks.curriculum`, which reads it back.
+It is made aside and renamed, and is the same to the last byte whenever the
+archive and the software are: no clock, no host, no path goes in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from environments.difficulty import difficulty_of, level_vector
+from environments.domain import Domain, Environment
+from environments.files import check_folder, writing_folder
+from environments.tasks.curriculum import (
+    AGENTS,
+    BOUNDARY,
+    DOCUMENT,
+    FORMAT,
+    ROWS,
+    SCHEMA_VERSION,
+    SPLITS,
+    TABLE,
+    listed_files,
+    seal,
+)
+from environments.weights import agent_bytes
+from poet.archive import checksums
+from poet.archive.best import best_agents
+from poet.archive.inspection import NICHES, Known
+from poet.archive.reading import one_moment, read_config, read_population
+from poet.archive.rescoring import EPISODES, Fresh, of_all
+from poet.config import Config
+from poet.errors import InputError
+from poet.export import card
+from poet.export.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
+
+Row = dict[str, Any]
+
+EVALUATION_SEEDS = 10  # episode seeds that results on a curriculum are to be reported on
+SOFTWARE = ("poet-trailblazer", "gymnasium", "box2d", "pybullet", "numpy")
+COLUMNS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("niche", pa.int64()),
+        ("domain", pa.string()),
+        ("encoding", pa.string()),
+        ("genome", pa.string()),
+        ("terrain_seed", pa.int64()),
+        ("parent", pa.string()),
+        ("parents", pa.list_(pa.string())),
+        ("born", pa.int64()),
+        ("admitted_by", pa.string()),
+        ("admission_score", pa.float64()),
+        ("novelty", pa.float64()),
+        ("retired", pa.int64()),
+        ("difficulty", pa.float64()),
+        ("difficulty_level", pa.string()),
+        ("solver_return", pa.float64()),
+        ("solver_return_low", pa.float64()),
+        ("solver_return_high", pa.float64()),
+        ("solver_median", pa.float64()),
+        ("solver_median_seed", pa.int64()),
+        ("solver_finished", pa.float64()),
+        ("luckiest_score", pa.float64()),
+        ("solved", pa.bool_()),
+        ("solved_at", pa.int64()),
+        ("split", pa.string()),
+        ("order", pa.int64()),
+        ("level", pa.list_(pa.float64())),
+        ("agent", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSettings:
+    """How tasks are split and ordered."""
+
+    split_by: SplitBy = SplitBy.LINEAGE
+    fractions: Fractions = field(default_factory=Fractions)
+    seed: int = 0  # of the splits
+    stage_order: StageOrder = StageOrder.BIRTH
+
+
+def export(connection: Connection, folder: Path, settings: ExportSettings, fresh: Known | None = None) -> Row:
+    """Write the curriculum of a run; an older one in the folder is replaced at once and whole, and nothing else goes.
+
+    Args:
+        connection: the archive.
+        folder: to write.
+        settings: of splits and order.
+        fresh: the fresh episodes of every niche's best agent, where the caller has them (`poet.archive.rescoring`).
+
+    Returns:
+        The document: what `curriculum.json` holds.
+
+    Raises:
+        InputError: the splits are impossible, or the archive is damaged.
+        PlaceError: the folder holds something else, or cannot be written.
+        DiskError: the disk is full or broken; an older curriculum is kept.
+    """
+    check_folder(folder, listed_files)
+    with one_moment(connection):
+        checksums.check_states(connection)
+        config = read_config(connection)
+        domain = config.make_domain()
+        found = _tasks(connection, config, of_all(connection) if fresh is None else fresh)
+        rows = _split_and_order(found, settings)
+        best = best_agents(connection)
+        agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
+    with writing_folder(folder, listed_files) as aside:
+        (aside / AGENTS).mkdir()
+        _write_rows(aside, rows)
+        for name, content in agents.items():
+            (aside / name).write_bytes(content)
+        controller = domain.controller
+        layers = {"sizes": list(controller.sizes), "activation": controller.activation, "dtype": "float32"}
+        if controller.output != controller.activation:
+            layers["output"] = controller.output
+        (aside / AGENTS / "layers.json").write_text(_pretty(layers), encoding="utf-8")
+        card.write(aside, rows, config, domain)
+        document = seal(_document(aside, rows, config, domain, settings))
+        (aside / DOCUMENT).write_text(_pretty(document), encoding="utf-8")
+    return document
+
+
+def _tasks(connection: Connection, config: Config, fresh: Known) -> list[Row]:
+    """List what the archive says of every environment, by admission; equal environments count once.
+
+    One that was admitted again is the child of all its parents: `parents` lists them, `parent` is the first's.
+    """
+    niches = list(connection.execute(f"{NICHES} ORDER BY niche.id"))
+    ids = {row["id"]: row["environment"] for row in niches}
+    parents: dict[str, dict[str, None]] = {row["environment"]: {} for row in niches}
+    for row in niches:
+        if row["parent"] is not None and ids[row["parent"]] != row["environment"]:
+            parents[row["environment"]][ids[row["parent"]]] = None
+    environments = {niche.environment.id: niche.environment for niche in read_population(connection).niches}
+    stairs = any(environment.genome.get("stair_height") for environment in environments.values())
+    rows, seen = [], set()
+    for row in niches:
+        if row["environment"] not in seen:
+            seen.add(row["environment"])
+            task = _task(row, ids, environments[row["environment"]], stairs, fresh[row["id"]])
+            rows.append({**task, "parents": list(parents[row["environment"]])})
+    return rows
+
+
+def _task(row: Any, ids: Mapping[int, str], environment: Environment, stairs: bool, fresh: Fresh) -> Row:
+    difficulty, level = difficulty_of(environment), level_vector(environment, stairs)
+    low, high = fresh.interval or (None, None)
+    return {
+        "id": environment.id,
+        "niche": row["id"],
+        "domain": environment.domain,
+        "encoding": environment.encoding,
+        "genome": environment.genome,
+        "terrain_seed": environment.seed,
+        "parent": None if row["parent"] is None else ids[row["parent"]],
+        "born": row["born"],
+        "admitted_by": None if row["first_agent"] is None else ids[row["first_agent"]],
+        "admission_score": row["first_score"],
+        "novelty": row["novelty"],
+        "retired": row["retired"],
+        "difficulty": difficulty.score if difficulty else None,
+        "difficulty_level": difficulty.name if difficulty else None,
+        "solver_return": fresh.mean,
+        "solver_return_low": low,
+        "solver_return_high": high,
+        "solver_median": fresh.median_return,
+        "solver_median_seed": fresh.median_seed,
+        "solver_finished": fresh.finished / len(fresh.seeds),
+        "luckiest_score": row["best_score"],
+        "solved": row["solved"] is not None,
+        "solved_at": row["solved"],
+        "level": None if level is None else level.tolist(),
+        "agent": f"{AGENTS}/{environment.id}.safetensors",
+    }
+
+
+def _split_and_order(rows: Sequence[Row], settings: ExportSettings) -> list[Row]:
+    """Add split and order to every task; rows come back in their order."""
+    tree = {row["id"]: row["parents"] for row in rows}
+    if settings.split_by is SplitBy.LINEAGE:
+        splits = split_by_lineage(tree, settings.fractions, settings.seed)
+    else:
+        ranked = _ranked(rows, settings.split_by, "--split-by")
+        splits = split_by_rank(tree, ranked, settings.fractions, settings.split_by)
+    order = {task: place for place, task in enumerate(_ranked(rows, settings.stage_order, "--stage-order"))}
+    placed = [{**row, "split": splits[row["id"]], "order": order[row["id"]]} for row in rows]
+    return sorted(placed, key=lambda row: int(row["order"]))
+
+
+def _ranked(rows: Sequence[Row], by: str, option: str) -> list[str]:
+    if by == SplitBy.BIRTH:
+        return [row["id"] for row in rows]  # niches are numbered by birth
+    if any(row["difficulty"] is None for row in rows):
+        raise InputError(f"{option} difficulty needs parametric genomes; encoding {rows[0]['encoding']} has none")
+
+    def place(row: Row) -> tuple[int, float, int]:
+        difficulty = difficulty_of(_environment(row))
+        assert difficulty is not None
+        return difficulty.level, difficulty.score, row["niche"]
+
+    return [row["id"] for row in sorted(rows, key=place)]
+
+
+def _environment(row: Row) -> Environment:
+    return Environment(domain=row["domain"], encoding=row["encoding"], genome=row["genome"], seed=row["terrain_seed"])
+
+
+def _write_rows(folder: Path, rows: Sequence[Row]) -> None:
+    named = [{name: row[name] for name in COLUMNS.names} for row in rows]
+    lines = [json.dumps(row, allow_nan=False) for row in named]
+    (folder / ROWS).write_text("\n".join([*lines, ""]), encoding="utf-8")
+    flat = [{**row, "genome": json.dumps(row["genome"], sort_keys=True)} for row in named]
+    table = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(flat, COLUMNS), table)
+    (folder / TABLE).write_bytes(table.getvalue())
+
+
+def _document(
+    folder: Path, rows: Sequence[Row], config: Config, domain: Domain, settings: ExportSettings
+) -> dict[str, Any]:
+    by_order = [row["id"] for row in rows]
+    return {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "domain": {
+            "name": domain.name,
+            "observation_size": domain.controller.sizes[0],
+            "action_size": domain.controller.sizes[-1],
+            "episode_limit": domain.episode_limit,
+            "fall_return": domain.fall_return,
+            "solved_return": domain.solved_return,
+        },
+        "encoding": {"name": config.encoding.name, "options": config.encoding.options, "genes": genes(config)},
+        "environments": {
+            row["id"]: {name: row[name] for name in ("domain", "encoding", "genome")} | {"seed": row["terrain_seed"]}
+            for row in sorted(rows, key=lambda row: int(row["niche"]))
+        },
+        "splits": {
+            "by": settings.split_by,
+            "fractions": list(settings.fractions.shares),
+            "members": {name: [row["id"] for row in rows if row["split"] == name] for name in (*SPLITS, BOUNDARY)},
+        },
+        "stages": {"by": settings.stage_order, "order": by_order},
+        "level_columns": _level_columns(rows),
+        "seeds": {"run": config.seed, "splits": settings.seed, "evaluation": list(range(EVALUATION_SEEDS))},
+        "run": {
+            "episode_limit": config.episode_limit,
+            "solver_episodes": EPISODES,
+            "score_episodes": config.episodes_per_score,
+            "settings": config.to_table(),
+        },
+        "versions": _versions(),
+        "files": {path.relative_to(folder).as_posix(): _fingerprint(path) for path in sorted(folder.rglob("*.*"))},
+    }
+
+
+def genes(config: Config) -> Row:
+    """Say what the encoding says of its genes: bounds, steps, units; nothing if it says nothing."""
+    describe = getattr(config.make_encoding(), "genes", None)
+    return describe() if describe else {}
+
+
+def _level_columns(rows: Sequence[Row]) -> list[str] | None:
+    """Name the numbers of DCD's level vector."""
+    if rows[0]["level"] is None:
+        return None
+    stairs = ["stair_height_lo", "stair_height_hi", "stair_steps"] if len(rows[0]["level"]) > 6 else []
+    return ["roughness", "pit_gap_lo", "pit_gap_hi", "stump_height_lo", "stump_height_hi", *stairs, "seed"]
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in SOFTWARE:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _fingerprint(path: Path) -> Row:
+    content = path.read_bytes()
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def _pretty(value: Any) -> str:
+    return f"{json.dumps(value, indent=1, sort_keys=True, allow_nan=False)}\n"
