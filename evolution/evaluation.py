@@ -20,7 +20,7 @@ from environments.controller import Controller
 from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
 from environments.equipped import equip
 from evolution.chains import Flow, Workers
-from evolution.es import es_gradient, perturbed
+from evolution.optimisers.es import es_gradient, perturbed
 from evolution.noise import Key, directions, episode_seeds, fixed_episode_seeds
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evolution.es import centered_ranks
+from evolution.optimisers.es import centered_ranks
 from evolution.minimal_criterion import MinimalCriterion
 
 Floats = NDArray[np.float64]

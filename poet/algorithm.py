@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Genome, Outcome, Rollouts
 from evolution.chains import Chain
-from evolution.es import Learner, es_update
+from evolution.optimisers.es import Learner, es_update
 from evolution.evaluation import Evaluator, Tally
 from evolution.minimal_criterion import Verdict
 from evolution.reproduction import Child, bear_children

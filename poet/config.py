@@ -21,7 +21,7 @@ from environments.documents import NotTOMLError, check_plain, parse_toml
 from environments.domain import Domain, Encoding, find_domain
 from environments.equipped import equip
 from environments.settings import Bounds, build_settings, check_bounds
-from evolution.es import ESSettings
+from evolution.optimisers.es import ESSettings
 from evolution.evaluation import PUSHES, Simulation
 from evolution.minimal_criterion import MinimalCriterion
 from evolution.reproduction import ReproductionSettings

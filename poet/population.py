@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
-from evolution.es import Learner
+from evolution.optimisers.es import Learner
 from evolution.minimal_criterion import MinimalCriterion, Verdict
 from evolution.noise import Stream, keyed_rng
 from evolution.performance import Agent, Pairing

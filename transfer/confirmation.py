@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evolution.es import Vector
+from evolution.optimisers.es import Vector
 from evolution.evaluation import Evaluator
 from evolution.noise import Key
 from transfer.tournament import Candidate, Kind, Target, Tournament

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evolution.es import ESSettings
+from evolution.optimisers.es import ESSettings
 from evolution.evaluation import Evaluator
 from transfer.tournament import (
     Candidate,

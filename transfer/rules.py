@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from evolution.es import ESSettings
+from evolution.optimisers.es import ESSettings
 from evolution.evaluation import Evaluator
 from transfer.improved import hold_improved
 from transfer.tournament import Incumbent, Target, Tournament, hold_original

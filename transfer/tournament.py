@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 from environments.settings import Bounds, check_bounds
-from evolution.es import FULL, KEEP, ESSettings, Learner, es_proposal
+from evolution.optimisers.es import FULL, KEEP, ESSettings, Learner, es_proposal
 from evolution.evaluation import Evaluator
 from evolution.noise import Key
 

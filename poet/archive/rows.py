@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from environments.documents import parse_json
 from environments.domain import Environment, Genome
-from evolution.es import Learner
+from evolution.optimisers.es import Learner
 from evolution.performance import Pairing
 from poet.errors import InputError
 from poet.population import Archived, Best, Niche, Pair

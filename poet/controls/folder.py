@@ -12,7 +12,7 @@ import numpy as np
 
 from environments.domain import Environment
 from environments.files import write_aside
-from evolution.es import Learner
+from evolution.optimisers.es import Learner
 from poet.controls.searches import Search
 from poet.errors import InputError
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment, Outcome
 from evolution.chains import Workers
-from evolution.es import Learner, es_update
+from evolution.optimisers.es import Learner, es_update
 from evolution.evaluation import Evaluator
 from evolution.noise import Stream, keyed_rng
 from evolution.reproduction import TERRAIN_SEEDS
