@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.controller import Controller
-from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
+from environments.domain import Batch, Domain, Environment, Outcome, Rollouts, find_domain
 from environments.equipped import equip
 from evolution.chains import Flow, Workers
 from evolution.optimisers.es import es_gradient, perturbed
@@ -199,8 +199,8 @@ def _describe(verb: str, request: ScoreRequest | PerturbationRequest) -> str:
 def _rollout(
     simulation: Simulation, environment: Environment, thetas: NDArray[np.float32], seeds: NDArray[np.uint64]
 ) -> Rollouts:
-    rollout = simulation.make_domain().rollout
-    return rollout(thetas, environment, seeds, episode_limit=simulation.episode_limit, engine=simulation.engine)
+    batch = Batch.of(thetas, environment, seeds)
+    return simulation.make_domain().run(batch, episode_limit=simulation.episode_limit, engine=simulation.engine)
 
 
 @dataclass
@@ -313,7 +313,7 @@ class Evaluator:
             tally: to count them in, rather than in that of the evaluator.
         """
         tally = self.tally if tally is None else tally
-        lanes = self.domain.lanes[self.simulation.engine or self.domain.engines[0]]
+        lanes = self.domain.capabilities(self.simulation.engine).lanes
         size = item_episodes(self._at_once * request.episodes, self.executor.workers, max(lanes, 2))
         items: list[Request] = list(request.split(size))
         results = await self._flow.submit(items, urgency)
