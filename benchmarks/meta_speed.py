@@ -21,7 +21,7 @@ from environments.domain import Environment
 from meta_learners.black_box.ppo import PPOSettings
 from meta_learners.black_box.rl2 import RL2Settings
 from meta_learners.experience.sampling import Sampler
-from meta_learners.families.tasks import EnvironmentFamily
+from meta_learners.families.environments import EnvironmentFamily
 from meta_learners.gradient.policy_learner import PolicySettings
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.networks.policies import PRECISIONS

@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from meta_learners.experience.sampling import Actor, Sampler
+from meta_learners.acting import Actor
+from meta_learners.experience.sampling import Sampler
 from meta_learners.keys import Key
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from typing import Any
 
 from meta_learners.black_box.ppo import PPO, PPOSettings
 from meta_learners.black_box.rl2 import RL2, RL2Settings
-from meta_learners.families.tasks import TaskFamily
+from meta_learners.families.family import TaskFamily
 from meta_learners.gradient.policy_learner import PolicyLearner, PolicySettings
 from meta_learners.gradient.variants import VARIANTS
 from meta_learners.learner import Learner

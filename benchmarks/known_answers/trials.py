@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from meta_learners.acting import Actor
 from meta_learners.black_box.rl2 import RL2, RL2Settings
-from meta_learners.experience.sampling import Actor, Sampler
-from meta_learners.families.tasks import TaskFamily
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, numpy_generator
 
 REPORTS = 20  # lines about how it goes

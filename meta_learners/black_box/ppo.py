@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds, check_bounds
+from meta_learners.acting import Rollout
 from meta_learners.experience.returns import advantages
-from meta_learners.experience.sampling import Rollout, Sampler
-from meta_learners.families.tasks import TaskFamily
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LossError, Metrics, State
 from meta_learners.networks.adam import Adam

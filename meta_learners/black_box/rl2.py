@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from environments.settings import Bounds, check_bounds
-from meta_learners.experience.sampling import Rollout, Sampler
-from meta_learners.families.tasks import TaskFamily
+from meta_learners.acting import Head, Rollout
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LossError, Metrics, State
-from meta_learners.networks.heads import Head, head_of
+from meta_learners.networks.heads import head_of
 from meta_learners.networks.recurrent import RecurrentActor, RecurrentPolicy, inputs_of
 
 T = TypeVar("T")

@@ -11,9 +11,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from meta_learners.acting import Head, Rollout
 from meta_learners.experience.returns import advantages, fitted_values
-from meta_learners.experience.sampling import Rollout
-from meta_learners.networks.heads import Head
 from meta_learners.networks.policies import Parameters, Policy
 
 

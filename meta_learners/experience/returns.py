@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from meta_learners.experience.sampling import Rollout
+from meta_learners.acting import Rollout
 
 
 def advantages(rollout: Rollout, values: Tensor, *, discount: float, trace: float) -> Tensor:

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds, check_bounds
+from meta_learners.acting import Actions, Rollout
 from meta_learners.experience.batches import Experience, experience
-from meta_learners.experience.sampling import Rollout, Sampler
-from meta_learners.families.tasks import Actions
+from meta_learners.experience.sampling import Sampler
 from meta_learners.gradient.bilevel import Inner, flatten, initial_of, inner_step, reptile_gradient
 from meta_learners.gradient.surrogate import Collected, Surrogate
 from meta_learners.gradient.trust_region import TrustRegion, trust_region_step

@@ -7,14 +7,13 @@ twice, which neither `nn.GRU` nor cuDNN can. Learning over whole trials takes `n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from meta_learners.experience.sampling import Rollout, Seen
-from meta_learners.networks.heads import Head
+from meta_learners.acting import Head, Rollout, Seen
 
 REWARD_BOUND = 10.0  # of rewards as they are seen: a fall's -100 would drown all else
 INPUT_GAIN = 3.0  # of the unit's input weights: so large that gates react to what was done where, and what it brought
@@ -194,6 +193,10 @@ class RecurrentActor:
     head: Head
     memory: Tensor | None = None
     deterministic: bool = False
+
+    def greedy(self) -> RecurrentActor:
+        """Give the same, but choosing the likeliest actions."""
+        return replace(self, deterministic=True)
 
     def begin(self, tasks: int, copies: int) -> Tensor:
         """Begin trials, or go on with those that are remembered."""

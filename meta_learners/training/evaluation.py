@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from environments.settings import Bounds, check_bounds
 from meta_learners.errors import MetaLearningError
 from meta_learners.experience.sampling import Sampler
-from meta_learners.families.tasks import TaskFamily
+from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key
 from meta_learners.learner import Learner
 

@@ -29,7 +29,7 @@ from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
 from meta_learners.errors import MetaLearningError, TrainingError
 from meta_learners.experience.sampling import Sampler
-from meta_learners.families.tasks import EnvironmentFamily
+from meta_learners.families.environments import EnvironmentFamily
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.learner import Learner, LossError, Metrics
 from meta_learners.registry import SETTINGS, make_learner

@@ -204,7 +204,7 @@ def meta_test(
     95 % bootstrap intervals over tasks where there are several; --json has
     every task. On a suite episodes are as long as in `poet evaluate --suite`.
     """
-    from meta_learners.families.tasks import EnvironmentFamily  # noqa: PLC0415
+    from meta_learners.families.environments import EnvironmentFamily  # noqa: PLC0415
     from meta_learners.training.evaluation import Protocol, adaptation_curve  # noqa: PLC0415
     from meta_learners.training.folder import restored_learner, resume  # noqa: PLC0415
     from meta_learners.training.plan import read_plan  # noqa: PLC0415
