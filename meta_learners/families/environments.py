@@ -20,6 +20,13 @@ from meta_learners.families.family import Worlds
 from meta_learners.families.gymnasium_family import GymnasiumWorlds, actions_of
 
 
+def drawn(tasks: Sequence[Environment], count: int, generator: np.random.Generator) -> list[Environment]:
+    """Draw tasks, without repeats while they last."""
+    rounds = -(-count // len(tasks))
+    places = [place for _ in range(rounds) for place in generator.permutation(len(tasks)).tolist()]
+    return [tasks[place] for place in places[:count]]
+
+
 class EnvironmentFamily:
     """Environments of one domain, by split: a curriculum's, random ones, or made by hand.
 
@@ -64,9 +71,7 @@ class EnvironmentFamily:
         if not tasks:
             have = ", ".join(f"{name} ({len(each)} tasks)" for name, each in self.splits.items())
             raise ValueError(f"split {split!r} has no tasks; there are {have}")
-        rounds = -(-count // len(tasks))
-        drawn = [place for _ in range(rounds) for place in generator.permutation(len(tasks)).tolist()]
-        return [tasks[place] for place in drawn[:count]]
+        return drawn(tasks, count, generator)
 
     @cached_property
     def observation_size(self) -> int:
@@ -89,7 +94,7 @@ class EnvironmentFamily:
         return next(each for tasks in self.splits.values() for each in tasks)
 
     def worlds(self, count: int) -> Worlds[Environment]:
-        """Make worlds that step together: the domain's own where it has such here, Gymnasium's of its environments else."""
+        """Make worlds that step together: the domain's own, or else Gymnasium's of its environments."""
         if isinstance(self._domain, Vectored):
             own: Any = self._domain.make_worlds(
                 [self._first] * count,

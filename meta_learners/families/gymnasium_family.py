@@ -108,6 +108,11 @@ class GymnasiumWorlds:
 
 
 def actions_of(space: gymnasium.Space[Any]) -> Actions:
+    """Say what may be done in a space of actions.
+
+    Raises:
+        ValueError: learners have no distribution over it.
+    """
     if isinstance(space, Discrete):
         return Actions(int(space.n), discrete=True)
     if isinstance(space, Box) and len(space.shape) == 1:
