@@ -20,7 +20,7 @@ from meta_learners.experience.returns import advantages
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, torch_generator
-from meta_learners.learner import LossError, Metrics, State
+from meta_learners.learner import LearnerKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.heads import head_of
 from meta_learners.networks.policies import Network, Parameters, Policy, PolicyActor, stack
@@ -185,3 +185,12 @@ def _merged(data: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Make the valid steps of all tasks those of one."""
     valid = data["weights"].flatten() > 0
     return {name: each.flatten(0, 1)[valid][None] for name, each in data.items()}
+
+
+def _make(name: str, family: TaskFamily[Any], settings: PPOSettings, *, seed: int, device: str) -> PPO:
+    return PPO(family, settings, seed=seed, device=device)
+
+
+LEARNER = LearnerKind(
+    settings=PPOSettings, make=_make, horizon=lambda settings: None if settings.run_on else settings.steps
+)

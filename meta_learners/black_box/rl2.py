@@ -24,7 +24,7 @@ from meta_learners.experience.returns import accumulated, trial_advantages
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, torch_generator
-from meta_learners.learner import LossError, Metrics, State
+from meta_learners.learner import LearnerKind, LossError, Metrics, State
 from meta_learners.networks.heads import head_of
 from meta_learners.networks.recurrent import RecurrentActor, RecurrentPolicy, inputs_of
 
@@ -285,3 +285,11 @@ def losses(policy: RecurrentPolicy, head: Head, trials: Mapping[str, Tensor], cl
     surrogate = clipped_surrogate(log_ratio, gains, clip)
     misses = (values - trials["targets"]).square()
     return torch.stack([(each * valid).sum() for each in (-surrogate, misses, head.entropy(numbers))]) / valid.sum()
+
+
+def _make(name: str, family: TaskFamily[Any], settings: RL2Settings, *, seed: int, device: str) -> RL2:
+    return RL2(family, settings, seed=seed, device=device)
+
+
+# Trials are long: with more worlds than one of each task there is a meta-step only every hundred thousand steps.
+LEARNER = LearnerKind(settings=RL2Settings, make=_make, copies=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,12 +19,13 @@ from environments.settings import Bounds, check_bounds
 from meta_learners.acting import Actions, Rollout
 from meta_learners.experience.batches import Experience, experience
 from meta_learners.experience.sampling import Sampler
+from meta_learners.families.family import TaskFamily
 from meta_learners.gradient.bilevel import Inner, flatten, initial_of, inner_step, reptile_gradient
 from meta_learners.gradient.surrogate import Collected, Surrogate
 from meta_learners.gradient.trust_region import TrustRegion, trust_region_step
 from meta_learners.gradient.variants import variant
 from meta_learners.keys import Key, Stream, torch_generator
-from meta_learners.learner import LossError, Metrics, State
+from meta_learners.learner import LearnerKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.heads import head_of
 from meta_learners.networks.policies import PRECISIONS, Parameters, Policy, PolicyActor, stack
@@ -244,3 +245,11 @@ def _task_returns(rollout: Rollout) -> Tensor:
     """Give the mean return of each task's episodes (M,), those cut by the end of the rollout included."""
     count = (rollout.ends.sum((1, 2)) + (rollout.valid[:, -1] & ~rollout.ends[:, -1]).sum(1)).clamp(min=1)
     return rollout.rewards.sum((1, 2)) / count
+
+
+def _make(name: str, family: TaskFamily[Any], settings: PolicySettings, *, seed: int, device: str) -> PolicyLearner:
+    return PolicyLearner(name, family.observation_size, family.actions, settings, seed=seed, device=device)
+
+
+LEARNER = LearnerKind(settings=PolicySettings, make=_make, horizon=lambda settings: settings.steps)
+"""Of every name in `variants.py`."""

@@ -37,7 +37,7 @@ from meta_learners.experience.sampling import Sampler
 from meta_learners.families.environments import EnvironmentFamily, drawn
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.learner import Learner, LossError, Metrics, State
-from meta_learners.registry import SETTINGS, make_learner
+from meta_learners.registry import learner_kind, make_learner
 from meta_learners.training.board import Board
 from meta_learners.training.checkpoints import load_checkpoint, save_checkpoint
 from meta_learners.training.plan import NAME, Plan, check_same, read_plan, write_plan
@@ -69,6 +69,7 @@ class Training:
             if (folder / NAME).exists():
                 check_same(folder, read_plan(folder)[0], plan)
             else:
+                _check_horizon(plan, plan.episode_limit)
                 write_plan(folder, plan, curriculum.folder.resolve())
             self.folder, self.plan = folder, plan
             self.family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit)
@@ -81,7 +82,7 @@ class Training:
                 closing(Sampler(self.family, plan.tasks, plan.copies, device=device, fall_reward=plan.fall_reward))
             )
             if worlds:
-                self.sampler.running.load(_underway(worlds, self.family.splits["train"], folder))
+                _bring_back(self.sampler, worlds, self.family.splits["train"], folder)
             self._board = opened.enter_context(closing(Board(folder / BOARD, self.iteration)))
             self._opened = opened.pop_all()
 
@@ -161,13 +162,30 @@ def draw_tasks(stages: list[Environment], plan: Plan, iteration: int) -> list[En
 
 def restored_learner(plan: Plan, family: EnvironmentFamily, device: str) -> Learner:
     """Make the learner that a plan names, as it was before its first meta-step."""
-    if plan.learner not in SETTINGS:
-        raise MetaLearningError(f"the learner of this training is {plan.learner!r}; learners are {', '.join(SETTINGS)}")
     try:
-        settings = build_settings(SETTINGS[plan.learner], plan.settings)
+        kind = learner_kind(plan.learner)
+    except ValueError as error:
+        raise MetaLearningError(f"the learner of this training is not here: {error}") from error
+    try:
+        settings = build_settings(kind.settings, plan.settings)
+        return make_learner(plan.learner, family, settings, seed=plan.seed, device=device)
     except ValueError as error:
         raise MetaLearningError(f"the settings of this training cannot be used: {error}") from error
-    return make_learner(plan.learner, family, settings, seed=plan.seed, device=device)
+
+
+def _check_horizon(plan: Plan, episode_limit: int) -> None:
+    """Refuse to begin a training that would never see how its episodes end.
+
+    Raises:
+        MetaLearningError: the learner cuts every episode before its limit.
+    """
+    kind = learner_kind(plan.learner)
+    horizon = kind.horizon(build_settings(kind.settings, plan.settings))
+    if horizon is not None and horizon < episode_limit:
+        raise MetaLearningError(
+            f"steps is {horizon}, and episodes have up to {episode_limit}: {plan.learner} would begin them anew before "
+            f"it has seen the rest of the course; set steps to {episode_limit} or more, or make episodes shorter"
+        )
 
 
 def resume(learner: Learner, folder: Path) -> int:
@@ -204,14 +222,16 @@ def _tensors(underway: Underway[Environment], tasks: list[Environment]) -> dict[
     return {WORLDS + name: torch.from_numpy(each) for name, each in arrays.items()}
 
 
-def _underway(kept: Mapping[str, Tensor], tasks: list[Environment], folder: Path) -> Underway[Environment]:
-    """Undo `_tensors`; raises MetaLearningError where it cannot have made this."""
+def _bring_back(
+    sampler: Sampler[Environment], kept: Mapping[str, Tensor], tasks: list[Environment], folder: Path
+) -> None:
+    """Bring worlds to where they stood, by what `_tensors` gave; raises MetaLearningError where it did not."""
     try:
         arrays = {name: kept[WORLDS + name].numpy() for name in ("tasks", "seeds", "lengths", "actions")}
         places = arrays.pop("tasks").tolist()
         if not all(isinstance(place, int) and 0 <= place < len(tasks) for place in places):
             raise ValueError(f"it names a task that is none of the {len(tasks)}")
-        return Underway([tasks[place] for place in places], **arrays)
+        sampler.running.load(Underway([tasks[place] for place in places], **arrays))
     except (KeyError, ValueError, TypeError) as error:
         raise MetaLearningError(f"the checkpoint in {folder} does not tell how its worlds stood: {error}") from error
 
