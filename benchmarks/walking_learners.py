@@ -123,6 +123,7 @@ def run(learner: str, seed: int, steps: int, fall_reward: float | None, place: P
 
 
 def main() -> None:
+    """Run what the command line asks for, one run after another."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--learners", nargs="+", default=["ppo", "rl2"], choices=sorted(FIGURES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])

@@ -9,7 +9,7 @@ in blocks, from a keyed generator. What the rewards mean for learning is
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -27,6 +27,10 @@ T = TypeVar("T")
 
 BLOCK = 128  # steps for which noise is drawn ahead; part of what a seed means
 _NOBODY = np.False_  # where worlds do not tell of falls
+
+
+Begin = Callable[[Booleans], NDArray[np.float32]]
+"""Begins episodes anew in some worlds; gives observations (n, o), of which the others' rows mean nothing."""
 
 
 class Sampler(Generic[T]):
@@ -159,23 +163,8 @@ class Sampler(Generic[T]):
             chosen.append((action, numbers))
             previous, place = self._as_input(action), row[..., :size]
             commands = action.flatten(0, 1).cpu().numpy()
-            began = time.perf_counter()
-            observation, score, terminated, truncated, infos = self.worlds.step(commands)
-            outcomes = infos.get("outcome")
             acted = ~diary.resetting
-            if go_on:
-                self.running.write(commands, score, acted)
-                if not acted.all():
-                    # The worlds have begun by themselves; with a seed of ours the episode can be played again.
-                    observation = np.where(acted[:, None], observation, begin(~acted))
-            broken = ~(np.isfinite(observation).all(1) & np.isfinite(score))
-            if broken.any():
-                diary.diverged += int(broken.sum())
-                observation = np.where(broken[:, None], _finite(begin(broken)), observation)
-                score, terminated = np.where(broken, 0.0, score), terminated | broken
-                diary.began |= broken
-            self.simulating += time.perf_counter() - began
-            fell = _NOBODY if outcomes is None else terminated & ~broken & (outcomes == Outcome.FELL)
+            observation, score, terminated, truncated, fell = self._step(commands, diary, begin, go_on)
             reward = score + self._of_fall * fell
             staging[:, size:] = np.stack([reward, terminated | truncated, np.ones(count)], 1) * acted[:, None]
             if diary.write(reward, score, terminated, truncated, fell):
@@ -186,6 +175,27 @@ class Sampler(Generic[T]):
         seen.append(self._staging.to(self.device, copy=True))
         self.steps += diary.steps
         return self._collect(seen, chosen, diary, carried)
+
+    def _step(self, commands: NDArray[Any], diary: _Diary, begin: Begin, go_on: bool) -> tuple[Any, ...]:
+        """Step all worlds: observations, scores, terminations, truncations and falls."""
+        began = time.perf_counter()
+        observation, score, terminated, truncated, infos = self.worlds.step(commands)
+        if go_on:
+            self.running.write(commands, score, ~diary.resetting)
+            if diary.resetting.any():
+                # The worlds have begun by themselves; with a seed of ours the episode can be played again.
+                observation = np.where(diary.resetting[:, None], begin(diary.resetting), observation)
+        broken = ~(np.isfinite(observation).all(1) & np.isfinite(score))
+        if broken.any():
+            # Episodes in which a number is not finite end, are rewarded with 0, counted, and begun anew.
+            diary.diverged += int(broken.sum())
+            observation = np.where(broken[:, None], _finite(begin(broken)), observation)
+            score, terminated = np.where(broken, 0.0, score), terminated | broken
+            diary.began |= broken
+        outcomes = infos.get("outcome")
+        fell = _NOBODY if outcomes is None else terminated & ~broken & (outcomes == Outcome.FELL)
+        self.simulating += time.perf_counter() - began
+        return observation, score, terminated, truncated, fell
 
     def _as_input(self, action: Tensor) -> Tensor:
         if self.family.actions.discrete:

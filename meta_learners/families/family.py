@@ -25,6 +25,9 @@ class Worlds(Protocol[T_contra]):
 
     An episode that is over starts anew at the next step, which ignores its action and rewards nothing. So the
     observation after an episode's last step is its true last one, which bootstrapping needs.
+
+    Where worlds are to run on between rollouts, what one shows after a seeded reset depends on its task, that seed and
+    its actions alone. An info "outcome", int (n,), tells of falls as a domain's environments do (`Outcome.FELL`).
     """
 
     num_envs: int
@@ -52,9 +55,17 @@ class TaskFamily(Protocol[T]):
     """Tasks that share observations and actions."""
 
     name: str
-    observation_size: int
-    actions: Actions
     episode_limit: int  # steps
+
+    @property
+    def observation_size(self) -> int:
+        """How many numbers an observation has."""
+        ...
+
+    @property
+    def actions(self) -> Actions:
+        """What may be done in one step."""
+        ...
 
     def sample_tasks(self, count: int, generator: np.random.Generator, split: str = "train") -> list[T]:
         """Draw tasks of a split."""

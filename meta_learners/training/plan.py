@@ -40,6 +40,11 @@ class Plan:
         except ValueError as error:
             raise MetaLearningError(str(error)) from error
 
+    @property
+    def since_version_1(self) -> dict[str, Any]:
+        """Those of the settings that version 1 had no word for."""
+        return {name: self.settings[name] for name in OF_VERSION_1.get(self.learner, {}) if name in self.settings}
+
 
 def write_plan(folder: Path, plan: Plan, curriculum: Path) -> None:
     """Write a plan into the folder of a new training, beside where its curriculum was found."""
