@@ -17,6 +17,7 @@ from environments.domain import NO_OUTCOME, Encoding, Environment, Outcome, Roll
 from environments.sketch import Gauge, Recording, Sketch
 
 CART = np.array([[-0.25, 0.0], [0.25, 0.0], [0.25, 0.3], [-0.25, 0.3]])  # m
+PIVOT = np.array([0.0, 0.3])  # m, of the pole on the cart
 POLE_WIDTH = 0.08  # m
 
 
@@ -65,17 +66,15 @@ class CartPole:
     def sketch(self, environment: Environment) -> Sketch:
         """Draw a task from the side: the track, and the cart with its pole upright."""
         track = np.array([[-2.4, 0.0], [2.4, 0.0]])
-        return Sketch(track, np.stack([CART, _pole(environment) + [0.0, 0.3]]))
+        return Sketch(track, np.stack([CART, _pole(environment) + PIVOT]))
 
-    def record(
-        self, environment: Environment, theta: NDArray[np.float32], seed: int, episode_limit: int
-    ) -> Recording:
+    def record(self, environment: Environment, theta: NDArray[np.float32], seed: int, episode_limit: int) -> Recording:
         """Play one episode of an agent and keep every place of cart and pole."""
         env = self.make_env(environment, episode_limit=episode_limit)
         total, length, outcome, places = self._episode(env, theta, seed)
         x, lean = np.array(places).T
         still = np.zeros_like(x)
-        poses = np.stack([np.stack([x, still, still], 1), np.stack([x, still + 0.3, -lean], 1)], 1)
+        poses = np.stack([np.stack([x, still, still], 1), np.stack([x, still + PIVOT[1], -lean], 1)], 1)
         gauge = Gauge(np.append(np.arange(length), total), np.abs(x), env.course)
         told = Outcome(outcome).name.lower().replace("_", " ")
         return Recording([CART, _pole(environment)], poses, gauge, total, told, round(1 / SECONDS))
