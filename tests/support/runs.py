@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from cluster.executor import InProcess
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet.algorithm import evolve
 from poet.population import first_population
 
