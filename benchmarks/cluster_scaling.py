@@ -31,7 +31,7 @@ from benchmarks.cluster_probe import Load, Nap
 from cluster.executor import run
 from cluster.parcels import Ledger, Sharing
 from environments.domain import Environment
-from evolution.evaluator import GradientRequest
+from evolution.optimisers.es import GradientRequest
 from evolution.requests import PerturbationRequest, Simulation
 
 WALKER = Path(__file__).parent / "walker.npy"
