@@ -56,7 +56,9 @@ class Batch:
     @staticmethod
     def join(parts: Sequence[Batch]) -> Batch:
         """Lay the rows of several batches one after another, each environment once."""
-        place = {each: at for at, each in enumerate(dict.fromkeys(each for part in parts for each in part.environments))}
+        place = {
+            each: at for at, each in enumerate(dict.fromkeys(each for part in parts for each in part.environments))
+        }
         places = [np.array([place[each] for each in part.environments], np.intp)[part.places] for part in parts]
         return Batch(
             np.concatenate([part.thetas for part in parts]),

@@ -135,7 +135,7 @@ OPTIONAL = ("record", "sketch", "difficulty", "make_worlds")  # what a domain ma
 
 
 class Grouped:
-    """A domain of which only `OneEnvironmentACall` is written, as a `Domain`: it plays one environment after another."""
+    """A domain of which `OneEnvironmentACall` alone is written, as a `Domain`: one environment after another."""
 
     def __init__(self, domain: Any) -> None:
         self._domain = domain

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from environments.domain import Genome, Outcome
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.minimal_criterion import Verdict
 from evolution.noise import Key, Stream, keyed_rng
 from evolution.optimisers.optimiser import State

@@ -22,12 +22,12 @@ from environments.documents import NotTOMLError, check_plain, parse_toml
 from environments.domain import Domain, Encoding, find_domain
 from environments.equipped import equip
 from environments.settings import Bounds, build_settings, check_bounds
-from evolution.evaluation import PUSHES, Simulation
 from evolution.minimal_criterion import MinimalCriterion
 from evolution.optimisers.es import ES, ESSettings
 from evolution.optimisers.optimiser import Optimiser
 from evolution.optimisers.registry import build_options
 from evolution.reproduction import ReproductionSettings
+from evolution.requests import PUSHES, Simulation
 from poet.errors import InputError
 from transfer.tournament import TransferSettings
 

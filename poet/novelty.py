@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from environments.domain import Environment
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.novelty import novelty, pata_ec
 from evolution.performance import perform
 from poet.config import Config

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from cluster.executor import Executor
 from environments.domain import find_domain
 from environments.files import holds_run
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet import config as configuration
 from poet.agents import read_agent_file
 from poet.algorithm import evolve

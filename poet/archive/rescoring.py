@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from cluster.executor import InProcess
 from environments.domain import Outcome, Rollouts
 from environments.intervals import interval
-from evolution.evaluation import Evaluator, SeededRequest
+from evolution.evaluator import Evaluator
 from evolution.noise import Stream, keyed_rng
+from evolution.requests import SeededRequest
 from poet.archive.best import BestAgent, best_agents
 from poet.archive.reading import read_config
 from poet.phases import Phase

@@ -19,7 +19,7 @@ import typer
 from cluster.executor import WorkersError
 from environments.files import BROKEN, DiskError, PlaceError
 from environments.tasks.curriculum import CurriculumError
-from evolution.evaluation import EvaluationError
+from evolution.evaluator import EvaluationError
 from meta_learners.errors import MetaLearningError, TrainingError
 from poet.errors import ArchiveError, InputError
 

@@ -21,7 +21,7 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID
 
 from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet import archive as archives
 from poet import config as configuration
 from poet.agents import read_agent_file

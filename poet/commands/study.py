@@ -20,7 +20,7 @@ from rich.console import RenderableType
 
 from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet import archive as archives
 from poet.agents import Activations, parse_activations
 from poet.archive import inspection, rescoring
@@ -299,12 +299,11 @@ def evaluate(
     executor: Executor = InProcess() if workers == 1 else Processes(workers)
     total = len(contestants) * len(ground.levels) * episodes * len(parts)
     try:
-        items = -(-len(contestants) * episodes // scoring.ITEM_EPISODES) * len(ground.levels)
-        with waiting(f"playing {total:,} episodes", "parts") as note:
+        with waiting(f"playing {total:,} episodes") as note:
             results: list[scoring.Result] = []
 
             def heard(done: int) -> None:
-                note(len(results) * items + done, len(parts) * items)
+                note(len(results) * total // len(parts) + done, total)
 
             for part in parts:
                 results.append(scoring.play(contestants, ground.levels, part, executor, heard))

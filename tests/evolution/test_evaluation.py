@@ -8,8 +8,10 @@ from runs import perturbing
 from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.domain import Environment, Outcome
-from evolution.evaluation import EvaluationError, Evaluator, Simulation, item_episodes
+from evolution.evaluator import EvaluationError, Evaluator
 from evolution.optimisers.es import GradientRequest, es_gradient
+from evolution.packing import item_episodes
+from evolution.requests import Simulation
 
 PLACE = Environment(domain="toy", encoding="target", genome={"target": [0.5, 0.0, 0.0]}, seed=0)
 SIMULATION = Simulation(domain="toy", seed=3)

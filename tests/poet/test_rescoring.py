@@ -13,7 +13,7 @@ from runs import TOY_SETTINGS, command, dump, variables
 from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.domain import find_domain
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet.archive import inspection, rescoring
 from poet.archive.best import best_agents
 from poet.archive.reading import read_config, reading

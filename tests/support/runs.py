@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from cluster.executor import InProcess
-from evolution.evaluation import Evaluator, PerturbationRequest
+from evolution.evaluator import Evaluator
+from evolution.requests import PerturbationRequest
 from poet.algorithm import evolve
 from poet.population import first_population
 
