@@ -22,6 +22,7 @@ from environments.documents import NotTOMLError, check_plain, parse_toml
 from environments.domain import Domain, Encoding, find_domain
 from environments.equipped import equip
 from environments.settings import Bounds, build_settings, check_bounds
+from environments.settings import differences as list_differences
 from evolution.minimal_criterion import MinimalCriterion
 from evolution.optimisers.es import ES, ESSettings
 from evolution.optimisers.optimiser import Optimiser
@@ -310,13 +311,7 @@ def check_used(overrides: Mapping[str, Any], config: Config, origin: str) -> Non
 
 def differences(old: Config, new: Config) -> list[str]:
     """List the settings that differ, as ``es.pairs was 256, is 64``; iterations may always differ."""
-    before, after = flat(old.to_table()), flat(new.to_table())
-    names = sorted(set(before) | set(after))
-    return [
-        f"{name} was {before.get(name)!r}, is {after.get(name)!r}"
-        for name in names
-        if before.get(name) != after.get(name) and name != "iterations"
-    ]
+    return list_differences(old.to_table(), new.to_table(), free=("iterations",))
 
 
 LEAST_LIFE = 300  # iterations of a niche, below which what moves into it is replaced before it has learned
@@ -332,11 +327,3 @@ def advice(config: Config) -> list[str]:
         f"reproduction.every {config.reproduction.every}), little for an agent to learn in; the papers' niches have "
         f"3,000 and more, some {LEAST_LIFE} do: raise either"
     ]
-
-
-def flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Lay nested tables out as one, by dotted names."""
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        found |= flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
-    return found

@@ -9,6 +9,7 @@ having learned to walk.
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -194,6 +195,6 @@ def _load(path: Path) -> Learner:
 
 
 def _save(path: Path, learner: Learner) -> None:
-    aside = path.with_suffix(".new.npz")
-    np.savez(aside, **{name: getattr(learner, name) for name in Learner.__dataclass_fields__})
-    aside.rename(path)
+    content = io.BytesIO()
+    np.savez(content, **{name: getattr(learner, name) for name in Learner.__dataclass_fields__})
+    write_aside(path, content.getvalue())

@@ -82,8 +82,8 @@ class Hexapod3D:
 
 def _cppn(options: Mapping[str, Any]) -> CPPNEncoding:
     for option in options:
-        if option != "start":
-            raise ValueError(f"option {option!r} is unknown; the hexapod's cppn encoding takes start")
+        if option not in ("start", "places"):
+            raise ValueError(f"option {option!r} is unknown; the hexapod's cppn encoding takes start and places")
     return CPPNEncoding.from_options(options, probe(), CPPN_UNIT)
 
 

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.difficulty import parametric_difficulty
 from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.parametric import ParametricEncoding
 from environments.equipped import play_steps
 from environments.tasks.env import TaskSource
 from environments.walker2d import native
+from environments.walker2d.difficulty import difficulty, level_vectors
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
 from environments.walker2d.recording import record, sketch
 from environments.walker2d.simulator import CAPABILITIES, CONTROLLER, ENGINES, engine_called, run
+from environments.walker2d.suites import suites_for
 from environments.walker2d.terrain import DOMAINS, cppn_inputs, cppn_published_inputs
 from environments.walker2d.vector import WalkerVectorEnv
 
@@ -32,10 +33,12 @@ class Walker2D:
     engines = tuple(ENGINES)
     sketch = staticmethod(sketch)
     record = staticmethod(record)
-    difficulty = staticmethod(parametric_difficulty)
+    difficulty = staticmethod(difficulty)
+    level_vectors = staticmethod(level_vectors)
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.suites = suites_for(name)
 
     def capabilities(self, engine: str | None = None) -> Capabilities:
         """Say what an engine is good at; see `environments.domain.Domain.capabilities`."""

@@ -16,7 +16,7 @@ from poet.archive.reading import read_config
 from poet.archive.rescoring import EPISODES, UNKNOWN, Fresh, cached
 from poet.archive.rows import read_genome
 from poet.config import Config
-from poet.errors import InputError
+from poet.errors import NoNicheError
 from transfer.rules import original_cost
 
 Row = dict[str, Any]
@@ -138,12 +138,12 @@ def niche(connection: Connection, number: int, fresh: Known | None = None) -> Ro
     """Tell all of one niche.
 
     Raises:
-        InputError: there is no such niche.
+        NoNicheError: there is no such niche.
     """
     found = connection.execute(f"{NICHES} WHERE niche.id = ?", (number,)).fetchone()
     if found is None:
         (count,) = connection.execute("SELECT count(*) FROM niche").fetchone()
-        raise InputError(f"there is no niche {number}; this run has niches 0 to {count - 1}")
+        raise NoNicheError(number, count)
     config = read_config(connection)
     return {
         **_niche(found, config, config.make_encoding()),

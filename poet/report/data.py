@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from environments.domain import find_domain
+from environments.settings import flat
 from environments.sketch import Drawable, Gauge, Recording, Relief, StickRecording
 from poet.archive import inspection
 from poet.archive.best import best_agents
 from poet.archive.inspection import Known
 from poet.archive.reading import one_moment, read_config, read_population
 from poet.archive.rescoring import of_all
-from poet.config import flat
 
 Row = dict[str, Any]
 
