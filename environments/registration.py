@@ -17,7 +17,6 @@ import gymnasium
 
 from environments.domain import Environment
 
-NO_LIMIT = 2**31 - 1  # control steps
 LIMITS: Mapping[str, int] = MappingProxyType(
     {"walker2d": 2000, "walker2d-published": 2000, "hexapod3d": 700, "hexapod3d-joints": 700}
 )
@@ -48,13 +47,18 @@ class Maker:
 
     metadata: dict[str, Any]
 
-    def __call__(self, domain: str, *, episode_limit: int | None = None, **settings: Any) -> gymnasium.Env[Any, Any]:
-        """Make a `TaskEnv`.
+    def __call__(
+        self, domain: str, *, episode_limit: int | None = None, curriculum: Any = None, **settings: Any
+    ) -> gymnasium.Env[Any, Any]:
+        """Make a `TaskEnv`; `curriculum` may be a folder too.
 
         Raises:
+            CurriculumError: the folder holds no curriculum.
             ValueError: `episode_limit` lies beyond the time limit, or a setting is not valid.
         """
-        from environments.tasks.env import TaskEnv  # noqa: PLC0415 - tasks load engines
+        from environments.tasks.curriculum import Curriculum  # noqa: PLC0415 - tasks take time to load
+        from environments.tasks.env import TaskEnv  # noqa: PLC0415
+        from environments.tasks.resets import NO_LIMIT  # noqa: PLC0415
 
         longest = LIMITS[domain]
         if isinstance(episode_limit, int) and episode_limit > longest:
@@ -62,7 +66,8 @@ class Maker:
                 f"episode_limit is {episode_limit}, but Gymnasium's time limit ends an episode after {longest} steps; "
                 f"give max_episode_steps={episode_limit} in its place"
             )
-        return TaskEnv(domain, episode_limit=NO_LIMIT if episode_limit is None else episode_limit, **settings)
+        limit = NO_LIMIT if episode_limit is None else episode_limit
+        return TaskEnv(domain, curriculum=Curriculum.of(curriculum), episode_limit=limit, **settings)
 
 
 WALKER, HEXAPOD = (

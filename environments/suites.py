@@ -1,27 +1,13 @@
-"""Fixed evaluation suites from the literature, as environments with fixed seeds.
-
-The published protocols draw a course per episode from the clock; here each
-terrain is a fixed number of courses, so that results can be repeated and
-compared. `walker` is the set of PAIRED, robust PLR and ACCEL
-(arXiv:2203.01302), `high` its harder versions, `xchal` random extremely
-challenging courses, `poet` the hardest environments of POET's own runs as
-published with ACCEL, `stump-tracks` TeachMyAgent's grid.
-"""
+"""Evaluation suites: environments with fixed seeds and the rules that go with them; a domain has its own, or none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Protocol, runtime_checkable
 
-import numpy as np
-
-from environments.domain import Environment, Genome
-from environments.encodings.parametric import ParametricEncoding
-from environments.walker2d.terrain import DOMAINS, STUMP_TRACK
-
-COURSES = 10  # of each terrain
-EPISODE_LIMIT = 2000  # control steps, whatever the agents were bred or trained with
-SOLVED = 230.0  # every suite's criterion, whatever the agents were bred for
+from environments.domain import DOMAINS_GROUP, Environment, find_domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,94 +18,43 @@ class Level:
     environment: Environment
 
 
-def suite(name: str, domain: str = DOMAINS[0]) -> list[Level]:
-    """List the levels of a suite.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Levels, and how agents are measured on them, whatever they were bred or trained with."""
 
-    Args:
-        name: of the suite.
-        domain: of the agents that meet it. The same courses are the walker's with either lidar; for the agents
-            of another domain there are none, and these are the first's.
+    levels: tuple[Level, ...]
+    episode_limit: int  # control steps
+    solved_above: float  # return; the end of the course need not be reached
+
+
+Suites = Mapping[str, Callable[[], Suite]]
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A domain with suites of its own."""
+
+    @property
+    def suites(self) -> Suites:
+        """The makers of its suites, by name."""
+        ...
+
+
+def suites_of(domain: str) -> Suites:
+    """Give the makers of a domain's suites, by name; none where it has none.
 
     Raises:
-        ValueError: there is no such suite.
+        ValueError: the domain is not installed, or cannot be loaded.
     """
-    if name not in SUITES:
-        raise ValueError(f"suite is {name!r}; suites are {', '.join(SUITES)}")
-    found = domain if domain in DOMAINS else DOMAINS[0]
-    return [replace(level, environment=replace(level.environment, domain=found)) for level in SUITES[name]()]
+    found = find_domain(domain)
+    return found.suites if isinstance(found, Examined) else {}
 
 
-def _course(genome: Genome, seed: int, encoding: str = ParametricEncoding.name) -> Environment:
-    return Environment(domain=DOMAINS[0], encoding=encoding, genome=genome, seed=seed)
-
-
-def _courses(terrain: str, *genomes: Genome) -> Iterator[Level]:
-    """Give a terrain's courses; several genomes take turns."""
-    for seed in range(COURSES):
-        yield Level(terrain, _course(genomes[seed % len(genomes)], seed))
-
-
-def _hardcore() -> list[Genome]:
-    """Come as close to BipedalWalkerHardcore-v3 as the genome allows.
-
-    Gymnasium draws whole numbers: stumps 1 or 2 high and as wide as high, here any height between
-    and 1 wide; pits 2 or 3 wide inside their walls, here any width between; 3 or 4 stairs of height
-    1, here on alternate courses.
-    """
-    common = {"roughness": 1.0, "pit_gap": [2.0, 3.0], "stump_height": [1.0, 2.0], "stair_height": [1.0, 1.0]}
-    return [{**common, "stair_steps": steps} for steps in (3, 4)]
-
-
-def _walker() -> Iterator[Level]:
-    yield from _courses("BipedalWalker-v3", {"roughness": 1.0})
-    yield from _courses("BipedalWalkerHardcore-v3", *_hardcore())
-    yield from _courses("Stairs", {"stair_height": [2.0, 2.0], "stair_steps": 5})
-    yield from _courses("PitGap", {"pit_gap": [5.0, 5.0]})
-    yield from _courses("StumpHeight", {"stump_height": [2.0, 2.0]})
-    yield from _courses("Roughness", {"roughness": 5.0})
-
-
-def _high() -> Iterator[Level]:
-    yield from _courses("Stairs high", {"stair_height": [5.0, 5.0], "stair_steps": 9})
-    yield from _courses("PitGap high", {"pit_gap": [10.0, 10.0]})
-    yield from _courses("StumpHeight high", {"stump_height": [5.0, 5.0]})
-    yield from _courses("Roughness high", {"roughness": 9.0})
-
-
-def _xchal() -> Iterator[Level]:
-    for seed in range(10 * COURSES):
-        rng = np.random.default_rng(seed)
-        stump, gap, roughness = (round(float(rng.uniform(*ends)), 3) for ends in ((2.4, 3), (6, 8), (4.5, 8)))
-        genome = {"roughness": roughness, "pit_gap": [0.0, gap], "stump_height": [0.0, stump]}
-        yield Level("XChal", _course(genome, seed))
-
-
-TARGETS = (  # roughness, stump lo and hi, gap lo and hi
-    (5.6, 2.4, 2.82, 4.48, 6.4),
-    (5.44, 1.8, 2.82, 4.48, 6.72),
-    (7.2, 1.98, 2.82, 5.6, 7.2),
-    (5.76, 2.16, 2.76, 1.6, 7.2),
-    (5.28, 1.98, 2.76, 4.8, 7.2),
-    (4.8, 2.4, 2.76, 4.48, 4.8),
-)
-
-
-def _poet() -> Iterator[Level]:
-    for number, (roughness, stump_lo, stump_hi, gap_lo, gap_hi) in enumerate(TARGETS, start=1):
-        genome = {"roughness": roughness, "stump_height": [stump_lo, stump_hi], "pit_gap": [gap_lo, gap_hi]}
-        yield from _courses(f"POET {number}", genome)
-
-
-def _stump_tracks() -> Iterator[Level]:
-    for height in np.linspace(0, 3, 10).round(3).tolist():
-        for number, spacing in enumerate(np.linspace(0, 6, 10).round(3).tolist()):
-            yield Level(f"height {height:.2f}", _course({"height": height, "spacing": spacing}, number, STUMP_TRACK))
-
-
-SUITES: dict[str, Callable[[], Iterator[Level]]] = {
-    "walker": _walker,
-    "high": _high,
-    "xchal": _xchal,
-    "poet": _poet,
-    "stump-tracks": _stump_tracks,
-}
+def homes_of(suite: str) -> Iterable[str]:
+    """Name the installed domains that have a suite of this name; one that cannot be loaded is passed over."""
+    for name in sorted(entry.name for entry in entry_points(group=DOMAINS_GROUP)):
+        try:
+            if suite in suites_of(name):
+                yield name
+        except ValueError:
+            continue

@@ -24,7 +24,7 @@ from benchmarks.curricula.runs import Run, fingerprint, test, train
 from benchmarks.curricula.sources import STAGED, curricula
 from environments.domain import Environment, find_domain
 from environments.files import write_aside
-from environments.suites import suite
+from environments.suites import suites_of
 from environments.tasks.curriculum import Curriculum, Task
 from meta_learners.training.evaluation import Protocol
 
@@ -90,7 +90,7 @@ def main() -> None:
 
 def courses(each: int) -> list[Environment]:
     """Take the first courses of every terrain of the walker suite."""
-    levels = suite("walker")
+    levels = suites_of("walker2d")["walker"]().levels
     terrains = dict.fromkeys(level.terrain for level in levels)
     return [
         environment

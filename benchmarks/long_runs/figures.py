@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from environments.difficulty import GAP, ROUGHNESS, STUMP
+from environments.walker2d.difficulty import GAP, ROUGHNESS, STUMP
 
 Row = dict[str, Any]
 

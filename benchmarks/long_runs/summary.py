@@ -7,10 +7,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from environments.difficulty import LEVELS, Difficulty, parametric_difficulty
+from environments.difficulty import LEVELS
 from environments.domain import Environment
 from environments.encodings.cppn import relief
 from environments.encodings.parametric import ParametricGenome
+from environments.walker2d.difficulty import difficulty
 from environments.walker2d.terrain import cppn_inputs
 from poet.archive import inspection
 from poet.archive.reading import read_config, reading
@@ -93,14 +94,14 @@ def measures(environment: Environment) -> Row:
     genome = environment.genome
     genes = genome if environment.encoding == "parametric" else genome.get("parametric", {})
     parametric = ParametricGenome.from_json(genes)
-    difficulty = parametric_difficulty(
+    graded = difficulty(
         Environment(domain=environment.domain, encoding="parametric", genome=genes, seed=environment.seed)
     )
     found: Row = {
         "stump": (parametric.stump_height or (0.0, 0.0))[1],
         "gap": (parametric.pit_gap or (0.0, 0.0))[1],
         "roughness": parametric.roughness,
-        "level": difficulty.level if isinstance(difficulty, Difficulty) else 0,
+        "level": graded.level if graded else 0,
     }
     if "cppn" in genome:
         heights = relief(genome["cppn"], cppn_inputs())

@@ -16,10 +16,10 @@ from benchmarks.open_endedness.controls import SLICE
 from benchmarks.open_endedness.gallery import draw_drift, draw_gallery
 from benchmarks.open_endedness.results import solving_score
 from benchmarks.open_endedness.runs import FIRST_ITERATIONS
-from environments.difficulty import GAP, ROUGHNESS, STUMP
 from environments.domain import find_domain
 from environments.encodings.cppn import relief
 from environments.encodings.parametric import ParametricGenome
+from environments.walker2d.difficulty import GAP, ROUGHNESS, STUMP
 from environments.walker2d.terrain import cppn_inputs
 
 Row = dict[str, Any]

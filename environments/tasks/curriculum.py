@@ -11,10 +11,9 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +22,27 @@ from environments.agent_files import load_agent
 from environments.documents import parse_json
 from environments.domain import Domain, Environment, find_domain
 from environments.files import PlaceError
+from environments.tasks.env import TaskEnv
+from environments.tasks.task import CurriculumError, Task
+
+__all__ = [
+    "AGENTS",
+    "ALL",
+    "BOUNDARY",
+    "DOCUMENT",
+    "FORMAT",
+    "ROWS",
+    "SCHEMA_VERSION",
+    "SPLITS",
+    "TABLE",
+    "Curriculum",
+    "CurriculumError",
+    "Task",
+    "listed_files",
+    "seal",
+]
 
 logger = logging.getLogger(__name__)
-
-if TYPE_CHECKING:
-    from environments.tasks.env import TaskEnv
 
 FORMAT, SCHEMA_VERSION = "poet-curriculum", 1
 DOCUMENT, ROWS, TABLE, AGENTS = "curriculum.json", "tasks.jsonl", "tasks.parquet", "agents"
@@ -50,29 +65,6 @@ SHAPE_OF_EXPORTS = {"encoding": {"name": str, "options": dict}, "run": {"episode
 KINDS = {dict: "a JSON object", list: "a list", str: "text", int: "a whole number"}
 LONGEST_EPISODE = 10**6  # steps
 SHOWN = 3  # strangers' files named
-
-
-class CurriculumError(ValueError):
-    """A curriculum, or what was asked of it, cannot be used."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One environment of a curriculum."""
-
-    environment: Environment
-    split: str  # one of SPLITS, or BOUNDARY
-    order: int  # its stage: 0 comes first
-
-    @property
-    def id(self) -> str:
-        """The environment's content hash."""
-        return self.environment.id
-
-    @property
-    def number(self) -> int:
-        """The same as a whole number, as `info["task"]` gives it."""
-        return self.environment.number
 
 
 def seal(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +111,11 @@ class Curriculum:
         except ValueError as error:
             raise CurriculumError(f"{folder / DOCUMENT} is not a curriculum: {error}") from error
         return curriculum
+
+    @staticmethod
+    def of(given: Curriculum | Path | str | None) -> Curriculum | None:
+        """Take a curriculum as callers give it, loaded or as a folder; raises as `load` does."""
+        return Curriculum.load(given) if isinstance(given, str | Path) else given
 
     @property
     def domain(self) -> Domain:
@@ -219,8 +216,6 @@ class Curriculum:
 
     def make_env(self, split: str = "train", *, render_mode: str | None = None) -> TaskEnv:
         """Make an environment that plays the tasks of a split: a drawn one an episode, until `set_task`."""
-        from environments.tasks.env import TaskEnv  # noqa: PLC0415 - tasks.py stands on this file
-
         return TaskEnv(self.document["domain"]["name"], curriculum=self, split=split, render_mode=render_mode)
 
 

@@ -12,7 +12,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment, find_domain
 from environments.plain import whole_seed
-from environments.tasks.curriculum import Curriculum, CurriculumError, Task
+from environments.tasks.task import CurriculumError, Task, Tasks
 
 TaskLike: TypeAlias = Task | Environment | Mapping[str, Any] | str
 
@@ -31,20 +30,19 @@ class TaskSource:
     """Where a domain's tasks are looked up and drawn from: a curriculum's split, or nothing."""
 
     domain: str
-    curriculum: Curriculum | None = None
+    curriculum: Tasks | None = None
     split: str = "train"
 
     @staticmethod
-    def of(domain: str, curriculum: Curriculum | Path | str | None, split: str) -> TaskSource:
-        """Take a curriculum as callers give it: loaded or as a folder.
+    def of(domain: str, curriculum: Tasks | None, split: str) -> TaskSource:
+        """Make one whose split is known to be there.
 
         Raises:
-            CurriculumError: the curriculum cannot be read or is another domain's, or the split is none.
+            CurriculumError: the curriculum has no such split.
         """
-        loaded = Curriculum.load(curriculum) if isinstance(curriculum, str | Path) else curriculum
-        if loaded is not None:
-            loaded.split(split)
-        return TaskSource(domain, loaded, split)
+        if curriculum is not None:
+            curriculum.split(split)
+        return TaskSource(domain, curriculum, split)
 
     @cached_property
     def tasks(self) -> list[Task]:
@@ -103,8 +101,7 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     Args:
         domain: name of the domain.
         task: the task to play, until another is set.
-        environment: the same; the older name.
-        curriculum: where ids are looked up and tasks drawn from, loaded or as a folder.
+        curriculum: where ids are looked up and tasks drawn from.
         split: of the curriculum, to draw from.
         default: the task where neither a task nor a curriculum is given.
         episode_limit: control steps before truncation; the domain's own when None.
@@ -121,8 +118,7 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         domain: str,
         *,
         task: TaskLike | None = None,
-        environment: Environment | None = None,
-        curriculum: Curriculum | Path | str | None = None,
+        curriculum: Tasks | None = None,
         split: str = "train",
         default: TaskLike | None = None,
         episode_limit: int | None = None,
@@ -132,7 +128,7 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._source = TaskSource.of(domain, curriculum, split)
         self._episode_limit = episode_limit
         self.render_mode = render_mode
-        self._next = first_task(self._source, task=task, environment=environment, default=default)
+        self._next = first_task(self._source, task=task, default=default)
         first = self._next or self._source.tasks[0].environment
         self._inner, self._current = self._make(first), first
         self.observation_space = self._inner.observation_space
@@ -140,7 +136,7 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.metadata = {**self._inner.metadata}
 
     @property
-    def curriculum(self) -> Curriculum | None:
+    def curriculum(self) -> Tasks | None:
         """Where ids are looked up and tasks drawn from."""
         return self._source.curriculum
 
@@ -210,22 +206,15 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
 
 def first_task(
-    source: TaskSource,
-    *,
-    task: TaskLike | None = None,
-    environment: Environment | None = None,
-    default: TaskLike | None = None,
+    source: TaskSource, *, task: TaskLike | None = None, default: TaskLike | None = None
 ) -> Environment | None:
     """Say which task an environment starts with; None where each episode draws one.
 
     Raises:
-        CurriculumError: there is nothing to play, too much was given, or the task cannot be found.
+        CurriculumError: there is nothing to play, or the task cannot be found.
     """
-    if task is not None and environment is not None:
-        raise CurriculumError("task and environment are two names for the same; give one")
-    chosen = task if task is not None else environment
-    if chosen is not None:
-        return source.find(chosen)
+    if task is not None:
+        return source.find(task)
     if source.curriculum is not None:
         return None
     if default is None:
@@ -233,7 +222,7 @@ def first_task(
     return source.find(default)
 
 
-def _resolve(task: TaskLike, curriculum: Curriculum | None) -> Environment:
+def _resolve(task: TaskLike, curriculum: Tasks | None) -> Environment:
     if isinstance(task, Environment):
         return task
     if isinstance(task, Task):

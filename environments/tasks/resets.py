@@ -19,6 +19,7 @@ from environments.domain import Environment
 from environments.plain import whole_seed
 from environments.tasks.env import TaskSource
 
+NO_LIMIT = 2**31 - 1  # control steps
 Seeds: TypeAlias = int | np.integer[Any] | Sequence[int | None] | NDArray[np.integer[Any]] | None
 
 

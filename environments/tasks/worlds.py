@@ -17,10 +17,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 from environments.domain import Environment, find_domain
-from environments.registration import NO_LIMIT
 from environments.tasks.curriculum import Curriculum, CurriculumError
 from environments.tasks.env import TaskEnv, TaskLike, TaskSource, first_task
-from environments.tasks.resets import Reset, Seeds, checked_actions, checked_limit, over
+from environments.tasks.resets import NO_LIMIT, Reset, Seeds, checked_actions, checked_limit, over
 
 Vector = NDArray[np.float32]
 Worlds: TypeAlias = VectorEnv[Vector, Vector, NDArray[Any]]
@@ -141,7 +140,6 @@ def make_worlds(
     default: TaskLike | None = None,
     task: TaskLike | None = None,
     tasks: Sequence[TaskLike | None] | None = None,
-    environment: Environment | None = None,
     curriculum: Curriculum | Path | str | None = None,
     split: str = "train",
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
@@ -158,7 +156,6 @@ def make_worlds(
         default: the task where neither a task nor a curriculum is given.
         task: for all worlds.
         tasks: one for each world; None draws.
-        environment: the same as task; the older name.
         curriculum: where ids are looked up and, without tasks, drawn from.
         split: of the curriculum.
         autoreset_mode: what happens when an episode is over, as Gymnasium names it.
@@ -172,14 +169,14 @@ def make_worlds(
         ValueError: a setting is out of range, or unknown where the domain's own worlds cannot be had.
     """
     checked_limit(num_envs, "num_envs")
-    source = TaskSource.of(domain, curriculum, split)
+    source = TaskSource.of(domain, Curriculum.of(curriculum), split)
     if tasks is not None:
-        if task is not None or environment is not None:
-            raise CurriculumError("task, tasks and environment exclude each other; give one")
+        if task is not None:
+            raise CurriculumError("task and tasks exclude each other; give one")
         given = source.find_each(list(tasks), num_envs)
         found = [given.get(world) for world in range(num_envs)]
     else:
-        found = [first_task(source, task=task, environment=environment, default=default)] * num_envs
+        found = [first_task(source, task=task, default=default)] * num_envs
     if None in found:
         _ = source.tasks  # says now what cannot be drawn
     if render_mode not in (None, "rgb_array"):

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from environments.difficulty import parametric_difficulty
 from environments.domain import Encoding, Environment
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.parametric import ParametricEncoding
 from environments.tasks.env import TaskSource
 from environments.walker2d import native
+from environments.walker2d.difficulty import difficulty, level_vectors
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
 from environments.walker2d.recording import record, sketch
 from environments.walker2d.simulator import CONTROLLER, ENGINES, rollout
+from environments.walker2d.suites import suites_for
 from environments.walker2d.terrain import DOMAINS, cppn_inputs, cppn_published_inputs
 from environments.walker2d.vector import WalkerVectorEnv
 
@@ -31,10 +32,12 @@ class Walker2D:
     rollout = staticmethod(rollout)
     sketch = staticmethod(sketch)
     record = staticmethod(record)
-    difficulty = staticmethod(parametric_difficulty)
+    difficulty = staticmethod(difficulty)
+    level_vectors = staticmethod(level_vectors)
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.suites = suites_for(name)
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""

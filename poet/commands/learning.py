@@ -17,13 +17,12 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 from environments.settings import build_settings
-from environments.suites import EPISODE_LIMIT as SUITE_LIMIT
-from environments.suites import suite as find_suite
 from environments.tasks.curriculum import Curriculum
 from poet import config as configuration
 from poet.display.output import LARGEST, Json, err, say, show
 from poet.display.waiting import waiting
 from poet.errors import InputError
+from poet.evaluate.evaluating import chosen_suite
 from poet.session import Interrupted, interruptible, undisturbed
 
 if TYPE_CHECKING:
@@ -217,8 +216,12 @@ def meta_test(
         raise InputError(f"--split {split} goes with a curriculum, not with --suite {suite}")
     split = split or "test"
     plan, found_at = read_plan(folder)
-    names, tasks = _suite_tasks(suite, plan) if suite else _split_tasks(curriculum, found_at, split, plan)
-    limit = SUITE_LIMIT if suite else plan.episode_limit
+    if suite:
+        levels, limit = (found := chosen_suite(suite, plan.domain)).levels, found.episode_limit
+        names, tasks = [level.terrain for level in levels], [level.environment for level in levels]
+    else:
+        limit = plan.episode_limit
+        names, tasks = _split_tasks(curriculum, found_at, split, plan)
     family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=limit)
     trained = restored_learner(plan, family, device)
     iteration = resume(trained, folder)
@@ -267,15 +270,6 @@ def _numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise InputError(f"--adaptations is {text!r}; it must be numbers such as 0,1,5") from error
-
-
-def _suite_tasks(name: str, plan: Plan) -> tuple[list[str], list[Environment]]:
-    try:
-        levels = find_suite(name, plan.domain)
-    except ValueError as error:
-        raise InputError(f"--{error}") from error
-    _check_domain(f"suite {name}", levels[0].environment.domain, plan)
-    return [level.terrain for level in levels], [level.environment for level in levels]
 
 
 def _split_tasks(named: Path | None, found_at: Path, split: str, plan: Plan) -> tuple[list[str], list[Environment]]:

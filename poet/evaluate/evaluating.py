@@ -10,9 +10,8 @@ from typing import Any
 
 from environments.controller import Controller
 from environments.domain import find_domain
-from environments.suites import EPISODE_LIMIT, SOLVED, Level, suite
+from environments.suites import Level, Suite, homes_of, suites_of
 from environments.tasks.curriculum import ALL, BOUNDARY, SPLITS, Curriculum
-from environments.walker2d.terrain import DOMAINS
 from poet import archive as archives
 from poet.agents import is_agent_file, read_agent_file
 from poet.archive.best import best_agents
@@ -65,32 +64,48 @@ def ground_from(subject: Path, suite_name: str | None, niches: bool, curriculum:
     if sum((suite_name is not None, niches, curriculum is not None)) != 1:
         raise InputError("evaluate on one of --suite NAME, --niches and --curriculum DIR")
     if suite_name is not None:
-        return _suite(suite_name, _home(subject))
+        return _on_suite(suite_name, subject)
     return _curriculum(curriculum, split) if curriculum is not None else _niches(subject)
 
 
-def _home(subject: Path) -> str:
-    """Say which domain agents live in; of a file nobody knows, and it is taken for the first."""
-    if is_agent_file(subject):
-        return DOMAINS[0]
-    with archives.reading(subject) as connection:
-        return read_config(connection).domain
+def chosen_suite(name: str, domain: str) -> Suite:
+    """Make a domain's suite.
 
-
-def _suite(name: str, domain_name: str) -> Ground:
+    Raises:
+        InputError: the domain has none of this name, of which the message lists those it has, or is not installed.
+    """
     try:
-        levels = suite(name, domain_name)
+        makers = suites_of(domain)
     except ValueError as error:
-        raise InputError(f"--{error}") from error
-    domain = find_domain(levels[0].environment.domain)
+        raise InputError(str(error)) from error
+    if name not in makers:
+        known = f"its suites are {', '.join(makers)}" if makers else "it has none"
+        raise InputError(f"--suite is {name!r}, which {domain} does not have; {known}")
+    return makers[name]()
+
+
+def _on_suite(name: str, subject: Path) -> Ground:
+    domain = _home(subject, name)
+    suite = chosen_suite(name, domain)
     return Ground(
         name=f"suite {name}",
-        levels=levels,
-        domain=domain.name,
-        episode_limit=EPISODE_LIMIT,
-        solved_above=SOLVED,
+        levels=list(suite.levels),
+        domain=domain,
+        episode_limit=suite.episode_limit,
+        solved_above=suite.solved_above,
         must_finish=False,
     )
+
+
+def _home(subject: Path, suite: str) -> str:
+    """Say which domain agents live in; of a file nobody knows, and it is taken for the first that has the suite."""
+    if is_agent_file(subject):
+        home = next(iter(homes_of(suite)), None)
+        if home is None:
+            raise InputError(f"--suite is {suite!r}, which no installed domain has")
+        return home
+    with archives.reading(subject) as connection:
+        return read_config(connection).domain
 
 
 def _niches(run: Path) -> Ground:

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from environments.difficulty import LEVELS
 from environments.domain import Domain, Environment
 from environments.sketch import Drawable, Relief, Sketch
 from environments.tasks.curriculum import BOUNDARY, SPLITS
@@ -134,7 +135,7 @@ def _text(rows: Sequence[Row], config: Config, domain: Domain, drawn: bool) -> s
     best = f"{min(returns):.1f} to {max(returns):.1f}, mean {np.mean(returns):.1f}"
     level = "`level` is the vector that DCD's bipedal levels use."
     if rows[0]["level"] is None:
-        level = "`level`, DCD's vector of a bipedal level, is null: only the walker's parametric genomes have one."
+        level = f"`level`, for vectors such as DCD's bipedal levels, is null: {domain.name} has none for this encoding."
     first = rows[0]["id"]
     shortest = f"{config.episodes_per_score} episode{'s' if config.episodes_per_score > 1 else ''}"
     ids = [spec.id for spec in gymnasium.registry.values() if spec.kwargs.get("domain") == domain.name]
@@ -216,4 +217,4 @@ def _modules(domain: Domain) -> str:
 
 
 def _level_rank(level: str) -> int:
-    return ("easy", "challenging", "very challenging", "extremely challenging").index(level)
+    return LEVELS.index(level)

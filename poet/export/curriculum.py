@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from environments.difficulty import difficulty_of, level_vector
+from environments.difficulty import difficulty_of, level_vectors_of
 from environments.domain import Domain, Environment
 from environments.files import check_folder, writing_folder
 from environments.tasks.curriculum import (
@@ -115,7 +115,7 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
         checksums.check_states(connection)
         config = read_config(connection)
         domain = config.make_domain()
-        found = _tasks(connection, config, of_all(connection) if fresh is None else fresh)
+        found, columns = _tasks(connection, config, of_all(connection) if fresh is None else fresh)
         rows = _split_and_order(found, settings)
         best = best_agents(connection)
         agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
@@ -130,14 +130,15 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
             layers["output"] = controller.output
         (aside / AGENTS / "layers.json").write_text(_pretty(layers), encoding="utf-8")
         card.write(aside, rows, config, domain)
-        document = seal(_document(aside, rows, config, domain, settings))
+        document = seal(_document(aside, rows, columns, config, domain, settings))
         (aside / DOCUMENT).write_text(_pretty(document), encoding="utf-8")
     return document
 
 
-def _tasks(connection: Connection, config: Config, fresh: Known) -> list[Row]:
-    """List what the archive says of every environment, by admission; equal environments count once.
+def _tasks(connection: Connection, config: Config, fresh: Known) -> tuple[list[Row], list[str] | None]:
+    """List what the archive says of every environment, by admission, and name the columns of their level vectors.
 
+    Equal environments count once.
     One that was admitted again is the child of all its parents: `parents` lists them, `parent` is the first's.
     """
     niches = list(connection.execute(f"{NICHES} ORDER BY niche.id"))
@@ -147,18 +148,20 @@ def _tasks(connection: Connection, config: Config, fresh: Known) -> list[Row]:
         if row["parent"] is not None and ids[row["parent"]] != row["environment"]:
             parents[row["environment"]][ids[row["parent"]]] = None
     environments = {niche.environment.id: niche.environment for niche in read_population(connection).niches}
-    stairs = any(environment.genome.get("stair_height") for environment in environments.values())
+    vectors = level_vectors_of(list(environments.values()))
+    levels = dict(zip(environments, vectors.rows.tolist(), strict=True)) if vectors else {}
     rows, seen = [], set()
     for row in niches:
         if row["environment"] not in seen:
             seen.add(row["environment"])
-            task = _task(row, ids, environments[row["environment"]], stairs, fresh[row["id"]])
-            rows.append({**task, "parents": list(parents[row["environment"]])})
-    return rows
+            task = _task(row, ids, environments[row["environment"]], fresh[row["id"]])
+            level = levels.get(row["environment"])
+            rows.append({**task, "level": level, "parents": list(parents[row["environment"]])})
+    return rows, list(vectors.columns) if vectors else None
 
 
-def _task(row: Any, ids: Mapping[int, str], environment: Environment, stairs: bool, fresh: Fresh) -> Row:
-    difficulty, level = difficulty_of(environment), level_vector(environment, stairs)
+def _task(row: Any, ids: Mapping[int, str], environment: Environment, fresh: Fresh) -> Row:
+    difficulty = difficulty_of(environment)
     low, high = fresh.interval or (None, None)
     return {
         "id": environment.id,
@@ -184,7 +187,6 @@ def _task(row: Any, ids: Mapping[int, str], environment: Environment, stairs: bo
         "luckiest_score": row["best_score"],
         "solved": row["solved"] is not None,
         "solved_at": row["solved"],
-        "level": None if level is None else level.tolist(),
         "agent": f"{AGENTS}/{environment.id}.safetensors",
     }
 
@@ -206,7 +208,8 @@ def _ranked(rows: Sequence[Row], by: str, option: str) -> list[str]:
     if by == SplitBy.BIRTH:
         return [row["id"] for row in rows]  # niches are numbered by birth
     if any(row["difficulty"] is None for row in rows):
-        raise InputError(f"{option} difficulty needs parametric genomes; encoding {rows[0]['encoding']} has none")
+        domain, encoding = rows[0]["domain"], rows[0]["encoding"]
+        raise InputError(f"{option} difficulty needs a measure of it; {domain} has none for encoding {encoding}")
 
     def place(row: Row) -> tuple[int, float, int]:
         difficulty = difficulty_of(_environment(row))
@@ -231,7 +234,12 @@ def _write_rows(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def _document(
-    folder: Path, rows: Sequence[Row], config: Config, domain: Domain, settings: ExportSettings
+    folder: Path,
+    rows: Sequence[Row],
+    columns: list[str] | None,
+    config: Config,
+    domain: Domain,
+    settings: ExportSettings,
 ) -> dict[str, Any]:
     by_order = [row["id"] for row in rows]
     return {
@@ -256,7 +264,7 @@ def _document(
             "members": {name: [row["id"] for row in rows if row["split"] == name] for name in (*SPLITS, BOUNDARY)},
         },
         "stages": {"by": settings.stage_order, "order": by_order},
-        "level_columns": _level_columns(rows),
+        "level_columns": columns,
         "seeds": {"run": config.seed, "splits": settings.seed, "evaluation": list(range(EVALUATION_SEEDS))},
         "run": {
             "episode_limit": config.episode_limit,
@@ -273,14 +281,6 @@ def genes(config: Config) -> Row:
     """Say what the encoding says of its genes: bounds, steps, units; nothing if it says nothing."""
     describe = getattr(config.make_encoding(), "genes", None)
     return describe() if describe else {}
-
-
-def _level_columns(rows: Sequence[Row]) -> list[str] | None:
-    """Name the numbers of DCD's level vector."""
-    if rows[0]["level"] is None:
-        return None
-    stairs = ["stair_height_lo", "stair_height_hi", "stair_steps"] if len(rows[0]["level"]) > 6 else []
-    return ["roughness", "pit_gap_lo", "pit_gap_hi", "stump_height_lo", "stump_height_hi", *stairs, "seed"]
 
 
 def _versions() -> dict[str, str]:

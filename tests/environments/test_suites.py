@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from environments.difficulty import difficulty_of, level_vector
+from environments.difficulty import difficulty_of, level_vectors_of
 from environments.domain import Environment, find_domain
 from environments.encodings.parametric import ParametricGenome
-from environments.suites import COURSES, SUITES, suite
+from environments.suites import homes_of, suites_of
+from environments.walker2d.suites import COURSES, LEVELS
 from environments.walker2d.terrain import START_HEIGHT, STEP, express_track, terrain_of
 
 WALKER = [
@@ -14,6 +15,10 @@ WALKER = [
     ("StumpHeight", {"stump_height": (2, 2)}),
     ("Roughness", {"roughness": 5}),
 ]
+
+
+def suite(name, domain="walker2d"):
+    return suites_of(domain)[name]().levels
 
 
 @pytest.mark.parametrize(("terrain", "genes"), WALKER)
@@ -43,7 +48,7 @@ def test_extremely_challenging_courses_are_so_by_the_papers_measure_and_all_diff
     assert len({level.environment.id for level in levels}) == len(levels) == 100
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", LEVELS)
 def test_every_level_can_be_walked_and_is_the_same_each_time(name):
     domain = find_domain("walker2d")
     theta = np.zeros((1, domain.controller.parameters), dtype=np.float32)
@@ -78,9 +83,10 @@ def test_wrong_stump_track_is_refused(genome, message):
         express_track(genome, 0)
 
 
-def test_unknown_suite_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match="suite is 'moon'; suites are walker, high, xchal, poet, stump-tracks"):
-        suite("moon")
+def test_a_domain_has_its_own_suites_or_none():
+    assert list(homes_of("walker")) == ["walker2d", "walker2d-published"]
+    assert list(homes_of("moon")) == []
+    assert suites_of("hexapod3d") == {}
 
 
 @pytest.mark.parametrize(
@@ -97,8 +103,15 @@ def test_difficulty_counts_the_papers_thresholds(genome, level):
     assert difficulty_of(environment).name == level
 
 
-def test_level_vector_lists_genes_in_dcds_order():
-    genome = {"roughness": 1.5, "pit_gap": [0.4, 0.8], "stump_height": [0.2, 0.6], "stair_height": [1, 2]}
-    environment = Environment(domain="walker2d", encoding="parametric", genome=genome, seed=77)
-    assert level_vector(environment, stairs=False).tolist() == [1.5, 0.4, 0.8, 0.2, 0.6, 77]
-    assert level_vector(environment, stairs=True).tolist() == [1.5, 0.4, 0.8, 0.2, 0.6, 1, 2, 1, 77]
+def test_level_vectors_list_genes_in_dcds_order_with_stairs_where_one_course_has_them():
+    genome = {"roughness": 1.5, "pit_gap": [0.4, 0.8], "stump_height": [0.2, 0.6]}
+    bare = Environment(domain="walker2d", encoding="parametric", genome=genome, seed=77)
+    steps = Environment(domain="walker2d", encoding="parametric", genome={"stair_height": [1, 2]}, seed=5)
+    grown = Environment(domain="walker2d", encoding="cppn", genome={"cppn": {}}, seed=0)
+    found = level_vectors_of([bare])
+    assert found.columns == ("roughness", "pit_gap_lo", "pit_gap_hi", "stump_height_lo", "stump_height_hi", "seed")
+    assert found.rows.tolist() == [[1.5, 0.4, 0.8, 0.2, 0.6, 77]]
+    found = level_vectors_of([bare, steps])
+    assert found.columns[-4:] == ("stair_height_lo", "stair_height_hi", "stair_steps", "seed")
+    assert found.rows.tolist() == [[1.5, 0.4, 0.8, 0.2, 0.6, 0, 0, 0, 77], [0, 0, 0, 0, 0, 1, 2, 1, 5]]
+    assert level_vectors_of([bare, grown]) is None

@@ -207,7 +207,6 @@ def test_a_wrong_reset_is_refused_and_changes_nothing(curriculum, make, argument
         ({"tasks": ["beef", "beef"]}, CurriculumError, "has no task 'beef'"),
         ({"tasks": []}, CurriculumError, "tasks has 0 entries; there are 2 worlds"),
         ({"tasks": [], "task": "beef"}, CurriculumError, "exclude each other"),
-        ({"task": IDS[0], "environment": COURSES[0]}, CurriculumError, "give one"),
         ({"split": "exam"}, CurriculumError, "split is 'exam'"),
         ({"split": "validation"}, CurriculumError, "has no validation tasks"),
         ({"episode_limit": 0}, ValueError, "episode_limit is 0; it must be at least 1"),

@@ -164,7 +164,6 @@ def test_curriculums_environment_passes_gymnasiums_checker(curriculum):
             lambda c: TaskEnv("walker2d", task=Environment(domain="moon", encoding="x", genome={}, seed=0)),
             "is one of moon; this environment is walker2d",
         ),
-        (lambda c: TaskEnv("walker2d", task=COURSES[0], environment=COURSES[0]), "give one"),
     ],
 )
 def test_what_cannot_be_played_is_refused_with_one_sentence(curriculum, ask, message):

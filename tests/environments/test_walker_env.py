@@ -160,4 +160,4 @@ def test_unknown_render_mode_is_refused():
 def test_genome_out_of_bounds_is_refused_when_the_environment_is_made():
     bad = Environment(domain="walker2d", encoding="parametric", genome={"pit_gap": [0, 99]}, seed=0)
     with pytest.raises(ValueError, match="pit_gap is"):
-        gymnasium.make("poet/Walker2D-v0", environment=bad)
+        gymnasium.make("poet/Walker2D-v0", task=bad)

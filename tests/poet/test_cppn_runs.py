@@ -56,7 +56,7 @@ def test_every_command_copes_with_the_encoding(run, tmp_path, poet):
         done = poet(*command)
         assert done.returncode == 0, done.stderr
     refused = poet("export", run, "-o", tmp_path / "other", "--split-by", "difficulty")
-    assert "--split-by difficulty needs parametric genomes; encoding cppn has none" in refused.stderr
+    assert "--split-by difficulty needs a measure of it; walker2d has none for encoding cppn" in refused.stderr
     curriculum = Curriculum.load(tmp_path / "curriculum")
     assert [task.environment.genome for task in curriculum.stages] == [niche["genome"] for niche in niches]
     assert {"cppn.weight", "relief", "parametric.pit_gap"} <= set(curriculum.document["encoding"]["genes"])

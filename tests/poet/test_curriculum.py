@@ -253,7 +253,7 @@ def test_any_domain_exports_though_it_has_no_pictures(tmp_path, toy_file, poet):
     assert rows[0]["difficulty"] is rows[0]["level"] is None
     refused = poet("export", tmp_path / "run", "-o", tmp_path / "d", "--split-by", "difficulty")
     assert refused.returncode == 2
-    assert "--split-by difficulty needs parametric genomes; encoding target has none" in refused.stderr
+    assert "--split-by difficulty needs a measure of it; toy has none for encoding target" in refused.stderr
     assert variables()  # the toy lives outside the project's packages
 
 

@@ -130,7 +130,7 @@ def test_suite_results_are_what_the_domains_rollout_gives(run, tmp_path, poet):
     assert figures["solved_above"] == 230
     assert len(figures["results"]) == 6 * 2
     (row,) = (row for row in figures["results"] if (row["terrain"], row["agent"]) == ("PitGap", "niche 5"))
-    from environments.suites import suite  # noqa: PLC0415
+    from environments.suites import suites_of  # noqa: PLC0415
     from poet.archive.reading import reading  # noqa: PLC0415
 
     with reading(run) as connection:
@@ -138,7 +138,7 @@ def test_suite_results_are_what_the_domains_rollout_gives(run, tmp_path, poet):
     theta = np.tile(np.frombuffer(blob, dtype="<f8").astype(np.float32), (2, 1))
     returns = [
         find_domain("walker2d").rollout(theta, level.environment, episode_seeds(0, (number,), 0, 2)).returns
-        for number, level in enumerate(suite("walker"))
+        for number, level in enumerate(suites_of("walker2d")["walker"]().levels)
         if level.terrain == "PitGap"
     ]
     assert row["mean"] == pytest.approx(np.mean(returns), abs=1e-9)
@@ -206,7 +206,10 @@ def test_all_agents_on_all_niches_of_any_domain(tmp_path, toy_file, poet):
     [
         ([], "evaluate on one of --suite NAME, --niches and --curriculum DIR"),
         (["--suite", "walker", "--niches"], "evaluate on one of"),
-        (["--suite", "moon"], "--suite is 'moon'; suites are walker, high, xchal, poet, stump-tracks"),
+        (
+            ["--suite", "moon"],
+            "--suite is 'moon', which walker2d does not have; its suites are walker, high",
+        ),
         (["--suite", "walker", "--agents", "best"], "--agents is 'best'; it must be active, all, or niches"),
         (["--suite", "walker", "--agents", "99"], "there is no niche 99; this run has niches 0 to 11"),
         (["--suite", "walker", "--engine", "warp"], "--engine is 'warp'; it must be one of"),
@@ -241,7 +244,7 @@ def test_agents_of_another_network_or_domain_are_refused(run, tmp_path, toy_file
     assert poet("evolve", tmp_path / "toy", "--config", toy_file, "--iterations", 2, "--workers", 1).returncode == 0
     refused = poet("evaluate", tmp_path / "toy", "--suite", "walker")
     assert refused.returncode == 2
-    assert "live in toy; the courses are walker2d's" in refused.stderr
+    assert "--suite is 'walker', which toy does not have; it has none" in refused.stderr
 
 
 def test_changed_curriculum_is_refused_before_anything_runs(run, tmp_path, poet):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hexapods import task
 
-from environments.difficulty import difficulty_of, level_vector
+from environments.difficulty import difficulty_of, level_vectors_of
 from environments.domain import Environment, find_domain
 from environments.encodings.cppn import HIGHEST, evaluate
 from environments.encodings.heightfield import GENES, KINDS, RANGES, HeightfieldEncoding
@@ -105,7 +105,7 @@ def test_difficulty_is_the_mean_variance_of_a_metre_square():
 
 
 def test_the_walkers_level_vector_is_not_the_hexapods():
-    assert level_vector(task(0), stairs=True) is None
+    assert level_vectors_of([task(0)]) is None
 
 
 def test_mutation_starts_every_kind_small_and_keeps_within_bounds():
