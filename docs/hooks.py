@@ -20,15 +20,18 @@ from mkdocs.structure.pages import Page
 
 LINK = re.compile(r"(?P<opening>\]\()(?P<target>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
 RESULTS, SOURCE, NOTEBOOK = "benchmarks", "source", "tutorial.ipynb"
+PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")  # at the repository's root
+REMOTE = "https://unpkg.com/iframe-worker/shim"
 SHOWN = {".md", ".png", ".gif", ".svg", ".json"}  # of results; other files are shown as source
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the results, the files that pages link to, and the tutorial."""
     root = Path(config.config_file_path).parent
-    for path in sorted((root / RESULTS).rglob("*")):
-        if path.suffix in SHOWN and path.is_file() and "runs" not in path.parts:
-            source = path.relative_to(root).as_posix()
+    results = [path for path in sorted((root / RESULTS).rglob("*")) if path.suffix in SHOWN and path.is_file()]
+    for path in [*(root / name for name in PAGES), *results]:
+        source = path.relative_to(root).as_posix()
+        if not source.startswith(f"{RESULTS}/results/curricula/runs/"):  # not kept: what a comparison is made of
             files.append(_file(config, source, path))
     linked = {target for file in files.documentation_pages() for target in _outside(file, root)}
     for target in sorted(linked):
@@ -48,15 +51,26 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
     def led(match: re.Match[str]) -> str:
         target = _in_repository(source, match["target"])
-        if target is None or files.get_file_from_path(_in_site(target)) is not None:
-            return match[0]
-        place = target if files.get_file_from_path(target) else f"{SOURCE}/{target}.txt"
-        if not (root / target).is_file():
+        if target is None or not (root / target).is_file():
             return match[0]  # MkDocs says that it leads nowhere
+        place = target.removeprefix("docs/")
+        if files.get_file_from_path(place) is None and place != NOTEBOOK:
+            place = f"{SOURCE}/{target}.txt"
         relative = posixpath.relpath(place, posixpath.dirname(source) or ".")
         return f"{match['opening']}{relative}{match['anchor'] or ''})"
 
     return LINK.sub(led, markdown)
+
+
+def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
+    """Let the search of a site opened as files use our own script, where the theme's offline mode names one on the net."""
+    ours = posixpath.relpath("assets/worker.js", posixpath.dirname(page.file.dest_uri) or ".")
+    return output.replace(REMOTE, ours)
+
+
+def on_post_template(output_content: str, *, template_name: str, config: MkDocsConfig) -> str:
+    """Do the same in pages that are nobody's source, such as the one for addresses that lead nowhere."""
+    return output_content.replace(REMOTE, "assets/worker.js")
 
 
 def notebook_page(notebook: dict[str, Any]) -> str:
@@ -96,17 +110,17 @@ def _outside(file: File, root: Path) -> set[str]:
         if target is not None
         and (root / target).is_file()
         and not target.startswith("docs/")
+        and target not in PAGES
         and not (target.startswith(f"{RESULTS}/") and Path(target).suffix in SHOWN)
     }
 
 
 def _in_repository(source: str, target: str) -> str | None:
     """Resolve a link of a page to a path in the repository; None if it leads out of it."""
-    here = source if source.startswith(f"{RESULTS}/") else f"docs/{source}"
+    here = source if _from_root(source) else f"docs/{source}"
     found = posixpath.normpath(posixpath.join(posixpath.dirname(here), target))
     return None if found.startswith("..") else found
 
 
-def _in_site(target: str) -> str:
-    """Name the page of the site that a file under `docs/` is."""
-    return target.removeprefix("docs/") if target.startswith("docs/") else "?"
+def _from_root(source: str) -> bool:
+    return source in PAGES or source.startswith(f"{RESULTS}/")
