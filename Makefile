@@ -11,7 +11,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 RUN ?= runs/quick
 OPTIONS ?=
 
-.PHONY: evolve test test-slow check format sanitize reference setup clean
+.PHONY: evolve test test-slow check format sanitize reference docs setup clean
 
 # An editable install puts our folders before a user's own of the same names; so those who only use POET get an
 # ordinary one, and developers, whose .venv is there already, keep theirs.
@@ -40,6 +40,11 @@ sanitize: setup  ## Run the walker core's own test under the address and undefin
 
 reference: setup  ## Write docs/settings.md anew from the settings themselves
 	$(BIN)/poet settings --markdown > docs/settings.md
+
+docs: setup  ## Build the documentation site in build/site; open build/site/index.html
+	$(PIP) install -c constraints.txt --group docs
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
 
 setup: $(READY)  ## Make .venv for developers, when pyproject.toml, constraints.txt or the C++ are newer
 

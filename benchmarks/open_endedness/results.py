@@ -126,8 +126,8 @@ def tables(document: Row) -> str:
     lines = [
         "# Original and Enhanced POET at equal budgets",
         "",
-        "Written by `python -m benchmarks.open_endedness`; [docs/enhanced-poet.md](../../../docs/enhanced-poet.md)",
-        "says what stands here. Every run is cut where the shortest ends, by simulated steps.",
+        "Written by `python -m benchmarks.open_endedness`; [discussion.md](discussion.md) says what it means.",
+        "Every run is cut where the shortest ends, by simulated steps.",
         "",
         *_outcome_table(runs),
         "",

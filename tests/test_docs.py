@@ -1,0 +1,158 @@
+"""What the README and the manual tell people to type, typed.
+
+Every fenced block of `bash` and `python` is run in a folder that holds a small run `runs/quick` and its `curriculum`;
+the Python blocks of a page one after another, as a reader would. A comment before a block says otherwise:
+
+    <!-- block: fast -->                 run in the fast suite too
+    <!-- block: stopped -->              commands that go on for long: interrupted after some seconds, as by Ctrl-C
+    <!-- block: status 2 -->             a command that is refused
+    <!-- block: not run: REASON -->      not run
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from runs import variables
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^(?:<!-- block: (?P<marker>.+?) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+LONG = 8.0  # s before what goes on for long is interrupted
+SMALL = {
+    "iterations": 5,
+    "es.pairs": 2,
+    "episode_limit": 60,
+    "reproduction.every": 1,
+    "reproduction.admitted": 2,
+    "reproduction.parent_score": -200,
+    "minimal_criterion.lower": -200,
+    "transfer.every": 2,
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    marker: str
+
+    @property
+    def runs(self):
+        return not self.marker.startswith("not run: ")
+
+    def commands(self):
+        lines = self.text.replace("\\\n", " ").splitlines()
+        return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def blocks(page, language):
+    found = FENCE.finditer(page.read_text(encoding="utf-8"))
+    every = [Block(match["language"], match["text"], match["marker"] or "") for match in found]
+    return [block for block in every if block.language == language and block.runs]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder with what the pages' examples begin with."""
+    folder = tmp_path_factory.mktemp("prepared")
+    settings = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
+    made = ["poet evolve runs/quick --workers 1 " + " ".join(settings)]
+    made += ["poet export runs/quick -o curriculum --fractions 0.5,0,0.5"]
+    for command in made:
+        status, said = typed(command, folder)
+        assert status == 0, said
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    return folder
+
+
+@pytest.fixture
+def place(prepared, tmp_path):
+    shutil.copytree(prepared, tmp_path / "here")
+    return tmp_path / "here"
+
+
+def typed(command, folder, seconds=None):
+    """Type a command into a shell; interrupt it after so many seconds. Gives its status and all that it said."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec {command}" if seconds else command],
+        cwd=folder,
+        env={**variables(), "PATH": path, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=seconds or 240)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            said, _ = process.communicate(timeout=60)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, said
+
+
+def run_bash(block, folder):
+    for command in block.commands():
+        status, said = typed(command, folder, LONG if block.marker == "stopped" else None)
+        allowed = {"stopped": (0, 130), "status 2": (2,)}.get(block.marker, (0,))
+        assert status in allowed, f"{command!r} ended with {status}:\n{said}"
+
+
+def run_python(found, folder):
+    script = folder / "blocks_of_the_page.py"
+    script.write_text("\n".join(block.text for block in found), encoding="utf-8")
+    status, said = typed(f"{sys.executable} {script.name}", folder)
+    assert status == 0, said
+
+
+def fast(page, language):
+    return [block for block in blocks(page, language) if block.marker == "fast"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if fast(page, "bash")], ids=lambda page: page.name)
+def test_quick_commands_of_a_page_do_what_it_says(page, place):
+    for block in fast(page, "bash"):
+        run_bash(block, place)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if fast(page, "python")], ids=lambda page: page.name)
+def test_quick_programs_of_a_page_run(page, place):
+    run_python(fast(page, "python"), place)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash")], ids=lambda page: page.name)
+def test_commands_of_a_page_do_what_it_says(page, place):
+    for block in blocks(page, "bash"):
+        run_bash(block, place)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_programs_of_a_page_run(page, place):
+    run_python(blocks(page, "python"), place)
+
+
+def test_every_block_says_what_it_is_and_why_it_is_not_run():
+    kinds = re.compile(r"fast|stopped|status 2|not run: \w.+|")
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in FENCE.finditer(text):
+            assert match["language"] in {"bash", "python", "text", "toml", "console"}, f"{page.name}: {match[0][:60]}"
+            assert kinds.fullmatch(match["marker"] or ""), f"{page.name}: {match['marker']}"
+        assert len(re.findall(r"<!-- block: ", text)) == sum(bool(m["marker"]) for m in FENCE.finditer(text)), page
+
+
+def test_the_readme_is_a_front_page():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
