@@ -112,7 +112,9 @@ def _check_begun_with(archive: Archive, path: Path, activations: tuple[str, str]
 
 
 def _build(base: Mapping[str, Any], choices: Choices) -> Config:
-    return configuration.build(configuration.merge(base, choices.overrides), choices.origin)
+    config = configuration.build(configuration.merge(base, choices.overrides), choices.origin)
+    configuration.check_used(choices.overrides, config, choices.origin)
+    return config
 
 
 def _reconcile(archive: Archive, folder: Path, choices: Choices) -> None:

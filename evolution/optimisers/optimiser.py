@@ -117,5 +117,8 @@ class Optimiser(Protocol):
             restart: "full" starts afresh, as published; "keep" goes on with everything as it was; a number in [0, 1]
                 starts afresh at that fraction of the sizes of steps that the options say.
             rng: for what is random in a fresh start.
+
+        Raises:
+            ValueError: no step can go on from the state, as from one that a damaged archive held.
         """
         ...

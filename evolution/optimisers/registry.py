@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from environments.settings import build_settings
 from evolution.optimisers.optimiser import Optimiser
@@ -18,7 +18,12 @@ OPTIMISERS_GROUP = "poet.optimisers"
 
 
 class OptimiserSettings(Protocol):
-    """The options of an optimiser."""
+    """The options of an optimiser: a frozen dataclass.
+
+    A class attribute `meanings`, where there is one, says of each option what it means; `poet settings` shows it.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def make(self) -> Optimiser:
         """Make the optimiser that has these options."""
