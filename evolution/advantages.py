@@ -24,7 +24,6 @@ def advantages(rewards: Any, values: Any, following: Any, ends: Any, *, discount
         (T, ...) of the values' kind: the sum over k of (gamma lambda)^k delta[t + k] up to the episode's end.
     """
     found = rewards + discount * following - values  # the deltas, to begin with
-    kept = discount * trace * ~ends
     for step in reversed(range(len(found) - 1)):
-        found[step] += kept[step] * found[step + 1]
+        found[step] += discount * trace * (found[step + 1] * ~ends[step])
     return found

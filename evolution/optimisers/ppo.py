@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ class PPOSettings:
         "deviation": "Standard deviation of actions when an agent begins to learn.",
         "least_deviation": "Below which learning does not take it.",
         "reward_scale": "By which rewards are multiplied before the critic learns them.",
-        "least_reward": "In training, rewards are no lower; scores know nothing of it. With the walker's -100 for a fall "
+        "least_reward": "In training no reward is lower; scores know nothing of it. With the walker's -100 for a fall "
         "agents learn to stand still.",
         "whiten": "Learn in observations less their mean and over their deviation, folded into theta's first layer.",
         "critic": "Sizes of the critic's hidden layers, tanh each.",
@@ -237,9 +237,9 @@ def state_of(learner: Learner) -> State:
 
 def learner_of(state: State) -> Learner:
     """Read what `state_of` wrote."""
-    parts = {**state.parts, "theta": state.theta}
-    counts = {name: int(parts.pop(name)) for name in ("updates", "seen_count")}
-    return Learner(**parts, **counts)
+    parts: dict[str, Any] = {**state.parts, "theta": state.theta}
+    parts |= {name: int(parts[name]) for name in ("updates", "seen_count")}
+    return Learner(**parts)
 
 
 def _told(rollouts: Rollouts) -> dict[str, float]:

@@ -139,13 +139,10 @@ class _Book:
 
     def rollouts(self) -> Rollouts:
         cut = self._lengths > 0
-        left = Rollouts(
-            self._returns[cut], self._lengths[cut], np.full(int(cut.sum()), NO_OUTCOME, dtype=np.int8)
-        )
+        left = Rollouts(self._returns[cut], self._lengths[cut], np.full(int(cut.sum()), NO_OUTCOME, dtype=np.int8))
         return Rollouts.join([*self._over, left])
 
 
 def _finite(observations: NDArray[Any]) -> Floats:
     """Read what a diverged world shows as zeros: its episode is over, and nothing rests on it."""
     return np.nan_to_num(np.asarray(observations, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-

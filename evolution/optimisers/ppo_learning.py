@@ -84,7 +84,7 @@ class Shapes:
     @property
     def size(self) -> int:
         """How many numbers there are in all."""
-        return self.values.stop + self.controller.sizes[-1]
+        return self.policy + self.critic.parameters + self.controller.sizes[-1]
 
     def mean(self, parameters: Tensor, observations: Tensor) -> Tensor:
         """Give the means of actions for observations (B, I): (B, A)."""
@@ -145,7 +145,7 @@ def improve(
         was, and its figure "broken" is 1.
     """
     seen = learner.note(experience.observations) if settings.whiten else learner
-    with one_thread():
+    with one_thread(), np.errstate(over="ignore", invalid="ignore"):  # numbers that break down are seen at the end
         parameters = pack(seen, shapes)
         batch = lay_out(parameters, experience, shapes, seen, settings)
         first, second = _tensor(seen.first_moment), _tensor(seen.second_moment)
@@ -159,8 +159,8 @@ def improve(
                 updates += 1
                 first.mul_(BETA1).add_(found, alpha=1 - BETA1)
                 second.mul_(BETA2).addcmul_(found, found, value=1 - BETA2)
-                size = settings.step_size * math.sqrt(1 - BETA2**updates) / (1 - BETA1**updates)
-                parameters.addcdiv_(first, second.sqrt().add_(EPSILON), value=-size)
+                spread = second.sqrt().div_(math.sqrt(1 - BETA2**updates)).add_(EPSILON)
+                parameters.addcdiv_(first, spread, value=-settings.step_size / (1 - BETA1**updates))
                 parameters[shapes.values.stop :].clamp_(min=math.log(settings.least_deviation))
         learnt = unpack(parameters, first, second, updates, shapes, seen)
         figures = dict(zip(TOLD, (total / (updates - seen.updates)).tolist(), strict=True))
@@ -209,7 +209,7 @@ def log_probability(means: Tensor, log_deviation: Tensor, actions: Tensor) -> Te
 def forward(network: Controller, theta: Tensor, signal: Tensor) -> Tensor:
     """Evaluate a perceptron, theta (P,), for inputs (B, I): (B, O), not clipped."""
     shapes = list(pairwise(network.sizes))
-    cuts = theta.split([size for inputs, outputs in shapes for size in (inputs * outputs, outputs)])
+    cuts = torch.split(theta, [size for inputs, outputs in shapes for size in (inputs * outputs, outputs)])
     kinds = [network.activation] * (len(shapes) - 1) + [network.output]
     for (inputs, outputs), weights, biases, kind in zip(shapes, cuts[::2], cuts[1::2], kinds, strict=True):
         signal = ACTIVATIONS[kind](torch.addmm(biases, signal, weights.view(inputs, outputs)))
@@ -234,9 +234,7 @@ def lay_out(
     following[experience.ends] = last.double().numpy()
     following[experience.terminated] = 0.0
     rewards = settings.reward_scale * np.maximum(experience.rewards, settings.least_reward)
-    gains = advantages(
-        rewards, now, following, experience.ends, discount=settings.discount, trace=settings.trace
-    )
+    gains = advantages(rewards, now, following, experience.ends, discount=settings.discount, trace=settings.trace)
     return {
         "observations": observations,
         "actions": actions,
@@ -258,7 +256,9 @@ def pack(learner: Learner, shapes: Shapes) -> Tensor:
     return _tensor(np.concatenate([policy, for_whitened(shapes.critic, learner.critic), learner.log_deviation]))
 
 
-def unpack(parameters: Tensor, first: Tensor, second: Tensor, updates: int, shapes: Shapes, learner: Learner) -> Learner:
+def unpack(
+    parameters: Tensor, first: Tensor, second: Tensor, updates: int, shapes: Shapes, learner: Learner
+) -> Learner:
     """Give the learner whose parameters `pack` lays out so, and Adam's moments."""
 
     def for_raw(network: Controller, theta: Vector) -> Vector:
@@ -309,7 +309,7 @@ def _policy_and_critic(shapes: Shapes) -> tuple[slice, slice]:
 
 def _shorten(part: Tensor, largest: float) -> Tensor:
     """Scale a part of a gradient down to a norm, in place; gives the norm that it had."""
-    norm = part.norm()
+    norm: Tensor = torch.linalg.vector_norm(part)
     part.mul_((largest / (norm + 1e-6)).clamp(max=1.0))
     return norm
 
