@@ -94,8 +94,8 @@ LAST = STOP - 1
 CHANGES = {
     "UPDATE run SET value = replace(value, '0.03', '0.04')": "the settings is not",
     "UPDATE niche SET solved = 1 WHERE id = 1": "niche 1 is not",
-    "UPDATE state SET value = zeroblob(8) WHERE niche = (SELECT max(id) FROM niche) AND name = 'sigma'": "after iteration",
-    "UPDATE state SET shape = '[3, 1]' WHERE niche = 0 AND name = 'second_moment'": "state of niche 0 after iteration",
+    "UPDATE state SET value = zeroblob(8) WHERE niche = 2 AND name = 'sigma'": "after iteration",
+    "UPDATE state SET shape = '[3, 1]' WHERE niche = 0 AND name = 'second_moment'": "state of niche 0 after",
     "DELETE FROM pair WHERE niche = 1": r"state of niche 1 after iteration \d+",
     "UPDATE agent SET theta = zeroblob(length(theta)) WHERE id = 3": r"agent of niche \d+ kept at iteration \d+",
     "UPDATE score SET steps = steps + 1 WHERE iteration = 7 AND niche = 0": "what is noted of iteration 7 is not",
@@ -154,7 +154,7 @@ def test_doctor_names_every_damage_and_up_to_where_the_run_is_sound(tmp_path, st
     assert damaged.returncode == 1
     found = {row["part"]: row["detail"] for row in json.loads(damaged.stdout)}
     assert found["history"] == "not as committed: what is noted of iteration 7; what is noted of iteration 9"
-    assert "after iteration" in found["states"]
+    assert f"after iteration {LAST}" in found["states"]
     assert found["way out"].startswith("all that is kept of iterations 0 to 6 is sound; restore a copy")
     assert not {"kept agents", "environments"} & {row["part"] for row in json.loads(damaged.stdout) if not row["works"]}
 
