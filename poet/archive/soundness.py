@@ -23,7 +23,7 @@ def check_niches(niches: Mapping[int, Niche], config: Config) -> None:
         environment = niche.environment
         if (environment.domain, environment.encoding) != (config.domain, config.encoding.name):
             raise ValueError(f"niche {niche.id} is one of {environment.domain} with {environment.encoding} encoding")
-        if (niche.parent is None) != (niche.id == 0) or not 0 <= (niche.parent or 0) < max(niche.id, 1):
+        if (niche.parent is None) != (niche.born == 0) or not 0 <= (niche.parent or 0) < max(niche.id, 1):
             raise ValueError(f"niche {niche.id} has the parent {niche.parent}; it must be an older niche")
         encoding.check(environment.genome)
 
