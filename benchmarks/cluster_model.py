@@ -24,7 +24,7 @@ from benchmarks.cluster_probe import Nap
 from cluster.costs import Costs
 from cluster.dispatch import Chunk, Dispatch, Patience
 from environments.domain import Environment, Outcome, Rollouts
-from evolution.es import Learner
+from evolution.optimisers.es import Learner
 from evolution.evaluation import Evaluator, GradientRequest
 from poet.algorithm import evolve
 from poet.archive.store import Archive

@@ -21,7 +21,7 @@ from environments.domain import NO_OUTCOME, Environment, find_domain
 from environments.walker2d.env import Lidar, WalkerEnv
 from environments.walker2d.simulator import CONTROLLER
 from environments.weights import read_agent
-from evolution.es import ESSettings, Learner, es_gradient, es_update
+from evolution.optimisers.es import ESSettings, Learner, es_gradient, es_update
 from evolution.evaluation import PerturbationRequest, Simulation
 from poet import archive as archives
 

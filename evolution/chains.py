@@ -8,9 +8,17 @@ long as it shares nothing with them but what it awaits.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
+
+
+@runtime_checkable
+class Failed(Protocol):
+    """What stands in the place of the result of an item that failed; `cluster.executor.Failure` is one."""
+
+    item: str  # enough to run it again by hand
+    reason: str
 
 
 class Workers(Protocol):

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from environments.controller import Controller
 from environments.domain import Domain, Environment, Outcome, Rollouts, find_domain
 from environments.equipped import equip
-from evolution.chains import Flow, Workers
-from evolution.es import es_gradient, perturbed
+from evolution.chains import Failed, Flow, Workers
 from evolution.noise import Key, directions, episode_seeds, fixed_episode_seeds
 
 logger = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 MOST_EPISODES = 256  # in one item
 # For the executor: what many items have in common, and, by `amount` and `kind`, which ones cost alike.
 SHARED = ("simulation", "environment", "theta")
-SOON = 0  # the urgency of what is little work, and awaited; that of an ES step's episodes is above
+SOON = 0  # the urgency of what is little work, and awaited; that of a step's episodes is above
 ITEMS_PER_WORKER = 24  # a phase is cut so fine where it can be, to even out the load
 ROUND = 1.25  # of an item's time: until its gradient is in too, and the next item has arrived
 PUSHES = ("fresh", "fixed")  # how episodes start, as configurations call it
@@ -95,6 +94,13 @@ class ScoreRequest:
 
     def __str__(self) -> str:
         return _describe("scoring", self)
+
+
+def perturbed(theta: NDArray[np.float32], sigma: float, noise: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Lay out theta + sigma*noise and theta - sigma*noise in turn: (2n, P) from noise (n, P)."""
+    offsets = np.float32(sigma) * noise
+    both = np.stack([theta + offsets, theta - offsets], axis=1)
+    return both.reshape(-1, theta.size)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -169,24 +175,48 @@ class SeededRequest:
         )
 
 
-Request: TypeAlias = ScoreRequest | PerturbationRequest | SeededRequest
+@dataclass(frozen=True, slots=True, eq=False)
+class CandidatesRequest:
+    """Episodes of several agents in one environment, the same ones for each, an agent's one after another."""
 
+    simulation: Simulation
+    environment: Environment
+    thetas: NDArray[np.float32]  # (n, P)
+    key: Key  # names the episodes' seeds
+    each: int  # episodes of an agent
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class GradientRequest:
-    """What an ES step's returns say of the way up; drawing its noise again is work like an episode's."""
+    shared: ClassVar = ("simulation", "environment")
+    amount = property(_amount)
+    kind = property(_kind)
 
-    seed: int  # of the run
-    key: Key  # of the step
-    size: int  # P
-    sigma: float
-    returns: NDArray[np.float64]  # (pairs, 2)
+    @property
+    def episodes(self) -> int:
+        return len(self.thetas) * self.each
 
-    def __call__(self) -> NDArray[np.float64]:
-        return es_gradient(directions(self.seed, self.key, 0, len(self.returns), self.size), self.returns, self.sigma)
+    def split(self, episodes: int) -> Iterator[Request]:
+        """Cut into requests of at most so many episodes, or into the one episode of an agent."""
+        if len(self.thetas) == 1 and episodes < self.each:
+            one = {"simulation": self.simulation, "environment": self.environment, "theta": self.thetas[0]}
+            yield from ScoreRequest(**one, key=self.key, start=0, stop=self.each).split(episodes)
+            return
+        agents = max(episodes // self.each, 1)
+        for start in range(0, len(self.thetas), agents):
+            part = replace(self, thetas=self.thetas[start : start + agents])
+            yield from part.split(episodes) if part.episodes > episodes else (part,)
+
+    def __call__(self) -> Rollouts:
+        seeds = self.simulation.episode_seeds(self.environment, self.key, 0, self.each)
+        thetas = np.repeat(self.thetas, self.each, axis=0)
+        return _rollout(self.simulation, self.environment, thetas, np.tile(seeds, len(self.thetas)))
 
     def __str__(self) -> str:
-        return f"gradient key={self.key} of run seed {self.seed}"
+        return (
+            f"scoring {len(self.thetas)} candidates of key={self.key} of run seed {self.simulation.seed} "
+            f"in environment {self.environment.id} {self.environment.to_json()}"
+        )
+
+
+Request: TypeAlias = ScoreRequest | PerturbationRequest | SeededRequest | CandidatesRequest
 
 
 def _describe(verb: str, request: ScoreRequest | PerturbationRequest) -> str:
@@ -201,6 +231,15 @@ def _rollout(
 ) -> Rollouts:
     rollout = simulation.make_domain().rollout
     return rollout(thetas, environment, seeds, episode_limit=simulation.episode_limit, engine=simulation.engine)
+
+
+def _computed(item: Any, result: Any) -> Any:
+    """Give an item's result; where a worker could not, we fail as it did, with the cause at hand."""
+    if not isinstance(result, Failed):
+        return result
+    if hasattr(item, "episodes"):  # a simulator that ended its worker would end us
+        raise EvaluationError(str(result))
+    return item()
 
 
 @dataclass
@@ -277,15 +316,15 @@ class Evaluator:
     def side_by_side(self, purpose: str, chains: int, episodes: int) -> Iterator[Flow]:
         """Run chains of evaluations at once, so many of them with so many episodes in all; give up what is not done.
 
-        The chains get their results from `rollouts` and `gradient`.
+        The chains get their results from `rollouts` and `compute`.
         """
         before = self._flow, self._at_once
         done = 0
 
         def note(item: object) -> None:
             nonlocal done
-            if self._listener is not None and isinstance(item, Request):
-                done += item.episodes
+            if self._listener is not None:
+                done += getattr(item, "episodes", 0)
                 self._listener(purpose, min(done, episodes), episodes)
 
         self._flow, self._at_once = Flow(self.executor, note), chains
@@ -326,18 +365,27 @@ class Evaluator:
         tally.add(purpose, found)
         return found
 
-    async def gradient(self, step: PerturbationRequest, tried: Rollouts) -> NDArray[np.float64]:
-        """Estimate the gradient of an ES step from what its perturbations returned, (P,); part of a chain."""
-        item = GradientRequest(
-            seed=step.simulation.seed,
-            key=step.key,
-            size=step.theta.size,
-            sigma=step.sigma,
-            returns=tried.returns.reshape(-1, 2),
-        )
-        (found,) = await self._flow.submit([item], SOON)
-        # Where a worker could not, we fail as it did, with the cause at hand.
-        return found if isinstance(found, np.ndarray) else item()
+    async def compute(
+        self, purpose: str, items: Sequence[Any], urgency: int = SOON, tally: Tally | None = None
+    ) -> list[Any]:
+        """Run other work items and give what they return; part of a chain.
+
+        Args:
+            purpose: that the episodes in their results are counted under, where a result has `rollouts`.
+            items: `item()` gives a result; one without `episodes` is little work, runs soon, and here if need be.
+            urgency: of those with `episodes`; the lowest runs first.
+            tally: to count in, rather than in that of the evaluator.
+
+        Raises:
+            EvaluationError: an item that runs episodes failed.
+        """
+        small = not any(hasattr(item, "episodes") for item in items)
+        results = await self._flow.submit(items, SOON if small else urgency)
+        found = [_computed(item, result) for item, result in zip(items, results, strict=True)]
+        for result in found:
+            if isinstance(rollouts := getattr(result, "rollouts", None), Rollouts):
+                (self.tally if tally is None else tally).add(purpose, rollouts)
+        return found
 
     def _whole(self, request: Request, found: Rollouts) -> Rollouts:
         """Refuse what a domain returned if it lacks episodes or has more."""
@@ -376,20 +424,6 @@ class Evaluator:
             key=key,
             start=0,
             stop=episodes,
-        )
-
-    def perturbation_request(
-        self, theta: NDArray[np.float64], sigma: float, environment: Environment, key: Key, pairs: int
-    ) -> PerturbationRequest:
-        """Ask for the episodes of an ES step."""
-        return PerturbationRequest(
-            simulation=self.simulation,
-            environment=environment,
-            theta=theta.astype(np.float32),
-            sigma=sigma,
-            key=key,
-            start=0,
-            stop=pairs,
         )
 
     def take_tally(self) -> Tally:

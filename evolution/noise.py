@@ -25,6 +25,7 @@ class Stream(IntEnum):
     EPISODE = 2
     CHILD = 3
     FIXED_EPISODE = 4
+    OPTIMISER = 5
 
 
 def keyed_rng(seed: int, stream: Stream, *key: int) -> np.random.Generator:

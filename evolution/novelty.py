@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evolution.es import centered_ranks
 from evolution.minimal_criterion import MinimalCriterion
+from evolution.optimisers.es import centered_ranks
 
 Floats = NDArray[np.float64]
 

@@ -2,29 +2,25 @@
 
 Algorithms 1 to 4 of Wang, Lehman, Clune and Stanley 2019 (arXiv:1901.01753).
 What Enhanced POET (arXiv:2003.08536) does otherwise are parts that the
-configuration names: a measure of novelty and a rule of transfer.
-Every phase hands all of its episodes to the evaluator at once, and a pair that
-waits for nothing goes ahead. An iteration is a function of the population it
+configuration names: a measure of novelty and a rule of transfer; and so is the
+optimiser by which agents learn. An iteration is a function of the population it
 starts from and the configuration: whoever holds the population between two
 iterations can go on from there.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from environments.domain import Genome, Outcome, Rollouts
-from evolution.chains import Chain
-from evolution.es import Learner, es_update
-from evolution.evaluation import Evaluator, Tally
+from environments.domain import Genome, Outcome
+from evolution.evaluation import Evaluator
 from evolution.minimal_criterion import Verdict
+from evolution.noise import Key, Stream, keyed_rng
+from evolution.optimisers.optimiser import State
 from evolution.reproduction import Child, bear_children
 from poet.config import Config
+from poet.learning import Learned, learn, score_key
 from poet.novelty import MEASURES, archive_score
 from poet.phases import Phase
 from poet.population import Archived, Niche, Pair, Population
@@ -111,88 +107,25 @@ def reproduce(population: Population, config: Config, evaluator: Evaluator, jour
 def optimise(
     population: Population, config: Config, evaluator: Evaluator, journals: Sequence[Journal]
 ) -> Iterator[tuple[Pair, ...]]:
-    """Take one ES step an iteration in every active pair, and score every agent in its own environment.
+    """Take one step of the optimiser an iteration in every active pair, and score every agent in its own environment.
 
-    A pair waits for no other: its next step begins when its gradient is in, and what runs
-    ahead changes no result. Iterations are given in order, as soon as all pairs have done them.
+    Iterations are given in order, as soon as all pairs have done them.
     """
-    episodes = len(journals) * len(population.pairs) * (2 * config.es.pairs + config.episodes_per_score)
-    tallies = [Tally() for _ in journals]
-    with evaluator.side_by_side("optimise", len(population.pairs), episodes) as flow:
-        chains: dict[tuple[int, int], tuple[Chain[Step], Chain[Rollouts]]] = {}
-        for pair in population.pairs:
-            step = None
-            for journal, tally in zip(journals, tallies, strict=True):
-                step = flow.start(_step(pair, step, config, evaluator, journal.iteration, tally))
-                own = flow.start(_score(pair, step, config, evaluator, journal.iteration, tally))
-                chains[pair.niche.id, journal.iteration] = step, own
-        pairs = population.pairs
-        for journal, tally in zip(journals, tallies, strict=True):
-            steps = [(pair, *chains.pop((pair.niche.id, journal.iteration))) for pair in pairs]
-            pairs = tuple(
-                _note_step(pair, flow.wait(step), flow.wait(own), config, evaluator, journal)
-                for pair, step, own in steps
-            )
-            evaluator.tally.absorb(tally)
-            yield pairs
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """What an ES step made of an agent."""
-
-    learner: Learner
-    gradient: NDArray[np.float64]  # (P,)
-    tried: Rollouts  # of the perturbations
-
-
-async def _step(
-    pair: Pair, before: Chain[Step] | None, config: Config, evaluator: Evaluator, iteration: int, tally: Tally
-) -> Step:
-    """Take an ES step in a pair's environment, after the one before."""
-    learner = pair.learner if before is None else (await before).learner
-    request = evaluator.perturbation_request(
-        learner.theta,
-        learner.sigma,
-        pair.niche.environment,
-        (Phase.OPTIMISE, iteration, pair.niche.id),
-        config.es.pairs,
-    )
-    tried = await evaluator.rollouts("optimise", request, 1 + iteration, tally)
-    gradient = await evaluator.gradient(request, tried)
-    return Step(es_update(learner, gradient, config.es), gradient, tried)
-
-
-async def _score(
-    pair: Pair, step: Chain[Step], config: Config, evaluator: Evaluator, iteration: int, tally: Tally
-) -> Rollouts:
-    """Score the agent that a step led to, which the next step does not wait for."""
-    theta = (await step).learner.theta
-    request = evaluator.score_request(
-        theta, pair.niche.environment, _score_key(pair, iteration), config.episodes_per_score
-    )
-    return await evaluator.rollouts("score", request, tally=tally)
-
-
-def _note_step(pair: Pair, step: Step, own: Rollouts, config: Config, evaluator: Evaluator, journal: Journal) -> Pair:
-    score = float(own.returns.mean())
-    solved = own.count(Outcome.FINISHED) == config.episodes_per_score and score >= evaluator.domain.solved_return
-    journal.scores.append(
-        ScoreRecord(
-            niche=pair.niche.id,
-            score=score,
-            outcomes=[own.count(outcome) for outcome in Outcome],
-            steps=round(float(own.lengths.mean())),
-            es_mean=float(step.tried.returns.mean()),
-            es_deviation=float(step.tried.returns.std()),
-            es_best=float(step.tried.returns.max()),
-            gradient_norm=_norm(step.gradient),
-            theta_norm=_norm(step.learner.theta),
-            sigma=step.learner.sigma,
-            step_size=step.learner.step_size,
+    pairs, iterations = population.pairs, [journal.iteration for journal in journals]
+    rounds = learn(pairs, config.make_optimiser(), evaluator, iterations, config.episodes_per_score)
+    for journal, learned in zip(journals, rounds, strict=True):
+        pairs = tuple(
+            _note_step(pair, one, config, evaluator, journal) for pair, one in zip(pairs, learned, strict=True)
         )
-    )
-    return replace(pair, learner=step.learner).note_score(score, journal.iteration, solved)
+        yield pairs
+
+
+def _note_step(pair: Pair, learned: Learned, config: Config, evaluator: Evaluator, journal: Journal) -> Pair:
+    own, score = learned.own, float(learned.own.returns.mean())
+    solved = own.count(Outcome.FINISHED) == config.episodes_per_score and score >= evaluator.domain.solved_return
+    outcomes, steps = [own.count(outcome) for outcome in Outcome], round(float(own.lengths.mean()))
+    journal.scores.append(ScoreRecord(pair.niche.id, score, outcomes, steps, learned.figures))
+    return replace(pair, learner=learned.state).note_score(score, journal.iteration, solved)
 
 
 def transfer(population: Population, config: Config, evaluator: Evaluator, journal: Journal) -> Population:
@@ -206,13 +139,13 @@ def transfer(population: Population, config: Config, evaluator: Evaluator, journ
             visitors=[visitor for visitor in _visitors(population) if visitor.niche != pair.niche.id],
             noise_key=(Phase.TRANSFER, journal.iteration, pair.niche.id),
             # The episodes of the incumbent's own score, so that luck favours nobody.
-            score_key=_score_key(pair, journal.iteration),
+            score_key=score_key(pair, journal.iteration),
             episodes=config.episodes_per_score,
         )
         for pair in population.pairs
     ]
     incumbents = [Incumbent(pair.score, pair.recent) for pair in population.pairs if pair.score is not None]
-    results = RULES[config.transfer.rule](evaluator, "transfer", targets, incumbents, config.es)
+    results = RULES[config.transfer.rule](evaluator, "transfer", targets, incumbents, config.make_optimiser())
     if config.transfer.confirm:
         results = _confirmed(results, targets, population, config, evaluator, journal.iteration)
     pairs = []
@@ -243,27 +176,21 @@ def _move_in(result: Tournament, pair: Pair, population: Population, config: Con
     """Put a better agent in the incumbent's place; the archive keeps both."""
     assert result.winner is not None
     journal.keep(pair, Origin.MOVED_OUT)
-    served = pair.move_in(_moved(result.winner, population, config), result.mover_score, journal.iteration)
+    key = (Phase.TRANSFER, journal.iteration, pair.niche.id)
+    served = pair.move_in(_moved(result.winner, key, population, config), result.mover_score, journal.iteration)
     journal.keep(served, Origin.MOVED_IN, result.winner.source)
     return served
 
 
-def _moved(mover: Candidate, population: Population, config: Config) -> Learner:
-    """Give a mover its optimiser: its own, or one that starts afresh, as `transfer.restart` says."""
-    return _learner_of(mover.source, population).moved(mover.theta, config.transfer.restart, config.es)
+def _moved(mover: Candidate, key: Key, population: Population, config: Config) -> State:
+    """Give what a mover goes on with: its own optimiser's state, or a fresh one, as `transfer.restart` says."""
+    rng = keyed_rng(config.seed, Stream.OPTIMISER, *key)
+    source = _learner_of(mover.source, population)
+    return config.make_optimiser().moved(source, mover.theta, config.transfer.restart, rng)
 
 
-def _learner_of(niche: int, population: Population) -> Learner:
+def _learner_of(niche: int, population: Population) -> State:
     return next(pair.learner for pair in population.pairs if pair.niche.id == niche)
-
-
-def _norm(vector: NDArray[np.float64]) -> float:
-    """Measure a vector, to the same last bit on every machine."""
-    return math.sqrt(math.fsum(vector * vector))
-
-
-def _score_key(pair: Pair, iteration: int) -> tuple[int, ...]:
-    return (Phase.SCORE, iteration, pair.niche.id)
 
 
 def _visitors(population: Population) -> list[Visitor]:
@@ -328,21 +255,22 @@ def _audition(
     child: Child, population: Population, config: Config, evaluator: Evaluator, iteration: int
 ) -> list[Candidate]:
     """Try every agent in a new environment, directly and fine-tuned; where none may move, the parent's as it is."""
-    moves = config.transfer.moves
+    moves, optimiser = config.transfer.moves, config.make_optimiser()
     visitors = [visitor for visitor in _visitors(population) if moves or visitor.niche == child.parent]
-    parent = _learner_of(child.parent, population)
+    parent, key = _learner_of(child.parent, population), (Phase.CHILD, iteration, child.number)
+    rng = keyed_rng(config.seed, Stream.OPTIMISER, *key)
     target = Target(
         environment=child.environment,
         # What its parent's agent would go on with here: afresh, as published, or as `transfer.restart` says.
-        learner=parent.moved(parent.theta, config.transfer.restart, config.es),
+        learner=optimiser.moved(parent, parent.theta, config.transfer.restart, rng),
         visitors=visitors,
-        noise_key=(Phase.CHILD, iteration, child.number),
+        noise_key=key,
         # Not the episodes of the screening: the second judgement must not rest on the first one's luck.
         score_key=(Phase.AUDITION, iteration, child.number),
         episodes=config.episodes_per_score,
     )
     evaluate = evaluate_candidates if moves else evaluate_unchanged
-    return evaluate(evaluator, "children", [target], config.es)[0]
+    return evaluate(evaluator, "children", [target], optimiser)[0]
 
 
 def _meet_everyone(
@@ -357,7 +285,8 @@ def _admit(child: Child, record: ChildRecord, population: Population, config: Co
     """Pair a new niche with the agent that serves it best."""
     chosen = best(record.candidates)
     niche = Niche(len(population.niches), child.environment, child.parent, journal.iteration, record.archive_score)
-    pair = Pair.admitted(niche, _moved(chosen, population, config), chosen.score)
+    key = (Phase.CHILD, journal.iteration, child.number)
+    pair = Pair.admitted(niche, _moved(chosen, key, population, config), chosen.score)
     journal.admitted.append(niche)
     journal.children.append(replace(record, niche=niche.id))
     journal.keep(pair, Origin.ADMITTED, chosen.source)

@@ -21,9 +21,11 @@ from environments.documents import NotTOMLError, check_plain, parse_toml
 from environments.domain import Domain, Encoding, find_domain
 from environments.equipped import equip
 from environments.settings import Bounds, build_settings, check_bounds
-from evolution.es import ESSettings
 from evolution.evaluation import PUSHES, Simulation
 from evolution.minimal_criterion import MinimalCriterion
+from evolution.optimisers.es import ES, ESSettings
+from evolution.optimisers.optimiser import Optimiser
+from evolution.optimisers.registry import build_options
 from evolution.reproduction import ReproductionSettings
 from poet.errors import InputError
 from transfer.tournament import TransferSettings
@@ -35,6 +37,14 @@ class EncodingSettings:
 
     name: str = "parametric"
     options: Mapping[str, Any] = field(default_factory=dict)  # the encoding's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimiserSettings:
+    """How agents learn in their environments."""
+
+    name: str = ES.name
+    options: Mapping[str, Any] = field(default_factory=dict)  # the optimiser's own; those of ES are `Config.es`
 
 
 CHECKPOINTS = ("every", "doubling")
@@ -101,7 +111,8 @@ class Config:
     episode_limit: Annotated[int, Bounds(1, 10**6)] = 2000  # control steps
     score_episodes: Annotated[int, Bounds(1, 10**4)] = 5  # averaged in every score; with a fixed push one is run
     push: str = "fresh"  # how an episode starts: another way each time, or "fixed" for each environment
-    es: ESSettings = field(default_factory=ESSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    es: ESSettings = field(default_factory=ESSettings)  # of the optimiser "es"; another's are `optimiser.options`
     minimal_criterion: MinimalCriterion = field(default_factory=MinimalCriterion)
     reproduction: ReproductionSettings = field(default_factory=ReproductionSettings)
     transfer: TransferSettings = field(default_factory=TransferSettings)
@@ -122,6 +133,17 @@ class Config:
                 "confirm by; it must be 0, or push be 'fresh'"
             )
         self.make_encoding()
+        self._complete_options()
+
+    def _complete_options(self) -> None:
+        """Fill in the optimiser's options, so that a run keeps those it began with, whatever later defaults are."""
+        name, options = self.optimiser.name, self.optimiser.options
+        if name == ES.name:
+            options, es = {}, build_settings(ESSettings, {**asdict(self.es), **options}, "optimiser.options.")
+        else:
+            options, es = asdict(build_options(name, options)), ESSettings()
+        object.__setattr__(self, "es", es)
+        object.__setattr__(self, "optimiser", OptimiserSettings(name=name, options=options))
 
     @property
     def episodes_per_score(self) -> int:
@@ -131,6 +153,11 @@ class Config:
     def make_encoding(self) -> Encoding:
         """Make the encoding that the settings name."""
         return find_domain(self.domain).encoding(self.encoding.name, self.encoding.options)
+
+    def make_optimiser(self) -> Optimiser:
+        """Make the optimiser that the settings name."""
+        name = self.optimiser.name
+        return self.es.make() if name == ES.name else build_options(name, self.optimiser.options).make()
 
     def make_domain(self) -> Domain:
         """Give the domain, with the run's kind of agent."""
@@ -152,8 +179,11 @@ class Config:
         )
 
     def to_table(self) -> dict[str, Any]:
-        """Give every setting as nested tables, such as `build` reads."""
-        return asdict(self)
+        """Give every setting as nested tables, such as `build` reads; those of ES where it is the optimiser."""
+        table = asdict(self)
+        if self.optimiser.name != ES.name:
+            del table["es"]
+        return table
 
     def to_toml(self) -> str:
         """Write every setting as TOML."""
@@ -237,10 +267,39 @@ def build(table: Mapping[str, Any], origin: str) -> Config:
         InputError: a key is unknown or a value is of the wrong type or out of range; `origin` is named.
     """
     try:
+        _check_named_once(table)
         config: Config = build_settings(Config, table)
     except ValueError as error:
         raise InputError(f"{origin}: {error}") from error
     return config
+
+
+def _check_named_once(table: Mapping[str, Any]) -> None:
+    """Refuse an option of ES that stands both in `es` and, with another value, in `optimiser.options`."""
+    optimiser, es = table.get("optimiser"), table.get("es")
+    if not isinstance(optimiser, Mapping) or not isinstance(es, Mapping) or optimiser.get("name", ES.name) != ES.name:
+        return
+    options = optimiser.get("options")
+    if not isinstance(options, Mapping):
+        return
+    for name in options.keys() & es.keys():
+        if options[name] != es[name]:
+            raise ValueError(f"es.{name} is {es[name]!r} and optimiser.options.{name} {options[name]!r}; set es.{name}")
+
+
+def check_used(overrides: Mapping[str, Any], config: Config, origin: str) -> None:
+    """Refuse single settings of ES where another optimiser is used, which would not see them.
+
+    Raises:
+        InputError: there are some; `origin` is named.
+    """
+    es = overrides.get("es")
+    if isinstance(es, Mapping) and es and config.optimiser.name != ES.name:
+        name = config.optimiser.name
+        raise InputError(
+            f"{origin}: es.{next(iter(es))} is a setting of the optimiser 'es', but optimiser.name is {name!r}, whose "
+            f"options are {', '.join(f'optimiser.options.{option}' for option in config.optimiser.options) or 'none'}"
+        )
 
 
 def differences(old: Config, new: Config) -> list[str]:

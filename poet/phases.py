@@ -15,4 +15,5 @@ class Phase(IntEnum):
     AUDITION = 4
     PERFORMANCE = 5
     CONFIRM = 6
+    BEGIN = 7  # an optimiser's first state, in a niche that a run begins with
     RESCORE = 100  # of no iteration: kept agents are scored again afterwards

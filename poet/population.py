@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
-from evolution.es import Learner
 from evolution.minimal_criterion import MinimalCriterion, Verdict
 from evolution.noise import Stream, keyed_rng
+from evolution.optimisers.optimiser import State
 from evolution.performance import Agent, Pairing
 from poet.config import Config
+from poet.phases import Phase
 
 RECENT = 5  # self-evaluations that a visitor must beat under the improved transfer rule
 
@@ -48,18 +49,18 @@ class Pair:
     """An active niche and the agent that learns in it."""
 
     niche: Niche
-    learner: Learner
+    learner: State  # the agent's theta and what its optimiser knows
     score: float | None = None  # of the agent in its environment, when last evaluated
     best: Best | None = None
     solved: int | None = None  # iteration at which its own agent first solved it
     recent: tuple[float, ...] = ()  # the latest self-evaluations, oldest first, at most RECENT
 
     @staticmethod
-    def admitted(niche: Niche, learner: Learner, score: float) -> Pair:
+    def admitted(niche: Niche, learner: State, score: float) -> Pair:
         """Pair a new niche with the agent that scored so in its audition."""
         return Pair(niche, learner)._noted(score, niche.born, False)
 
-    def move_in(self, learner: Learner, score: float, iteration: int) -> Pair:
+    def move_in(self, learner: State, score: float, iteration: int) -> Pair:
         """Replace the agent by one that scored so in its tournament."""
         return replace(self, learner=learner)._noted(score, iteration, False)
 
@@ -130,8 +131,10 @@ def first_population(
         starts: the environments; the encoding's simplest alone if None.
     """
     niches = tuple(Niche(number, each, None, 0) for number, each in enumerate(starts or [_simplest(config)]))
-    learner = Learner.fresh(initial_theta(config) if theta is None else theta, config.es)
-    return Population(0, tuple(Pair(niche, learner) for niche in niches), niches)
+    start, optimiser = initial_theta(config) if theta is None else theta, config.make_optimiser()
+    keys = [(Phase.BEGIN, niche.id) for niche in niches]
+    states = [optimiser.fresh(start, keyed_rng(config.seed, Stream.OPTIMISER, *key)) for key in keys]
+    return Population(0, tuple(map(Pair, niches, states)), niches)
 
 
 def _simplest(config: Config) -> Environment:

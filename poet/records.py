@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 from evolution.evaluation import Tally
+from evolution.optimisers.optimiser import Figures
 from evolution.performance import Pairing, Performances
 from poet.population import Niche, Pair
 from transfer.tournament import Candidate
@@ -56,19 +57,13 @@ class ChildRecord:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRecord:
-    """One pair's ES step and the self-evaluation that followed."""
+    """One pair's step and the self-evaluation that followed."""
 
     niche: int
     score: float
     outcomes: Sequence[int]  # episodes of the self-evaluation that finished, fell, timed out, diverged
     steps: int  # of the self-evaluation, mean
-    es_mean: float  # over the perturbed returns
-    es_deviation: float
-    es_best: float
-    gradient_norm: float
-    theta_norm: float
-    sigma: float
-    step_size: float
+    figures: Figures  # what the optimiser has to tell of the step
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,9 @@ def _check_begun_in(archive: Archive, brought: grounds.Brought | Sequence[ground
 
 
 def _build(base: Mapping[str, Any], choices: Choices) -> Config:
-    return configuration.build(configuration.merge(base, choices.overrides), choices.origin)
+    config = configuration.build(configuration.merge(base, choices.overrides), choices.origin)
+    configuration.check_used(choices.overrides, config, choices.origin)
+    return config
 
 
 def _reconcile(archive: Archive, folder: Path, choices: Choices) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evolution.es import Vector
 from evolution.evaluation import Evaluator
 from evolution.noise import Key
+from evolution.optimisers.optimiser import Vector
 from transfer.tournament import Candidate, Kind, Target, Tournament
 
 

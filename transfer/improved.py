@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evolution.es import ESSettings
 from evolution.evaluation import Evaluator
+from evolution.optimisers.optimiser import Optimiser
 from transfer.tournament import (
     Candidate,
     Incumbent,
@@ -31,7 +31,7 @@ def hold_improved(
     purpose: str,
     targets: Sequence[Target],
     incumbents: Sequence[Incumbent],
-    settings: ESSettings,
+    optimiser: Optimiser,
 ) -> list[Tournament]:
     """Let visitors challenge the incumbent of every target, all of them side by side."""
     thresholds = [max(incumbent.recent, default=incumbent.score) for incumbent in incumbents]
@@ -41,11 +41,11 @@ def hold_improved(
             direct = await try_direct(evaluator, purpose, target, visitor)
             if not direct.score > threshold:
                 return [direct]
-            return [direct, await try_fine_tuned(evaluator, purpose, target, visitor, settings)]
+            return [direct, await try_fine_tuned(evaluator, purpose, target, visitor, optimiser)]
 
         return trial
 
-    found = meet(evaluator, purpose, targets, [[challenge(threshold)] for threshold in thresholds], settings)
+    found = meet(evaluator, purpose, targets, [[challenge(threshold)] for threshold in thresholds], optimiser)
     results = []
     for candidates, threshold in zip(found, thresholds, strict=True):
         tuned = [candidate for candidate in candidates if candidate.kind is Kind.FINE_TUNED]

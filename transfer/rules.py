@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from evolution.es import ESSettings
 from evolution.evaluation import Evaluator
+from evolution.optimisers.optimiser import Optimiser
 from transfer.improved import hold_improved
 from transfer.tournament import Incumbent, Target, Tournament, hold_original
 
@@ -20,7 +20,7 @@ class Rule(Protocol):
         purpose: str,
         targets: Sequence[Target],
         incumbents: Sequence[Incumbent],
-        settings: ESSettings,
+        optimiser: Optimiser,
     ) -> list[Tournament]:
         """Hold the tournaments; results come in the targets' order."""
         ...
@@ -30,6 +30,6 @@ RULES: dict[str, Rule] = {"original": hold_original, "improved": hold_improved}
 """By name; under "none", of which `TransferSettings.due` knows, no tournament is held."""
 
 
-def original_cost(meetings: int, score_episodes: int, settings: ESSettings) -> int:
+def original_cost(meetings: int, score_episodes: int, step_episodes: int) -> int:
     """Count the episodes that the original rule needs for so many visits of an agent to a target."""
-    return meetings * (2 * score_episodes + 2 * settings.pairs)
+    return meetings * (2 * score_episodes + step_episodes)

@@ -1,4 +1,4 @@
-"""Who serves an environment best: every agent as it is, and after one ES step there.
+"""Who serves an environment best: every agent as it is, and after one step of the optimiser there.
 
 EVALUATE_CANDIDATES of POET (arXiv:1901.01753, algorithm 4), used for transfer
 between active pairs and for finding a new environment's first agent.
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 from environments.settings import Bounds, check_bounds
-from evolution.es import FULL, KEEP, ESSettings, Learner, es_proposal
 from evolution.evaluation import Evaluator
 from evolution.noise import Key
+from evolution.optimisers.asking import Asking
+from evolution.optimisers.optimiser import FULL, KEEP, Optimiser, State
 
 RULE_NAMES = ("original", "improved", "none")  # see `transfer.rules`
 
@@ -29,7 +30,7 @@ class TransferSettings:
 
     every: Annotated[int, Bounds(1, 10**6)] = 25  # iterations
     rule: str = "original"  # who moves in; or "improved", Enhanced POET's, or "none": nobody ever, the paper's control
-    restart: str | float = FULL  # of a mover's optimiser; or "keep", or the fraction of es.step_size and es.sigma
+    restart: str | float = FULL  # of a mover's optimiser; or "keep", or the fraction of the options' sizes of steps
     confirm: Annotated[int, Bounds(0, 10**4)] = 0  # fresh episodes in which a winner must be ahead again; 0: none
 
     def __post_init__(self) -> None:
@@ -45,7 +46,7 @@ class TransferSettings:
         return self.rule != "none"
 
     def due(self, iteration: int) -> bool:
-        """Say whether transfers follow this iteration's ES steps."""
+        """Say whether transfers follow this iteration's steps."""
         return self.moves and iteration % self.every == 0
 
 
@@ -67,10 +68,10 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """An environment to be served, and the learner that fine-tunes visitors to it."""
+    """An environment to be served, and the state from which visitors are fine-tuned to it."""
 
     environment: Environment
-    learner: Learner
+    learner: State
     visitors: Sequence[Visitor]
     noise_key: Key  # with a visitor's niche appended, names its perturbations
     score_key: Key  # names the episodes that all candidates are scored on
@@ -115,11 +116,11 @@ def hold_original(
     purpose: str,
     targets: Sequence[Target],
     incumbents: Sequence[Incumbent],
-    settings: ESSettings,
+    optimiser: Optimiser,
 ) -> list[Tournament]:
     """Let the best candidate of every target in, direct or fine-tuned, if it beats the incumbent's score."""
     results = []
-    found = evaluate_candidates(evaluator, purpose, targets, settings)
+    found = evaluate_candidates(evaluator, purpose, targets, optimiser)
     for candidates, incumbent in zip(found, incumbents, strict=True):
         challenger = best(candidates)
         results.append(Tournament(candidates, challenger if challenger.score > incumbent.score else None))
@@ -127,7 +128,7 @@ def hold_original(
 
 
 def evaluate_candidates(
-    evaluator: Evaluator, purpose: str, targets: Sequence[Target], settings: ESSettings
+    evaluator: Evaluator, purpose: str, targets: Sequence[Target], optimiser: Optimiser
 ) -> list[list[Candidate]]:
     """Score every visitor of every target directly and fine-tuned, all of them side by side.
 
@@ -139,20 +140,20 @@ def evaluate_candidates(
         return [await try_direct(evaluator, purpose, target, visitor)]
 
     async def fine_tuned(target: Target, visitor: Visitor) -> list[Candidate]:
-        return [await try_fine_tuned(evaluator, purpose, target, visitor, settings)]
+        return [await try_fine_tuned(evaluator, purpose, target, visitor, optimiser)]
 
-    return meet(evaluator, purpose, targets, [(direct, fine_tuned)] * len(targets), settings)
+    return meet(evaluator, purpose, targets, [(direct, fine_tuned)] * len(targets), optimiser)
 
 
 def evaluate_unchanged(
-    evaluator: Evaluator, purpose: str, targets: Sequence[Target], settings: ESSettings
+    evaluator: Evaluator, purpose: str, targets: Sequence[Target], optimiser: Optimiser
 ) -> list[list[Candidate]]:
     """Score every visitor of every target as it is; for each target its candidates, in the visitors' order."""
 
     async def direct(target: Target, visitor: Visitor) -> list[Candidate]:
         return [await try_direct(evaluator, purpose, target, visitor)]
 
-    return meet(evaluator, purpose, targets, [(direct,)] * len(targets), settings)
+    return meet(evaluator, purpose, targets, [(direct,)] * len(targets), optimiser)
 
 
 Trial: TypeAlias = Callable[[Target, Visitor], Coroutine[Any, Any, list[Candidate]]]
@@ -164,7 +165,7 @@ def meet(
     purpose: str,
     targets: Sequence[Target],
     trials: Sequence[Sequence[Trial]],
-    settings: ESSettings,
+    optimiser: Optimiser,
 ) -> list[list[Candidate]]:
     """Run each target's trials with each of its visitors, all of them side by side.
 
@@ -172,7 +173,7 @@ def meet(
         For each target its candidates: the direct ones in the visitors' order, then the fine-tuned ones.
     """
     meetings = sum(len(target.visitors) for target in targets)
-    episodes = sum(len(target.visitors) * 2 * (target.episodes + settings.pairs) for target in targets)
+    episodes = sum(len(target.visitors) * (2 * target.episodes + optimiser.episodes) for target in targets)
     with evaluator.side_by_side(purpose, meetings, episodes) as flow:
         chains = [
             [flow.start(trial(target, visitor)) for trial in mine for visitor in target.visitors]
@@ -188,15 +189,16 @@ async def try_direct(evaluator: Evaluator, purpose: str, target: Target, visitor
 
 
 async def try_fine_tuned(
-    evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor, settings: ESSettings
+    evaluator: Evaluator, purpose: str, target: Target, visitor: Visitor, optimiser: Optimiser
 ) -> Candidate:
-    """Score a visitor after one ES step in the target's environment; part of a chain."""
-    step = evaluator.perturbation_request(
-        visitor.theta, target.learner.sigma, target.environment, (*target.noise_key, visitor.niche), settings.pairs
+    """Score a visitor after one step in the target's environment; part of a chain."""
+    ask = Asking(
+        key=(*target.noise_key, visitor.niche),
+        simulation=evaluator.simulation,
+        evaluator=evaluator,
+        purpose=purpose,
     )
-    tried = await evaluator.rollouts(purpose, step, urgency=1)
-    gradient = await evaluator.gradient(step, tried)
-    proposal = es_proposal(target.learner, visitor.theta, gradient, settings)
+    proposal = await optimiser.propose(visitor.theta, target.learner, target.environment, ask)
     return await _candidate(evaluator, purpose, target, visitor, Kind.FINE_TUNED, proposal)
 
 

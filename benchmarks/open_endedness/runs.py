@@ -18,7 +18,7 @@ from cluster.executor import InProcess
 from environments.domain import find_domain
 from environments.files import holds_run
 from environments.weights import agent_bytes, read_agent
-from evolution.es import Learner
+from evolution.optimisers.es import Learner
 from poet.archive.reading import reading
 from poet.archive.rows import read_blob
 from poet.archive.store import Archive

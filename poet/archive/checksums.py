@@ -3,7 +3,8 @@
 A row's digest is 64 bits of BLAKE2b over its table's name and its values as
 JSON, a blob by its own BLAKE2b. What changes alone has a checksum of its own:
 the settings, each niche, each pair's state together with the iteration that
-it is the state after, each kept agent. Rows that an iteration adds share one,
+it is the state after, each kept agent. An archive of an older version has those
+of its rows as they stood then, and is compared before it is brought up to date. Rows that an iteration adds share one,
 the exclusive or of their digests, and so do one agent's scores elsewhere.
 They find damage, not forgery; hosts and times of day are not covered.
 """
@@ -21,6 +22,7 @@ from sqlite3 import connect as open_database
 from typing import Any
 
 from evolution.performance import Pairing
+from poet.archive.migrations import as_committed
 from poet.errors import InputError
 
 HISTORY = ("iteration", "cost", "score", "transfer", "proposal", "child", "audition", "reuse")
@@ -83,7 +85,7 @@ def fill(connection: Connection) -> None:
 
 
 def update_settings(connection: Connection) -> None:
-    """Bring the checksum of the settings up to date."""
+    """Bring the checksum of the settings, and of the names of figures, up to date."""
     _write(connection, _settings(connection))
 
 
@@ -109,6 +111,8 @@ def update(
     for niche in changed:
         sums["niche", niche] = _one("niche", connection.execute("SELECT * FROM niche WHERE id = ?", (niche,)))
         sums["pair", niche] = _one("pair", connection.execute(f"{STATES} WHERE niche = ?", (niche,)))
+        for row in connection.execute("SELECT * FROM state WHERE niche = ?", (niche,)):
+            sums["pair", niche].add("state", row)
     for row in connection.execute("SELECT * FROM agent WHERE id > ?", (agents_before,)):
         sums["agent", row[0]].add("agent", row)
     for table in HISTORY:
@@ -131,6 +135,7 @@ def damages(connection: Connection, parts: Collection[str] = tuple(PARTS)) -> li
     Raises:
         InputError: the checksums themselves, or the rows' keys, are damaged beyond comparison.
     """
+    connection = as_committed(connection)
     try:
         rows = list(connection.execute("SELECT * FROM checksum"))
         kept = {(row[0], row[1]): Sum(row[2], row[3]) for row in rows if row[0] in parts or row[0] not in PARTS}
@@ -177,20 +182,30 @@ def check_states(connection: Connection) -> None:
 
 def kept(connection: Connection) -> bool:
     """Say whether an archive has checksums; one of an older version does not."""
-    return connection.execute("SELECT 1 FROM checksum LIMIT 1").fetchone() is not None
+    connection = as_committed(connection)
+    return _exists(connection, "checksum") and connection.execute("SELECT 1 FROM checksum").fetchone() is not None
+
+
+def _exists(connection: Connection, table: str) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchone() is not None
 
 
 def structural_damage(connection: Connection) -> str | None:
     """Say what is wrong with the file as a database, or that its tables are not those of this version."""
-    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    if verdict != "ok":
-        return " ".join(str(verdict).split())
+    if broken := broken_file(as_committed(connection)):
+        return broken
     with open_database(":memory:") as expected:
         expected.executescript((files("poet.archive") / "schema.sql").read_text(encoding="utf-8"))
         ours, theirs = _structure(connection), _structure(expected)
     expected.close()
     differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     return f"table {differing[0]} is not what it was made as" if differing else None
+
+
+def broken_file(connection: Connection) -> str | None:
+    """Say what is wrong with the file as a database."""
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    return None if verdict == "ok" else " ".join(str(verdict).split())
 
 
 def _structure(connection: Connection) -> dict[str, list[Any]]:
@@ -216,6 +231,8 @@ def _all(connection: Connection, parts: Collection[str] = tuple(PARTS)) -> dict[
     for part, query in {"niche": "SELECT * FROM niche", "pair": STATES, "agent": "SELECT * FROM agent"}.items():
         for row in cursor.execute(query) if part in parts else ():
             sums[part, row[0]].add(part, row)
+    for row in cursor.execute("SELECT * FROM state") if "pair" in parts and _exists(connection, "state") else ():
+        sums["pair", row[0]].add("state", row)
     for table in HISTORY if "iteration" in parts else ():
         cursor.execute(f"SELECT * FROM {table}")
         place = [column[0] for column in cursor.description].index("iteration")
@@ -228,8 +245,9 @@ def _all(connection: Connection, parts: Collection[str] = tuple(PARTS)) -> dict[
 
 def _settings(connection: Connection) -> dict[Key, Sum]:
     found = Sum()
-    for row in connection.execute("SELECT * FROM run"):
-        found.add("run", row)
+    for table in ("run", "figure_names"):
+        for row in connection.execute(f"SELECT * FROM {table}") if _exists(connection, table) else ():
+            found.add(table, row)
     return {("settings", 0): found}
 
 

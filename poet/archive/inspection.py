@@ -11,6 +11,7 @@ from typing import Any
 
 from environments.difficulty import difficulty_of
 from environments.domain import Encoding, Environment
+from poet.archive.figures import columns, plain
 from poet.archive.reading import read_config
 from poet.archive.rescoring import EPISODES, UNKNOWN, Fresh, cached
 from poet.archive.rows import read_genome
@@ -21,6 +22,8 @@ from transfer.rules import original_cost
 Row = dict[str, Any]
 Known = Mapping[int, Fresh]  # fresh episodes of niches' best agents, by niche
 
+# Of ES: figures that the list of scores has never shown, and does not begin to, so that it stays what it was.
+UNLISTED = ("es_deviation", "gradient_norm", "theta_norm")
 NICHES = """
 SELECT niche.id, niche.parent, niche.born, niche.retired, niche.solved, niche.environment, niche.genome,
     niche.terrain_seed, niche.archive_score, pair.score, pair.best_score, pair.best_iteration,
@@ -42,6 +45,7 @@ def summary(connection: Connection, fresh: Known | None = None) -> Row:
     return {
         "domain": config.domain,
         "encoding": config.encoding.name,
+        "optimiser": config.optimiser.name,
         "seed": config.seed,
         **figures,
         "iterations_wanted": config.iterations,
@@ -89,7 +93,7 @@ def _transfer_episodes(connection: Connection, config: Config) -> Row:
     meetings = _row(connection, "SELECT count(*) AS n FROM proposal WHERE kind = 'direct'")["n"]
     return {
         "spent": _row(connection, spent)["n"],
-        "original_rule": original_cost(meetings, config.episodes_per_score, config.es),
+        "original_rule": original_cost(meetings, config.episodes_per_score, config.make_optimiser().episodes),
     }
 
 
@@ -166,13 +170,25 @@ def niche(connection: Connection, number: int, fresh: Known | None = None) -> Ro
             "SELECT iteration, target, kind, score FROM transfer WHERE source = ? ORDER BY iteration, target",
             number,
         ),
-        "scores": _rows(
-            connection,
-            """SELECT iteration, score, finished, fell, timed_out, diverged, steps, es_mean, es_best, sigma, step_size
-            FROM score WHERE niche = ? ORDER BY iteration""",
-            number,
-        ),
+        **_steps(connection, number),
     }
+
+
+def _steps(connection: Connection, niche: int) -> Row:
+    """List a niche's self-evaluations with the figures of the steps before them, and all of these figures by name."""
+    rows = _rows(
+        connection,
+        """SELECT iteration, score, finished, fell, timed_out, diverged, steps, names, figures
+            FROM score WHERE niche = ? ORDER BY iteration""",
+        niche,
+    )
+    told = columns(connection, [(row.pop("names"), row.pop("figures")) for row in rows])
+    told_plainly = {name: plain(column) for name, column in told.items()}
+    beside = [name for name in told if name not in UNLISTED]
+    for place, row in enumerate(rows):
+        for name in beside:
+            row.setdefault(name, told_plainly[name][place])
+    return {"scores": rows, "figures": {"iteration": [row["iteration"] for row in rows], **told_plainly}}
 
 
 def lineage(connection: Connection, fresh: Known | None = None) -> list[Row]:

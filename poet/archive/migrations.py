@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from sqlite3 import Connection
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 RESCORE = """CREATE TABLE IF NOT EXISTS rescore (
     niche INTEGER NOT NULL REFERENCES niche (id),
@@ -18,6 +19,8 @@ RESCORE = """CREATE TABLE IF NOT EXISTS rescore (
     outcome INTEGER NOT NULL,
     PRIMARY KEY (niche, episode)
 ) STRICT, WITHOUT ROWID"""
+
+ES_FIGURES = ("es_mean", "es_deviation", "es_best", "gradient_norm", "theta_norm", "sigma", "step_size")
 
 # By the version that they start from. What an older run did not measure stays NULL or empty.
 STEPS = {
@@ -50,6 +53,56 @@ STEPS = {
         ) STRICT, WITHOUT ROWID""",
         RESCORE,
     ),
+    # Until here there was one optimiser, and what it knew and told stood in columns of `pair` and `score`.
+    # Foreign keys are checked as rows come, so names come first.
+    3: (
+        """CREATE TABLE state (
+            niche INTEGER NOT NULL REFERENCES niche (id),
+            name TEXT NOT NULL,
+            shape TEXT NOT NULL,
+            value BLOB NOT NULL,
+            PRIMARY KEY (niche, name)
+        ) STRICT, WITHOUT ROWID""",
+        *(
+            f"INSERT INTO state SELECT niche, '{moment}', json_array(length({moment}) / 8), {moment} FROM pair"
+            for moment in ("first_moment", "second_moment")
+        ),
+        *(
+            f"INSERT INTO state SELECT niche, '{number}', '[]', doubles({number}) FROM pair"
+            for number in ("updates", "step_size", "sigma")
+        ),
+        """CREATE TABLE pair_4 (
+            niche INTEGER PRIMARY KEY REFERENCES niche (id),
+            theta BLOB NOT NULL,
+            score REAL,
+            best_score REAL,
+            best_iteration INTEGER,
+            best_theta BLOB
+        ) STRICT""",
+        "INSERT INTO pair_4 SELECT niche, theta, score, best_score, best_iteration, best_theta FROM pair",
+        "DROP TABLE pair",
+        "ALTER TABLE pair_4 RENAME TO pair",
+        "CREATE TABLE figure_names (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE) STRICT",
+        f"""INSERT INTO figure_names SELECT 1, json_array({", ".join(f"'{name}'" for name in ES_FIGURES)})
+            WHERE EXISTS (SELECT 1 FROM score)""",
+        """CREATE TABLE score_4 (
+            niche INTEGER NOT NULL REFERENCES niche (id),
+            iteration INTEGER NOT NULL,
+            score REAL NOT NULL,
+            finished INTEGER NOT NULL,
+            fell INTEGER NOT NULL,
+            timed_out INTEGER NOT NULL,
+            diverged INTEGER NOT NULL,
+            steps INTEGER NOT NULL,
+            names INTEGER NOT NULL REFERENCES figure_names (id),
+            figures BLOB NOT NULL,
+            PRIMARY KEY (niche, iteration)
+        ) STRICT, WITHOUT ROWID""",
+        f"""INSERT INTO score_4 SELECT niche, iteration, score, finished, fell, timed_out, diverged, steps, 1,
+            doubles({", ".join(ES_FIGURES)}) FROM score""",
+        "DROP TABLE score",
+        "ALTER TABLE score_4 RENAME TO score",
+    ),
 }
 
 
@@ -61,10 +114,26 @@ def version_of(connection: Connection) -> int:
 
 def migrate(connection: Connection) -> None:
     """Bring an archive of an older version up to this one; the caller holds a transaction."""
+    connection.create_function("doubles", -1, _doubles, deterministic=True)
     for version in range(version_of(connection), SCHEMA_VERSION):
         for statement in STEPS[version]:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {version + 1}")
+
+
+def _doubles(*numbers: float) -> bytes:
+    return struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+class Migrated(Connection):
+    """A copy of an older archive, brought up to date."""
+
+    original: Connection  # its checksums are of the rows as they were written
+
+
+def as_committed(connection: Connection) -> Connection:
+    """Give the archive whose rows are those that its checksums were made of."""
+    return connection.original if isinstance(connection, Migrated) else connection
 
 
 @contextmanager
@@ -73,9 +142,12 @@ def up_to_date(connection: Connection) -> Iterator[Connection]:
     if version_of(connection) == SCHEMA_VERSION:
         yield connection
         return
-    with closing(sqlite3.connect("")) as copy:  # a file that SQLite deletes
+    with closing(sqlite3.connect("", factory=Migrated)) as copy:  # a file that SQLite deletes
+        connection.execute("BEGIN")  # original and copy are of one moment
+        version_of(connection)
         connection.backup(copy)
         copy.row_factory = sqlite3.Row
+        copy.original = connection
         migrate(copy)
         copy.commit()
         copy.execute("PRAGMA query_only = ON")

@@ -121,7 +121,10 @@ def _population(connection: sqlite3.Connection) -> Population:
     active = connection.execute(
         "SELECT pair.*, niche.solved FROM pair JOIN niche ON niche.id = pair.niche WHERE retired IS NULL ORDER BY niche"
     )
-    pairs = tuple(pair_from(row, niches[row["niche"]], _recent(connection, row["niche"])) for row in active)
+    pairs = tuple(
+        pair_from(row, niches[row["niche"]], _recent(connection, row["niche"]), _state(connection, row["niche"]))
+        for row in active
+    )
     check_pairs(pairs, read_config(connection))
     retired = connection.execute(
         "SELECT pair.niche, pair.theta, niche.retired, niche.solved FROM pair JOIN niche ON niche.id = pair.niche "
@@ -141,6 +144,11 @@ def _niches(connection: sqlite3.Connection) -> dict[int, Niche]:
     niches = {row["id"]: niche_from(row) for row in connection.execute("SELECT * FROM niche ORDER BY id")}
     check_niches(niches, read_config(connection))
     return niches
+
+
+def _state(connection: sqlite3.Connection, niche: int) -> list[sqlite3.Row]:
+    """Read what the optimiser of a niche's agent knows."""
+    return connection.execute("SELECT name, shape, value FROM state WHERE niche = ?", (niche,)).fetchall()
 
 
 def _recent(connection: sqlite3.Connection, niche: int) -> tuple[float, ...]:

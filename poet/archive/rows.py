@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from sqlite3 import Row
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from environments.documents import parse_json
 from environments.domain import Environment, Genome
-from evolution.es import Learner
+from evolution.optimisers.optimiser import Figures, State
 from evolution.performance import Pairing
 from poet.errors import InputError
 from poet.population import Archived, Best, Niche, Pair
@@ -22,7 +22,7 @@ from transfer.tournament import Candidate, best
 
 
 def _blob(vector: NDArray[np.float64]) -> bytes:
-    return vector.astype("<f8").tobytes()
+    return np.asarray(vector).astype("<f8").tobytes()
 
 
 def read_blob(blob: bytes) -> NDArray[np.float64]:
@@ -88,33 +88,44 @@ def archived_from(row: Row, niche: Niche) -> Archived:
     return Archived(niche, row["retired"], row["solved"], read_blob(row["theta"]))
 
 
-def pair_from(row: Row, niche: Niche, recent: tuple[float, ...]) -> Pair:
-    """Read a pair, given its niche and its latest self-evaluations."""
-    learner = Learner(
-        theta=read_blob(row["theta"]),
-        first_moment=read_blob(row["first_moment"]),
-        second_moment=read_blob(row["second_moment"]),
-        updates=row["updates"],
-        step_size=row["step_size"],
-        sigma=row["sigma"],
-    )
+def state_from(theta: NDArray[np.float64], rows: Iterable[Row]) -> State:
+    """Read what an optimiser knows of an agent.
+
+    Raises:
+        ValueError: an array is not of its shape.
+    """
+    return State(theta, {row["name"]: read_blob(row["value"]).reshape(_shape(row["shape"])) for row in rows})
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    shape = parse_json(text)
+    if not isinstance(shape, list) or not all(isinstance(size, int) and size >= 0 for size in shape):
+        raise ValueError(f"an array has the shape {text}")
+    return tuple(shape)
+
+
+def state_rows(pair: Pair) -> list[dict[str, Any]]:
+    """Lay out what an optimiser knows of a pair's agent."""
+    return [
+        {"niche": pair.niche.id, "name": name, "shape": json.dumps(list(np.shape(value))), "value": _blob(value)}
+        for name, value in pair.learner.parts.items()
+    ]
+
+
+def pair_from(row: Row, niche: Niche, recent: tuple[float, ...], state: Iterable[Row]) -> Pair:
+    """Read a pair, given its niche, its latest self-evaluations and the rows of its optimiser's state."""
     best = None
     if row["best_theta"] is not None:
         best = Best(row["best_score"], row["best_iteration"], read_blob(row["best_theta"]))
-    return Pair(niche, learner, row["score"], best, row["solved"], recent)
+    return Pair(niche, state_from(read_blob(row["theta"]), state), row["score"], best, row["solved"], recent)
 
 
 def pair_row(pair: Pair) -> dict[str, Any]:
-    """Lay out the latest state of a pair."""
-    learner, best = pair.learner, pair.best
+    """Lay out the latest state of a pair's agent."""
+    best = pair.best
     return {
         "niche": pair.niche.id,
-        "theta": _blob(learner.theta),
-        "first_moment": _blob(learner.first_moment),
-        "second_moment": _blob(learner.second_moment),
-        "updates": learner.updates,
-        "step_size": learner.step_size,
-        "sigma": learner.sigma,
+        "theta": _blob(pair.learner.theta),
         "score": pair.score,
         "best_score": best.score if best else None,
         "best_iteration": best.iteration if best else None,
@@ -122,12 +133,22 @@ def pair_row(pair: Pair) -> dict[str, Any]:
     }
 
 
-def score_row(record: ScoreRecord, iteration: int) -> dict[str, Any]:
-    """Lay out a pair's ES step and self-evaluation."""
-    row = asdict(record)
-    finished, fell, timed_out, diverged = row.pop("outcomes")
-    outcomes = {"finished": finished, "fell": fell, "timed_out": timed_out, "diverged": diverged}
-    return {"iteration": iteration, **row, **outcomes}
+def score_row(record: ScoreRecord, iteration: int, names: int) -> dict[str, Any]:
+    """Lay out a pair's step and self-evaluation, given the id of its figures' names."""
+    return {
+        "niche": record.niche,
+        "iteration": iteration,
+        "score": record.score,
+        **dict(zip(("finished", "fell", "timed_out", "diverged"), record.outcomes, strict=True)),
+        "steps": record.steps,
+        "names": names,
+        "figures": _blob(np.array(list(record.figures.values()), dtype=np.float64)),
+    }
+
+
+def names_text(figures: Figures) -> str:
+    """Write the names of figures as the archive keeps them."""
+    return json.dumps(list(figures))
 
 
 def child_row(record: ChildRecord, iteration: int) -> dict[str, Any]:

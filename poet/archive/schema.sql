@@ -1,6 +1,6 @@
--- One run of POET. Rows are added and never deleted; `pair` and `rescore` alone are updated in place.
+-- One run of POET. Rows are added and never deleted; `pair`, `state` and `rescore` alone are updated in place.
 -- Terms: a niche is an admitted environment; an agent is a copy of theta kept for good.
--- Blobs of theta and of the optimiser's moments are little-endian float64, of length P.
+-- Blobs are little-endian float64; those of theta are of length P.
 
 CREATE TABLE run (  -- what the run was started with
     key TEXT PRIMARY KEY,
@@ -21,19 +21,22 @@ CREATE TABLE niche (
     archive_score REAL  -- best of any agent, active or archived, when it was admitted; NULL if not measured
 ) STRICT;
 
-CREATE TABLE pair (  -- the latest state of every niche's agent and its optimiser
+CREATE TABLE pair (  -- the latest state of every niche's agent
     niche INTEGER PRIMARY KEY REFERENCES niche (id),
     theta BLOB NOT NULL,
-    first_moment BLOB NOT NULL,
-    second_moment BLOB NOT NULL,
-    updates INTEGER NOT NULL,
-    step_size REAL NOT NULL,
-    sigma REAL NOT NULL,
     score REAL,
     best_score REAL,
     best_iteration INTEGER,
     best_theta BLOB
 ) STRICT;
+
+CREATE TABLE state (  -- what its optimiser knows, whatever that may be
+    niche INTEGER NOT NULL REFERENCES niche (id),
+    name TEXT NOT NULL,
+    shape TEXT NOT NULL,  -- JSON list; [] of a number
+    value BLOB NOT NULL,
+    PRIMARY KEY (niche, name)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE agent (
     id INTEGER PRIMARY KEY,
@@ -45,7 +48,12 @@ CREATE TABLE agent (
     theta BLOB NOT NULL
 ) STRICT;
 
-CREATE TABLE score (  -- one ES step and the self-evaluation after it
+CREATE TABLE figure_names (  -- what optimisers have to tell of a step
+    id INTEGER PRIMARY KEY,
+    names TEXT NOT NULL UNIQUE  -- JSON list
+) STRICT;
+
+CREATE TABLE score (  -- one step of the optimiser and the self-evaluation after it
     niche INTEGER NOT NULL REFERENCES niche (id),
     iteration INTEGER NOT NULL,
     score REAL NOT NULL,
@@ -54,13 +62,8 @@ CREATE TABLE score (  -- one ES step and the self-evaluation after it
     timed_out INTEGER NOT NULL,
     diverged INTEGER NOT NULL,
     steps INTEGER NOT NULL,
-    es_mean REAL NOT NULL,
-    es_deviation REAL NOT NULL,
-    es_best REAL NOT NULL,
-    gradient_norm REAL NOT NULL,
-    theta_norm REAL NOT NULL,
-    sigma REAL NOT NULL,
-    step_size REAL NOT NULL,
+    names INTEGER NOT NULL REFERENCES figure_names (id),
+    figures BLOB NOT NULL,  -- one number a name
     PRIMARY KEY (niche, iteration)
 ) STRICT, WITHOUT ROWID;
 
@@ -146,7 +149,7 @@ CREATE TABLE cost (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE checksum (  -- of every row but those below; `checksums.py` says how
-    part TEXT NOT NULL,  -- settings, niche, pair, agent, iteration or performance
+    part TEXT NOT NULL,  -- settings (and figure_names), niche, pair (and state), agent, iteration or performance
     id INTEGER NOT NULL,  -- of the niche, the agent or the iteration
     rows INTEGER NOT NULL,
     digest INTEGER NOT NULL,

@@ -10,6 +10,9 @@ import math
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
+import numpy as np
+
+from evolution.optimisers.optimiser import KEEP, State
 from poet.config import Config
 from poet.population import Niche, Pair
 
@@ -43,11 +46,26 @@ def check_pairs(pairs: Iterable[Pair], config: Config) -> None:
         raise ValueError(f"its active pairs are {_shown(pair.niche.id for pair in listed)}; each may be there once")
     for pair in listed:
         learner, who = pair.learner, f"the agent of niche {pair.niche.id}"
-        kept = [learner.theta, learner.first_moment, learner.second_moment, *([pair.best.theta] if pair.best else [])]
-        if lengths := {len(vector) for vector in kept} - {length}:
+        if lengths := {len(each) for each in (learner.theta, *([pair.best.theta] if pair.best else []))} - {length}:
             raise ValueError(f"{who} has {lengths.pop()} parameters, not {length}")
-        if not (learner.updates >= 0 and math.isfinite(learner.step_size) and math.isfinite(learner.sigma)):
-            raise ValueError(f"{who} has a learner that cannot go on")
+        _check_parts(who, learner, config)
         scores = [*pair.recent, *([pair.score] if pair.score is not None else [])]
         if not all(math.isfinite(score) for score in scores):
             raise ValueError(f"{who} has a score that is not finite")
+
+
+def _check_parts(who: str, learner: State, config: Config) -> None:
+    """Raise ValueError unless an optimiser knows of an agent what it would know of a new one, as far as shapes go."""
+    optimiser, rng = config.make_optimiser(), np.random.default_rng(0)
+    fresh = optimiser.fresh(learner.theta, rng).parts
+    if odd := sorted(fresh.keys() ^ learner.parts.keys()):
+        raise ValueError(f"{who} has a learner that {'lacks' if odd[0] in fresh else 'has'} {odd[0]}")
+    for name, part in learner.parts.items():
+        if part.shape != fresh[name].shape:
+            raise ValueError(f"{who} has {list(part.shape)} numbers of {name}, not {list(fresh[name].shape)}")
+        if part.ndim == 0 and not math.isfinite(part):
+            raise ValueError(f"{who} has a learner that cannot go on: {name} is {float(part)}")
+    try:
+        optimiser.moved(learner, learner.theta, KEEP, rng)  # which must take it up
+    except ValueError as error:
+        raise ValueError(f"{who} has a learner that cannot go on: {error}") from error

@@ -46,6 +46,7 @@ from poet.archive.rows import (
     agent_row,
     audition_rows,
     child_row,
+    names_text,
     niche_row,
     pair_row,
     performance_rows,
@@ -53,12 +54,13 @@ from poet.archive.rows import (
     read_blob,
     reuse_rows,
     score_row,
+    state_rows,
     transfer_row,
 )
 from poet.config import Config
 from poet.errors import ArchiveError, InputError
 from poet.population import Population
-from poet.records import AgentRecord, Journal, Origin
+from poet.records import AgentRecord, Journal, Origin, ScoreRecord
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +93,7 @@ class Archive:
             self._connection.execute("PRAGMA foreign_keys = ON")
             if version_of(self._connection) < SCHEMA_VERSION:
                 with _complaining(self.path), _transaction(self._connection):
+                    _check_sound(self._connection, self.path)
                     migrate(self._connection)
                     checksums.fill(self._connection)
             elif verify:
@@ -229,7 +232,12 @@ class Archive:
                 for purpose, episodes in sorted(journal.tally.episodes.items())
             ],
         )
-        _insert(connection, "score", [score_row(record, iteration) for record in journal.scores])
+        names = _figure_names(connection, journal.scores)
+        _insert(
+            connection,
+            "score",
+            [score_row(record, iteration, names[names_text(record.figures)]) for record in journal.scores],
+        )
         _insert(connection, "child", [child_row(record, iteration) for record in journal.children])
         _insert(
             connection, "audition", [row for record in journal.children for row in audition_rows(record, iteration)]
@@ -248,6 +256,7 @@ class Archive:
         # The retired too: with a small capacity a pair can come and go within one iteration.
         changed = [*journal.retired, *population.pairs]
         _insert(connection, "pair", [pair_row(pair) for pair in changed], replacing=True)
+        _insert(connection, "state", [row for pair in changed for row in state_rows(pair)], replacing=True)
         checksums.update(connection, iteration, [pair.niche.id for pair in changed], agents, journal.performances)
 
     def _write_timing(self, iteration: int, seconds: float, workers: int) -> None:
@@ -260,10 +269,11 @@ class Archive:
 
 
 def _check_sound(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse an archive that is not what was committed, and say what of it is."""
-    if broken := checksums.structural_damage(connection):
+    """Refuse an archive that is not what was committed, and say what of it is; an older version's too."""
+    current = version_of(connection) == SCHEMA_VERSION
+    if broken := checksums.structural_damage(connection) if current else checksums.broken_file(connection):
         raise InputError(f"{path} {DAMAGED} ({broken})")
-    found = checksums.damages(connection)
+    found = checksums.damages(connection) if current or checksums.kept(connection) else []
     if not found:
         return
     others = f" (nor are {len(found) - 1} more; `poet doctor {path.parent}` lists them)" if found[1:] else ""
@@ -327,10 +337,23 @@ def _insert(
         connection.executemany(f"{verb} INTO {table} ({columns}) VALUES ({places})", rows)
 
 
+def _figure_names(connection: sqlite3.Connection, scores: Sequence[ScoreRecord]) -> dict[str, int]:
+    """Give the ids of the names of figures, new ones too, which a run hardly has after its first iteration."""
+    known: dict[str, int] = dict(iter(connection.execute("SELECT names, id FROM figure_names")))
+    wanted = dict.fromkeys(names_text(record.figures) for record in scores)
+    if missing := [text for text in wanted if text not in known]:
+        rows = [{"id": number, "names": text} for number, text in enumerate(missing, len(known) + 1)]
+        _insert(connection, "figure_names", rows)
+        checksums.update_settings(connection)
+        known |= {row["names"]: row["id"] for row in rows}
+    return known
+
+
 def _write_start(connection: sqlite3.Connection, config: Config, population: Population) -> None:
     connection.execute("INSERT INTO run VALUES ('config', ?)", (_config_json(config),))
     _insert(connection, "niche", [niche_row(niche) for niche in population.niches])
     _insert(connection, "pair", [pair_row(pair) for pair in population.pairs])
+    _insert(connection, "state", [row for pair in population.pairs for row in state_rows(pair)])
     initial = [AgentRecord(pair.niche.id, Origin.INITIAL, pair.learner.theta, pair.score) for pair in population.pairs]
     _insert(connection, "agent", [agent_row(record, 0) for record in initial])
     checksums.fill(connection)

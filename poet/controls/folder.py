@@ -12,14 +12,14 @@ import numpy as np
 
 from environments.domain import Environment
 from environments.files import write_aside
-from evolution.es import Learner
+from evolution.optimisers.optimiser import State
 from poet.controls.searches import Search
 from poet.errors import InputError
 
 PLAN = "control.json"
 FORMAT = 1
-_ARRAYS = ("theta", "first_moment", "second_moment")
-_NUMBERS = ("updates", "step_size", "sigma")
+_PART = "part "  # begins the names of what the optimiser knows
+_OLD_ARRAYS, _OLD_NUMBERS = ("first_moment", "second_moment"), ("updates", "step_size", "sigma")  # once ES alone was
 _PLAIN = tuple(each.name for each in fields(Search) if each.name not in ("learner", "environment"))
 
 
@@ -60,10 +60,10 @@ def save(folder: Path, search: Search) -> None:
         OSError: it cannot be written; what was saved before is as it was.
     """
     plain = {name: getattr(search, name) for name in _PLAIN}
-    plain |= {name: getattr(search.learner, name) for name in _NUMBERS}
     text = json.dumps({**plain, "environment": search.environment.to_json()})
     content = io.BytesIO()
-    np.savez(content, state=np.array(text), **{name: getattr(search.learner, name) for name in _ARRAYS})
+    parts: dict[str, Any] = {_PART + name: value for name, value in search.learner.parts.items()}
+    np.savez(content, state=np.array(text), theta=search.learner.theta, **parts)
     write_aside(_path(folder, search.seed), content.getvalue())
 
 
@@ -79,7 +79,11 @@ def load(folder: Path, seed: int) -> Search | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             state = json.loads(str(file["state"]))
-            learner = Learner(**{name: file[name] for name in _ARRAYS}, **{name: state.pop(name) for name in _NUMBERS})
+            parts = {name.removeprefix(_PART): file[name] for name in file.files if name.startswith(_PART)}
+            if not parts:
+                parts = {name: file[name] for name in _OLD_ARRAYS}
+                parts |= {name: np.asarray(state.pop(name), dtype=np.float64) for name in _OLD_NUMBERS}
+            learner = State(file["theta"], parts)
         environment = Environment.from_json(state.pop("environment"))
         return Search(learner=learner, environment=environment, **{**state, "scores": tuple(state["scores"])})
     except Exception as error:  # whatever a damaged archive of arrays makes of its readers

@@ -1,6 +1,6 @@
-"""ES on its own: straight in one environment, or along the direct path that leads to it.
+"""The optimiser on its own: straight in one environment, or along the direct path that leads to it.
 
-The two controls of POET's section 4.2 (arXiv:1901.01753). Both take the ES steps
+The two controls of POET's section 4.2 (arXiv:1901.01753). Both take the steps
 that the run's agents took, with the run's settings, and are scored after each,
 as a pair is. What a search does depends on its seed alone: neither on the
 number of workers nor on where it was stopped.
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment, Outcome
 from evolution.chains import Workers
-from evolution.es import Learner, es_update
-from evolution.evaluation import Evaluator
+from evolution.evaluation import Evaluator, Tally
 from evolution.noise import Stream, keyed_rng
+from evolution.optimisers.asking import Asking
+from evolution.optimisers.optimiser import State
 from evolution.reproduction import TERRAIN_SEEDS
 from poet.config import Config
 from poet.errors import InputError
@@ -58,7 +59,7 @@ class Search:
     """Where one search stands."""
 
     seed: int
-    learner: Learner
+    learner: State
     environment: Environment  # that it learns in
     steps: int = 0  # ES steps taken
     stage: int = 0  # environments left behind
@@ -74,11 +75,16 @@ def begin(task: Task, seed: int) -> Search:
     theta = task.start
     if theta is None:
         theta = task.config.make_domain().controller.initial_theta(keyed_rng(seed, Stream.INITIAL_THETA))
-    learner = Learner.fresh(theta, task.config.es)
+    learner = _fresh(task, theta, seed, 0)
     if task.kind is Kind.DIRECT:
         return Search(seed=seed, learner=learner, environment=task.target, arrived=0)
     simplest = replace(task.target, genome=task.config.make_encoding().initial(), seed=seed % TERRAIN_SEEDS)
     return _arrive(task, Search(seed=seed, learner=learner, environment=simplest))
+
+
+def _fresh(task: Task, theta: NDArray[np.float64], seed: int, stage: int) -> State:
+    """Begin to learn from theta, in the environment that comes after so many others."""
+    return task.config.make_optimiser().fresh(theta, keyed_rng(seed, Stream.OPTIMISER, Phase.BEGIN, stage))
 
 
 def advance(
@@ -96,7 +102,7 @@ def advance(
     config = task.config
     evaluator = Evaluator(config.simulation(), workers)
     steps = [min(SLICE, wanted - each.steps) for each in searches]
-    episodes = sum(steps) * (2 * config.es.pairs + config.episodes_per_score)
+    episodes = sum(steps) * (config.make_optimiser().episodes + config.episodes_per_score)
     with evaluator.side_by_side("optimise", len(searches), episodes) as flow:
         chains = [
             flow.start(_advance(task, each, count, evaluator, progress))
@@ -116,18 +122,14 @@ async def _advance(
 
 async def _step(task: Task, search: Search, evaluator: Evaluator) -> Search:
     """Take an ES step, score the agent, and go on to the next environment of a path if it is good enough."""
-    config, learner, environment = task.config, search.learner, search.environment
+    config, environment, tally = task.config, search.environment, Tally()
     simulation = replace(evaluator.simulation, seed=search.seed)  # of the search, not of the run
     key = (Phase.OPTIMISE, search.steps)
-    request = replace(
-        evaluator.perturbation_request(learner.theta, learner.sigma, environment, key, config.es.pairs),
-        simulation=simulation,
-    )
-    tried = await evaluator.rollouts("optimise", request, urgency=1)
-    learner = es_update(learner, await evaluator.gradient(request, tried), config.es)
+    ask = Asking(key=key, simulation=simulation, evaluator=evaluator, purpose="optimise", tally=tally)
+    learner, _ = await config.make_optimiser().step(search.learner, environment, ask)
     key = (Phase.SCORE, search.steps)
     scoring = evaluator.score_request(learner.theta, environment, key, config.episodes_per_score)
-    own = await evaluator.rollouts("score", replace(scoring, simulation=simulation))
+    own = await evaluator.rollouts("score", replace(scoring, simulation=simulation), tally=tally)
     score, steps = float(own.returns.mean()), search.steps + 1
     there = environment == task.target
     finished = own.count(Outcome.FINISHED) == len(own.returns)
@@ -136,8 +138,8 @@ async def _step(task: Task, search: Search, evaluator: Evaluator) -> Search:
         search,
         learner=learner,
         steps=steps,
-        episodes=search.episodes + len(tried.returns) + len(own.returns),
-        simulated=search.simulated + int(tried.lengths.sum()) + int(own.lengths.sum()),
+        episodes=search.episodes + tally.episodes.total(),
+        simulated=search.simulated + tally.steps.total(),
         scores=(*search.scores, score),
         solved=steps if solved else search.solved,
     )
@@ -153,7 +155,7 @@ def _next_stage(task: Task, search: Search) -> Search:
     genome = approach.approach(search.environment.genome, task.target.genome, rng)
     return replace(
         search,
-        learner=Learner.fresh(search.learner.theta, task.config.es),
+        learner=_fresh(task, search.learner.theta, search.seed, search.stage + 1),
         environment=replace(task.target, genome=genome, seed=int(rng.integers(TERRAIN_SEEDS))),
         stage=search.stage + 1,
     )

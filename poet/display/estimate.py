@@ -69,9 +69,10 @@ class Estimate:
     def steps_left(self, iteration: int) -> float:
         """Estimate the steps of all iterations from this one on; `note` must have been told of one."""
         config, reproduction = self.config, self.config.reproduction
-        visit_episodes = original_cost(1, config.episodes_per_score, config.es)
+        step_episodes = config.make_optimiser().episodes
+        visit_episodes = original_cost(1, config.episodes_per_score, step_episodes)
         episode = self._episode.otherwise(0.0)
-        step = self._step.otherwise(episode * (2 * config.es.pairs + config.episodes_per_score))
+        step = self._step.otherwise(episode * (step_episodes + config.episodes_per_score))
         moves = config.transfer.moves
         visit = self._visit.otherwise(episode * visit_episodes) if moves else 0.0
         heard = (

@@ -7,7 +7,7 @@ import pytest
 from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.domain import Environment, Outcome
-from evolution.es import es_gradient
+from evolution.optimisers.es import es_gradient
 from evolution.evaluation import EvaluationError, Evaluator, Simulation, item_episodes
 
 PLACE = Environment(domain="toy", encoding="target", genome={"target": [0.5, 0.0, 0.0]}, seed=0)

@@ -18,7 +18,7 @@ from environments.domain import Environment, find_domain
 from environments.encodings.heightfield import HeightfieldEncoding
 from environments.encodings.parametric import GENES, RANGES, ParametricEncoding, ParametricGenome
 from environments.weights import agent_bytes
-from evolution.es import Learner, es_gradient, es_update
+from evolution.optimisers.es import Learner, es_gradient, es_update
 from evolution.evaluation import PerturbationRequest, ScoreRequest
 from evolution.noise import Stream, keyed_rng
 from poet.archive.inspection import summary

@@ -16,7 +16,7 @@ from rich.console import Console
 from runs import command, variables
 
 from environments.domain import Environment
-from evolution.es import ESSettings, Learner
+from evolution.optimisers.es import ESSettings, Learner
 from poet.display.frame import Phase, View, frame
 from poet.population import Niche, Pair
 

@@ -3,25 +3,26 @@
 Antithetic evolution strategies after Salimans et al. 2017, section 2
 (arXiv:1703.03864), with centered ranks, weight decay and Adam (Kingma and Ba
 2015, algorithm 1), and the constants of POET (arXiv:1901.01753, supplement).
-Pure array functions: no simulator and no randomness; callers bring noise and
-returns.
+The mathematics is pure array functions, to which callers bring noise and
+returns; `ES` is the optimiser that takes its steps with them.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.domain import Environment, Rollouts
 from environments.settings import Bounds, check_bounds
+from evolution.evaluation import PerturbationRequest
+from evolution.noise import Key, directions
+from evolution.optimisers.optimiser import FULL, KEEP, Ask, Figures, State, Vector
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
-FULL, KEEP = "full", "keep"  # what an optimiser does when its agent moves, or a fraction
-
-Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,10 @@ class ESSettings:
             if floor > start:
                 raise ValueError(f"{name}_floor is {floor}; it must be at most {name}, {start}")
 
+    def make(self) -> ES:
+        """Make the optimiser that has these settings."""
+        return ES(self)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learner:
@@ -61,6 +66,30 @@ class Learner:
         """Start learning from theta: what happens at creation and on every accepted transfer."""
         zeros = np.zeros_like(theta)
         return Learner(theta, zeros, zeros, 0, settings.step_size, settings.sigma)
+
+    @staticmethod
+    def of(state: State) -> Learner:
+        """Read what a state keeps under the fields' names.
+
+        Raises:
+            ValueError: it is none that a learner can have.
+        """
+        parts = state.parts
+        if not parts["updates"] >= 0:
+            raise ValueError(f"updates is {parts['updates']}; it must be at least 0")
+        return Learner(
+            theta=state.theta,
+            first_moment=parts["first_moment"],
+            second_moment=parts["second_moment"],
+            updates=int(parts["updates"]),
+            step_size=float(parts["step_size"]),
+            sigma=float(parts["sigma"]),
+        )
+
+    def state(self) -> State:
+        """Give the state to keep."""
+        names = ("first_moment", "second_moment", "updates", "step_size", "sigma")
+        return State(self.theta, {name: np.asarray(getattr(self, name), dtype=np.float64) for name in names})
 
     def moved(self, theta: Vector, restart: str | float, settings: ESSettings) -> Learner:
         """Give what an agent of this learner goes on with in another niche, from theta.
@@ -82,13 +111,6 @@ class Learner:
             step_size=max(fraction * settings.step_size, settings.step_size_floor),
             sigma=max(fraction * settings.sigma, settings.sigma_floor),
         )
-
-
-def perturbed(theta: NDArray[np.float32], sigma: float, noise: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Lay out theta + sigma*noise and theta - sigma*noise in turn: (2n, P) from noise (n, P)."""
-    offsets = np.float32(sigma) * noise
-    both = np.stack([theta + offsets, theta - offsets], axis=1)
-    return both.reshape(-1, theta.size)
 
 
 def centered_ranks(returns: Vector) -> Vector:
@@ -162,3 +184,87 @@ def es_proposal(learner: Learner, theta: Vector, gradient: Vector, settings: ESS
         # the published code takes a plain gradient step there.
         return theta + learner.step_size * (gradient - settings.weight_decay * theta)
     return _adam(learner, theta, gradient, settings)[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GradientRequest:
+    """What a step's returns say of the way up; drawing its noise again is work like an episode's."""
+
+    seed: int  # of the run
+    key: Key  # of the step
+    size: int  # P
+    sigma: float
+    returns: Vector  # (pairs, 2)
+
+    def __call__(self) -> Vector:
+        return es_gradient(directions(self.seed, self.key, 0, len(self.returns), self.size), self.returns, self.sigma)
+
+    def __str__(self) -> str:
+        return f"gradient key={self.key} of run seed {self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class ES:
+    """The papers' optimiser: a step is one gradient of antithetic perturbations and one update by Adam."""
+
+    settings: ESSettings
+    name: ClassVar[str] = "es"
+
+    @property
+    def episodes(self) -> int:
+        """Give the episodes of a step: two a pair."""
+        return 2 * self.settings.pairs
+
+    def fresh(self, theta: Vector, rng: np.random.Generator) -> State:
+        """Begin to learn from theta; nothing in that is random."""
+        return Learner.fresh(theta, self.settings).state()
+
+    async def step(self, state: State, environment: Environment, ask: Ask) -> tuple[State, Figures]:
+        """Take one step in the environment."""
+        before = Learner.of(state)
+        tried, gradient = await self._gradient(before.theta, before.sigma, environment, ask)
+        after = es_update(before, gradient, self.settings)
+        figures = {
+            "es_mean": float(tried.returns.mean()),  # over the perturbed returns
+            "es_deviation": float(tried.returns.std()),
+            "es_best": float(tried.returns.max()),
+            "gradient_norm": _norm(gradient),
+            "theta_norm": _norm(after.theta),
+            "sigma": after.sigma,
+            "step_size": after.step_size,
+        }
+        return after.state(), figures
+
+    async def propose(self, theta: Vector, state: State, environment: Environment, ask: Ask) -> Vector:
+        """Fine-tune a visitor by one step of the learner that it visits."""
+        learner = Learner.of(state)
+        _, gradient = await self._gradient(theta, learner.sigma, environment, ask)
+        return es_proposal(learner, theta, gradient, self.settings)
+
+    def moved(self, state: State, theta: Vector, restart: str | float, rng: np.random.Generator) -> State:
+        """Give what an agent goes on with elsewhere; see `Learner.moved`."""
+        return Learner.of(state).moved(theta, restart, self.settings).state()
+
+    async def _gradient(
+        self, theta: Vector, sigma: float, environment: Environment, ask: Ask
+    ) -> tuple[Rollouts, Vector]:
+        """Try perturbations of theta, and give what they did and the way up, (P,)."""
+        tried = await ask.rollouts(
+            PerturbationRequest(
+                simulation=ask.simulation,
+                environment=environment,
+                theta=theta.astype(np.float32),
+                sigma=sigma,
+                key=ask.key,
+                start=0,
+                stop=self.settings.pairs,
+            )
+        )
+        returns = tried.returns.reshape(-1, 2)
+        item = GradientRequest(seed=ask.simulation.seed, key=ask.key, size=theta.size, sigma=sigma, returns=returns)
+        return tried, await ask.compute(item)
+
+
+def _norm(vector: Vector) -> float:
+    """Measure a vector, to the same last bit on every machine."""
+    return math.sqrt(math.fsum(vector * vector))

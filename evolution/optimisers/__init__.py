@@ -1,0 +1,1 @@
+"""How an agent learns in its environment: one file an optimiser, behind one protocol."""
