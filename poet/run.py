@@ -25,7 +25,7 @@ from poet import agents as brought_agents
 from poet import archive as archives
 from poet import config as configuration
 from poet import grounds
-from poet.archive import inspection
+from poet.archive import inputs, inspection
 from poet.config import Config
 from poet.display.live import Display
 from poet.errors import InputError
@@ -192,6 +192,42 @@ class Run:
                 keep(self.folder, found.played)
         return len(found.played)
 
+    def inject(self, environment: grounds.Brought, *, iteration: int | None = None) -> int | None:
+        """Put an environment into the run, which may be going on elsewhere: a candidate at its next reproduction.
+
+        It is judged like any child, but by the best of all active agents, since it has no parent: the minimal
+        criterion, then novelty, then the audition. The archive keeps it, and that a person put it in, so that the
+        run stays exact: another one with the same settings and inputs at the same iterations is equal to the bit.
+
+        Args:
+            environment: itself, a table of its fields, or the path of a JSON file of one.
+            iteration: of the reproduction that is to take it, to repeat a run with; the next if None.
+
+        Returns:
+            The iteration of the reproduction that takes it, as far as can be said: while the run goes on elsewhere,
+            that may already be under way, and the one after takes it. None where the run ends before.
+
+        Raises:
+            InputError: it is no environment of the run's domain and encoding, or of a part of the run that is over.
+        """
+        with _input_errors():
+            with self._reading() as connection:
+                config, done = archives.read_config(connection), archives.read_population(connection).iteration
+            found = grounds.take_environments([environment], config)
+            if len(found) != 1:
+                raise InputError(f"{environment} holds {len(found)} environments; put them in one by one")
+            every = config.reproduction.every
+            upcoming = max(-(-done // every), 1) * every
+            if iteration is not None:
+                upcoming = _whole("iteration", iteration)
+                if upcoming < done or not config.reproduction.due(upcoming):
+                    raise InputError(
+                        f"iteration is {iteration}; it must be a multiple of {every}, reproduction.every, "
+                        f"and at least {done}, which the run is at"
+                    )
+            inputs.put(self.folder, found[0], None if iteration is None else upcoming)
+        return upcoming if upcoming < config.iterations else None
+
     # What it is
 
     @property
@@ -271,6 +307,23 @@ class Run:
     def children(self) -> list[Row]:
         """Give a row an environment that was tried, admitted or not, and why."""
         return self._rows("SELECT * FROM child ORDER BY iteration, number")
+
+    def inputs(self) -> list[Row]:
+        """Give a row an environment that a person put in: when it was taken, as which child, and what became of it."""
+        return self._rows(
+            """SELECT iteration, number, input.environment, decision, parent_score AS best_score, novelty, score, niche
+            FROM input JOIN child USING (iteration, number) ORDER BY iteration, number"""
+        )
+
+    def waiting(self) -> list[Row]:
+        """Give a row an environment that was put in and is not taken yet."""
+        with self._reading() as connection:
+            found = list(inputs.waiting(self.folder, connection, archives.read_config(connection)))
+        return [
+            {"file": each.file, "environment": each.environment.to_json(), "iteration": each.iteration}
+            for each in found
+            if isinstance(each, inputs.Waiting)
+        ]
 
     def costs(self) -> list[Row]:
         """Give a row a purpose and iteration: its episodes and steps of simulation."""

@@ -212,7 +212,7 @@ def evolve_archive(archive: Archive, executor: Executor, display: Display) -> No
     """Run the iterations that are still to do, each on disk before the next is; what pairs have ahead of it is not."""
     evaluator = Evaluator(archive.config.simulation(), executor, display.phase)
     started = time.monotonic()
-    for population, journal in evolve(archive.population, archive.config, evaluator):
+    for population, journal in evolve(archive.population, archive.config, evaluator, archive.inputs):
         seconds = time.monotonic() - started
         with undisturbed():
             archive.commit(population, journal, seconds, executor.workers)
