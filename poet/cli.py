@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +26,7 @@ from cluster.launch import LaunchError, launched
 from cluster.processes import Processes
 from poet import archive as archives
 from poet import config as configuration
-from poet.agents import Activations, parse_activations
+from poet.agents import parse_activations
 from poet.archive import inspection, rescoring
 from poet.commands import doctor as doctors
 from poet.commands import reference, study, tables
@@ -36,19 +36,17 @@ from poet.commands.headline import headline
 from poet.commands.meta_test import meta_test
 from poet.commands.meta_train import meta_train
 from poet.display.live import make_display
-from poet.display.output import MOST_WORKERS, Json, Run, err, say, show
+from poet.display.output import MOST_WORKERS, Activations, Json, Run, err, say, show
 from poet.display.waiting import waiting
 from poet.errors import InputError
 from poet.foreign import printable, shortened
 from poet.session import (
     Choices,
     Interrupted,
-    evolve_archive,
     hold_signals,
     interruptible,
+    live,
     open_run,
-    rescore_archive,
-    undisturbed,
 )
 
 INTERRUPTED = 130
@@ -175,13 +173,12 @@ def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Ex
     if not done:
         for sentence in configuration.advice(archive.config):
             say(f"warning: {sentence}")
-    with ExitStack() as stack:
-        with undisturbed():  # a worker that is interrupted while it starts complains
-            executor = stack.enter_context(closing(make_executor()))
-        before = archive.accepted_transfers()
-        display = stack.enter_context(closing(make_display(err, archive.config, run, archive.population, before)))
-        evolve_archive(archive, executor, display)
-        rescore_archive(archive, executor, display)
+    before = archive.accepted_transfers()
+    live(
+        archive,
+        lambda: closing(make_executor()),
+        lambda: make_display(err, archive.config, run, archive.population, before),
+    )
 
 
 def _how_to_resume(archive: archives.Archive, run: Path) -> str:

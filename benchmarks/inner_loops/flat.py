@@ -8,10 +8,9 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evolution.evaluation import Evaluator
-
 from cluster.executor import InProcess
 from environments.domain import Outcome
+from evolution.evaluator import Evaluator
 from evolution.optimisers.asking import Asking
 from poet.config import Config, build, merge, read_preset
 from poet.phases import Phase

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from environments.controller import Controller
 from environments.domain import Environment, Rollouts
 from environments.settings import Bounds, check_bounds
-from evolution.evaluation import Simulation
 from evolution.noise import Key
 from evolution.optimisers.optimiser import KEEP, Ask, Figures, State, Vector
 from evolution.optimisers.ppo_experience import gather, worlds_of
 from evolution.optimisers.ppo_learning import Learner, Learning, Shapes, actor, improve
+from evolution.requests import Simulation
 
 MOST_LAYERS, LARGEST_LAYER = 8, 4096  # of the critic
 

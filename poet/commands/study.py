@@ -22,13 +22,13 @@ from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
 from evolution.evaluator import Evaluator
 from poet import archive as archives
-from poet.agents import Activations, parse_activations
+from poet.agents import parse_activations
 from poet.archive import inspection, rescoring
 from poet.archive.best import best_agent
 from poet.archive.rescoring import Fresh
 from poet.commands import tables
 from poet.commands.selection import Selection, State, select
-from poet.display.output import LARGEST, MOST_WORKERS, Json, Run, say, show
+from poet.display.output import LARGEST, MOST_WORKERS, Activations, Json, Run, say, show
 from poet.display.waiting import waiting
 from poet.errors import ArchiveError, InputError
 from poet.export.splits import Fractions, SplitBy, StageOrder

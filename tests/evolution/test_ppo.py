@@ -7,18 +7,19 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from evolution.evaluation import Evaluator, Simulation
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from cluster.executor import InProcess, run
 from cluster.processes import Processes
 from environments.controller import ACTIVATIONS, Controller
 from environments.domain import NO_OUTCOME, Environment, Outcome, Rollouts, find_domain
+from evolution.evaluator import Evaluator
 from evolution.optimisers import ppo_learning
 from evolution.optimisers.asking import Asking
 from evolution.optimisers.ppo import PPOSettings, learner_of, state_of
 from evolution.optimisers.ppo_experience import Experience, gather, worlds_of
 from evolution.optimisers.ppo_learning import actor, gradient, improve, lay_out, loss_of, pack, unpack
+from evolution.requests import Simulation
 
 WALKER = find_domain("walker2d")
 FLAT = Environment(domain="walker2d", encoding="parametric", genome=WALKER.encoding("parametric", {}).initial(), seed=4)

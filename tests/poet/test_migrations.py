@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from evolution.evaluation import Evaluator
 from runs import assert_equal_archives, dump
 
 from cluster.executor import InProcess
+from evolution.evaluator import Evaluator
 from poet.algorithm import evolve
 from poet.archive import checksums
 from poet.archive.inspection import metrics, niche, niches, summary, transfers
