@@ -38,8 +38,8 @@ def find(kind: Kind, name: str) -> Any:
     """Load what is installed of a kind under a name.
 
     Raises:
-        ValueError: nothing is, two packages claim the name, or it cannot be loaded; the message lists what is installed,
-            or says which package is at fault and why.
+        ValueError: nothing is, two packages claim the name, or it cannot be loaded; the message lists what is
+            installed, or says which package is at fault and why.
     """
     entries = {(entry.value, _package(entry)): entry for entry in entry_points(group=kind.group) if entry.name == name}
     if not entries:

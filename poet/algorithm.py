@@ -21,7 +21,7 @@ from evolution.optimisers.optimiser import State
 from evolution.reproduction import Child, bear_children
 from poet.config import Config
 from poet.learning import Learned, learn, score_key
-from poet.novelty import MEASURES, archive_score
+from poet.novelty import Measure, archive_score
 from poet.phases import Phase
 from poet.population import Archived, Niche, Pair, Population
 from poet.records import ChildRecord, Decision, Journal, Origin, ScoreRecord, TransferRecord
@@ -232,7 +232,7 @@ def _screen(
         passed.append((child, score))
     if not passed:
         return []
-    measure = MEASURES[config.reproduction.novelty]
+    measure: Measure = config.find_measure()
     found = measure([child.environment for child, _ in passed], population, config, evaluator, journal)
     records = [
         (child, _child_record(child, Decision.ADMITTED, score, novelty))

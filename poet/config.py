@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import tomli_w
 
+from environments import plugins
 from environments.agent_files import LARGEST_LAYER, MOST_LAYERS
 from environments.controller import NO_ACTIVATION, Controller, check_activation
 from environments.documents import NotTOMLError, check_plain, parse_toml
@@ -133,6 +134,7 @@ class Config:
                 "confirm by; it must be 0, or push be 'fresh'"
             )
         self.make_encoding()
+        self.find_measure()
         self._complete_options()
 
     def _complete_options(self) -> None:
@@ -153,6 +155,10 @@ class Config:
     def make_encoding(self) -> Encoding:
         """Make the encoding that the settings name."""
         return find_domain(self.domain).encoding(self.encoding.name, self.encoding.options)
+
+    def find_measure(self) -> Any:
+        """Load the measure of novelty that the settings name, a `poet.novelty.Measure`."""
+        return plugins.find(plugins.NOVELTY, self.reproduction.novelty)
 
     def make_optimiser(self) -> Optimiser:
         """Make the optimiser that the settings name."""

@@ -1,5 +1,7 @@
 """How new candidate environments are: the measures that a configuration can name.
 
+Each is an entry point of the group `poet.novelty`, ours as well as other packages'.
+
 The mathematics is `evolution.novelty`; here is what each measure needs to know
 of the population, and what it costs.
 """
@@ -65,9 +67,6 @@ def by_pata_ec(
     places = pata_ec(found.scores, config.minimal_criterion)
     archive = places[: len(known)]
     return [novelty(place, archive, config.reproduction.neighbours) for place in places[len(known) :]]
-
-
-MEASURES: dict[str, Measure] = {"encoding": by_encoding, "pata-ec": by_pata_ec}
 
 
 def archive_score(
