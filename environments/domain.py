@@ -178,8 +178,8 @@ def find_domain(name: str) -> Domain:
     """Load the domain registered as `name`.
 
     Raises:
-        ValueError: nothing is registered under that name, or it cannot be loaded, as where a library that it needs is
-            not installed.
+        NotInstalledError: nothing is registered under that name, or it cannot be loaded, as where a library that it
+            needs is not installed.
     """
     found = plugins.find(plugins.DOMAIN, name)
     domain: Domain = found if hasattr(found, "run") else Grouped(found)

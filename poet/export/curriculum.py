@@ -37,10 +37,11 @@ from environments.tasks.curriculum import (
 from environments.weights import agent_bytes
 from poet.archive import checksums
 from poet.archive.best import best_agents
+from poet.archive.domains import Remembered, domain_of
 from poet.archive.inspection import NICHES, Known
 from poet.archive.reading import one_moment, read_config, read_population
 from poet.archive.rescoring import EPISODES, Fresh, of_all
-from poet.config import Config
+from poet.config import Config, if_installed
 from poet.errors import InputError
 from poet.export import card
 from poet.export.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
@@ -114,7 +115,7 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
     with one_moment(connection):
         checksums.check_states(connection)
         config = read_config(connection)
-        domain = config.make_domain()
+        domain = domain_of(connection, config)
         found = _tasks(connection, config, of_all(connection) if fresh is None else fresh)
         rows = _split_and_order(found, settings)
         best = best_agents(connection)
@@ -158,7 +159,8 @@ def _tasks(connection: Connection, config: Config, fresh: Known) -> list[Row]:
 
 
 def _task(row: Any, ids: Mapping[int, str], environment: Environment, stairs: bool, fresh: Fresh) -> Row:
-    difficulty, level = difficulty_of(environment), level_vector(environment, stairs)
+    difficulty = if_installed(lambda: difficulty_of(environment))
+    level = if_installed(lambda: level_vector(environment, stairs))
     low, high = fresh.interval or (None, None)
     return {
         "id": environment.id,
@@ -231,7 +233,7 @@ def _write_rows(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def _document(
-    folder: Path, rows: Sequence[Row], config: Config, domain: Domain, settings: ExportSettings
+    folder: Path, rows: Sequence[Row], config: Config, domain: Domain | Remembered, settings: ExportSettings
 ) -> dict[str, Any]:
     by_order = [row["id"] for row in rows]
     return {
@@ -271,7 +273,7 @@ def _document(
 
 def genes(config: Config) -> Row:
     """Say what the encoding says of its genes: bounds, steps, units; nothing if it says nothing."""
-    describe = getattr(config.make_encoding(), "genes", None)
+    describe = getattr(if_installed(config.make_encoding), "genes", None)
     return describe() if describe else {}
 
 
