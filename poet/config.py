@@ -7,11 +7,12 @@ Unknown keys are errors.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tomli_w
 
@@ -31,6 +32,8 @@ from evolution.reproduction import ReproductionSettings
 from evolution.requests import PUSHES, Simulation
 from poet.errors import InputError
 from transfer.tournament import TransferSettings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +127,6 @@ class Config:
 
     def __post_init__(self) -> None:
         check_bounds(self)
-        engines = find_domain(self.domain).engines
-        if self.engine not in ("auto", *engines):
-            raise ValueError(f"engine is {self.engine!r}; it must be one of auto, {', '.join(engines)}")
         if self.push not in PUSHES:
             raise ValueError(f"push is {self.push!r}; it must be one of {', '.join(PUSHES)}")
         if self.push == "fixed" and self.transfer.confirm:
@@ -134,9 +134,26 @@ class Config:
                 f"transfer.confirm is {self.transfer.confirm}, but with push = 'fixed' there are no fresh episodes to "
                 "confirm by; it must be 0, or push be 'fresh'"
             )
-        self.make_encoding()
-        self.find_measure()
-        self._complete_options()
+        # A run can be read wherever its files are: what is not here is not asked for here, but by `check_installed`.
+        for check in (self.make_encoding, self.find_measure, self._complete_options):
+            with suppress(plugins.NotInstalledError):
+                check()
+
+    def check_installed(self) -> None:
+        """Check that all is here that a run needs to start, or to simulate an episode.
+
+        Raises:
+            InputError: something is not installed, or not built; the message says what.
+        """
+        try:
+            engines = find_domain(self.domain).engines
+            if self.engine not in ("auto", *engines):
+                raise ValueError(f"engine is {self.engine!r}; it must be one of auto, {', '.join(engines)}")
+            self.make_encoding()
+            self.find_measure()
+            self.make_optimiser()
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def _complete_options(self) -> None:
         """Fill in the optimiser's options, so that a run keeps those it began with, whatever later defaults are."""
@@ -173,7 +190,12 @@ class Config:
         return equip(domain, self.controller.make(domain.controller))
 
     def simulation(self) -> Simulation:
-        """Say how episodes of this run are run."""
+        """Say how episodes of this run are run.
+
+        Raises:
+            InputError: what runs them is not installed here.
+        """
+        self.check_installed()
         engine = None if self.engine == "auto" else self.engine
         own = find_domain(self.domain).controller
         controller = self.controller.make(own)
@@ -196,6 +218,14 @@ class Config:
     def to_toml(self) -> str:
         """Write every setting as TOML."""
         return tomli_w.dumps(self.to_table())
+
+
+def if_installed(make: Callable[[], T]) -> T | None:
+    """Give what is made of installed parts, or None where one is missing: who only reads does without."""
+    try:
+        return make()
+    except plugins.NotInstalledError:
+        return None
 
 
 def presets() -> list[str]:
@@ -269,11 +299,22 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build(table: Mapping[str, Any], origin: str) -> Config:
-    """Check a table and make it a `Config`.
+    """Check a table of what is to be run here, and make it a `Config`.
 
     Raises:
-        InputError: a key is unknown or a value is of the wrong type or out of range; `origin` is named.
+        InputError: a key is unknown, a value is of the wrong type or out of range, or what it names is not installed;
+            `origin` is named.
     """
+    config = read(table, origin)
+    try:
+        config.check_installed()
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from error
+    return config
+
+
+def read(table: Mapping[str, Any], origin: str) -> Config:
+    """Check a table of what may have been run elsewhere, and make it a `Config`; as `build`, whatever is installed."""
     try:
         _check_named_once(table)
         config: Config = build_settings(Config, table)
