@@ -28,6 +28,7 @@ from cluster.executor import Failure, WorkersError, WorkItem
 
 logger = logging.getLogger(__name__)
 
+MOST_WORKERS = 1024  # processes of one machine
 AHEAD = 2  # items at a worker, so that none waits for a round trip
 ATTEMPTS = 3  # deaths of a worker that one item may be charged with
 GREETING = -1  # in place of a ticket

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from environments.domain import Environment
-    from poet.config import Config, presets
+    from poet.config import Config
     from poet.errors import ArchiveError, InputError
     from poet.niches import Agent, Descent, KeptAgent, Niche
     from poet.run import Progress, Run
@@ -26,7 +26,6 @@ __all__ = [
     "Niche",
     "Progress",
     "Run",
-    "presets",
 ]
 
 _HOMES = {
@@ -40,7 +39,6 @@ _HOMES = {
     "Niche": "poet.niches",
     "Progress": "poet.run",
     "Run": "poet.run",
-    "presets": "poet.config",
 }
 
 

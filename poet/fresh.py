@@ -15,8 +15,6 @@ from poet.archive.reading import read_config
 from poet.archive.rescoring import Fresh
 from poet.archive.store import Archive
 
-MOST_WORKERS = 1024  # processes of one machine
-
 
 @dataclass(frozen=True, slots=True)
 class FreshEpisodes:

@@ -15,6 +15,7 @@ Brought: TypeAlias = "Environment | Mapping[str, Any] | Path | str"
 """What a caller may bring as an environment: itself, its four fields, or a file of one or of a list of them."""
 
 LARGEST_FILE = 2**24  # bytes
+WHAT = "an Environment, a table of its fields, or a file's path"
 
 
 def take_environments(brought: Brought | Iterable[Brought], config: Config) -> tuple[Environment, ...]:
@@ -25,8 +26,11 @@ def take_environments(brought: Brought | Iterable[Brought], config: Config) -> t
     """
     one = isinstance(brought, Environment | Mapping | Path | str)
     found: list[Environment] = []
-    for each in [brought] if one else brought:  # type: ignore[union-attr]
-        found += _taken(each, config)  # type: ignore[arg-type]
+    listed: Any = [brought] if one else brought
+    if not isinstance(listed, Iterable):
+        raise InputError(f"environments is {type(brought).__name__}; it must be {WHAT}, or several of these")
+    for each in listed:
+        found += _taken(each, config)
     if not found:
         raise InputError("environments is empty; give at least one")
     return tuple(found)
@@ -40,9 +44,7 @@ def _taken(brought: Brought, config: Config) -> list[Environment]:
         return [check_environment(name, brought, config)]
     if isinstance(brought, Mapping):
         return [_checked(name, dict(brought), config)]
-    raise InputError(
-        f"environment is {type(brought).__name__}; it must be an Environment, a table of its fields, or a file's path"
-    )
+    raise InputError(f"environment is {type(brought).__name__}; it must be {WHAT}")
 
 
 def read_environments(path: Path, config: Config) -> list[Environment]:

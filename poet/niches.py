@@ -39,8 +39,8 @@ Row = dict[str, Any]
 class Agent:
     """A controller with its parameters, and the niche that it is of.
 
-    >>> run = getfixture("small_run")
-    >>> agent = run.agents[0]
+    >>> from poet import Run
+    >>> agent = Run.open("runs/first").agents[0]
     >>> agent.controller.sizes
     (24, 40, 40, 4)
     >>> agent.act(np.zeros(24)).shape
@@ -142,7 +142,8 @@ class Niche:
     `score` is the latest of the run's own scores and `best_score` the highest, which is the luckiest; `mean_return`
     and what follows are of the same agent in fresh episodes, None until they are played (`Run.rescore`).
 
-    >>> niche = getfixture("small_run").niches[0]
+    >>> from poet import Run
+    >>> niche = Run.open("runs/first").niches[0]
     >>> niche.id, niche.parent, niche.environment.domain
     (0, None, 'walker2d')
     >>> env = niche.make_env()

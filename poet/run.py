@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from cluster.executor import Executor, InProcess
-from cluster.processes import Processes
+from cluster.processes import MOST_WORKERS, Processes
 from environments.files import PlaceError
 from environments.plain import plain
 from environments.tasks.curriculum import CurriculumError
@@ -29,11 +29,21 @@ from poet.archive import inputs, inspection
 from poet.config import Config
 from poet.display.live import Display
 from poet.errors import InputError
-from poet.fresh import MOST_WORKERS, fresh_episodes, keep
+from poet.export.splits import Fractions, SplitBy, StageOrder
+from poet.fresh import fresh_episodes, keep
 from poet.niches import Agent, Descent, KeptAgent, Niche, agents_of, descents_of, kept_agents_of, niches_of
 from poet.population import Population
 from poet.records import Journal
-from poet.session import Choices, interruptible_by_keyboard, is_done, live, open_run, resume_run, start_run
+from poet.session import (
+    DEFAULT_PRESET,
+    Choices,
+    interruptible_by_keyboard,
+    is_done,
+    live,
+    open_run,
+    resume_run,
+    start_run,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +52,6 @@ View: TypeAlias = Literal["summary", "niches", "niche", "lineage", "transfers", 
 VIEWS: tuple[View, ...] = ("summary", "niches", "niche", "lineage", "transfers", "metrics", "timing")
 Told: TypeAlias = Callable[[int, int], None]
 """Called with what is done, out of how much."""
-
-DEFAULT_PRESET = "quick"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +70,7 @@ class Progress:
 class Run:
     """A run of POET in a folder.
 
-    >>> run = Run.create(getfixture("tmp_path") / "first", preset="quick", settings={"seed": 3, "es.pairs": 2})
+    >>> run = Run.create("runs/first", preset="quick", settings={"seed": 3, "es.pairs": 2})
     >>> run.evolve(iterations=2, workers=1)
     >>> run.iteration
     2
@@ -75,6 +83,11 @@ class Run:
     def __init__(self, folder: Path | str) -> None:
         """Name the run of a folder; `Run.open` also looks whether there is one."""
         self.folder = Path(folder)
+
+    @staticmethod
+    def presets() -> list[str]:
+        """List the names of the settings that come with the program."""
+        return configuration.presets()
 
     @classmethod
     def create(
@@ -93,7 +106,7 @@ class Run:
 
         Args:
             folder: a new or an empty one.
-            preset: settings that come with the program, see `poet.presets()`; "quick" where neither this nor
+            preset: settings that come with the program, see `Run.presets()`; "quick" where neither this nor
                 `config` is given.
             config: all settings instead, as a table, a `Config` or a TOML file's path.
             settings: single ones over those, such as {"seed": 3, "es.pairs": 64}.
@@ -106,6 +119,10 @@ class Run:
 
         Raises:
             InputError: something of this is wrong, or the folder holds something else.
+
+        >>> first = Run.open("runs/first")
+        >>> Run.create("runs/second", agent=first.agents[0], environments=first.niches[0].environment)
+        Run('runs/second')
         """
         run = cls(folder)
         choices = Choices(
@@ -192,7 +209,7 @@ class Run:
                 keep(self.folder, found.played)
         return len(found.played)
 
-    def inject(self, environment: grounds.Brought, *, iteration: int | None = None) -> int | None:
+    def inject(self, environment: grounds.Brought, *, iteration: int | None = None) -> int:
         """Put an environment into the run, which may be going on elsewhere: a candidate at its next reproduction.
 
         It is judged like any child, but by the best of all active agents, since it has no parent: the minimal
@@ -204,11 +221,18 @@ class Run:
             iteration: of the reproduction that is to take it, to repeat a run with; the next if None.
 
         Returns:
-            The iteration of the reproduction that takes it, as far as can be said: while the run goes on elsewhere,
-            that may already be under way, and the one after takes it. None where the run ends before.
+            The iteration of the reproduction that takes it, if the run goes on so far. As far as can be said: while
+            the run goes on elsewhere, that one may already be under way, and the one after takes it.
 
         Raises:
             InputError: it is no environment of the run's domain and encoding, or of a part of the run that is over.
+
+        >>> run = Run.open("runs/first")
+        >>> harder = {**run.niches[0].environment.genome, "roughness": 1.2}
+        >>> run.inject({"domain": "walker2d", "encoding": "parametric", "genome": harder, "seed": 4})
+        20
+        >>> len(run.waiting())
+        1
         """
         with _input_errors():
             with self._reading() as connection:
@@ -226,7 +250,7 @@ class Run:
                         f"and at least {done}, which the run is at"
                     )
             inputs.put(self.folder, found[0], None if iteration is None else upcoming)
-        return upcoming if upcoming < config.iterations else None
+        return upcoming
 
     # What it is
 
@@ -358,11 +382,10 @@ class Run:
             InputError: the splits are impossible, or nothing can be written there.
         """
         from poet.export import curriculum  # noqa: PLC0415 - slow to load
-        from poet.export.splits import Fractions, SplitBy, StageOrder  # noqa: PLC0415
 
         settings = curriculum.ExportSettings(
             split_by=_choice(SplitBy, "split_by", split_by),
-            fractions=Fractions(fractions),
+            fractions=_fractions(fractions),
             stage_order=_choice(StageOrder, "stage_order", stage_order),
             seed=_whole("seed", seed, 0),
         )
@@ -444,6 +467,73 @@ class Run:
             take = rendering.film(replace(scene, progress=progress), Path(output))
         return {"steps": take.steps, "return": take.score, "episode": scene.episode}
 
+    def evaluate(
+        self,
+        *,
+        suite: str | None = None,
+        niches: bool = False,
+        curriculum: Path | str | None = None,
+        split: str | None = None,
+        agents: str = "active",
+        episodes: int = 5,
+        seed: int = 0,
+        engine: str | None = None,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        progress: Told | None = None,
+    ) -> Row:
+        """Score the run's agents on courses that they were not bred on; every agent meets the same episodes.
+
+        Exactly one of `suite`, `niches` and `curriculum` says on what.
+
+        Args:
+            suite: a fixed suite: walker, high, xchal, poet or stump-tracks.
+            niches: on all niches of the run.
+            curriculum: the folder of an exported one.
+            split: which of its tasks: train, validation, test or all; test if None.
+            agents: active, all, or niches such as "3,7".
+            episodes: of each agent on each course.
+            seed: of the episodes.
+            engine: of the domain; its fastest if None.
+            workers: processes that simulate; one a core if None.
+            executor: where to simulate instead.
+            progress: called with the work items done, out of how many.
+
+        Returns:
+            What `poet evaluate --json` writes: under `results` a row an agent and terrain.
+
+        Raises:
+            InputError: something of this cannot be had.
+            EvaluationError: some episodes could not be simulated.
+        """
+        from poet.evaluate.evaluation import Evaluation  # noqa: PLC0415 - slow to load
+
+        make_executor = _maker(workers, executor)
+        with _input_errors():
+            evaluation = Evaluation.of(
+                self.folder,
+                suite=suite,
+                niches=niches,
+                curriculum=None if curriculum is None else Path(curriculum),
+                split=split,
+                agents=agents,
+                episodes=_whole("episodes", episodes),
+                seed=_whole("seed", seed, 0),
+                engine=engine,
+            )
+            with make_executor() as workplace:
+                return evaluation.figures(evaluation.play(workplace, progress))
+
+    def examine(self) -> list[Row]:
+        """Compare all that the archive keeps with its checksums, as `poet doctor RUN` does: a row a part.
+
+        Raises:
+            InputError: it cannot be read at all.
+        """
+        from poet.diagnosis import examine, rows  # noqa: PLC0415 - few need it
+
+        return rows(examine(self.folder))
+
     # Within
 
     @contextmanager
@@ -506,6 +596,14 @@ def _choice(kind: Any, name: str, value: str) -> Any:
         return kind(value)
     except ValueError:
         raise InputError(f"{name} is {value!r}; it must be one of {', '.join(kind)}") from None
+
+
+def _fractions(shares: Sequence[float]) -> Fractions:
+    try:
+        train, validation, test = (float(share) for share in shares)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"fractions is {shares!r}; it must be three numbers, such as (0.7, 0.15, 0.15)") from error
+    return Fractions((train, validation, test))
 
 
 def _maker(workers: int | None, executor: Executor | None) -> Callable[[], AbstractContextManager[Executor]]:

@@ -34,6 +34,7 @@ from poet.display.live import Display
 from poet.errors import InputError
 from poet.population import first_population
 
+DEFAULT_PRESET = "quick"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 

@@ -14,11 +14,12 @@ from typing import IO, Annotated, Any, cast
 import typer
 from rich.console import Console, RenderableType
 
+from cluster import processes
 from environments.controller import ACTIVATIONS, NO_ACTIVATION
 from poet.foreign import printable, printable_values
 
 LARGEST = 2**63 - 1  # that SQLite and the seeds can hold
-MOST_WORKERS = 1024  # processes of one machine
+MOST_WORKERS = processes.MOST_WORKERS
 PIPED_WIDTH = 200  # columns for a file or another program: a row stays a line
 
 
