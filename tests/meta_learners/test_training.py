@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -395,3 +396,14 @@ def test_training_that_was_killed_as_it_began_can_be_begun_again(curriculum, tmp
     (folder / name).write_bytes(b"{")
     assert run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY).returncode == 0
     assert not (folder / name).exists()
+
+
+def test_help_and_completion_tell_every_learner_that_is_installed():
+    """As the shell asks: a learner of somebody else's would be among them."""
+    names = {entry.name for entry in entry_points(group="poet.learners")}
+    assert {"rl2", "ppo", "maml", "promp"} <= names
+    told = run("meta-train", "--help").stdout
+    assert ", ".join(sorted(names)) in " ".join(told.split())
+    asked = {"_POET_COMPLETE": "complete_bash", "COMP_WORDS": "poet meta-train there --learner m", "COMP_CWORD": "4"}
+    done = subprocess.run(command(), env={**variables(), **asked}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == sorted(name for name in names if name.startswith("m"))
