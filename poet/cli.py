@@ -37,7 +37,7 @@ from poet.session import Interrupted, hold_signals
 INTERRUPTED = 130
 
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

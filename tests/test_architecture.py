@@ -11,7 +11,7 @@ MAY_IMPORT = {
     "evolution": {"environments"},
     "transfer": {"evolution", "environments"},
     "cluster": set(),
-    "meta_learners": {"environments"},
+    "meta_learners": {"environments", "evolution"},
     "poet": {"transfer", "evolution", "environments", "cluster", "meta_learners"},
 }
 ENGINES = ["Box2D", "pybullet", "mpi4py", "matplotlib"]
