@@ -12,14 +12,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache, cached_property
-from importlib.metadata import entry_points
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from environments import plugins
 from environments.controller import Controller
 from environments.documents import parse_json
 from environments.plain import plain, whole_seed
@@ -240,21 +240,12 @@ class Domain(Protocol):
         ...
 
 
-DOMAINS_GROUP = "poet.domains"
-
-
-@cache
 def find_domain(name: str) -> Domain:
     """Load the domain registered as `name`.
 
     Raises:
-        ValueError: nothing is registered under that name, or a library that it needs is not installed.
+        ValueError: nothing is registered under that name, or it cannot be loaded, as where a library that it needs is
+            not installed.
     """
-    found = {entry.name: entry for entry in entry_points(group=DOMAINS_GROUP)}
-    if name not in found:
-        raise ValueError(f"domain is {name!r}; installed domains are {', '.join(sorted(found)) or 'none'}")
-    try:
-        domain: Domain = found[name].load()
-    except ModuleNotFoundError as error:
-        raise ValueError(f"domain {name!r} cannot be loaded: {error}") from error
+    domain: Domain = plugins.find(plugins.DOMAIN, name)
     return domain

@@ -29,10 +29,12 @@ from poet import config as configuration
 from poet.agents import Activations, parse_activations
 from poet.archive import inspection, rescoring
 from poet.commands import doctor as doctors
-from poet.commands import learning, reference, study, tables
+from poet.commands import reference, study, tables
 from poet.commands.complaints import BAD_INPUT, FAILED, complaint
 from poet.commands.control import app as control
 from poet.commands.headline import headline
+from poet.commands.meta_test import meta_test
+from poet.commands.meta_train import meta_train
 from poet.display.live import make_display
 from poet.display.output import MOST_WORKERS, Json, Run, err, say, show
 from poet.display.waiting import waiting
@@ -188,7 +190,7 @@ def _how_to_resume(archive: archives.Archive, run: Path) -> str:
 
 
 commands = (study.inspect, study.report, study.render, study.export, study.evaluate)
-for command in (*commands, learning.meta_train, learning.meta_test):
+for command in (*commands, meta_train, meta_test):
     app.command()(command)
 app.add_typer(control, name="control")
 

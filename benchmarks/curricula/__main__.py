@@ -28,7 +28,7 @@ from environments.suites import suites_of
 from environments.tasks.curriculum import Curriculum, Task
 from meta_learners.training.evaluation import Protocol
 
-PROTOCOL = Protocol(adaptations=(0, 1, 2, 5, 10), episodes=2, repeats=1)
+PROTOCOL = Protocol(adaptations=(0, 1, 2, 5, 10), worlds=1, episodes=2, repeats=1)
 POET_GROUND, OTHER_GROUND, SUITE_GROUND = "POET test tasks", "another POET run", "walker suite"
 SPECIALIST_EPISODES = 8
 

@@ -10,8 +10,10 @@ import time
 import pytest
 from runs import alive, all_end, variables
 
+from cluster.contract import executor_contract
 from cluster.executor import Failure, InProcess, run
 from cluster.processes import Processes
+from environments.contracts import failures
 
 
 def square(x):
@@ -23,66 +25,59 @@ def slow_square(x):
     return x * x
 
 
-def fail(x):
-    raise ArithmeticError(f"no square of {x}")
-
-
 def end_worker():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.fixture(params=[InProcess, lambda: Processes(1), lambda: Processes(3)], ids=["here", "one", "three"])
-def executor(request):
-    executor = request.param()
-    yield executor
-    executor.close()
+TestHere = executor_contract(InProcess)
+TestOneProcess = executor_contract(lambda: Processes(1))
+TestThreeProcesses = executor_contract(lambda: Processes(3))
 
 
-def test_results_come_in_the_items_order(executor):
-    assert run(executor, [functools.partial(square, x) for x in range(50)]) == [x * x for x in range(50)]
+class Reorders(InProcess):
+    """Answers under the ticket that is next, not under the item's own."""
+
+    def collect(self):
+        found = [*super().collect(), *super().collect()]  # one each
+        tickets, results = [ticket for ticket, _ in found], [result for _, result in found]
+        return list(zip(tickets, reversed(results), strict=True))
 
 
-def test_no_items_give_no_results(executor):
-    assert run(executor, []) == []
+class LetsItemsRaise(InProcess):
+    def collect(self):
+        (found,) = super().collect() or [None]
+        if found is not None and isinstance(found[1], Failure):
+            raise ArithmeticError(found[1].reason)
+        return [found] if found else []
 
 
-def test_progress_counts_up_to_all(executor):
-    seen = []
-    run(executor, [functools.partial(square, x) for x in range(20)], seen.append)
-    assert seen == sorted(seen)
-    assert seen[-1] == 20
+class ForgetsToAbandon(InProcess):
+    def abandon(self):
+        pass
 
 
-def test_failure_names_the_item_and_its_cause_and_harms_no_other(executor):
-    items = [functools.partial(square, 2), functools.partial(fail, 7), functools.partial(square, 3)]
-    for _ in range(4):
-        four, failure, nine = run(executor, items)
-        assert (four, nine) == (4, 9)
-        assert isinstance(failure, Failure)
-        assert re.search(r"fail.*7.* failed: [\s\S]*ArithmeticError: no square of 7", str(failure))
+class GivesAFailureNoName(InProcess):
+    def collect(self):
+        return [(at, Failure("an item", "?") if isinstance(it, Failure) else it) for at, it in super().collect()]
 
 
-def test_items_join_while_others_run_and_each_ticket_gets_its_own_result(executor):
-    results, asked = {}, {}
-    asked |= {ticket: x for x, ticket in enumerate(executor.submit([functools.partial(square, x) for x in range(8)]))}
-    while len(results) < len(asked):
-        for ticket, result in executor.collect():
-            results[ticket] = result
-            x = asked[ticket] + 100
-            if x < 500:
-                (new,) = executor.submit([functools.partial(square, x)], urgency=x)
-                asked[new] = x
-    assert len(results) == 8 * 5
-    assert results == {ticket: x * x for ticket, x in asked.items()}
-    assert executor.collect() == []
-
-
-def test_abandoned_items_give_no_results_and_later_ones_do(executor):
-    executor.submit([functools.partial(slow_square, x) for x in range(20)])
-    executor.collect()
-    executor.abandon()
-    assert executor.collect() == []
-    assert run(executor, [functools.partial(square, x) for x in range(9)]) == [x * x for x in range(9)]
+@pytest.mark.parametrize(
+    ("kind", "check", "words"),
+    [
+        (Reorders, "test_each_ticket_gets_the_result_of_its_own_item", "for each ticket the square of its item"),
+        (Reorders, "test_results_come_in_the_items_order", "in the items' order"),
+        (LetsItemsRaise, "test_an_item_that_raises_is_told_with_its_cause_and_harms_no_other", "ArithmeticError"),
+        (
+            ForgetsToAbandon,
+            "test_abandoned_items_give_no_results_and_later_ones_do",
+            "nothing to collect after",
+        ),
+        (GivesAFailureNoName, "test_an_item_that_raises_is_told_with_its_cause_and_harms_no_other", "names the item"),
+    ],
+)
+def test_a_broken_executor_fails_the_check_that_is_about_its_fault(kind, check, words):
+    found = failures(executor_contract(kind))
+    assert words in found.get(check, ""), found
 
 
 def test_urgent_items_run_before_those_that_wait():

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from environments.settings import build_settings
+from meta_learners.acting import Actions
 from meta_learners.black_box.ppo import PPO, PPOSettings
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.navigation import Navigation
-from meta_learners.families.tasks import Actions
 from meta_learners.gradient.bilevel import flatten
 from meta_learners.gradient.policy_learner import PolicyLearner, PolicySettings
 from meta_learners.gradient.trust_region import TrustRegion

@@ -64,7 +64,7 @@ def test_learning_goes_through_exactly_what_was_seen_when_acting(lived):
     policy, rollout = lived
     inputs = inputs_of(rollout, 3)[:-1]
     with torch.no_grad():
-        numbers, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        numbers, _ = policy(inputs, policy.initial(inputs.shape[1]))
     acted = rollout.numbers.transpose(0, 1).flatten(1, 2)
     assert len(acted) == 3 * 5 + 2  # two steps only begin an episode
     torch.testing.assert_close(numbers, acted, rtol=0, atol=1e-5)
@@ -105,7 +105,7 @@ def test_learning_goes_through_the_products_that_were_seen_when_acting(multiplie
     policy, rollout = multiplied
     inputs = inputs_of(rollout, 3, products=True)[:-1]
     with torch.no_grad():
-        numbers, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        numbers, _ = policy(inputs, policy.initial(inputs.shape[1]))
     assert numbers.std() > 1e-3
     torch.testing.assert_close(numbers, rollout.numbers.transpose(0, 1).flatten(1, 2), rtol=0, atol=1e-5)
 
@@ -145,7 +145,7 @@ def test_a_hypernetworks_heads_are_linear_in_the_observation_by_weights_from_mem
     policy, rollout = multiplied
     inputs = inputs_of(rollout, 3, products=True)[:-1]
     with torch.no_grad():
-        numbers, values, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        numbers, values = policy.read(policy.remember(inputs), inputs)
         memory = READING * policy.unit(inputs)[0][-1, 4]
         weights, slopes = policy.actor(memory).reshape(3, 4), policy.critic(memory)
     state = int(inputs[-1, 4, :4].argmax())
@@ -186,7 +186,7 @@ def test_learning_goes_through_what_was_seen_also_where_a_world_broke():
     assert rollout.observations.isfinite().all()
     inputs = inputs_of(rollout, 2)[:-1]
     with torch.no_grad():
-        numbers, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        numbers, _ = policy(inputs, policy.initial(inputs.shape[1]))
     torch.testing.assert_close(numbers, rollout.numbers.transpose(0, 1).flatten(1, 2), rtol=0, atol=1e-5)
 
 
@@ -194,9 +194,9 @@ def test_memory_crosses_the_episodes_of_a_trial(lived):
     policy, rollout = lived
     inputs = inputs_of(rollout, 3)[:-1].clone()
     with torch.no_grad():
-        before, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        before, _ = policy(inputs, policy.initial(inputs.shape[1]))
         inputs[1] += 1.0  # in the first episode
-        after, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        after, _ = policy(inputs, policy.initial(inputs.shape[1]))
     assert (before[0] == after[0]).all()
     assert (before[-1] != after[-1]).any(dim=1).all()  # felt in the last one
 

@@ -30,6 +30,8 @@ class ToyEncoding:
         return {"target": [round(x + float(rng.uniform(-self.step, self.step)), 3) for x in genome["target"]]}
 
     def check(self, genome):
+        if list(genome) != ["target"]:
+            raise ValueError(f"the genome has {', '.join(genome)}; it has target alone")
         if len(genome["target"]) != 3:
             raise ValueError(f"target is {genome['target']}; it must be three numbers")
 
@@ -52,12 +54,18 @@ class ToyDomain:
     def encoding(self, name, options):
         if name != "target":
             raise ValueError(f"encoding is {name!r}; toy has target")
-        return ToyEncoding(**{"step": 0.8, **options})
+        for option in options:
+            if option != "step":
+                raise ValueError(f"option {option!r} is unknown; the target encoding takes step")
+        return ToyEncoding(options.get("step", 0.8))
 
     def make_env(self, environment, *, render_mode=None, episode_limit=None):
         raise NotImplementedError("the toy has no bodies to step")
 
     def rollout(self, thetas, environment, seeds, *, episode_limit=None, engine=None):
+        CONTROLLER.check(thetas, seeds)
+        if engine not in (None, *self.engines):
+            raise ValueError(f"engine is {engine!r}; it must be {', '.join(self.engines)}")
         # Lets tests stretch a run in wall-clock time without changing what it computes.
         time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
         distance = ((thetas.astype(np.float64) - np.array(environment.genome["target"])) ** 2).sum(axis=1)

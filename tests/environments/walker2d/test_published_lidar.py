@@ -20,7 +20,7 @@ from environments.walker2d.env import LIDAR_RAYS, Lidar, WalkerEnv
 from environments.walker2d.simulator import CONTROLLER
 from environments.walker2d.terrain import terrain_of
 from environments.walker2d.vector import WalkerVectorEnv
-from meta_learners.families.tasks import EnvironmentFamily
+from meta_learners.families.environments import EnvironmentFamily
 
 RAYS = slice(14, 24)
 WALKER = Path(__file__).parents[3] / "benchmarks" / "walker.npy"  # crosses flat ground
