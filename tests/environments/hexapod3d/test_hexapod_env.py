@@ -335,7 +335,7 @@ def test_a_forgotten_environment_gives_its_clients_back():
     env = HexapodEnv(render_mode="rgb_array")
     env.reset(seed=0)
     env.render()
-    clients = [env._world._on["physicsClientId"], env._camera._on["physicsClientId"]]
+    clients = [env._world._on["physicsClientId"], env._camera._client.on["physicsClientId"]]
     assert all(bullet.isConnected(each) for each in clients)
     del env
     gc.collect()
