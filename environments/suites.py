@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from environments import plugins
 from environments.domain import Environment, find_domain
+from environments.plugins import DOMAIN, installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def suites_of(domain: str) -> Suites:
 
 def homes_of(suite: str) -> Iterable[str]:
     """Name the installed domains that have a suite of this name; one that cannot be loaded is passed over."""
-    for name in plugins.installed(plugins.DOMAIN):
+    for name in installed(DOMAIN):
         try:
             if suite in suites_of(name):
                 yield name

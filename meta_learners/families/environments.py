@@ -14,17 +14,11 @@ from gymnasium.vector import AutoresetMode
 from environments.domain import Environment, find_domain
 from environments.tasks.curriculum import SPLITS, Curriculum
 from environments.tasks.env import TaskEnv, TaskSource
+from environments.tasks.task import draw
 from environments.tasks.worlds import Vectored
 from meta_learners.acting import Actions
 from meta_learners.families.family import Worlds
 from meta_learners.families.gymnasium_family import GymnasiumWorlds, actions_of
-
-
-def drawn(tasks: Sequence[Environment], count: int, generator: np.random.Generator) -> list[Environment]:
-    """Draw tasks, without repeats while they last."""
-    rounds = -(-count // len(tasks))
-    places = [place for _ in range(rounds) for place in generator.permutation(len(tasks)).tolist()]
-    return [tasks[place] for place in places[:count]]
 
 
 class EnvironmentFamily:
@@ -71,7 +65,7 @@ class EnvironmentFamily:
         if not tasks:
             have = ", ".join(f"{name} ({len(each)} tasks)" for name, each in self.splits.items())
             raise ValueError(f"split {split!r} has no tasks; there are {have}")
-        return drawn(tasks, count, generator)
+        return draw(tasks, count, generator)
 
     @cached_property
     def observation_size(self) -> int:

@@ -1,8 +1,4 @@
-"""A policy that remembers: gated recurrent unit (Cho et al. 2014, arXiv:1406.1078) with heads for actions and values.
-
-`gru` is the unit in plain tensor operations, so that it works under `torch.func.vmap` and can be differentiated
-twice, which neither `nn.GRU` nor cuDNN can. Learning over whole trials takes `nn.GRU`, which is several times as fast.
-"""
+"""A policy that remembers: a gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), heads for actions and values."""
 
 from __future__ import annotations
 
@@ -20,29 +16,6 @@ INPUT_GAIN = 3.0  # of the unit's input weights: so large that gates react to wh
 PRODUCT_GAIN = 0.3  # of them where the unit begins with products, which tell it that already
 OPENING = 3.0  # how far a product opens the update gate of the unit that begins with it
 READING = 5.0  # how much memory is enlarged for a hypernetwork: a unit that seldom writes holds small numbers
-
-Weights = tuple[Tensor, Tensor, Tensor, Tensor]
-"""As `nn.GRU` keeps them: (3h, i), (3h, h), (3h,), (3h,), gates in the order reset, update, candidate."""
-
-
-def gru(inputs: Tensor, hidden: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-    """Run the unit over a sequence: inputs (T, n, i), hidden (n, h); gives outputs (T, n, h) and the last hidden."""
-    from_input, from_hidden, input_bias, hidden_bias = weights
-    projected = inputs @ from_input.T + input_bias
-    outputs = []
-    for step in projected:
-        hidden = _cell(step, hidden @ from_hidden.T + hidden_bias, hidden)
-        outputs.append(hidden)
-    return torch.stack(outputs), hidden
-
-
-def _cell(from_input: Tensor, from_hidden: Tensor, hidden: Tensor) -> Tensor:
-    input_reset, input_update, input_candidate = from_input.chunk(3, -1)
-    hidden_reset, hidden_update, hidden_candidate = from_hidden.chunk(3, -1)
-    reset = torch.sigmoid(input_reset + hidden_reset)
-    update = torch.sigmoid(input_update + hidden_update)
-    candidate = torch.tanh(input_candidate + reset * hidden_candidate)
-    return candidate + update * (hidden - candidate)
 
 
 class RecurrentPolicy(nn.Module):

@@ -31,10 +31,11 @@ from environments.domain import Environment
 from environments.files import explained, open_lock, open_log, write_aside
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
+from environments.tasks.task import draw
 from meta_learners.errors import MetaLearningError, TrainingError
 from meta_learners.experience.running import Underway
 from meta_learners.experience.sampling import Sampler
-from meta_learners.families.environments import EnvironmentFamily, drawn
+from meta_learners.families.environments import EnvironmentFamily
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.learner import Learner, LossError, Metrics, State
 from meta_learners.registry import learner_kind, make_learner
@@ -157,7 +158,7 @@ def draw_tasks(stages: list[Environment], plan: Plan, iteration: int) -> list[En
     """Draw a meta-step's tasks from the stages that are open by then."""
     share = 1.0 if plan.open_over == 0 else min((iteration + 1) / plan.open_over, 1.0)
     opened = stages[: math.ceil(share * len(stages))]
-    return drawn(opened, plan.tasks, numpy_generator((plan.seed, iteration, Stream.TASKS)))
+    return draw(opened, plan.tasks, numpy_generator((plan.seed, iteration, Stream.TASKS)))
 
 
 def restored_learner(plan: Plan, family: EnvironmentFamily, device: str) -> Learner:

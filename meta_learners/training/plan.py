@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from environments.documents import parse_json
 from environments.files import write_aside
-from environments.settings import Bounds, build_settings, check_bounds
+from environments.settings import Bounds, build_settings, check_bounds, differences
 from meta_learners.errors import MetaLearningError
 
 FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 2, "training.json"
@@ -102,19 +102,8 @@ def check_same(folder: Path, kept: Plan, wanted: Plan) -> None:
             f"the curriculum has changed since {folder} was begun (sha256 {kept.curriculum[:SHOWN]}... then, "
             f"{wanted.curriculum[:SHOWN]}... now); restore it, or name another folder"
         )
-    before, now = _flat(asdict(kept)), _flat(asdict(wanted))
-    changed = [
-        f"{name} was {before.get(name)!r}, is {now.get(name)!r}" for name in now if before.get(name) != now[name]
-    ]
-    if changed:
+    if changed := differences(asdict(kept), asdict(wanted)):
         raise MetaLearningError(
             f"{folder} was begun otherwise ({'; '.join(changed)}); give the same options to resume it, "
             "or name another folder"
         )
-
-
-def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
-    return flat

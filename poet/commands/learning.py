@@ -10,13 +10,16 @@ from typing import Annotated
 import typer
 
 from environments.plugins import LEARNER, installed
+from poet.display.output import MOST_WORKERS
 from poet.errors import InputError
 
 # The names are read from what is installed; no learner, and so not PyTorch, is loaded for that.
 LEARNERS = ", ".join(installed(LEARNER))
 Device = Annotated[str, typer.Option(help="Where to learn: cpu, cuda or cuda:N.")]
 # One by default: sums over more are made in another order, and so end in other bits.
-Threads = Annotated[int, typer.Option(min=1, max=1024, help="PyTorch's on the processor; part of the last bits.")]
+Threads = Annotated[
+    int, typer.Option(min=1, max=MOST_WORKERS, help="PyTorch's on the processor; part of the last bits.")
+]
 
 
 def complete_learner(incomplete: str) -> list[str]:

@@ -9,44 +9,7 @@ from meta_learners.families.mdps import TabularMDPs
 from meta_learners.families.navigation import Navigation
 from meta_learners.keys import numpy_generator, torch_generator
 from meta_learners.networks.heads import head_of
-from meta_learners.networks.recurrent import READING, RecurrentActor, RecurrentPolicy, gru, inputs_of
-
-
-def unit(inputs=3, hidden=4, seed=0):
-    found = torch.nn.GRU(inputs, hidden).double()
-    with torch.no_grad():
-        for each in found.parameters():
-            each.copy_(torch.randn(each.shape, generator=torch_generator((seed,)), dtype=torch.float64))
-    return found, tuple(each.detach() for each in found.parameters())
-
-
-def normal(*shape, seed=1):
-    return torch.randn(*shape, generator=torch_generator((seed,)), dtype=torch.float64)
-
-
-def test_the_written_unit_equals_pytorchs():
-    module, weights = unit()
-    inputs, hidden = normal(7, 5, 3), normal(5, 4, seed=2)
-    expected, last = module(inputs, hidden[None])
-    outputs, ours = gru(inputs, hidden, weights)
-    torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(ours, last[0], rtol=0, atol=1e-12)
-
-
-def test_the_written_unit_runs_for_many_weights_at_once_as_pytorchs_cannot():
-    modules, weights = zip(*(unit(seed=seed) for seed in range(3)), strict=True)
-    stacked = tuple(torch.stack(each) for each in zip(*weights, strict=True))
-    inputs, hidden = normal(6, 5, 3), normal(5, 4)
-    together, _ = torch.func.vmap(gru, in_dims=(None, None, 0))(inputs, hidden, stacked)
-    for module, outputs in zip(modules, together, strict=True):
-        torch.testing.assert_close(outputs, module(inputs, hidden[None])[0], rtol=0, atol=1e-12)
-
-
-def test_the_written_unit_can_be_differentiated_twice():
-    _, weights = unit()
-    inputs, hidden = normal(3, 2, 3), normal(2, 4)
-    leaves = tuple(each.clone().requires_grad_() for each in weights)
-    assert torch.autograd.gradgradcheck(lambda *each: gru(inputs, hidden, each)[0].sum(), leaves)
+from meta_learners.networks.recurrent import READING, RecurrentActor, RecurrentPolicy, inputs_of
 
 
 @pytest.fixture(scope="module")

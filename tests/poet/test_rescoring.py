@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 from old_archives import TO_2, unpack
-from runs import TOY_SETTINGS, command, dump, variables
+from runs import TOY_SETTINGS, command, dump, evolved, variables
 
 from cluster.executor import InProcess
 from cluster.processes import Processes
@@ -21,26 +21,12 @@ from poet.archive.reading import read_config, reading
 from poet.archive.store import Archive
 from poet.config import build
 from poet.population import first_population
-from poet.session import evolve_archive
-
-
-class Silent:
-    def phase(self, purpose, done, total):
-        pass
-
-    def iteration(self, population, journal, seconds):
-        pass
 
 
 @pytest.fixture(scope="module")
 def unscored(tmp_path_factory):
     """A run as a kill -9 leaves it after its last iteration: with no fresh episodes."""
-    folder = tmp_path_factory.mktemp("rescoring") / "unscored"
-    config = build(TOY_SETTINGS, "toy")
-    archive = Archive.create(folder, config, first_population(config))
-    evolve_archive(archive, InProcess(), Silent())
-    archive.close()
-    return folder
+    return evolved(tmp_path_factory.mktemp("rescoring") / "unscored", TOY_SETTINGS)
 
 
 @pytest.fixture(scope="module")

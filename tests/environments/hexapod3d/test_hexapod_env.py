@@ -335,7 +335,7 @@ def test_a_forgotten_environment_gives_its_clients_back():
     env = HexapodEnv(render_mode="rgb_array")
     env.reset(seed=0)
     env.render()
-    clients = [env._world._on["physicsClientId"], env._camera._on["physicsClientId"]]
+    clients = [env._world._on["physicsClientId"], env._camera._client.on["physicsClientId"]]
     assert all(bullet.isConnected(each) for each in clients)
     del env
     gc.collect()
@@ -397,10 +397,10 @@ def test_pybullet_gives_back_what_it_is_handed():
     client = Client()
     corners = np.array([[0, 1, 2]])
     for size in (3, 300, 30):
-        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client.on)
+        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client)
     lists = {id(each) for each in (meshes._vertices, meshes._corners, *meshes._points)}
     for size in (300, 3, 200):
-        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client.on)
+        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client)
     assert {id(each) for each in (meshes._vertices, meshes._corners, *meshes._points)} == lists
     assert len(meshes._vertices) == 200
     client.close()
