@@ -31,6 +31,11 @@ class OptimiserSettings(Protocol):
         ...
 
 
+def installed() -> list[str]:
+    """List the optimisers' names."""
+    return sorted({entry.name for entry in entry_points(group=OPTIMISERS_GROUP)})
+
+
 @cache
 def find_settings(name: str) -> type[OptimiserSettings]:
     """Load the settings class of the optimiser that is registered as `name`.
@@ -40,7 +45,7 @@ def find_settings(name: str) -> type[OptimiserSettings]:
     """
     found = {entry.name: entry for entry in entry_points(group=OPTIMISERS_GROUP)}
     if name not in found:
-        raise ValueError(f"optimiser.name is {name!r}; installed optimisers are {', '.join(sorted(found)) or 'none'}")
+        raise ValueError(f"optimiser.name is {name!r}; it must be one of {', '.join(installed()) or 'none'}")
     try:
         settings: type[OptimiserSettings] = found[name].load()
     except ModuleNotFoundError as error:
