@@ -1,7 +1,9 @@
 """PPO in the inner loop: its mathematics against other people's, its worlds against single episodes, its bits."""
 
 import math
+import pickle
 from dataclasses import replace
+from importlib.util import find_spec
 
 import gymnasium
 import numpy as np
@@ -9,8 +11,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from cluster.executor import InProcess, run
-from cluster.processes import Processes
+from cluster.executor import InProcess
 from environments.controller import ACTIVATIONS, Controller
 from environments.domain import NO_OUTCOME, Environment, Outcome, Rollouts, find_domain
 from evolution.evaluator import Evaluator
@@ -320,24 +321,42 @@ def test_with_a_fixed_push_every_episode_begins_alike():
 # The optimiser.
 
 
-def test_any_number_of_workers_and_of_torchs_threads_gives_the_same_bits(walker):
+def assert_equal_states(ours, theirs):
+    np.testing.assert_array_equal(ours.theta, theirs.theta)
+    assert ours.parts.keys() == theirs.parts.keys()
+    for name, part in ours.parts.items():
+        np.testing.assert_array_equal(part, theirs.parts[name])
+
+
+def test_an_iteration_gives_the_same_bits_however_many_threads_torch_has_and_leaves_them_alone(walker):
     optimiser, state = walker
-    items = [iteration(optimiser, state), iteration(optimiser, state, replace(SIMULATION, seed=4))]
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    expected = [item() for item in items]
-    assert torch.get_num_threads() == 2
+    item, before = iteration(optimiser, state), torch.get_num_threads()
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(pickle.loads(pickle.dumps(item))())
+        assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
-    pool = Processes(2)
-    results = run(pool, items)
-    pool.close()
-    for found, own in zip(results, expected, strict=True):
-        assert found.figures == own.figures
-        ours, theirs = state_of(own.learner), state_of(found.learner)
-        np.testing.assert_array_equal(ours.theta, theirs.theta)
-        for name, part in ours.parts.items():
-            np.testing.assert_array_equal(part, theirs.parts[name])
-    assert (expected[0].learner.theta != expected[1].learner.theta).any()
+    assert found[0].figures == found[1].figures
+    assert_equal_states(state_of(found[0].learner), state_of(found[1].learner))
+    other = iteration(optimiser, state, replace(SIMULATION, seed=4))()
+    assert (other.learner.theta != found[0].learner.theta).any()
+
+
+@pytest.mark.skipif(find_spec("pybullet") is None, reason="pybullet is not installed")
+def test_the_hexapod_learns_through_gymnasiums_vector_of_its_environments():
+    hexapod = find_domain("hexapod3d")
+    optimiser = PPOSettings(worlds=2, steps=30, epochs=1, minibatches=2).make(hexapod.controller)
+    rng = np.random.default_rng(0)
+    state = optimiser.fresh(hexapod.controller.initial_theta(rng), rng)
+    genome = hexapod.encoding("parametric", {}).initial()
+    ground = Environment(domain="hexapod3d", encoding="parametric", genome=genome, seed=4)
+    simulation = Simulation(domain="hexapod3d", seed=3, episode_limit=20)
+    first, second = (iteration(optimiser, state, simulation, ground)() for _ in range(2))
+    assert_equal_states(state_of(first.learner), state_of(second.learner))
+    assert (first.learner.theta != state.theta).any()
+    assert first.figures["broken"] == 0
+    assert sorted(first.rollouts.lengths) == [10, 10, 20, 20]
 
 
 def test_a_step_is_counted_to_the_last_control_step_and_keeps_names_and_shapes(walker):
