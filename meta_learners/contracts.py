@@ -226,9 +226,12 @@ class LearnerContract:
     @contextmanager
     def _sampler(self, family: TaskFamily[Any] | None = None) -> Iterator[Sampler[Any]]:
         sampler = Sampler(family or self.family, TASKS, COPIES)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as commands do: sums over more are made in another order
         try:
             yield sampler
         finally:
+            torch.set_num_threads(threads)
             sampler.close()
 
 
