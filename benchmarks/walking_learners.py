@@ -75,12 +75,14 @@ def reached(rows: list[dict[str, Any]], figure: float) -> int | None:
     return None
 
 
-def run(learner: str, seed: int, steps: int, fall_reward: float | None, place: Path, changes: dict[str, Any]) -> None:
+def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, Any]) -> None:
     """Train, test and write down one run."""
     kind = learner_kind(learner)
-    name = "-".join([learner, str(seed), *(f"{key}={value}" for key, value in changes.items())])
-    if fall_reward != FALL_REWARD:
-        name += f"-fall={fall_reward}"
+    copies, fall_reward, place = given.copies or kind.copies, given.fall_reward, given.folder
+    otherwise = dict(changes)
+    otherwise |= {"copies": copies} if given.copies else {}
+    otherwise |= {"fall_reward": fall_reward} if fall_reward != FALL_REWARD else {}
+    name = "-".join([learner, str(seed), *(f"{key}={value}" for key, value in otherwise.items())])
     curriculum = flat_ground(place / "flat")
     plan = Plan(
         learner=learner,
@@ -89,12 +91,12 @@ def run(learner: str, seed: int, steps: int, fall_reward: float | None, place: P
         curriculum=curriculum.document["sha256"],
         episode_limit=EPISODE_LIMIT,
         tasks=TASKS,
-        copies=kind.copies,
+        copies=copies,
         fall_reward=fall_reward,
         seed=seed,
     )
     with Training(place / name, plan, curriculum) as training:
-        seconds = train(training, steps)
+        seconds = train(training, given.steps)
         tested = adaptation_curve(
             training.learner,
             training.family,
@@ -128,6 +130,7 @@ def main() -> None:
     parser.add_argument("--learners", nargs="+", default=["ppo", "rl2"], choices=sorted(FIGURES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=10**6)
+    parser.add_argument("--copies", type=int, help="worlds of each of the 16 tasks")
     parser.add_argument("--fall-reward", type=float, default=FALL_REWARD)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=JSON", help="settings of the learners")
     parser.add_argument("--folder", type=Path, default=Path("runs/walking_learners"))
@@ -136,7 +139,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for seed in given.seeds:
         for learner in given.learners:
-            run(learner, seed, given.steps, given.fall_reward, given.folder, changes)
+            run(learner, seed, given, changes)
 
 
 if __name__ == "__main__":

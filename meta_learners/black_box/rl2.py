@@ -20,7 +20,7 @@ from torch.nn import functional
 from environments.settings import Bounds, check_bounds
 from meta_learners.acting import Head, Rollout
 from meta_learners.experience.proximal import clipped_surrogate, minibatches
-from meta_learners.experience.returns import accumulated, trial_advantages
+from meta_learners.experience.returns import accumulated_over, trial_advantages
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, torch_generator
@@ -203,7 +203,7 @@ def time_baseline(rewards: Tensor, valid: Tensor, discount: float) -> Tensor:
     is no part of its baseline, which would hide what its actions gained; the mean is over the others that are still
     going on and one that brings nothing, to which few others lead without a jump.
     """
-    brought = accumulated(rewards * valid, torch.where(valid, discount, 1.0)) * valid
+    brought = accumulated_over(valid, rewards, discount)
     return (brought.sum(1, keepdim=True) - brought) / valid.sum(1, keepdim=True).clamp(min=1)
 
 

@@ -45,8 +45,13 @@ def trial_advantages(rewards: Tensor, values: Tensor, valid: Tensor, discount: f
     for step in reversed(range(len(values))):
         following[step] = after
         after = torch.where(valid[step], values[step], after)
-    errors = (rewards + discount * following - values) * valid
-    return accumulated(errors, torch.where(valid, discount * trace, 1.0)) * valid
+    return accumulated_over(valid, rewards + discount * following - values, discount * trace)
+
+
+def accumulated_over(valid: Tensor, parts: Tensor, kept: float) -> Tensor:
+    """Sum from behind as `accumulated` does, over valid steps alone, each keeping the same share: 0 at the others."""
+    share = torch.where(valid, parts.new_tensor(kept), parts.new_tensor(1.0))
+    return accumulated(parts * valid, share) * valid
 
 
 def accumulated(parts: Tensor, kept: Tensor) -> Tensor:

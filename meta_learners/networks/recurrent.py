@@ -125,7 +125,7 @@ class RecurrentPolicy(nn.Module):
     def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Act through inputs (T, n, i) from hidden (n, h): numbers (T, n, k), the last hidden."""
         remembered, last = self.unit(inputs, hidden[None])
-        return self._described(remembered, inputs), last[0]
+        return self._described(self._heard(remembered, inputs), inputs), last[0]
 
     def remember(self, inputs: Tensor, before: Tensor | None = None) -> Tensor:
         """Go through inputs (T, n, i): what the unit remembers after each, then the critic's where it has its own.
@@ -147,12 +147,11 @@ class RecurrentPolicy(nn.Module):
 
     def read(self, remembered: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Give numbers (T, n, k) and values (T, n) by what is remembered (T, n, H) at inputs (T, n, i)."""
-        parts = remembered.chunk(len(self._units()), -1)
-        values = self._numbers(self.critic, self._heard(parts[-1], inputs), inputs)[..., 0]
-        return self._described(parts[0], inputs), values
+        heard = [self._heard(each, inputs) for each in remembered.chunk(len(self._units()), -1)]
+        return self._described(heard[0], inputs), self._numbers(self.critic, heard[-1], inputs)[..., 0]
 
-    def _described(self, remembered: Tensor, inputs: Tensor) -> Tensor:
-        numbers = self._numbers(self.actor, self._heard(remembered, inputs), inputs)
+    def _described(self, heard: Tensor, inputs: Tensor) -> Tensor:
+        numbers = self._numbers(self.actor, heard, inputs)
         if self._spread:
             numbers = torch.cat([numbers, self.log_deviations.expand(*numbers.shape[:-1], -1)], -1)
         return numbers

@@ -88,9 +88,11 @@ def results(folder):
     return latest, (folder / latest["file"]).read_bytes(), (folder / "metrics.jsonl").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("learner", ["rl2", pytest.param("ppo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("learner", ["ppo", pytest.param("rl2", marks=pytest.mark.slow)])
 def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(curriculum, tmp_path, learner):
+    """PPO's worlds are killed within their episodes, which go on."""
     options = ["--tasks", 2, "--copies", 2, "--episode-limit", 60, "--seed", 3, "--set", "hidden=8", "--save-every", 0]
+    options += ["--set", "steps=25"] if learner == "ppo" else []
     line = ["meta-train", curriculum, "--learner", learner, *options, "--iterations", 12, "-o"]
     assert run(*line, tmp_path / "unbroken").returncode == 0
     killed = subprocess.Popen(command(*line, tmp_path / "broken"), env=variables(), stderr=subprocess.DEVNULL)
@@ -106,6 +108,34 @@ def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(c
     resumed = run(*line, tmp_path / "broken")
     assert "resuming" in resumed.stderr
     assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
+
+
+def test_worlds_of_a_damaged_checkpoint_are_refused_in_a_sentence(curriculum, tmp_path):
+    folder, line = tmp_path / "ppo", ["meta-train", curriculum, "--learner", "ppo", *TINY, "--set", "steps=7", "-o"]
+    assert run(*line, folder).returncode == 0
+    latest = json.loads((folder / "checkpoints.json").read_text(encoding="utf-8"))[-1]
+    tensors = load_file(folder / latest["file"])
+    assert (tensors["worlds.lengths"] > 0).any()
+    for name, value in (("worlds.tasks", tensors["worlds.tasks"] + 10**6), ("worlds.actions", torch.zeros(3))):
+        save_file({**tensors, name: value}, folder / latest["file"])
+        latest["sha256"] = hashlib.sha256((folder / latest["file"]).read_bytes()).hexdigest()
+        (folder / "checkpoints.json").write_text(json.dumps([latest]))
+        refused(run(*line, folder, "--iterations", 5), 2, f"{folder} does not tell how its worlds stood")
+    assert run("meta-test", folder, "--split", "train", "--adaptations", "0", "--worlds", 1).returncode == 0
+
+
+def test_a_training_of_version_1_goes_on_as_it_was_begun(curriculum, tmp_path):
+    """Then nobody chose what falls were worth, worlds began anew with every meta-step and the critic had no memory."""
+    folder, line = tmp_path / "old", ["meta-train", curriculum, "--learner", "ppo", *TINY, "--set", "steps=30", "-o"]
+    old = ["--set", "run_on=false", "--fall-reward", -100]
+    assert run(*line, folder, *old, "--iterations", 2).returncode == 0
+    document = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    del document["plan"]["fall_reward"], document["plan"]["settings"]["run_on"]
+    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 1}))
+    done = run(*line, folder)
+    assert done.returncode == 0, done.stderr
+    assert run(*line, tmp_path / "straight", *old).returncode == 0
+    assert results(folder) == results(tmp_path / "straight")
 
 
 def test_more_iterations_go_on_from_the_last_one(curriculum, trained, tmp_path):
