@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from environments.contracts import expect
+from environments.controller import Controller
 from environments.domain import Environment, Rollouts, find_domain
 from evolution.noise import Key, Stream, keyed_rng
 from evolution.optimisers.optimiser import FULL, KEEP, Figures, Optimiser, State, Vector
@@ -56,11 +57,11 @@ class _Here:
 class OptimiserContract:
     """What every `evolution.optimisers.optimiser.Optimiser` promises; see `optimiser_contract`."""
 
-    make: ClassVar[staticmethod[[], Optimiser]]
+    make: ClassVar[staticmethod[[Controller], Optimiser]]
     task: ClassVar[Environment]
 
     def test_it_has_a_name_and_says_how_much_work_a_step_is(self) -> None:
-        optimiser = self.make()
+        optimiser = self._made()
         named = isinstance(optimiser.name, str) and optimiser.name != ""
         expect(named, "the name that configurations call it", repr(optimiser.name))
         expect(optimiser.episodes >= 0, "a number of episodes", optimiser.episodes)
@@ -84,7 +85,7 @@ class OptimiserContract:
         expect(_bits(state) == before, "the state that was given as it was", "another")
 
     def test_a_step_depends_on_its_arguments_alone(self) -> None:
-        optimiser = self.make()
+        optimiser = self._made()
         state, _ = self._step(self._fresh())
         states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the point
         try:
@@ -98,7 +99,7 @@ class OptimiserContract:
         _same(first, self._step(state), "the same step by an optimiser that was made anew")
 
     def test_an_optimiser_made_anew_goes_on_from_what_an_archive_kept(self) -> None:
-        optimiser = self.make()
+        optimiser = self._made()
         unbroken, _ = self._step(self._fresh(), optimiser, 0)
         kept = State(unbroken.theta.copy(), {name: np.array(part) for name, part in unbroken.parts.items()})
         wanted = self._step(unbroken, optimiser, 1)
@@ -120,14 +121,14 @@ class OptimiserContract:
 
     def test_a_visitor_is_fine_tuned_without_regard_to_what_ran_before(self) -> None:
         state = self._fresh()
-        optimiser = self.make()
+        optimiser = self._made()
         first, second = self._propose(state, optimiser), self._propose(state, optimiser)
         expect(first.shape == state.theta.shape, f"a theta of shape {state.theta.shape}", first.shape)
         expect(bool(np.isfinite(first).all()), "a finite theta", first)
         expect(np.array_equal(first, second), f"the same proposal twice, {first}", second)
 
     def test_a_mover_goes_on_as_restart_says(self) -> None:
-        optimiser, theta = self.make(), self._theta(1)
+        optimiser, theta = self._made(), self._theta(1)
         state, _ = self._step(self._fresh(), optimiser)
         for restart in (FULL, KEEP, 0.5, 0.0):
             moved = optimiser.moved(state, theta, restart, np.random.default_rng(3))
@@ -141,12 +142,15 @@ class OptimiserContract:
         fresh = optimiser.fresh(theta, np.random.default_rng(3))
         expect(_bits(anew) == _bits(fresh), f"a fresh state with restart 'full', {fresh}", anew)
 
+    def _made(self) -> Optimiser:
+        return self.make(find_domain(self.task.domain).controller)
+
     def _theta(self, seed: int = 0) -> Vector:
         controller = find_domain(self.task.domain).controller
         return controller.initial_theta(np.random.default_rng(seed)).astype(np.float32).astype(np.float64)
 
     def _fresh(self) -> State:
-        return self.make().fresh(self._theta(), np.random.default_rng(2))
+        return self._made().fresh(self._theta(), np.random.default_rng(2))
 
     def _ask(self, number: int, piece: int) -> _Here:
         return _Here((0, number, 0), Simulation(domain=self.task.domain, seed=5, episode_limit=STEPS), piece)
@@ -154,22 +158,22 @@ class OptimiserContract:
     def _step(
         self, state: State, optimiser: Optimiser | None = None, number: int = 0, piece: int = 10**6
     ) -> tuple[State, Figures]:
-        taken = (optimiser or self.make()).step(state, self.task, self._ask(number, piece))
+        taken = (optimiser or self._made()).step(state, self.task, self._ask(number, piece))
         found: tuple[State, Figures] = asyncio.run(_awaited(taken))
         return found
 
     def _propose(self, state: State, optimiser: Optimiser | None = None) -> Vector:
         found: Vector = asyncio.run(
-            _awaited((optimiser or self.make()).propose(self._theta(1), state, self.task, self._ask(7, 10**6)))
+            _awaited((optimiser or self._made()).propose(self._theta(1), state, self.task, self._ask(7, 10**6)))
         )
         return found
 
 
-def optimiser_contract(make: Callable[[], Optimiser], task: Environment = FLAT) -> type[OptimiserContract]:
+def optimiser_contract(make: Callable[[Controller], Optimiser], task: Environment = FLAT) -> type[OptimiserContract]:
     """Give the checks of an optimiser, for pytest to collect or `failures` to run.
 
     Args:
-        make: makes the optimiser, of options that make its steps short.
+        make: makes the optimiser for agents of a controller, of options that make its steps short.
         task: the environment that it learns in; flat ground for the walker unless told otherwise.
     """
     return type("OptimiserContract", (OptimiserContract,), {"make": staticmethod(make), "task": task})

@@ -1,7 +1,7 @@
 """Which optimisers there are: those that are installed under the entry-point group `poet.optimisers`.
 
 An entry is a settings class: a frozen dataclass whose fields are the options, with bounds and defaults, and whose
-method `make()` gives the optimiser.
+method `make(controller)` gives the optimiser.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from environments import plugins
+from environments.controller import Controller
 from environments.settings import build_settings
 from evolution.optimisers.optimiser import Optimiser
 
@@ -22,9 +23,14 @@ class OptimiserSettings(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def make(self) -> Optimiser:
-        """Make the optimiser that has these options."""
+    def make(self, controller: Controller) -> Optimiser:
+        """Make the optimiser that has these options, for agents of a controller: the run's layers and activations."""
         ...
+
+
+def installed() -> list[str]:
+    """List the optimisers' names."""
+    return plugins.installed(plugins.OPTIMISER)
 
 
 def find_settings(name: str) -> type[OptimiserSettings]:

@@ -22,8 +22,8 @@ TestESOnTheToy = optimiser_contract(ESSettings(pairs=4).make, TARGET)
 class Broken:
     """ES with one fault; what is not about the fault is as it was."""
 
-    def __init__(self):
-        self._sound = ESSettings(pairs=4).make()
+    def __init__(self, controller):
+        self._sound = ESSettings(pairs=4).make(controller)
 
     def __getattr__(self, name):
         return getattr(self._sound, name)

@@ -330,7 +330,7 @@ def test_foreign_and_newer_archives_get_a_clear_message(tmp_path, finished, poet
     for line in (("inspect", newer), ("evolve", newer)):
         refused = poet(*line)
         assert refused.returncode == 2
-        assert "has schema version 99; this version reads 1 to 3; install a newer version" in refused.stderr
+        assert "has schema version 99; this version reads 1 to 4; install a newer version" in refused.stderr
     assert (newer / "archive.sqlite").read_bytes() == before
 
 

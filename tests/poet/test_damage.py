@@ -16,7 +16,6 @@ from cluster.executor import InProcess
 from environments.leftovers import beside
 from evolution.evaluator import Evaluator
 from poet.algorithm import evolve
-from poet.archive import checksums
 from poet.archive.reading import reading
 from poet.archive.store import Archive
 from poet.config import build
@@ -94,8 +93,8 @@ LAST = STOP - 1
 CHANGES = {
     "UPDATE run SET value = replace(value, '0.03', '0.04')": "the settings is not",
     "UPDATE niche SET solved = 1 WHERE id = 1": "niche 1 is not",
-    "UPDATE state SET value = zeroblob(8) WHERE niche = (SELECT max(id) FROM niche) AND name = 'sigma'": f"after iteration",
-    "UPDATE state SET shape = '[3, 1]' WHERE niche = 0 AND name = 'second_moment'": "state of niche 0 after iteration",
+    "UPDATE state SET value = zeroblob(8) WHERE niche = 2 AND name = 'sigma'": "after iteration",
+    "UPDATE state SET shape = '[3, 1]' WHERE niche = 0 AND name = 'second_moment'": "state of niche 0 after",
     "DELETE FROM pair WHERE niche = 1": r"state of niche 1 after iteration \d+",
     "UPDATE agent SET theta = zeroblob(length(theta)) WHERE id = 3": r"agent of niche \d+ kept at iteration \d+",
     "UPDATE score SET steps = steps + 1 WHERE iteration = 7 AND niche = 0": "what is noted of iteration 7 is not",
@@ -154,7 +153,7 @@ def test_doctor_names_every_damage_and_up_to_where_the_run_is_sound(tmp_path, st
     assert damaged.returncode == 1
     found = {row["part"]: row["detail"] for row in json.loads(damaged.stdout)}
     assert found["history"] == "not as committed: what is noted of iteration 7; what is noted of iteration 9"
-    assert f"after iteration" in found["states"]
+    assert f"after iteration {LAST}" in found["states"]
     assert found["way out"].startswith("all that is kept of iterations 0 to 6 is sound; restore a copy")
     assert not {"kept agents", "environments"} & {row["part"] for row in json.loads(damaged.stdout) if not row["works"]}
 
@@ -167,20 +166,6 @@ def test_tables_that_are_not_those_of_this_version_are_refused(tmp_path, stopped
     connection.close()
     with pytest.raises(InputError, match="table score is not what it was made as"):
         Archive.resume(folder)
-
-
-def test_archive_of_the_second_version_gets_its_checksums_when_it_goes_on(tmp_path, stopped, unbroken):
-    folder = tmp_path / "run"
-    shutil.copytree(stopped, folder)
-    connection = sqlite3.connect(folder / "archive.sqlite")
-    connection.executescript("DROP TABLE checksum; PRAGMA user_version = 2;")
-    connection.close()
-    with reading(folder) as reader:
-        assert not checksums.kept(reader)
-    archive = Archive.resume(folder)
-    go_on(archive, END)
-    archive.close()
-    assert dump(folder) == unbroken
 
 
 def test_niche_that_is_not_what_its_content_hash_says_is_refused_by_readers_too(tmp_path, stopped, poet):
@@ -212,7 +197,7 @@ def test_niches_that_descend_from_themselves_are_refused_by_every_reader(tmp_pat
     folder = tmp_path / "run"
     shutil.copytree(stopped, folder)
     change(folder, f"UPDATE niche SET parent = {parent} WHERE id = {parent if parent == '0' else 1}")
-    complaint = "is damaged: niche . descends from niche ., which is not older"
+    complaint = "is damaged.*niche . has the parent .; it must be an older niche"
     with pytest.raises(InputError, match=complaint), reading(folder):
         pytest.fail("it was read")
     if parent == "1":
