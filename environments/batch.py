@@ -46,7 +46,8 @@ class Batch:
             if shape != (len(self),):
                 raise ValueError(f"{name} has shape {shape}; it must be ({len(self)},), one for each controller")
         if len(self) and not 0 <= self.places.min() <= self.places.max() < len(self.environments):
-            raise ValueError(f"places go to {self.places.max()}; there are {len(self.environments)} environments")
+            low, high = self.places.min(), self.places.max()
+            raise ValueError(f"places go from {low} to {high}; there are {len(self.environments)} environments")
 
     @staticmethod
     def of(thetas: NDArray[np.float32], environment: Environment, seeds: NDArray[np.uint64]) -> Batch:
@@ -99,6 +100,8 @@ def in_groups(batch: Batch, groups: Iterable[NDArray[np.intp]], play: Callable[[
 
 def by_environment(batch: Batch, play: Callable[[Batch], Rollouts]) -> Rollouts:
     """Play a batch one environment after another: what an engine does that cannot mix them."""
+    if len(batch.environments) == 1:
+        return play(batch)
 
     def alone(part: Batch) -> Rollouts:
         (place,) = part.places[:1].tolist()

@@ -166,7 +166,8 @@ class Grouped:
             found: Rollouts = rollout(
                 part.thetas, part.environments[0], part.seeds, episode_limit=episode_limit, engine=engine
             )
-            found.check(len(part), self._domain.name)
+            if len(batch.environments) > 1:  # else whoever asked sees for himself, of whole rows
+                found.check(len(part), self._domain.name)
             return found
 
         return by_environment(batch, alone)

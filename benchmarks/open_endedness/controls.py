@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.open_endedness.runs import COMMON, FIRST, FIRST_ITERATIONS
-from environments.domain import Environment, Outcome, find_domain
+from environments.domain import Batch, Environment, Outcome, find_domain
 from environments.files import write_aside
 from environments.weights import read_agent
 from evolution.noise import Stream, keyed_rng
@@ -71,10 +71,8 @@ def hardest(runs: dict[str, Any], agent: Path) -> list[dict[str, Any]]:
             if niche["solved"] is None or niche["parent"] is None:
                 continue
             environment = Environment(**niche["environment"])
-            tried = domain.rollout(
-                np.stack([theta] * EPISODES),
-                environment,
-                np.arange(EPISODES, dtype=np.uint64),
+            tried = domain.run(
+                Batch.of(np.stack([theta] * EPISODES), environment, np.arange(EPISODES, dtype=np.uint64)),
                 episode_limit=COMMON["episode_limit"],
             )
             found.append({"run": name, **niche, "first_agent_score": float(tried.returns.mean())})

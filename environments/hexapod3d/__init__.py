@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.heightfield import HeightfieldEncoding
@@ -51,18 +48,6 @@ class Hexapod3D:
         batch.check(CONTROLLER)
         limit = EPISODE_LIMIT if episode_limit is None else episode_limit
         return play_steps(self, CONTROLLER, batch, limit, engine_called(engine), trajectory)
-
-    def rollout(
-        self,
-        thetas: NDArray[np.float32],
-        environment: Environment,
-        seeds: NDArray[np.uint64],
-        *,
-        episode_limit: int | None = None,
-        engine: str | None = None,
-    ) -> Rollouts:
-        """Run episodes of one environment: `run`, for short."""
-        return self.run(Batch.of(thetas, environment, seeds), episode_limit=episode_limit, engine=engine)
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from environments.difficulty import parametric_difficulty
 from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
 from environments.encodings.cppn import CPPNEncoding
@@ -50,18 +47,6 @@ class Walker2D:
         batch.check(CONTROLLER)
         limit = EPISODE_LIMIT if episode_limit is None else episode_limit
         return play_steps(self, CONTROLLER, batch, limit, engine_called(engine), trajectory)
-
-    def rollout(
-        self,
-        thetas: NDArray[np.float32],
-        environment: Environment,
-        seeds: NDArray[np.uint64],
-        *,
-        episode_limit: int | None = None,
-        engine: str | None = None,
-    ) -> Rollouts:
-        """Run episodes of one environment: `run`, for short."""
-        return self.run(Batch.of(thetas, environment, seeds), episode_limit=episode_limit, engine=engine)
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments.domain import Environment, find_domain
+from environments.domain import Batch, Environment, find_domain
 from environments.encodings import cppn
 from environments.encodings.cppn import CPPNEncoding, evaluate, flat_network, relief
 from environments.encodings.neat_operators import mutate_network
@@ -213,7 +213,7 @@ def test_both_engines_walk_the_same_ground():
     environment = Environment(domain="walker2d", encoding="cppn", genome=grown(5, 30)[1], seed=0)
     thetas = np.random.default_rng(1).normal(0, 0.3, (4, domain.controller.parameters)).astype(np.float32)
     found = [
-        domain.rollout(thetas, environment, np.arange(4, dtype=np.uint64), episode_limit=200, engine=engine)
+        domain.run(Batch.of(thetas, environment, np.arange(4, dtype=np.uint64)), episode_limit=200, engine=engine)
         for engine in ("reference", "native")
     ]
     assert np.array_equal(found[0].returns, found[1].returns)
@@ -235,7 +235,7 @@ def test_both_engines_walk_ground_as_far_up_or_down_as_any_may_be(response):
     environment = Environment(domain="walker2d", encoding="cppn", genome={"cppn": network}, seed=0)
     thetas = np.random.default_rng(1).normal(0, 0.3, (4, domain.controller.parameters)).astype(np.float32)
     found = [
-        domain.rollout(thetas, environment, np.arange(4, dtype=np.uint64), episode_limit=100, engine=engine)
+        domain.run(Batch.of(thetas, environment, np.arange(4, dtype=np.uint64)), episode_limit=100, engine=engine)
         for engine in ("reference", "native")
     ]
     np.testing.assert_array_equal(found[0].returns, found[1].returns)

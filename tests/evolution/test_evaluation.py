@@ -82,8 +82,9 @@ class _Crashing:
     crash: object
 
     def __call__(self):
-        if self.item.start <= 21 < self.item.stop and self.item.environment.genome["target"][0] == 0.5:
-            self.crash()
+        for part in self.item.parts:
+            if part.start <= 21 < part.stop and part.environment.id == PLACE.id:
+                self.crash()
         return self.item()
 
     def __str__(self):

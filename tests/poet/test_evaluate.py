@@ -9,7 +9,7 @@ import synthetic_archive
 from scipy import stats
 
 from cluster.executor import InProcess
-from environments.domain import Environment, find_domain
+from environments.domain import Batch, Environment, find_domain
 from environments.intervals import interval
 from environments.suites import Level
 from environments.weights import agent_bytes
@@ -138,7 +138,7 @@ def test_suite_results_are_what_the_domains_rollout_gives(run, tmp_path, poet):
         (blob,) = connection.execute("SELECT best_theta FROM pair WHERE niche = 5").fetchone()
     theta = np.tile(np.frombuffer(blob, dtype="<f8").astype(np.float32), (2, 1))
     returns = [
-        find_domain("walker2d").rollout(theta, level.environment, episode_seeds(0, (number,), 0, 2)).returns
+        find_domain("walker2d").run(Batch.of(theta, level.environment, episode_seeds(0, (number,), 0, 2))).returns
         for number, level in enumerate(suite("walker"))
         if level.terrain == "PitGap"
     ]

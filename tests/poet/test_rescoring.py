@@ -13,7 +13,7 @@ from runs import TOY_SETTINGS, command, dump, variables
 
 from cluster.executor import InProcess
 from cluster.processes import Processes
-from environments.domain import find_domain
+from environments.domain import Batch, find_domain
 from evolution.evaluator import Evaluator
 from poet.archive import inspection, rescoring
 from poet.archive.best import best_agents
@@ -259,6 +259,8 @@ def test_a_run_can_be_filmed_before_its_first_iteration(tmp_path, poet):
     np.testing.assert_array_equal(agent.theta, theta)
     seeds = rescoring.fresh_seeds(config.seed, 0, agent.id)
     returns = (
-        find_domain("walker2d").rollout(np.tile(theta, (20, 1)), agent.environment, seeds, episode_limit=30).returns
+        find_domain("walker2d")
+        .run(Batch.of(np.tile(theta, (20, 1)), agent.environment, seeds), episode_limit=30)
+        .returns
     )
     assert f"return {np.sort(returns)[9]:.1f};" in film.stderr
