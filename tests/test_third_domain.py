@@ -75,7 +75,7 @@ def test_every_command_works_with_a_third_partys_domain(installed):
     assert (work / "film.gif").read_bytes()[:4] == b"GIF8"
     poet("export", "run", "-o", "curriculum", "--fractions", "1,0,0")
     document = json.loads((work / "curriculum" / "curriculum.json").read_text(encoding="utf-8"))
-    assert set(document["genes"]) == {"length", "force"}
+    assert set(document["encoding"]["genes"]) == {"length", "force"}
     card = (work / "curriculum" / "README.md").read_text(encoding="utf-8")
     assert "tasks for cartpole" in card
     assert (work / "curriculum" / "pictures" / "courses.png").stat().st_size > 1000
