@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any, Protocol, TypeVar
 
+__all__ = ["Executor", "Failure", "InProcess", "Progress", "WorkItem", "WorkersError", "run"]
+
 T = TypeVar("T")
 
 WorkItem = Callable[[], T]

@@ -12,6 +12,8 @@ from environments.controller import Controller
 from environments.environment import Environment
 from environments.rollouts import Rollouts
 
+__all__ = ["Batch", "Capabilities", "by_environment", "in_groups"]
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:

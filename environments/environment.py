@@ -14,6 +14,8 @@ import numpy as np
 from environments.documents import parse_json
 from environments.plain import plain, whole_seed
 
+__all__ = ["LARGEST_SEED", "Environment", "Genome", "id_of"]
+
 LARGEST_SEED = 2**63 - 1  # of terrain: what an archive can hold
 Genome: TypeAlias = dict[str, Any]
 """A JSON object; its encoding knows what is in it."""

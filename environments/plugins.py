@@ -11,6 +11,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+__all__ = ["DOMAIN", "KINDS", "LEARNER", "NOVELTY", "OPTIMISER", "Kind", "find", "installed"]
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

@@ -9,6 +9,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["NO_OUTCOME", "Outcome", "Rollouts", "Trajectories"]
+
 
 class Outcome(IntEnum):
     """How an episode ended."""

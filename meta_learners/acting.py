@@ -11,6 +11,8 @@ from typing import Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
+__all__ = ["Actions", "Actor", "Head", "Rollout", "Seen"]
+
 M = TypeVar("M")  # what an actor remembers
 
 

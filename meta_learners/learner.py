@@ -13,6 +13,8 @@ from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key
 
+__all__ = ["Learner", "LearnerKind", "LossError", "Make", "Metrics", "State"]
+
 T = TypeVar("T")
 
 Metrics = dict[str, float]

@@ -13,6 +13,8 @@ from environments.settings import build_settings
 from meta_learners.families.family import TaskFamily
 from meta_learners.learner import Learner, LearnerKind
 
+__all__ = ["learner_kind", "learner_names", "make_learner"]
+
 
 def learner_names() -> list[str]:
     """List the learners that are installed; none is loaded."""

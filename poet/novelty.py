@@ -22,6 +22,8 @@ from poet.phases import Phase
 from poet.population import Population
 from poet.records import Journal
 
+__all__ = ["Measure", "archive_score", "by_encoding", "by_pata_ec"]
+
 
 class Measure(Protocol):
     """Says of each candidate how far it lies from every environment ever admitted."""

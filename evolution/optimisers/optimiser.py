@@ -23,6 +23,8 @@ from environments.domain import Environment, Rollouts
 from evolution.noise import Key
 from evolution.requests import Request, Simulation
 
+__all__ = ["FULL", "KEEP", "Ask", "Figures", "Optimiser", "State", "Vector"]
+
 FULL, KEEP = "full", "keep"  # what an optimiser does when its agent moves, or a fraction
 
 Vector: TypeAlias = NDArray[np.float64]

@@ -14,6 +14,8 @@ from environments.controller import Controller
 from environments.settings import build_settings
 from evolution.optimisers.optimiser import Optimiser
 
+__all__ = ["OptimiserSettings", "build_options", "find_settings", "installed"]
+
 
 class OptimiserSettings(Protocol):
     """The options of an optimiser: a frozen dataclass.

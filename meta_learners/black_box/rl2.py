@@ -152,9 +152,9 @@ class RL2:
 
     def state(self) -> State:
         """Give all that `load` needs."""
-        tensors = {f"policy.{name}": each.detach() for name, each in self._policy.state_dict().items()}
+        tensors = {f"policy.{name}": each.detach().clone() for name, each in self._policy.state_dict().items()}
         for number, moments in self._optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{number}.{name}": each for name, each in moments.items()}
+            tensors |= {f"adam.{number}.{name}": each.clone() for name, each in moments.items()}
         return State(tensors, {"steps": self._steps})
 
     def load(self, state: State) -> None:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from meta_learners.acting import Actions
 
+__all__ = ["Step", "TaskFamily", "Worlds"]
+
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
