@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,12 +21,14 @@ from itertools import count, islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 from cluster.executor import Failure, WorkersError, WorkItem
 
 logger = logging.getLogger(__name__)
 
+MOST_WORKERS = 1024  # processes of one machine
 AHEAD = 2  # items at a worker, so that none waits for a round trip
 ATTEMPTS = 3  # deaths of a worker that one item may be charged with
 GREETING = -1  # in place of a ticket
@@ -113,7 +116,7 @@ class Processes:
     def _hire(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _child_variables(), _interrupts_held():
+        with _child_variables(), _interrupts_held(), _main_hidden():
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -191,6 +194,20 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Start a child that does not run the caller's script again, whose work would be done once more in each.
+
+    So an item must be importable: one whose class stands in the script itself is not.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _serve(pipe: Connection) -> None:

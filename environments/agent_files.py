@@ -55,12 +55,28 @@ def load_agent(path: Path, inputs: int, outputs: int, activations: tuple[str, st
     if not path.is_file():
         raise ValueError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'no such file'}")
     tensors, metadata = _read_safetensors(path) if path.suffix == SAFETENSORS else (_read_pytorch(path), {})
-    layers = _network(path, tensors, inputs, outputs)
     said = (metadata.get("activation", "tanh"), metadata.get("output", "tanh"))
+    return agent_of(str(path), tensors, inputs, outputs, activations or said)
+
+
+def agent_of(name: str, tensors: Tensors, inputs: int, outputs: int, activations: tuple[str, str]) -> Agent:
+    """Make an agent of the tensors of a state dict.
+
+    Args:
+        name: what to call them where they are refused.
+        tensors: by name, such as `0.weight` (outputs, inputs) and `0.bias` (outputs,).
+        inputs: observations.
+        outputs: actions.
+        activations: of the hidden layers and of the last.
+
+    Raises:
+        ValueError: they hold no such network or several, or an activation is unknown.
+    """
+    layers = _network(name, tensors, inputs, outputs)
     try:
-        controller = Controller((inputs, *(weights.shape[0] for weights, _ in layers)), *(activations or said))
+        controller = Controller((inputs, *(weights.shape[0] for weights, _ in layers)), *activations)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{name}: {error}") from error
     parts = [part for weights, biases in layers for part in (weights.T.reshape(-1), biases)]
     return Agent(controller, np.concatenate(parts).astype(np.float32))
 
@@ -115,23 +131,21 @@ def _state_dict(found: Any) -> Iterator[tuple[str, Any]]:
 Layers = list[tuple[NDArray[Any], NDArray[Any]]]
 
 
-def _network(path: Path, tensors: Tensors, inputs: int, outputs: int) -> Layers:
+def _network(name: str, tensors: Tensors, inputs: int, outputs: int) -> Layers:
     networks = _networks(tensors)
     fitting = [layers for layers in networks.values() if (_sizes(layers)[0], _sizes(layers)[-1]) == (inputs, outputs)]
     if len(fitting) != 1:
-        held = "; ".join(
-            f"{name or 'one'} of {'-'.join(map(str, _sizes(layers)))}" for name, layers in networks.items()
-        )
+        held = "; ".join(f"{key or 'one'} of {'-'.join(map(str, _sizes(layers)))}" for key, layers in networks.items())
         wanted = f"{inputs} inputs and {outputs} outputs"
         raise ValueError(
-            f"{path} holds {'several networks' if fitting else 'no network'} of linear layers with {wanted}"
+            f"{name} holds {'several networks' if fitting else 'no network'} of linear layers with {wanted}"
             f"{f' ({held[:200]})' if held else ''}; save the state dict of that one alone"
         )
     (layers,) = fitting
     sizes = _sizes(layers)
     if len(layers) > MOST_LAYERS or max(sizes) > LARGEST_LAYER:
         raise ValueError(
-            f"{path} holds layers of {'-'.join(map(str, sizes))}; at most {MOST_LAYERS} of {LARGEST_LAYER} are taken"
+            f"{name} holds layers of {'-'.join(map(str, sizes))}; at most {MOST_LAYERS} of {LARGEST_LAYER} are taken"
         )
     return layers
 

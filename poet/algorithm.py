@@ -10,7 +10,7 @@ iterations can go on from there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from environments.domain import Genome, Outcome
@@ -24,7 +24,7 @@ from poet.learning import Learned, learn, score_key
 from poet.novelty import MEASURES, archive_score
 from poet.phases import Phase
 from poet.population import Archived, Niche, Pair, Population
-from poet.records import ChildRecord, Decision, Journal, Origin, ScoreRecord, TransferRecord
+from poet.records import ChildRecord, Decision, Input, Journal, Origin, ScoreRecord, TransferRecord
 from transfer.confirmation import Rematch, confirm
 from transfer.rules import RULES
 from transfer.tournament import (
@@ -41,12 +41,25 @@ from transfer.tournament import (
 LONGEST_STRETCH = 25  # iterations that a pair may be ahead of another, which an interruption would cost
 
 
-def evolve(population: Population, config: Config, evaluator: Evaluator) -> Iterator[tuple[Population, Journal]]:
-    """Run iteration after iteration from where the population stands, to the configured number (algorithm 2)."""
+def nothing(iteration: int) -> Sequence[Input]:
+    """Give what people put into a run that is left to itself."""
+    return ()
+
+
+def evolve(
+    population: Population,
+    config: Config,
+    evaluator: Evaluator,
+    inputs: Callable[[int], Sequence[Input]] = nothing,
+) -> Iterator[tuple[Population, Journal]]:
+    """Run iteration after iteration from where the population stands, to the configured number (algorithm 2).
+
+    `inputs` tells what people put in for the reproduction of an iteration.
+    """
     while population.iteration < config.iterations:
         journals = [Journal(iteration) for iteration in stretch(population.iteration, config)]
         if config.reproduction.due(population.iteration):
-            population = reproduce(population, config, evaluator, journals[0])
+            population = reproduce(population, config, evaluator, journals[0], inputs(population.iteration))
         for journal, pairs in zip(journals, optimise(population, config, evaluator, journals), strict=True):
             population = replace(population, pairs=pairs)
             if config.transfer.due(journal.iteration):
@@ -72,18 +85,24 @@ def stretch(iteration: int, config: Config) -> range:
     return range(iteration, last + 1)
 
 
-def reproduce(population: Population, config: Config, evaluator: Evaluator, journal: Journal) -> Population:
-    """Admit children that meet the minimal criterion, most novel first; retire the oldest (algorithm 3)."""
+def reproduce(
+    population: Population, config: Config, evaluator: Evaluator, journal: Journal, inputs: Sequence[Input] = ()
+) -> Population:
+    """Admit children that meet the minimal criterion, most novel first; retire the oldest (algorithm 3).
+
+    What people put in is tried among the children.
+    """
     parents = [
         (pair.niche.id, pair.niche.environment)
         for pair in population.pairs
         if pair.score is not None and pair.score >= config.reproduction.parent_score
     ]
-    if not parents:
+    if not parents and not inputs:
         return population
-    children = bear_children(parents, config.make_encoding(), config.reproduction, config.seed, journal.iteration)
+    encoding = config.make_encoding()
+    children = bear_children(parents, encoding, config.reproduction, config.seed, journal.iteration) if parents else []
     # One tournament after another: the first child tried is mostly admitted, and ends it.
-    for child, record in _screen(children, population, config, evaluator, journal):
+    for child, record in _screen(children, inputs, population, config, evaluator, journal):
         if child.environment.genome in _active_genomes(population):
             journal.children.append(replace(record, decision=Decision.DUPLICATE))
             continue
@@ -198,9 +217,31 @@ def _visitors(population: Population) -> list[Visitor]:
 
 
 def _screen(
-    children: list[Child], population: Population, config: Config, evaluator: Evaluator, journal: Journal
+    children: list[Child],
+    inputs: Sequence[Input],
+    population: Population,
+    config: Config,
+    evaluator: Evaluator,
+    journal: Journal,
 ) -> list[tuple[Child, ChildRecord]]:
-    """Keep the children that meet the minimal criterion with their parent's agent, most novel first."""
+    """Keep the children, and what people put in, that meet the minimal criterion, most novel first."""
+    passed = [
+        *_tried_with_parents(children, population, config, evaluator, journal),
+        *_tried_with_everyone(inputs, population, config, evaluator, journal),
+    ]
+    if not passed:
+        return []
+    measure = MEASURES[config.reproduction.novelty]
+    found = measure([child.environment for child, _ in passed], population, config, evaluator, journal)
+    ranked = zip(passed, found, strict=True)
+    records = [(child, replace(record, novelty=novelty)) for (child, record), novelty in ranked]
+    return sorted(records, key=lambda entry: -(entry[1].novelty or 0.0))
+
+
+def _tried_with_parents(
+    children: Sequence[Child], population: Population, config: Config, evaluator: Evaluator, journal: Journal
+) -> list[tuple[Child, ChildRecord]]:
+    """Keep the children that meet the minimal criterion with their parent's agent."""
     active = _active_genomes(population)
     fresh = []
     for child in children:
@@ -229,26 +270,57 @@ def _screen(
             decision = Decision.TOO_HARD if verdict is Verdict.TOO_HARD else Decision.TOO_EASY
             journal.children.append(_child_record(child, decision, score))
             continue
-        passed.append((child, score))
-    if not passed:
-        return []
-    measure = MEASURES[config.reproduction.novelty]
-    found = measure([child.environment for child, _ in passed], population, config, evaluator, journal)
-    records = [
-        (child, _child_record(child, Decision.ADMITTED, score, novelty))
-        for (child, score), novelty in zip(passed, found, strict=True)
+        passed.append((child, _child_record(child, Decision.ADMITTED, score)))
+    return passed
+
+
+def _tried_with_everyone(
+    inputs: Sequence[Input], population: Population, config: Config, evaluator: Evaluator, journal: Journal
+) -> list[tuple[Child, ChildRecord]]:
+    """Keep what people put in that meets the minimal criterion with the best of all active agents: it has no parent.
+
+    That agent's niche stands in the parent's place from here on, in the audition too.
+    """
+    numbers = range(config.reproduction.children, config.reproduction.children + len(inputs))
+    fresh: list[tuple[int, Input]] = []
+    for number, entry in zip(numbers, inputs, strict=True):
+        genome = entry.environment.genome
+        equal = [pair.niche.id for pair in population.pairs if pair.niche.environment.genome == genome]
+        if equal:
+            record = _child_record(Child(number, equal[0], entry.environment), Decision.DUPLICATE)
+            journal.children.append(replace(record, input=entry))
+        else:
+            fresh.append((number, entry))
+    requests = [
+        evaluator.score_request(
+            pair.learner.theta, entry.environment, (Phase.CHILD, journal.iteration, number), config.episodes_per_score
+        )
+        for number, entry in fresh
+        for pair in population.pairs
     ]
-    return sorted(records, key=lambda entry: -(entry[1].novelty or 0.0))
+    rollouts = iter(evaluator.run("children", requests) if requests else ())
+    passed = []
+    for number, entry in fresh:
+        scores = {pair.niche.id: float(next(rollouts).returns.mean()) for pair in population.pairs}
+        judge = max(scores, key=lambda niche: scores[niche])
+        child = Child(number, judge, entry.environment)
+        verdict = config.minimal_criterion.verdict(scores[judge])
+        decisions = {Verdict.TOO_HARD: Decision.TRANSFER_TOO_HARD, Verdict.TOO_EASY: Decision.TRANSFER_TOO_EASY}
+        decision = decisions.get(verdict, Decision.ADMITTED)
+        record = replace(_child_record(child, decision, scores[judge]), input=entry)
+        if verdict is Verdict.MET:
+            passed.append((child, record))
+        else:
+            journal.children.append(record)
+    return passed
 
 
 def _active_genomes(population: Population) -> list[Genome]:
     return [pair.niche.environment.genome for pair in population.pairs]
 
 
-def _child_record(
-    child: Child, decision: Decision, score: float | None = None, novelty: float | None = None
-) -> ChildRecord:
-    return ChildRecord(child.number, child.parent, child.environment, decision, score, novelty)
+def _child_record(child: Child, decision: Decision, score: float | None = None) -> ChildRecord:
+    return ChildRecord(child.number, child.parent, child.environment, decision, score)
 
 
 def _audition(
@@ -284,7 +356,8 @@ def _meet_everyone(
 def _admit(child: Child, record: ChildRecord, population: Population, config: Config, journal: Journal) -> Population:
     """Pair a new niche with the agent that serves it best."""
     chosen = best(record.candidates)
-    niche = Niche(len(population.niches), child.environment, child.parent, journal.iteration, record.archive_score)
+    parent = None if record.input else child.parent
+    niche = Niche(len(population.niches), child.environment, parent, journal.iteration, record.archive_score)
     key = (Phase.CHILD, journal.iteration, child.number)
     pair = Pair.admitted(niche, _moved(chosen, key, population, config), chosen.score)
     journal.admitted.append(niche)

@@ -1,8 +1,18 @@
-"""What can go wrong through no fault of the program; the command line turns these into one sentence."""
+"""What can go wrong through no fault of the program; the command line turns these into one sentence.
+
+Whoever uses Python catches `InputError` for what they can put right themselves:
+
+>>> from poet import InputError, Run
+>>> try:
+...     Run.open("a folder that is not there")
+... except InputError as error:
+...     print(error)
+a folder that is not there holds no run: there is no archive.sqlite in it
+"""
 
 
 class InputError(ValueError):
-    """A user's option, file or folder cannot be used: exit status 2."""
+    """A user's option, argument, file or folder cannot be used: exit status 2."""
 
 
 class ArchiveError(RuntimeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -120,16 +120,28 @@ class Population:
         return sum(pair.solved is not None and pair.niche.challenged_all(criterion) is True for pair in ever)
 
 
-def first_population(config: Config, theta: NDArray[np.float64] | None = None) -> Population:
-    """Give the one pair that a run starts from: the encoding's simplest environment and an agent, random if None."""
+def first_population(
+    config: Config, theta: NDArray[np.float64] | None = None, starts: Sequence[Environment] | None = None
+) -> Population:
+    """Give the pairs that a run starts from.
+
+    Args:
+        config: of the run.
+        theta: (P,) of the agent in every pair; a random one if None.
+        starts: the environments; the encoding's simplest alone if None.
+    """
+    niches = tuple(Niche(number, each, None, 0) for number, each in enumerate(starts or [_simplest(config)]))
+    start, optimiser = initial_theta(config) if theta is None else theta, config.make_optimiser()
+    keys = [(Phase.BEGIN, niche.id) for niche in niches]
+    states = [optimiser.fresh(start, keyed_rng(config.seed, Stream.OPTIMISER, *key)) for key in keys]
+    return Population(0, tuple(map(Pair, niches, states)), niches)
+
+
+def _simplest(config: Config) -> Environment:
     encoding = config.make_encoding()
-    environment = Environment(
+    return Environment(
         domain=config.domain, encoding=encoding.name, genome=encoding.initial(), seed=config.seed % 10**6
     )
-    niche = Niche(0, environment, None, 0)
-    start = initial_theta(config) if theta is None else theta
-    rng = keyed_rng(config.seed, Stream.OPTIMISER, Phase.BEGIN, niche.id)
-    return Population(0, (Pair(niche, config.make_optimiser().fresh(start, rng)),), (niche,))
 
 
 def initial_theta(config: Config) -> NDArray[np.float64]:

@@ -41,11 +41,19 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """An environment that a person put into the run."""
+
+    environment: Environment
+    file: str  # by whose name it came, for the receipt
+
+
+@dataclass(frozen=True, slots=True)
 class ChildRecord:
     """One child environment and what was decided on it."""
 
     number: int
-    parent: int  # niche id
+    parent: int  # niche id; of an input, the niche whose agent it was judged by
     environment: Environment
     decision: Decision
     parent_score: float | None = None  # of the parent's agent in the child
@@ -53,6 +61,7 @@ class ChildRecord:
     candidates: Sequence[Candidate] = ()  # every agent, where they were tried
     archive_score: float | None = None  # the best of any agent, active or archived, where that was measured
     niche: int | None = None  # its id, if admitted
+    input: Input | None = None  # if a person put it in
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ wait would cost; all before it is on disk.
 from __future__ import annotations
 
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -23,8 +24,8 @@ from cluster.executor import Executor
 from environments.domain import find_domain
 from environments.files import holds_run
 from evolution.evaluation import Evaluator
+from poet import agents, grounds
 from poet import config as configuration
-from poet.agents import read_agent_file
 from poet.algorithm import evolve
 from poet.archive import rescoring
 from poet.archive.store import CONFIG_NAME, Archive
@@ -33,6 +34,7 @@ from poet.display.live import Display
 from poet.errors import InputError
 from poet.population import first_population
 
+DEFAULT_PRESET = "quick"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
@@ -47,13 +49,14 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """What the user said of a run's settings."""
+    """What the user said of a run's settings, and of what it begins with."""
 
     base: Mapping[str, Any] | None  # table of the preset or file that was named, if one was
     overrides: Mapping[str, Any]  # table of single settings
     origin: str  # what to name where they are wrong
-    agent: Path | None = None  # file of the agent to begin with
-    activations: tuple[str, str] | None = None  # of it, where the file does not say
+    agent: agents.Brought | None = None  # to begin with
+    activations: tuple[str, str] | None = None  # of it, where a file or a network does not say
+    environments: grounds.Brought | Sequence[grounds.Brought] | None = None  # to begin with
 
 
 def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Archive:
@@ -67,19 +70,40 @@ def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arch
     Raises:
         InputError: the settings are wrong or are not those of the run that is there.
     """
-    if folder.is_file():
-        raise InputError(f"{folder} is a file; a run is a folder, an old one or one to be made")
-    if not holds_run(folder):
-        config, theta = _beginning(default, choices)
-        return Archive.create(folder, config, first_population(config, theta))
+    return resume_run(folder, choices) if _is_run(folder) else start_run(folder, choices, default)
+
+
+def start_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Archive:
+    """Start a run in a folder that holds none; for arguments and errors see `open_run`."""
+    if _is_run(folder):
+        raise InputError(f"{folder} holds a run already")
+    config = _build(default if choices.base is None else choices.base, choices)
+    theta = None
+    if choices.agent is not None:
+        config, theta = _begin_with(config, choices)
+    starts = None
+    if choices.environments is not None:
+        starts = grounds.take_environments(choices.environments, config)
+        if len(starts) > config.reproduction.capacity:
+            raise InputError(
+                f"{len(starts)} environments are too many to begin with; "
+                f"reproduction.capacity is {config.reproduction.capacity}"
+            )
+    return Archive.create(folder, config, first_population(config, theta, starts))
+
+
+def resume_run(folder: Path, choices: Choices) -> Archive:
+    """Resume the run that a folder holds; for arguments and errors see `open_run`."""
     if choices.base is not None or choices.overrides:
         _build(choices.base or {}, choices)  # what is wrong in itself is refused before the archive is touched
     archive = Archive.resume(folder)
     try:
         if choices.agent is not None:
-            _check_begun_with(archive, choices.agent, choices.activations)
+            _check_begun_with(archive, choices)
             same = {"controller": asdict(archive.config.controller)}
             choices = replace(choices, overrides=configuration.merge(choices.overrides, same))
+        if choices.environments is not None:
+            _check_begun_in(archive, choices.environments)
         _reconcile(archive, folder, choices)
     except BaseException:
         archive.close()
@@ -87,27 +111,44 @@ def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arch
     return archive
 
 
-def _beginning(default: Mapping[str, Any], choices: Choices) -> tuple[Config, NDArray[np.float64] | None]:
-    """Say what a new run begins with: its settings, and the first agent where one was named."""
-    base = default if choices.base is None else choices.base
-    config = _build(base, choices)
-    if choices.agent is None:
-        return config, None
-    found = read_agent_file(choices.agent, config.domain, choices.activations)
+def _is_run(folder: Path) -> bool:
+    if folder.is_file():
+        raise InputError(f"{folder} is a file; a run is a folder, an old one or one to be made")
+    return holds_run(folder)
+
+
+def _begin_with(config: Config, choices: Choices) -> tuple[Config, NDArray[np.float64]]:
+    """Give a new run's settings, to which its agent's layers belong, and the first agent's parameters."""
+    assert choices.agent is not None  # the caller has looked
+    found = agents.take_agent(choices.agent, config.domain, config.make_domain().controller, choices.activations)
     own = find_domain(config.domain).controller
+    if config.controller.make(own) == found.controller:
+        return config, found.theta
     layers = ControllerSettings() if found.controller == own else ControllerSettings.of(found.controller)
-    if config.controller not in (layers, ControllerSettings()):
-        raise InputError(f"{choices.agent} is an agent of {found.controller}; leave the settings controller.* to it")
-    return replace(config, controller=layers), found.theta.astype(np.float64)
+    if config.controller != ControllerSettings():
+        raise InputError(f"{found.name} is an agent of {found.controller}; leave the settings controller.* to it")
+    return replace(config, controller=layers), found.theta
 
 
-def _check_begun_with(archive: Archive, path: Path, activations: tuple[str, str] | None) -> None:
-    agent = read_agent_file(path, archive.config.domain, activations)
+def _check_begun_with(archive: Archive, choices: Choices) -> None:
+    assert choices.agent is not None  # the caller has looked
     own = archive.config.make_domain().controller
-    if agent.controller != own or not np.array_equal(archive.first_agent().astype(np.float32), agent.theta):
+    agent = agents.take_agent(choices.agent, archive.config.domain, own, choices.activations)
+    first, theta = (each.astype(np.float32) for each in (archive.first_agent(), agent.theta))
+    if agent.controller != own or not np.array_equal(first, theta):
         raise InputError(
             f"{archive.path.parent} holds a run that began with another agent, of {own}, "
-            f"than that of {path}, of {agent.controller}"
+            f"than that of {agent.name}, of {agent.controller}"
+        )
+
+
+def _check_begun_in(archive: Archive, brought: grounds.Brought | Sequence[grounds.Brought]) -> None:
+    wanted = [environment.id for environment in grounds.take_environments(brought, archive.config)]
+    begun = [niche.environment.id for niche in archive.population.niches if niche.born == 0]
+    if wanted != begun:
+        raise InputError(
+            f"{archive.path.parent} holds a run that began in other environments, {', '.join(begun)}, "
+            f"than {', '.join(wanted)}"
         )
 
 
@@ -146,11 +187,33 @@ def _check_same(config: Config, wanted: Config, complaint: str) -> None:
         )
 
 
+def is_done(archive: Archive) -> bool:
+    """Say whether a run has all of its iterations, and its best agents are scored on fresh episodes."""
+    return archive.population.iteration >= archive.config.iterations and not rescoring.missing(archive.connection)
+
+
+def live(
+    archive: Archive,
+    make_executor: Callable[[], AbstractContextManager[Executor]],
+    make_display: Callable[[], Display],
+    *,
+    rescore: bool = True,
+) -> None:
+    """Run what is still to do, and then score the best agents on fresh episodes."""
+    with ExitStack() as stack:
+        with undisturbed():  # a worker that is interrupted while it starts complains
+            executor = stack.enter_context(make_executor())
+        display = stack.enter_context(closing(make_display()))
+        evolve_archive(archive, executor, display)
+        if rescore:
+            rescore_archive(archive, executor, display)
+
+
 def evolve_archive(archive: Archive, executor: Executor, display: Display) -> None:
     """Run the iterations that are still to do, each on disk before the next is; what pairs have ahead of it is not."""
     evaluator = Evaluator(archive.config.simulation(), executor, display.phase)
     started = time.monotonic()
-    for population, journal in evolve(archive.population, archive.config, evaluator):
+    for population, journal in evolve(archive.population, archive.config, evaluator, archive.inputs):
         seconds = time.monotonic() - started
         with undisturbed():
             archive.commit(population, journal, seconds, executor.workers)
@@ -160,20 +223,20 @@ def evolve_archive(archive: Archive, executor: Executor, display: Display) -> No
 
 def rescore_archive(archive: Archive, executor: Executor, display: Display) -> None:
     """Score the niches' best agents on fresh episodes, those that have not been, and keep what they came to."""
-    agents = rescoring.missing(archive.connection)
-    if agents:
+    unscored = rescoring.missing(archive.connection)
+    if unscored:
         evaluator = Evaluator(archive.config.simulation(), executor, display.phase)
-        found = rescoring.play(evaluator, agents)
+        found = rescoring.play(evaluator, unscored)
         with undisturbed():
             archive.keep_rescores(rescoring.rows(found))
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(numbers: Sequence[signal.Signals] = STOP_SIGNALS) -> Iterator[None]:
     """Turn the first Ctrl-C, SIGTERM or SIGUSR1 into `Interrupted` while the block runs, and be deaf to more."""
-    before = _handle(_interrupt)
+    before = _handle(_interrupt, numbers)
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
         yield
     except Interrupted:
         raise  # still deaf: what is left is to close and to leave
@@ -183,6 +246,28 @@ def interruptible() -> Iterator[None]:
     _restore(before)
 
 
+@contextmanager
+def interruptible_by_keyboard() -> Iterator[None]:
+    """Let Ctrl-C end the block by KeyboardInterrupt, but let what the block cleans up be cleaned up whole.
+
+    For callers who are a guest in somebody else's process: every other signal is theirs, and so is Ctrl-C where they
+    have a handler of their own. Outside the main thread, which alone hears signals, nothing is changed.
+    """
+    if not _hears_signals() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    try:
+        with interruptible((signal.SIGINT,)):
+            yield
+    except Interrupted:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+
+
+def _hears_signals() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 def hold_signals() -> None:
     """Hold back signals that come before `interruptible`, which then hears them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -190,24 +275,28 @@ def hold_signals() -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Hold a signal back until the block is done."""
+    """Hold a signal back until the block is done, and then let it do what it would have done."""
+    if not _hears_signals():
+        yield
+        return
     arrived: list[int] = []
-    before = _handle(lambda number, frame: arrived.append(number))
+    heard = [number for number in STOP_SIGNALS if signal.getsignal(number) not in (None, signal.SIG_IGN)]
+    before = _handle(lambda number, frame: arrived.append(number), heard)
     try:
         yield
     finally:
         _restore(before)
     if arrived:
-        _interrupt(arrived[0], None)
+        signal.raise_signal(arrived[0])
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    _handle(signal.SIG_IGN)
+    _handle(signal.SIG_IGN, [each for each in STOP_SIGNALS if signal.getsignal(each) is _interrupt])
     raise Interrupted(number)
 
 
-def _handle(handler: Handler) -> dict[int, Handler]:
-    return {number: signal.signal(number, handler) for number in STOP_SIGNALS}
+def _handle(handler: Handler, numbers: Iterable[int]) -> dict[int, Handler]:
+    return {number: signal.signal(number, handler) for number in numbers}
 
 
 def _restore(handlers: Mapping[int, Handler]) -> None:

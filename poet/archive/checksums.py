@@ -25,7 +25,7 @@ from evolution.performance import Pairing
 from poet.archive.migrations import as_committed
 from poet.errors import InputError
 
-HISTORY = ("iteration", "cost", "score", "transfer", "proposal", "child", "audition", "reuse")
+HISTORY = ("iteration", "cost", "score", "transfer", "proposal", "child", "input", "audition", "reuse")
 # Found by its primary key, which begins with the niche.
 ACTIVE = "niche IN (SELECT id FROM niche WHERE born <= :at AND (retired IS NULL OR retired >= :at))"
 # A pair, and the last iteration that could have changed it.
@@ -234,6 +234,8 @@ def _all(connection: Connection, parts: Collection[str] = tuple(PARTS)) -> dict[
     for row in cursor.execute("SELECT * FROM state") if "pair" in parts and _exists(connection, "state") else ():
         sums["pair", row[0]].add("state", row)
     for table in HISTORY if "iteration" in parts else ():
+        if not _exists(connection, table):  # an older archive has no inputs
+            continue
         cursor.execute(f"SELECT * FROM {table}")
         place = [column[0] for column in cursor.description].index("iteration")
         for row in cursor:

@@ -27,8 +27,9 @@ UNLISTED = ("es_deviation", "gradient_norm", "theta_norm")
 NICHES = """
 SELECT niche.id, niche.parent, niche.born, niche.retired, niche.solved, niche.environment, niche.genome,
     niche.terrain_seed, niche.archive_score, pair.score, pair.best_score, pair.best_iteration,
-    child.source AS first_agent, child.score AS first_score, child.novelty
+    child.source AS first_agent, child.score AS first_score, child.novelty, input.number IS NOT NULL AS injected
 FROM niche JOIN pair ON pair.niche = niche.id LEFT JOIN child ON child.niche = niche.id
+    LEFT JOIN input ON (input.iteration, input.number) = (child.iteration, child.number)
 """
 
 
@@ -50,6 +51,7 @@ def summary(connection: Connection, fresh: Known | None = None) -> Row:
         **figures,
         "iterations_wanted": config.iterations,
         "children": _counts(connection, "SELECT decision, count(*) FROM child GROUP BY decision ORDER BY decision"),
+        "injected": _row(connection, "SELECT count(*) AS n FROM input")["n"],
         "annecs": _annecs(connection, config),
         "best_agents": _best_agents(figures["niches"], cached(connection) if fresh is None else fresh),
         "transfers": transfer_totals(connection),
@@ -151,7 +153,8 @@ def niche(connection: Connection, number: int, fresh: Known | None = None) -> Ro
         "ancestors": _ancestors(connection, number),
         "children": _rows(
             connection,
-            "SELECT iteration, number, decision, parent_score, novelty, score, niche FROM child WHERE parent = ?",
+            """SELECT iteration, number, decision, parent_score, novelty, score, niche FROM child
+            WHERE parent = ? AND (iteration, number) NOT IN (SELECT iteration, number FROM input)""",
             number,
         ),
         "transfers_in": _rows(
@@ -300,6 +303,7 @@ def _niche(row: Any, config: Config, encoding: Encoding) -> Row:
     )
     return {
         **entry,
+        "injected": bool(entry["injected"]),
         "genome": genome,
         "description": encoding.describe(genome),
         "difficulty": difficulty.score if difficulty else None,

@@ -22,6 +22,25 @@ RESCORE = """CREATE TABLE IF NOT EXISTS rescore (
 
 ES_FIGURES = ("es_mean", "es_deviation", "es_best", "gradient_norm", "theta_norm", "sigma", "step_size")
 
+# What people put into a run; `poet.archive.inputs`.
+INPUTS = (
+    """CREATE TABLE input (
+        iteration INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        environment TEXT NOT NULL,
+        PRIMARY KEY (iteration, number),
+        FOREIGN KEY (iteration, number) REFERENCES child (iteration, number)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE receipt (
+        file TEXT PRIMARY KEY,
+        iteration INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        host TEXT NOT NULL,
+        received TEXT NOT NULL,
+        FOREIGN KEY (iteration, number) REFERENCES input (iteration, number)
+    ) STRICT, WITHOUT ROWID""",
+)
+
 # By the version that they start from. What an older run did not measure stays NULL or empty.
 STEPS = {
     1: (
@@ -102,6 +121,7 @@ STEPS = {
             doubles({", ".join(ES_FIGURES)}) FROM score""",
         "DROP TABLE score",
         "ALTER TABLE score_4 RENAME TO score",
+        *INPUTS,
     ),
 }
 

@@ -142,7 +142,8 @@ def _population(connection: sqlite3.Connection) -> Population:
 
 def _niches(connection: sqlite3.Connection) -> dict[int, Niche]:
     niches = {row["id"]: niche_from(row) for row in connection.execute("SELECT * FROM niche ORDER BY id")}
-    check_niches(niches, read_config(connection))
+    put_in = connection.execute("SELECT niche FROM child JOIN input USING (iteration, number) WHERE niche IS NOT NULL")
+    check_niches(niches, read_config(connection), {row[0] for row in put_in})
     return niches
 
 

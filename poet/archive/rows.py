@@ -169,6 +169,11 @@ def child_row(record: ChildRecord, iteration: int) -> dict[str, Any]:
     }
 
 
+def input_row(record: ChildRecord, iteration: int) -> dict[str, Any]:
+    """Lay out what a person put in."""
+    return {"iteration": iteration, "number": record.number, "environment": record.environment.to_json()}
+
+
 def transfer_row(record: TransferRecord, iteration: int) -> dict[str, Any]:
     """Lay out a tournament's result."""
     winner = record.winner

@@ -14,7 +14,7 @@ CREATE TABLE niche (
     encoding TEXT NOT NULL,
     genome TEXT NOT NULL,  -- JSON
     terrain_seed INTEGER NOT NULL,
-    parent INTEGER REFERENCES niche (id),
+    parent INTEGER REFERENCES niche (id),  -- NULL of those that the run began in and of inputs
     born INTEGER NOT NULL,  -- iteration
     retired INTEGER,  -- iteration
     solved INTEGER,  -- iteration at which its own agent first solved it
@@ -90,7 +90,7 @@ CREATE TABLE proposal (  -- one agent tried in one tournament
 CREATE TABLE child (  -- one mutated environment, admitted or not
     iteration INTEGER NOT NULL,
     number INTEGER NOT NULL,
-    parent INTEGER NOT NULL REFERENCES niche (id),
+    parent INTEGER NOT NULL REFERENCES niche (id),  -- of an input, the niche whose agent judged it
     environment TEXT NOT NULL,  -- content hash
     genome TEXT NOT NULL,  -- JSON
     terrain_seed INTEGER NOT NULL,
@@ -111,6 +111,14 @@ CREATE TABLE audition (  -- one agent tried in a child environment
     kind TEXT NOT NULL,  -- direct or fine-tuned
     score REAL NOT NULL,
     PRIMARY KEY (iteration, number, source, kind),
+    FOREIGN KEY (iteration, number) REFERENCES child (iteration, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE input (  -- what a person put into the run: an environment, tried as the child of that number
+    iteration INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    environment TEXT NOT NULL,  -- canonical JSON
+    PRIMARY KEY (iteration, number),
     FOREIGN KEY (iteration, number) REFERENCES child (iteration, number)
 ) STRICT, WITHOUT ROWID;
 
@@ -166,6 +174,15 @@ CREATE TABLE rescore (  -- fresh episodes of every niche's best agent, from when
     steps INTEGER NOT NULL,
     outcome INTEGER NOT NULL,  -- 0 finished, 1 fell, 2 timed out, 3 diverged
     PRIMARY KEY (niche, episode)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE receipt (  -- by which file of the inbox an input came, so that none is taken twice
+    file TEXT PRIMARY KEY,
+    iteration INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    received TEXT NOT NULL,  -- UTC
+    FOREIGN KEY (iteration, number) REFERENCES input (iteration, number)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE session (  -- one life of the master process

@@ -7,7 +7,7 @@ here, before anything is computed from it. A ValueError says what cannot be.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -17,8 +17,11 @@ from poet.config import Config
 from poet.population import Niche, Pair
 
 
-def check_niches(niches: Mapping[int, Niche], config: Config) -> None:
-    """Raise ValueError unless there are niches, numbered by birth from the first, whose ground can be made."""
+def check_niches(niches: Mapping[int, Niche], config: Config, put_in: Container[int]) -> None:
+    """Raise ValueError unless there are niches, numbered by birth from the first, whose ground can be made.
+
+    Those that people put in, whose ids are given, have no parent, nor have those that the run began in.
+    """
     encoding = config.make_encoding()
     if list(niches) != list(range(len(niches))) or not niches:
         raise ValueError(f"its niches are {_shown(niches)}; they must be numbered from 0 on")
@@ -26,7 +29,8 @@ def check_niches(niches: Mapping[int, Niche], config: Config) -> None:
         environment = niche.environment
         if (environment.domain, environment.encoding) != (config.domain, config.encoding.name):
             raise ValueError(f"niche {niche.id} is one of {environment.domain} with {environment.encoding} encoding")
-        if (niche.parent is None) != (niche.id == 0) or not 0 <= (niche.parent or 0) < max(niche.id, 1):
+        alone = niche.born == 0 or niche.id in put_in
+        if (niche.parent is None) != alone or not 0 <= (niche.parent or 0) < max(niche.id, 1):
             raise ValueError(f"niche {niche.id} has the parent {niche.parent}; it must be an older niche")
         encoding.check(environment.genome)
 

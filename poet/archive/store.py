@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from environments.files import ARCHIVE_NAME, explained, sync, write_aside
 from environments.leftovers import remove
-from poet.archive import checksums
+from poet.archive import checksums, inputs
 from poet.archive.filesystem import place_of
 from poet.archive.migrations import SCHEMA_VERSION, migrate, version_of
 from poet.archive.ownership import LOCK_NAME, OWNER_NAME, Claim
@@ -46,6 +46,7 @@ from poet.archive.rows import (
     agent_row,
     audition_rows,
     child_row,
+    input_row,
     names_text,
     niche_row,
     pair_row,
@@ -60,7 +61,7 @@ from poet.archive.rows import (
 from poet.config import Config
 from poet.errors import ArchiveError, InputError
 from poet.population import Population
-from poet.records import AgentRecord, Journal, Origin, ScoreRecord
+from poet.records import AgentRecord, Input, Journal, Origin, ScoreRecord
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +180,13 @@ class Archive:
             self._write_journal(population, journal)
             self._write_timing(journal.iteration, seconds, workers)
         self.population = population
+        for record in journal.children:
+            if record.input is not None:
+                inputs.discard(self.path.parent, record.input)
+
+    def inputs(self, iteration: int) -> list[Input]:
+        """Give what people put into the run for an iteration's reproduction; the files go when that is on disk."""
+        return inputs.take(self.path.parent, self._connection, self.config, iteration)
 
     def check(self) -> None:
         """Raise ArchiveError if the archive is no longer the run's file, or no longer ours to write."""
@@ -239,6 +247,12 @@ class Archive:
             [score_row(record, iteration, names[names_text(record.figures)]) for record in journal.scores],
         )
         _insert(connection, "child", [child_row(record, iteration) for record in journal.children])
+        _insert(connection, "input", [input_row(record, iteration) for record in journal.children if record.input])
+        _insert(
+            connection,
+            "receipt",
+            [inputs.receipt_row(record.input, iteration, record.number) for record in journal.children if record.input],
+        )
         _insert(
             connection, "audition", [row for record in journal.children for row in audition_rows(record, iteration)]
         )

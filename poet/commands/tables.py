@@ -59,6 +59,8 @@ def summary(figures: Row) -> RenderableType:
     )
     children = figures["children"]
     table.add_row("children", counted(children, "; ") or "none yet")
+    if figures["injected"]:
+        table.add_row("put in", f"{figures['injected']:,} environments were tried that a person put into the run")
     if figures["annecs"] is not None:
         created, solved = figures["annecs"]["created"], figures["annecs"]["created_and_solved"]
         table.add_row("ANNECS", f"{solved}, of {created} that challenged every agent, archived ones too, at creation")
@@ -108,9 +110,10 @@ def niche(entry: Row) -> RenderableType:
     level = f" ({entry['difficulty_level']})" if entry["difficulty_level"] else ""
     table.add_row("terrain", f"{entry['description']}{level}; terrain seed {entry['terrain_seed']}")
     table.add_row("genome", ", ".join(f"{gene} {_gene(value)}" for gene, value in entry["genome"].items()))
-    table.add_row("ancestors", " < ".join(map(str, entry["ancestors"])) or "none: the first")
+    first = "none: put in by hand" if entry["injected"] else "none: the run began in it"
+    table.add_row("ancestors", " < ".join(map(str, entry["ancestors"])) or first)
     table.add_row("born", f"iteration {entry['born']}")
-    if entry["parent"] is not None:
+    if entry["first_agent"] is not None:
         table.add_row(
             "admitted",
             f"the agent of niche {entry['first_agent']} scored {entry['first_score']:.1f} in it, "

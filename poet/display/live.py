@@ -91,8 +91,9 @@ def events(journal: Journal, describe: Mapping[int, str]) -> Iterator[str]:
     for child in journal.children:
         if child.niche is not None:
             chosen = best(child.candidates)
+            origin = f"child of {child.parent}" if child.input is None else "put in by hand"
             yield (
-                f"{at} admitted niche {child.niche} ({describe[child.niche]}), child of {child.parent}; "
+                f"{at} admitted niche {child.niche} ({describe[child.niche]}), {origin}; "
                 f"the agent of niche {chosen.source} scores {chosen.score:.1f} there"
             )
     if journal.children and not journal.admitted:
@@ -202,13 +203,14 @@ class LiveDisplay:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         population = self._population
         niches, active = len(population.niches), len(population.pairs)
+        admitted = sum(niche.born > 0 for niche in population.niches)
         view = View(
             title=f"POET {printable(str(self._folder))}",
             iteration=Phase("iteration", population.iteration, self._config.iterations),
             remaining=f"{self._pace.remaining(population.iteration)} left",
             phase=self._phase,
             figures=(
-                f"{active} active, {niches - active} retired, {niches - 1} admitted, "
+                f"{active} active, {niches - active} retired, {admitted} admitted, "
                 f"{_annecs(self._config, population)}"
                 f"{self._transfers} transfers accepted, {self._pace.speed:,.0f} steps/s"
             ),

@@ -14,10 +14,12 @@ from typing import IO, Annotated, Any, cast
 import typer
 from rich.console import Console, RenderableType
 
+from cluster import processes
+from environments.controller import ACTIVATIONS, NO_ACTIVATION
 from poet.foreign import printable, printable_values
 
 LARGEST = 2**63 - 1  # that SQLite and the seeds can hold
-MOST_WORKERS = 1024  # processes of one machine
+MOST_WORKERS = processes.MOST_WORKERS
 PIPED_WIDTH = 200  # columns for a file or another program: a row stays a line
 
 
@@ -48,6 +50,15 @@ for console in (out, err):
         console.width = PIPED_WIDTH
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
+Activations = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HIDDEN,LAST",
+        help="Activations of the file's agent, such as relu,none, where the file does not say: "
+        f"{', '.join(ACTIVATIONS)}; the last may be {NO_ACTIVATION}.",
+        show_default="the file's, or tanh,tanh",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 
 

@@ -68,7 +68,7 @@ def dump(folder):
     """Every row of every table that equal runs share; `rescore` is a cache, which a run has once it has ended."""
     connection = sqlite3.connect(f"{(Path(folder) / 'archive.sqlite').as_uri()}?mode=ro", uri=True)
     tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    names = [row[0] for row in tables if row[0] not in ("session", "timing", "rescore")]
+    names = [row[0] for row in tables if row[0] not in ("session", "timing", "rescore", "receipt")]
     tables = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
     connection.close()
     return {name: sorted(rows, key=repr) for name, rows in tables.items()}
