@@ -63,7 +63,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
-    """Let the search of a site opened as files use our own script where the theme names one on the net."""
+    """Let the search of a site opened as files use our own script, not the one that the theme names on the net."""
     ours = posixpath.relpath("assets/worker.js", posixpath.dirname(page.file.dest_uri) or ".")
     return output.replace(REMOTE, ours)
 

@@ -89,10 +89,11 @@ def test_native_worlds_play_what_the_reference_plays(curriculum):
 
 
 def test_the_documented_use_of_a_curriculum_runs_as_it_is_written(curriculum):
-    page = (EXAMPLES.parent / "docs" / "inspect-and-export.md").read_text(encoding="utf-8")
-    block = page.split("### Use it")[1].split("```python\n")[1].split("```")[0]
+    page = (EXAMPLES.parent / "docs" / "export.md").read_text(encoding="utf-8")
+    section = page.split("## Gymnasium")[1].split("\n## ")[0]
     names = {}
-    exec(block.replace('"DIR"', repr(str(curriculum.folder))), names)
+    for block in section.split("```python\n")[1:]:
+        exec(block.split("```")[0].replace('"curriculum"', repr(str(curriculum.folder))), names)
     assert names["env"].unwrapped.task
     assert names["worlds"].tasks[0] == curriculum.test_tasks[0].id
     assert len(names["tasks"]) == 10

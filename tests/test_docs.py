@@ -9,6 +9,7 @@ the Python blocks of a page one after another, as a reader would. A comment befo
     <!-- block: not run: REASON -->      not run
 """
 
+import json
 import os
 import re
 import shutil
@@ -156,3 +157,29 @@ def test_every_block_says_what_it_is_and_why_it_is_not_run():
 
 def test_the_readme_is_a_front_page():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
+
+
+def cells(kind):
+    notebook = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8"))
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_from_its_first_cell_to_its_last(tmp_path):
+    script = tmp_path / "tutorial.py"
+    told = "print(len(run.niches), [niche.id for niche in run.niches if niche.injected], run.iteration)"
+    script.write_text("\n\n".join(["".join(cell["source"]) for cell in cells("code")] + [told]), encoding="utf-8")
+    status, said = typed(f"MPLBACKEND=agg TMPDIR={tmp_path} {sys.executable} {script.name}", tmp_path)
+    assert status == 0, said
+    niches, injected, iteration = re.fullmatch(r"(\d+) \[(.*)\] (\d+)", said.splitlines()[-1]).groups()
+    assert int(niches) >= 4, said
+    assert injected, said
+    assert int(iteration) == 24, said
+
+
+def test_the_tutorial_holds_what_its_cells_gave_and_no_errors():
+    outputs = [output for cell in cells("code") for output in cell["outputs"]]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert {output["output_type"] for output in outputs} <= {"stream", "execute_result", "display_data"}
+    assert [output for output in outputs if output.get("name") == "stderr"] == []
+    assert (ROOT / "docs" / "tutorial.ipynb").stat().st_size < 150_000

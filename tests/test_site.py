@@ -36,7 +36,7 @@ def test_every_page_of_the_manual_is_in_the_navigation(site):
     start = (site / "index.html").read_text(encoding="utf-8")
     linked = set(re.findall(r'href="([^"#]+\.html)', start))
     pages = {path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")}
-    assert pages
+    assert len(pages) > 20
     assert {str(page) for page in pages} - linked <= {"index.html"}
 
 

@@ -1,6 +1,6 @@
 """The native engine's Python side: courses, rollouts, and why it may be missing.
 
-The C++ beside this file is built by pip; `docs/native-walker.md` tells how it
+The C++ beside this file is built by pip; `docs/design/walker-engine.md` tells how it
 works and how equal results on every machine are ensured. This module decides
 nothing about physics: it hands terrains, controllers and pushes to the core.
 """
