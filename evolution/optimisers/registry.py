@@ -14,7 +14,7 @@ from environments.controller import Controller
 from environments.settings import build_settings
 from evolution.optimisers.optimiser import Optimiser
 
-__all__ = ["OptimiserSettings", "build_options", "find_settings", "installed"]
+__all__ = ["OptimiserSettings", "build_options", "find_settings"]
 
 
 class OptimiserSettings(Protocol):
