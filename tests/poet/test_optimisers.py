@@ -18,6 +18,7 @@ from evolution.evaluation import Evaluator, Simulation
 from evolution.noise import Stream, keyed_rng
 from evolution.optimisers.asking import Asking
 from evolution.optimisers.cmaes import CMAESSettings
+from evolution.optimisers.optimiser import State
 from evolution.optimisers.registry import build_options
 from poet.algorithm import evolve
 from poet.archive.inspection import niche, niches, summary
@@ -83,6 +84,12 @@ def test_a_state_comes_back_from_the_archive_bit_for_bit(optimiser):
     state, *_ = steps(optimiser, 3)
     rows = state_rows(Pair(Niche(0, PLACE, None, 0), state))
     assert_same(state_from(state.theta, rows), state)
+
+
+@pytest.mark.parametrize(("part", "kind"), [(np.zeros(2, np.float32), "an array of float32"), (3.0, "a float")])
+def test_a_state_that_would_not_come_back_from_the_archive_is_refused(part, kind):
+    with pytest.raises(ValueError, match=f"memory of an optimiser's state is {kind}; it must be an array of float64"):
+        State(THETA, {"memory": part})
 
 
 def test_a_visitor_is_tuned_by_a_step_that_leaves_the_incumbent_as_it_is(optimiser):
