@@ -168,7 +168,6 @@ def test_a_run_by_cmaes_evolves_transfers_and_survives_a_kill_with_any_workers(t
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"name": "none"}, "optimiser.name is 'none'; it must be one of "),
         ({"name": "cmaes", "options": {"pairs": 3}}, "unknown setting optimiser.options.pairs; known are "),
         ({"name": "cmaes", "options": {"sigma": -1}}, "optimiser.options.sigma is -1.0; it must be in [1e-06"),
         ({"options": {"pairs": 3}}, "es.pairs is 4 and optimiser.options.pairs 3; set es.pairs"),
@@ -178,6 +177,11 @@ def test_a_run_by_cmaes_evolves_transfers_and_survives_a_kill_with_any_workers(t
 def test_wrong_options_are_refused_by_their_name(settings, complaint):
     with pytest.raises(InputError, match=re.escape(f"here: {complaint}")):
         build({"es": {"pairs": 4}, "optimiser": settings}, "here")
+
+
+def test_an_optimiser_that_is_not_installed_is_refused_with_those_that_are():
+    with pytest.raises(InputError, match=r"optimiser.* is 'none'; installed optimisers are cmaes, .*es"):
+        build({"optimiser": {"name": "none"}}, "here")
 
 
 def test_settings_that_another_optimiser_would_not_see_are_refused_before_anything_is_written(tmp_path, poet):
