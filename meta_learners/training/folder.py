@@ -104,10 +104,11 @@ class Training:
         started = time.perf_counter()
         key = (self.plan.seed, self.iteration)
         tasks = draw_tasks(self.family.splits["train"], self.plan, self.iteration)
+        worlds = self.sampler.running.state()
         try:
             metrics = self.learner.meta_step(self.sampler, tasks, key)
         except LossError as error:
-            self.save()
+            self._save(worlds)
             raise TrainingError(
                 f"meta-step {self.iteration}: {error}; the checkpoint before it is in {self.folder}. "
                 "Begin another folder with smaller steps by --set."
@@ -123,11 +124,14 @@ class Training:
         Raises:
             PlaceError, DiskError: it cannot be written; those before are kept.
         """
+        self._save(self.sampler.running.state())
+
+    def _save(self, underway: Underway[Environment]) -> None:
         with explained(self.folder / METRICS):
             self._rows.flush()
             os.fsync(self._rows.fileno())
         self._board.flush()
-        state, worlds = self.learner.state(), _tensors(self.sampler.running.state(), self.family.splits["train"])
+        state, worlds = self.learner.state(), _tensors(underway, self.family.splits["train"])
         save_checkpoint(self.folder, self.iteration, State({**state.tensors, **worlds}, state.facts))
 
     def close(self) -> None:

@@ -346,6 +346,24 @@ def test_a_loss_that_is_not_finite_ends_with_status_1_and_leaves_the_checkpoint(
     assert (folder / "checkpoint-00000003.safetensors").exists()
 
 
+def test_a_loss_that_is_not_finite_leaves_the_worlds_as_they_stood_before(curriculum, tmp_path):
+    folder, line = tmp_path / "ppo", ["meta-train", curriculum, "--learner", "ppo", *TINY, "--set", "steps=6", "-o"]
+    assert run(*line, folder).returncode == 0
+    path = folder / "checkpoint-00000003.safetensors"
+    before = load_file(path)
+    before["parameter.value.layer2.bias"][:] = float("nan")
+    save_file(before, path)
+    (kept,) = [each for each in json.loads((folder / "checkpoints.json").read_bytes()) if each["iteration"] == 3]
+    kept["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "checkpoints.json").write_text(json.dumps([kept]))
+    refused(run(*line, folder, "--iterations", 4), 1, "meta-step 3: the losses of policy and values are")
+    after = load_file(path)
+    assert (before["worlds.lengths"] > 0).any()
+    assert {name for name in before if torch.equal(before[name], after[name])} >= {
+        f"worlds.{name}" for name in ("tasks", "seeds", "lengths", "actions")
+    }
+
+
 def test_a_second_training_in_one_folder_is_refused(curriculum, trained, tmp_path):
     folder = copy_of(trained, tmp_path)
     with (folder / "lock").open("w", encoding="utf-8") as held:
