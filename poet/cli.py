@@ -55,7 +55,7 @@ INTERRUPTED = 130
 DEFAULT_PRESET = "quick"
 
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
