@@ -27,6 +27,7 @@ from evolution.optimisers.ppo_experience import gather, worlds_of
 from evolution.optimisers.ppo_learning import Learner, Learning, Shapes, actor, improve
 
 MOST_LAYERS, LARGEST_LAYER = 8, 4096  # of the critic
+MOST_EXPERIENCE = 10**7  # control steps, which stand in memory together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +54,17 @@ class PPOSettings:
         "worlds": "Worlds that play side by side in a step, all of the pair's environment.",
         "steps": "Control steps of each world in a step; episodes follow one another. At least the episode limit, or "
         "an agent never learns how its course ends.",
-        "discount": "Of rewards a control step later.",
+        "discount": "What a reward is worth a control step earlier.",
         "trace": "Lambda of generalised advantage estimation.",
         "clip": "How far the ratio of probabilities may leave 1 and still be followed.",
         "entropy": "Weight of the entropy of actions in what is climbed.",
         "epochs": "Times that a step learns from the same experience.",
         "minibatches": "Parts that an epoch cuts the experience into, a gradient each.",
-        "step_size": "Of Adam.",
-        "largest_norm": "To which the gradients of policy and critic are scaled down, each by itself.",
+        "step_size": "Of Adam: about how far each parameter moves with a gradient.",
+        "largest_norm": "Norm to which larger gradients are scaled down, the policy's and the critic's each by itself.",
         "deviation": "Standard deviation of actions when an agent begins to learn.",
-        "least_deviation": "Below which learning does not take it.",
-        "reward_scale": "By which rewards are multiplied before the critic learns them.",
+        "least_deviation": "Below which learning takes no deviation of actions.",
+        "reward_scale": "What rewards are multiplied by before the critic learns to predict their sums.",
         "least_reward": "In training no reward is lower; scores know nothing of it. With the walker's -100 for a fall "
         "agents learn to stand still.",
         "whiten": "Learn in observations less their mean and over their deviation, folded into theta's first layer.",
@@ -75,6 +76,10 @@ class PPOSettings:
         if self.least_deviation > self.deviation:
             raise ValueError(
                 f"least_deviation is {self.least_deviation}; it must be at most deviation, {self.deviation}"
+            )
+        if self.worlds * self.steps > MOST_EXPERIENCE:
+            raise ValueError(
+                f"worlds is {self.worlds} and steps {self.steps}; their product must be at most {MOST_EXPERIENCE}"
             )
         if len(self.critic) > MOST_LAYERS or any(
             isinstance(size, bool) or not 1 <= size <= LARGEST_LAYER for size in self.critic

@@ -130,7 +130,6 @@ def reference() -> list[Setting]:
     """Explain every setting, in the order of a configuration file."""
     names = configuration.presets()
     presets = {name: _flat(configuration.build(configuration.read_preset(name), name)) for name in names}
-    default = _flat(Config())
     found = [*_settings(Config), *((key, *rest) for key, rest in OPTIONS.items())]
     meanings = dict(MEANINGS)
     for name in installed():
@@ -146,7 +145,7 @@ def reference() -> list[Setting]:
             presets={
                 name: preset[key]
                 for name, preset in presets.items()
-                if key in preset and preset[key] != default.get(key)
+                if key in preset and preset[key] != value
             },
         )
         for key, kind, allowed, value in sorted(found, key=lambda each: _place(each[0]))

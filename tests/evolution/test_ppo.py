@@ -409,6 +409,7 @@ def test_a_mover_keeps_its_critic_and_begins_anew_as_restart_says(walker):
     [
         ({"worlds": 0}, "worlds is 0; it must be in [1, 4096]"),
         ({"critic": (64, 0)}, "critic is [64, 0]; it must be a list of at most 8 sizes, each in [1, 4096]"),
+        ({"worlds": 4096, "steps": 2442}, "worlds is 4096 and steps 2442; their product must be at most 10000000"),
         ({"deviation": 0.01}, "least_deviation is 0.05; it must be at most deviation, 0.01"),
     ],
 )
