@@ -103,8 +103,9 @@ class Trial:
 
     def _save(self, path: Path, state: State, curve: list[Row]) -> None:
         file = io.BytesIO()
+        arrays: dict[str, Any] = {f"part.{name}": part for name, part in state.parts.items()}
         told = json.dumps({"made_of": self.made_of, "curve": curve})
-        np.savez(file, theta=state.theta, told=np.array(told), **{f"part.{k}": v for k, v in state.parts.items()})
+        np.savez(file, theta=state.theta, told=np.array(told), **arrays)
         write_aside(path, file.getvalue())
 
     def _load(self, path: Path, fresh: State) -> tuple[State, list[Row]]:
