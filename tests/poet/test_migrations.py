@@ -1,15 +1,11 @@
-"""Archives of older versions: read as they are, and gone on with as if they had always been of this one.
+"""Archives of older versions: read as they are, and gone on with as if they had always been of this one."""
 
-`archives/` holds two that the last commit with schema 3 wrote; versions 1 and 2 had fewer tables.
-"""
-
-import gzip
 import json
 import sqlite3
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from old_archives import TO_1, TO_2, unpack
 from runs import assert_equal_archives, dump
 
 from cluster.executor import InProcess
@@ -22,31 +18,8 @@ from poet.archive.store import Archive
 from poet.errors import InputError
 from poet.population import first_population
 
-ARCHIVES, STOP, END = Path(__file__).with_name("archives"), 13, 22
-TO_2 = """
-DROP TABLE checksum;
-DROP TABLE rescore;
-PRAGMA user_version = 2;
-"""
-TO_1 = """
-DROP TABLE checksum;
-DROP TABLE performance;
-DROP TABLE reuse;
-DROP TABLE rescore;
-ALTER TABLE niche DROP COLUMN archive_score;
-PRAGMA user_version = 1;
-"""
+STOP, END = 13, 22
 OLD = [("original", 1, TO_1), ("original", 2, TO_2), ("enhanced", 2, TO_2), ("original", 3, ""), ("enhanced", 3, "")]
-
-
-def unpack(folder, name, script=""):
-    folder.mkdir()
-    path = folder / "archive.sqlite"
-    path.write_bytes(gzip.decompress((ARCHIVES / f"{name}-3.sqlite.gz").read_bytes()))
-    connection = sqlite3.connect(path)
-    connection.executescript(script)
-    connection.close()
-    return folder
 
 
 @pytest.fixture(params=OLD, ids=lambda case: f"{case[0]}-{case[1]}")
@@ -92,6 +65,8 @@ def views(folder):
 
 def test_old_archive_is_read_without_touching_it(old, tmp_path):
     before = (old / "archive.sqlite").read_bytes()
+    with reading(old) as connection:
+        assert checksums.kept(connection) == (tables(old)[1] == (3,))
     assert views(old) == views(whole(tmp_path / "new", old, STOP))
     assert (old / "archive.sqlite").read_bytes() == before
 
