@@ -114,19 +114,7 @@ class PPO:
 
     def fresh(self, theta: Vector, rng: np.random.Generator) -> State:
         """Begin to learn from theta, with a random critic."""
-        inputs, actions = self.shapes.controller.sizes[0], self.shapes.controller.sizes[-1]
-        learner = Learner(
-            theta=theta,
-            critic=_initial_critic(self.shapes.critic, rng),
-            log_deviation=np.full(actions, math.log(self.settings.deviation)),
-            first_moment=np.zeros(self.shapes.size),
-            second_moment=np.zeros(self.shapes.size),
-            updates=0,
-            seen_mean=np.zeros(inputs),
-            seen_variance=np.ones(inputs),
-            seen_count=0,
-        )
-        return state_of(learner)
+        return self._beginning(theta, self.settings.deviation, rng)
 
     async def step(self, state: State, environment: Environment, ask: Ask) -> tuple[State, Figures]:
         """Learn for one iteration in the environment."""
@@ -142,22 +130,29 @@ class PPO:
     def moved(self, state: State, theta: Vector, restart: str | float, rng: np.random.Generator) -> State:
         """Give what an agent goes on with elsewhere; see `Optimiser.moved`.
 
-        The critic and the whitening go along in any case, for what they know holds nearby too. With "full" Adam's
-        moments and the deviation of actions begin anew, with a number the deviation at that fraction of the option.
+        Only with "keep" the critic and what whitening knows go along. A number begins at that fraction of the option
+        `deviation`.
         """
-        learner = replace(learner_of(state), theta=theta)
         if restart == KEEP:
-            return state_of(learner)
+            return replace(state, theta=theta)
         share = float(restart) if isinstance(restart, int | float) else 1.0
         deviation = max(share * self.settings.deviation, self.settings.least_deviation)
-        fresh = replace(
-            learner,
-            log_deviation=np.full_like(learner.log_deviation, math.log(deviation)),
-            first_moment=np.zeros_like(learner.first_moment),
-            second_moment=np.zeros_like(learner.second_moment),
+        return self._beginning(theta, deviation, rng)
+
+    def _beginning(self, theta: Vector, deviation: float, rng: np.random.Generator) -> State:
+        inputs, actions = self.shapes.controller.sizes[0], self.shapes.controller.sizes[-1]
+        learner = Learner(
+            theta=theta,
+            critic=_initial_critic(self.shapes.critic, rng),
+            log_deviation=np.full(actions, math.log(deviation)),
+            first_moment=np.zeros(self.shapes.size),
+            second_moment=np.zeros(self.shapes.size),
             updates=0,
+            seen_mean=np.zeros(inputs),
+            seen_variance=np.ones(inputs),
+            seen_count=0,
         )
-        return state_of(fresh)
+        return state_of(learner)
 
     def _iteration(self, learner: Learner, environment: Environment, ask: Ask) -> Iteration:
         return Iteration(
