@@ -142,11 +142,7 @@ def reference() -> list[Setting]:
             range=allowed,
             default=value,
             papers={paper: _published(key, paper, presets[preset].get(key)) for paper, preset in PAPERS.items()},
-            presets={
-                name: preset[key]
-                for name, preset in presets.items()
-                if key in preset and preset[key] != value
-            },
+            presets={name: preset[key] for name, preset in presets.items() if key in preset and preset[key] != value},
         )
         for key, kind, allowed, value in sorted(found, key=lambda each: _place(each[0]))
     ]
