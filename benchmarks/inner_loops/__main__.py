@@ -56,7 +56,7 @@ def _result(path: Path, trial: Trial) -> dict[str, Any]:
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if kept["made_of"] == trial.made_of and (kept["solved"] or kept["seconds"] >= trial.most_seconds):
             return kept
-    row = trial.run()
+    row = trial.run(path.with_suffix(".npz"))
     write_aside(path, json.dumps(row).encode())
     told = f"{path.stem}: score {row['score']} after {row['steps']:,} steps, {row['seconds']:.0f} core-seconds"
     print(told, file=sys.stderr, flush=True)

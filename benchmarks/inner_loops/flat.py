@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cluster.executor import InProcess
 from environments.domain import Outcome
 from evolution.evaluator import Evaluator
+from environments.files import write_aside
 from evolution.optimisers.asking import Asking
+from evolution.optimisers.optimiser import State
 from poet.config import Config, build, merge, read_preset
 from poet.phases import Phase
 from poet.population import first_population
@@ -43,17 +49,21 @@ class Trial:
         text = json.dumps([config.optimiser.name, options, SOLVED, EPISODES, EPISODE_LIMIT], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def run(self) -> Row:
-        """Learn until the ruler says so, or the time is up.
+    def run(self, kept: Path) -> Row:
+        """Learn until the ruler says so, or the time is up; after an interruption from what was kept.
 
         Steps and seconds are those of learning: the ruler's own are not counted.
+
+        Args:
+            kept: .npz file of what has been learned so far; gone when the trial is over.
         """
         config = self.config()
         optimiser, evaluator = config.make_optimiser(), Evaluator(config.simulation(), InProcess())
         (pair,) = first_population(config).pairs
         state, environment = pair.learner, pair.niche.environment
-        seconds, iteration = 0.0, 0
-        curve: list[Row] = []
+        state, curve = self._load(kept, state)
+        iteration = len(curve)
+        seconds, steps = (curve[-1]["seconds"], curve[-1]["steps"]) if curve else (0.0, 0)
         while seconds < self.most_seconds and not (curve and curve[-1]["score"] >= SOLVED):
             ask = Asking(
                 key=(Phase.OPTIMISE, iteration, pair.niche.id),
@@ -73,12 +83,14 @@ class Trial:
             curve.append(
                 {
                     "iteration": iteration,
-                    "steps": evaluator.tally.steps["optimise"],
+                    "steps": steps + evaluator.tally.steps["optimise"],
                     "seconds": round(seconds, 2),
                     "score": round(float(own.returns.mean()), 2),
                     "falls": own.count(Outcome.FELL),
                 }
             )
+            self._save(kept, state, curve)
+        kept.unlink(missing_ok=True)
         return {
             "preset": self.preset,
             "seed": self.seed,
@@ -88,3 +100,20 @@ class Trial:
             **{name: curve[-1][name] for name in ("iteration", "steps", "seconds", "score")},
             "curve": curve,
         }
+
+    def _save(self, path: Path, state: State, curve: list[Row]) -> None:
+        file = io.BytesIO()
+        arrays: dict[str, Any] = {f"part.{name}": part for name, part in state.parts.items()}
+        told = json.dumps({"made_of": self.made_of, "curve": curve})
+        np.savez(file, theta=state.theta, told=np.array(told), **arrays)
+        write_aside(path, file.getvalue())
+
+    def _load(self, path: Path, fresh: State) -> tuple[State, list[Row]]:
+        """Give what an interrupted trial had come to, or the beginning."""
+        if not path.exists():
+            return fresh, []
+        with np.load(path) as kept:
+            told = json.loads(str(kept["told"]))
+            if told["made_of"] != self.made_of:
+                return fresh, []
+            return State(kept["theta"], {name: kept[f"part.{name}"] for name in fresh.parts}), told["curve"]

@@ -27,6 +27,7 @@ from evolution.optimisers.ppo_learning import Learner, Learning, Shapes, actor, 
 from evolution.requests import Simulation
 
 MOST_LAYERS, LARGEST_LAYER = 8, 4096  # of the critic
+MOST_EXPERIENCE = 10**7  # control steps, which stand in memory together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +54,17 @@ class PPOSettings:
         "worlds": "Worlds that play side by side in a step, all of the pair's environment.",
         "steps": "Control steps of each world in a step; episodes follow one another. At least the episode limit, or "
         "an agent never learns how its course ends.",
-        "discount": "Of rewards a control step later.",
+        "discount": "What a reward is worth a control step earlier.",
         "trace": "Lambda of generalised advantage estimation.",
         "clip": "How far the ratio of probabilities may leave 1 and still be followed.",
         "entropy": "Weight of the entropy of actions in what is climbed.",
         "epochs": "Times that a step learns from the same experience.",
         "minibatches": "Parts that an epoch cuts the experience into, a gradient each.",
-        "step_size": "Of Adam.",
-        "largest_norm": "To which the gradients of policy and critic are scaled down, each by itself.",
+        "step_size": "Of Adam: about how far each parameter moves with a gradient.",
+        "largest_norm": "Norm to which larger gradients are scaled down, the policy's and the critic's each by itself.",
         "deviation": "Standard deviation of actions when an agent begins to learn.",
-        "least_deviation": "Below which learning does not take it.",
-        "reward_scale": "By which rewards are multiplied before the critic learns them.",
+        "least_deviation": "Below which learning takes no deviation of actions.",
+        "reward_scale": "What rewards are multiplied by before the critic learns to predict their sums.",
         "least_reward": "In training no reward is lower; scores know nothing of it. With the walker's -100 for a fall "
         "agents learn to stand still.",
         "whiten": "Learn in observations less their mean and over their deviation, folded into theta's first layer.",
@@ -75,6 +76,10 @@ class PPOSettings:
         if self.least_deviation > self.deviation:
             raise ValueError(
                 f"least_deviation is {self.least_deviation}; it must be at most deviation, {self.deviation}"
+            )
+        if self.worlds * self.steps > MOST_EXPERIENCE:
+            raise ValueError(
+                f"worlds is {self.worlds} and steps {self.steps}; their product must be at most {MOST_EXPERIENCE}"
             )
         if len(self.critic) > MOST_LAYERS or any(
             isinstance(size, bool) or not 1 <= size <= LARGEST_LAYER for size in self.critic
@@ -109,19 +114,7 @@ class PPO:
 
     def fresh(self, theta: Vector, rng: np.random.Generator) -> State:
         """Begin to learn from theta, with a random critic."""
-        inputs, actions = self.shapes.controller.sizes[0], self.shapes.controller.sizes[-1]
-        learner = Learner(
-            theta=theta,
-            critic=_initial_critic(self.shapes.critic, rng),
-            log_deviation=np.full(actions, math.log(self.settings.deviation)),
-            first_moment=np.zeros(self.shapes.size),
-            second_moment=np.zeros(self.shapes.size),
-            updates=0,
-            seen_mean=np.zeros(inputs),
-            seen_variance=np.ones(inputs),
-            seen_count=0,
-        )
-        return state_of(learner)
+        return self._beginning(theta, self.settings.deviation, rng)
 
     async def step(self, state: State, environment: Environment, ask: Ask) -> tuple[State, Figures]:
         """Learn for one iteration in the environment."""
@@ -137,22 +130,29 @@ class PPO:
     def moved(self, state: State, theta: Vector, restart: str | float, rng: np.random.Generator) -> State:
         """Give what an agent goes on with elsewhere; see `Optimiser.moved`.
 
-        The critic and the whitening go along in any case, for what they know holds nearby too. With "full" Adam's
-        moments and the deviation of actions begin anew, with a number the deviation at that fraction of the option.
+        Only with "keep" the critic and what whitening knows go along. A number begins at that fraction of the option
+        `deviation`.
         """
-        learner = replace(learner_of(state), theta=theta)
         if restart == KEEP:
-            return state_of(learner)
+            return replace(state, theta=theta)
         share = float(restart) if isinstance(restart, int | float) else 1.0
         deviation = max(share * self.settings.deviation, self.settings.least_deviation)
-        fresh = replace(
-            learner,
-            log_deviation=np.full_like(learner.log_deviation, math.log(deviation)),
-            first_moment=np.zeros_like(learner.first_moment),
-            second_moment=np.zeros_like(learner.second_moment),
+        return self._beginning(theta, deviation, rng)
+
+    def _beginning(self, theta: Vector, deviation: float, rng: np.random.Generator) -> State:
+        inputs, actions = self.shapes.controller.sizes[0], self.shapes.controller.sizes[-1]
+        learner = Learner(
+            theta=theta,
+            critic=_initial_critic(self.shapes.critic, rng),
+            log_deviation=np.full(actions, math.log(deviation)),
+            first_moment=np.zeros(self.shapes.size),
+            second_moment=np.zeros(self.shapes.size),
             updates=0,
+            seen_mean=np.zeros(inputs),
+            seen_variance=np.ones(inputs),
+            seen_count=0,
         )
-        return state_of(fresh)
+        return state_of(learner)
 
     def _iteration(self, learner: Learner, environment: Environment, ask: Ask) -> Iteration:
         return Iteration(

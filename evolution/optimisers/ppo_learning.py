@@ -322,7 +322,8 @@ def _white(observations: NDArray[np.float32], learner: Learner) -> Tensor:
 def _explained(batch: Batch) -> float:
     """Say which share of the variance of returns the critic foresaw."""
     targets = batch["targets"].double()
-    return float(1 - (targets - batch["values"].double()).var() / (targets.var() + 1e-8))
+    missed, all_of_it = (each.var(correction=0) for each in (targets - batch["values"].double(), targets))
+    return float(1 - missed / (all_of_it + 1e-8))
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

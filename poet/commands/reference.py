@@ -134,7 +134,6 @@ def reference() -> list[Setting]:
     """Explain every setting, in the order of a configuration file."""
     names = configuration.presets()
     presets = {name: _flat(configuration.build(configuration.read_preset(name), name)) for name in names}
-    default = _flat(Config())
     found = [*_settings(Config), *((key, *rest) for key, rest in OPTIONS.items())]
     meanings = dict(MEANINGS)
     for name in installed(OPTIMISER):
@@ -147,11 +146,7 @@ def reference() -> list[Setting]:
             range=allowed,
             default=value,
             papers={paper: _published(key, paper, presets[preset].get(key)) for paper, preset in PAPERS.items()},
-            presets={
-                name: preset[key]
-                for name, preset in presets.items()
-                if key in preset and preset[key] != default.get(key)
-            },
+            presets={name: preset[key] for name, preset in presets.items() if key in preset and preset[key] != value},
         )
         for key, kind, allowed, value in sorted(found, key=lambda each: _place(each[0]))
     ]

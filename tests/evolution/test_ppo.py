@@ -386,23 +386,21 @@ def test_a_visitor_is_tuned_as_a_step_with_the_hosts_critic_would_and_the_host_s
         np.testing.assert_array_equal(state.parts[name], part)
 
 
-def test_a_mover_keeps_its_critic_and_begins_anew_as_restart_says(walker):
+def test_a_mover_keeps_what_it_knows_or_begins_afresh_at_a_fraction_of_the_deviation(walker):
     optimiser, state = walker
     evaluator = Evaluator(SIMULATION, InProcess())
     state, _ = awaited(evaluator, optimiser.step(state, FLAT, asking(evaluator)))
-    theta, rng = state.theta + 1, np.random.default_rng(0)
-    kept, full, half, none = (optimiser.moved(state, theta, restart, rng) for restart in ("keep", "full", 0.5, 0.0))
-    for moved in (kept, full, half, none):
-        np.testing.assert_array_equal(moved.theta, theta)
-        for name in ("critic", "seen_mean", "seen_variance", "seen_count"):
-            np.testing.assert_array_equal(moved.parts[name], state.parts[name])
-    for name, part in state.parts.items():
-        np.testing.assert_array_equal(kept.parts[name], part)
-    for moved, deviation in ((full, 0.6), (half, 0.3), (none, 0.05)):
-        assert np.exp(moved.parts["log_deviation"]) == pytest.approx([deviation] * 4)
-        assert not moved.parts["first_moment"].any()
-        assert not moved.parts["second_moment"].any()
-        assert moved.parts["updates"] == 0
+    theta = state.theta + 1
+
+    def moved(restart):
+        return optimiser.moved(state, theta, restart, np.random.default_rng(0))
+
+    assert_equal_states(moved("keep"), replace(state, theta=theta))
+    fresh = optimiser.fresh(theta, np.random.default_rng(0))
+    for restart, deviation in (("full", 0.6), (1.0, 0.6), (0.5, 0.3), (0.0, 0.05)):
+        found = moved(restart)
+        assert np.exp(found.parts["log_deviation"]) == pytest.approx([deviation] * 4)
+        assert_equal_states(replace(found, parts={**found.parts, "log_deviation": fresh.parts["log_deviation"]}), fresh)
 
 
 @pytest.mark.parametrize(
@@ -410,6 +408,7 @@ def test_a_mover_keeps_its_critic_and_begins_anew_as_restart_says(walker):
     [
         ({"worlds": 0}, "worlds is 0; it must be in [1, 4096]"),
         ({"critic": (64, 0)}, "critic is [64, 0]; it must be a list of at most 8 sizes, each in [1, 4096]"),
+        ({"worlds": 4096, "steps": 2442}, "worlds is 4096 and steps 2442; their product must be at most 10000000"),
         ({"deviation": 0.01}, "least_deviation is 0.05; it must be at most deviation, 0.01"),
     ],
 )
