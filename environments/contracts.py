@@ -34,6 +34,7 @@ from environments.domain import (
     find_domain,
 )
 from environments.sketch import Drawable, StickRecording
+from environments.suites import suites_of
 from environments.tasks.env import TaskEnv
 
 __all__ = ["DomainContract", "EncodingContract", "domain_contract", "encoding_contract", "expect", "failures"]
@@ -387,6 +388,16 @@ class DomainContract:
             found = domain.difficulty(task)
             known = found is None or (isinstance(found, Difficulty) and bool(np.isfinite(found.score)))
             expect(known, "a Difficulty of finite score, or None", found)
+
+    def test_its_suites_are_of_its_own_environments(self) -> None:
+        for name, make in suites_of(self.domain).items():
+            levels = make().levels
+            expect(len(levels) > 0, f"levels in suite {name}", "none")
+            for level in levels:
+                came = level.environment.domain
+                expect(came == self.domain, f"levels of {self.domain} in suite {name}", came)
+            if self.stepped:
+                self.found.make_env(levels[0].environment).close()
 
     def _tasks(self) -> Iterator[Environment]:
         """Give the first environment of each encoding, and one that descends from it."""

@@ -130,8 +130,11 @@ class OneEnvironmentACall(Protocol):
         ...
 
 
-OPTIONAL = ("record", "sketch", "difficulty", "make_worlds")  # what a domain may have besides
-"""Set on whoever stands for a domain, not looked up when asked for: protocols that are checked at run time see that."""
+OPTIONAL = ("record", "sketch", "difficulty", "level_vectors", "suites", "make_worlds")
+"""What a domain may have besides.
+
+Set on whoever stands for a domain, not looked up when asked for: protocols that are checked at run time see that.
+"""
 
 
 class Grouped:

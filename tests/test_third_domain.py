@@ -80,6 +80,8 @@ def test_every_command_works_with_a_third_partys_domain(installed):
     assert "tasks for cartpole" in card
     assert (work / "curriculum" / "pictures" / "courses.png").stat().st_size > 1000
     poet("evaluate", "run", "--niches", "--episodes", 1, "--workers", 1)
+    suite = json.loads(poet("evaluate", "run", "--suite", "short-poles", "--episodes", 1, "--workers", 1, "--json"))
+    assert "0.25 m" in json.dumps(suite)
     refused = run(command("evaluate", "run", "--suite", "walker"), installed)  # which it does not have
     assert refused.returncode == 2
     assert "\n" not in refused.stderr.strip()

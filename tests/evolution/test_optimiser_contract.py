@@ -11,11 +11,13 @@ from evolution.optimisers.cmaes import CMAESSettings
 from evolution.optimisers.contract import optimiser_contract
 from evolution.optimisers.es import ESSettings
 from evolution.optimisers.optimiser import State
+from evolution.optimisers.ppo import PPOSettings
 
 TARGET = Environment(domain="toy", encoding="target", genome={"target": [0.2, 0.0, -0.1]}, seed=0)
 
 TestES = optimiser_contract(ESSettings(pairs=4).make)
 TestCMAES = optimiser_contract(CMAESSettings(population=4, episodes=1).make)
+TestPPO = optimiser_contract(PPOSettings(worlds=2, steps=20, epochs=1, minibatches=2, critic=(8,)).make)
 TestESOnTheToy = optimiser_contract(ESSettings(pairs=4).make, TARGET)
 
 

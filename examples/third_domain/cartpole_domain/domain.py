@@ -15,6 +15,7 @@ from environments.controller import Controller
 from environments.difficulty import Difficulty
 from environments.domain import NO_OUTCOME, Encoding, Environment, Outcome, Rollouts
 from environments.sketch import Gauge, Recording, Sketch
+from environments.suites import Level, Suite, Suites
 
 CART = np.array([[-0.25, 0.0], [0.25, 0.0], [0.25, 0.3], [-0.25, 0.3]])  # m
 PIVOT = np.array([0.0, 0.3])  # m, of the pole on the cart
@@ -31,6 +32,7 @@ class CartPole:
     solved_return = 475.0  # as Gymnasium says of CartPole-v1
     engines = ("gymnasium",)
     lanes: Mapping[str, int] = MappingProxyType({"gymnasium": 1})
+    suites: Suites = MappingProxyType({"short-poles": lambda: SHORT_POLES})
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""
@@ -96,6 +98,22 @@ class CartPole:
             total, length = total + reward, length + 1
             places.append(env.place)
         return total, length, info["outcome"], places
+
+
+SHORT_POLES = Suite(
+    levels=tuple(
+        Level(
+            f"{2 * length:g} m",
+            Environment(
+                domain=CartPole.name, encoding=CartPoleEncoding.name, genome={"length": length, "force": 10.0}, seed=0
+            ),
+        )
+        for length in (0.5, 0.25, 0.125)
+    ),
+    episode_limit=EPISODE_LIMIT,
+    solved_above=CartPole.solved_return,
+)
+"""Gymnasium's pole and shorter ones, on which agents of any run can be compared."""
 
 
 def _pole(environment: Environment) -> NDArray[np.float64]:
