@@ -24,8 +24,8 @@ from benchmarks.cluster_probe import Nap
 from cluster.costs import Costs
 from cluster.dispatch import Chunk, Dispatch, Patience
 from environments.domain import Environment, Outcome, Rollouts
-from evolution.optimisers.es import Learner
-from evolution.evaluation import Evaluator, GradientRequest
+from evolution.evaluation import Evaluator
+from evolution.optimisers.es import GradientRequest, Learner
 from poet.algorithm import evolve
 from poet.archive.store import Archive
 from poet.config import Config, build, read_preset
@@ -158,7 +158,7 @@ def population(config: Config, theta: np.ndarray[Any, np.dtype[np.float64]]) -> 
         for number in range(NICHES)
     ]
     niches = [Niche(number, place, None, 0) for number, place in enumerate(places)]
-    pairs = [Pair(niche, Learner.fresh(theta, config.es), 0.0) for niche in niches]
+    pairs = [Pair(niche, Learner.fresh(theta, config.es).state(), 0.0) for niche in niches]
     return Population(1, tuple(pairs), tuple(niches))
 
 

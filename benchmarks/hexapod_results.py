@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from environments.domain import NO_OUTCOME, find_domain
 from poet.archive import inspection
+from poet.archive.figures import columns
 from poet.archive.reading import read_config, read_population, reading
 from poet.archive.rows import read_blob
 
@@ -28,13 +29,16 @@ STRIDE, SHRINK = 8, 2  # frames and pixels kept of the film: one in so many
 
 def summarise(connection) -> dict:
     """Collect what the run found, without the layout of its archive."""
-    scores = connection.execute("SELECT niche, iteration, score, es_mean FROM score ORDER BY niche, iteration")
+    scores = connection.execute(
+        "SELECT niche, iteration, score, names, figures FROM score ORDER BY niche, iteration"
+    ).fetchall()
+    means = columns(connection, [tuple(row)[3:] for row in scores])["es_mean"]
     return {
         "summary": inspection.summary(connection),
         "niches": inspection.niches(connection),
         "transfers": inspection.transfers(connection),
         "metrics": inspection.metrics(connection),
-        "scores": [list(row) for row in scores],
+        "scores": [[*tuple(row)[:3], float(mean)] for row, mean in zip(scores, means, strict=True)],
         "seconds": connection.execute("SELECT sum(seconds) FROM timing").fetchone()[0],
     }
 

@@ -21,8 +21,8 @@ from environments.domain import NO_OUTCOME, Environment, find_domain
 from environments.walker2d.env import Lidar, WalkerEnv
 from environments.walker2d.simulator import CONTROLLER
 from environments.weights import read_agent
-from evolution.optimisers.es import ESSettings, Learner, es_gradient, es_update
 from evolution.evaluation import PerturbationRequest, Simulation
+from evolution.optimisers.es import ESSettings, Learner, es_gradient, es_update
 from poet import archive as archives
 
 FIRST_AGENT = Path(__file__).parent / "results" / "open_endedness" / "first_agent.safetensors"

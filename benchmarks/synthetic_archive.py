@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import sqlite3
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from poet.population import first_population
 KINDS = ("direct", "fine-tuned")
 TRANSFER_EVERY, CHILDREN = 25, 8
 SOLVED = 230.0
+FIGURES = ("es_mean", "es_deviation", "es_best", "gradient_norm", "theta_norm", "sigma", "step_size")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def write(folder: Path, niches: int, iterations: int, capacity: int = 20, seed: 
     connection = sqlite3.connect(folder / "archive.sqlite", isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("BEGIN")
-    for table in ("agent", "pair", "niche"):
+    for table in ("agent", "state", "pair", "niche"):
         connection.execute(f"DELETE FROM {table}")
     _fill(connection, lives, iterations, np.random.default_rng(seed + 1))
     checksums.fill(connection)
@@ -92,10 +94,12 @@ def _fill(connection: sqlite3.Connection, lives: list[Life], iterations: int, rn
     _insert(connection, "niche", (_niche(life, iterations) for life in lives))
     pairs = [_pair(life, iterations, rng) for life in lives]
     _insert(connection, "pair", iter(pairs))
+    _insert(connection, "state", _states(lives, rng))
     _insert(connection, "rescore", _rescores(lives, pairs))
     _insert(connection, "iteration", ((i, _count(lives, i), 0) for i in range(iterations)))
     purposes = (("optimise", 10_240, 9_000_000), ("score", 100, 90_000))
     _insert(connection, "cost", ((i, *purpose) for i in range(iterations) for purpose in purposes))
+    connection.execute("INSERT INTO figure_names VALUES (1, ?)", (json.dumps(FIGURES),))
     _insert(connection, "score", _scores(lives, iterations))
     _insert(connection, "child", _children(lives))
     connection.execute("INSERT INTO session VALUES (1, 'host', 1, 256, '0.1.0', '2026-01-01T00:00:00.000+00:00')")
@@ -131,8 +135,17 @@ def _archive_score(life: Life) -> float | None:
 def _pair(life: Life, iterations: int, rng: np.random.Generator) -> tuple[Any, ...]:
     last = (iterations if life.retired is None else life.retired) - 1
     size = find_domain("walker2d").controller.parameters
-    theta, first, second = (rng.normal(0, 0.1, size).astype("<f8").tobytes() for _ in range(3))
-    return (life.id, theta, first, second, 100, 0.01, 0.1, life.score(last), life.height + 6, last, theta)
+    theta = rng.normal(0, 0.1, size).astype("<f8").tobytes()
+    return (life.id, theta, life.score(last), life.height + 6, last, theta)
+
+
+def _states(lives: list[Life], rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+    size = find_domain("walker2d").controller.parameters
+    for life in lives:
+        for name in ("first_moment", "second_moment"):
+            yield (life.id, name, f"[{size}]", rng.normal(0, 0.1, size).astype("<f8").tobytes())
+        for name, number in {"updates": 100, "step_size": 0.01, "sigma": 0.1}.items():
+            yield (life.id, name, "[]", np.array(number, dtype="<f8").tobytes())
 
 
 def _rescores(lives: list[Life], pairs: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
@@ -147,7 +160,8 @@ def _scores(lives: list[Life], iterations: int) -> Iterator[tuple[Any, ...]]:
     for life in lives:
         for i in range(life.born, iterations if life.retired is None else life.retired):
             score = life.score(i)
-            yield (life.id, i, score, 3, 1, 1, 0, 900, score - 20, 15.0, score + 30, 4.0, 9.0, 0.05, 0.01)
+            told = struct.pack("<7d", score - 20, 15.0, score + 30, 4.0, 9.0, 0.05, 0.01)
+            yield (life.id, i, score, 3, 1, 1, 0, 900, 1, told)
 
 
 def _children(lives: list[Life]) -> Iterator[tuple[Any, ...]]:

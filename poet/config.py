@@ -157,7 +157,8 @@ class Config:
     def make_optimiser(self) -> Optimiser:
         """Make the optimiser that the settings name."""
         name = self.optimiser.name
-        return self.es.make() if name == ES.name else build_options(name, self.optimiser.options).make()
+        settings = self.es if name == ES.name else build_options(name, self.optimiser.options)
+        return settings.make(self.make_domain().controller)
 
     def make_domain(self) -> Domain:
         """Give the domain, with the run's kind of agent."""

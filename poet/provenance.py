@@ -67,6 +67,7 @@ PROVENANCE: Mapping[str, Provenance] = {
     "episode_limit": _both(_code(2000)),
     "score_episodes": _both(_code(5, "all equal, for the push is fixed; we run one of them")),
     "push": _both(_code("fixed", "a niche's seed decides it, so that its evaluation is deterministic")),
+    "optimiser.name": _both(_paper("es")),
     "es.pairs": _both(_paper(256, "512 perturbations a step, antithetic in the code")),
     "es.sigma": _both(_paper(0.1)),
     "es.sigma_decay": _both(_paper(0.999)),

@@ -23,9 +23,9 @@ from environments.domain import find_domain
 from environments.encodings.cppn import CPPNEncoding, relief, scaled
 from environments.encodings.parametric import ParametricGenome
 from environments.walker2d.terrain import cppn_inputs, cppn_published_inputs, express
-from evolution.optimisers.es import Learner, es_gradient, es_update
 from evolution.minimal_criterion import MinimalCriterion
 from evolution.novelty import novelty, pata_ec
+from evolution.optimisers.es import Learner, es_gradient, es_update
 from poet.config import build, read_preset
 
 EXACT = {"rtol": 1e-11, "atol": 1e-11}

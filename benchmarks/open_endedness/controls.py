@@ -22,9 +22,9 @@ from benchmarks.open_endedness.runs import COMMON, FIRST, FIRST_ITERATIONS
 from environments.domain import Environment, Outcome, find_domain
 from environments.files import write_aside
 from environments.weights import read_agent
-from evolution.optimisers.es import Learner, es_gradient, es_update
 from evolution.evaluation import PerturbationRequest, ScoreRequest, Simulation
 from evolution.noise import Stream, keyed_rng
+from evolution.optimisers.es import Learner, es_gradient, es_update
 from poet.config import Config, build, merge, read_preset
 
 SEEDS = range(100, 105)  # not those of the runs

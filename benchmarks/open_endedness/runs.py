@@ -87,7 +87,7 @@ def start(name: str, agent: Path) -> tuple[Config, Population]:
     theta = read_agent(agent, find_domain(config.domain).controller).astype(float)
     population = first_population(config)
     (pair,) = population.pairs
-    return config, replace(population, pairs=(replace(pair, learner=Learner.fresh(theta, config.es)),))
+    return config, replace(population, pairs=(replace(pair, learner=Learner.fresh(theta, config.es).state()),))
 
 
 def advance(folder: Path, iterations: int, begin: Callable[[], tuple[Config, Population]]) -> None:

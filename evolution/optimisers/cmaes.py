@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from cmaes import SepCMA
 
+from environments.controller import Controller
 from environments.domain import Environment
 from environments.settings import Bounds, check_bounds
 from evolution.evaluation import CandidatesRequest
@@ -39,7 +40,7 @@ class CMAESSettings:
     def __post_init__(self) -> None:
         check_bounds(self)
 
-    def make(self) -> CMAES:
+    def make(self, controller: Controller) -> CMAES:
         """Make the optimiser that has these options."""
         return CMAES(self)
 

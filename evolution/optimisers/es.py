@@ -16,6 +16,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.controller import Controller
 from environments.domain import Environment, Rollouts
 from environments.settings import Bounds, check_bounds
 from evolution.evaluation import PerturbationRequest
@@ -45,7 +46,7 @@ class ESSettings:
             if floor > start:
                 raise ValueError(f"{name}_floor is {floor}; it must be at most {name}, {start}")
 
-    def make(self) -> ES:
+    def make(self, controller: Controller) -> ES:
         """Make the optimiser that has these settings."""
         return ES(self)
 

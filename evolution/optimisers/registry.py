@@ -1,7 +1,7 @@
 """Which optimisers there are: those that are installed under the entry-point group `poet.optimisers`.
 
 An entry is a settings class: a frozen dataclass whose fields are the options, with bounds and defaults, and whose
-method `make()` gives the optimiser.
+method `make(controller)` gives the optimiser.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Protocol
 
+from environments.controller import Controller
 from environments.settings import build_settings
 from evolution.optimisers.optimiser import Optimiser
 
@@ -25,9 +26,14 @@ class OptimiserSettings(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def make(self) -> Optimiser:
-        """Make the optimiser that has these options."""
+    def make(self, controller: Controller) -> Optimiser:
+        """Make the optimiser that has these options, for agents of a controller: the run's layers and activations."""
         ...
+
+
+def installed() -> list[str]:
+    """List the optimisers' names."""
+    return sorted({entry.name for entry in entry_points(group=OPTIMISERS_GROUP)})
 
 
 @cache
@@ -39,7 +45,7 @@ def find_settings(name: str) -> type[OptimiserSettings]:
     """
     found = {entry.name: entry for entry in entry_points(group=OPTIMISERS_GROUP)}
     if name not in found:
-        raise ValueError(f"optimiser.name is {name!r}; installed optimisers are {', '.join(sorted(found)) or 'none'}")
+        raise ValueError(f"optimiser.name is {name!r}; it must be one of {', '.join(installed()) or 'none'}")
     try:
         settings: type[OptimiserSettings] = found[name].load()
     except ModuleNotFoundError as error:

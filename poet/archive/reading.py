@@ -54,7 +54,6 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         connection.row_factory = sqlite3.Row
         with closing(connection):
             _check_identity(connection, path)
-            _check_lineage(connection, path)
             with up_to_date(connection) as current:
                 with trusting(path):
                     _check_tables(current)
@@ -206,10 +205,3 @@ def _check_tables(connection: sqlite3.Connection) -> None:
     missing = set(TABLE.findall((files("poet.archive") / "schema.sql").read_text(encoding="utf-8"))) - found
     if missing:
         raise ValueError(f"it has no table {', '.join(sorted(missing))}")
-
-
-def _check_lineage(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse niches that descend from themselves or from later ones: whoever climbs the tree would climb for ever."""
-    found = connection.execute("SELECT id, parent FROM niche WHERE parent >= id ORDER BY id").fetchone()
-    if found:
-        raise InputError(f"{path} is damaged: niche {found[0]} descends from niche {found[1]}, which is not older")

@@ -107,7 +107,12 @@ def _shape(text: str) -> tuple[int, ...]:
 def state_rows(pair: Pair) -> list[dict[str, Any]]:
     """Lay out what an optimiser knows of a pair's agent."""
     return [
-        {"niche": pair.niche.id, "name": name, "shape": json.dumps(list(np.shape(value))), "value": _blob(value)}
+        {
+            "niche": pair.niche.id,
+            "name": name,
+            "shape": json.dumps(np.shape(value), separators=(",", ":")),
+            "value": _blob(value),
+        }
         for name, value in pair.learner.parts.items()
     ]
 
@@ -148,7 +153,7 @@ def score_row(record: ScoreRecord, iteration: int, names: int) -> dict[str, Any]
 
 def names_text(figures: Figures) -> str:
     """Write the names of figures as the archive keeps them."""
-    return json.dumps(list(figures))
+    return json.dumps(list(figures), separators=(",", ":"))
 
 
 def child_row(record: ChildRecord, iteration: int) -> dict[str, Any]:

@@ -355,11 +355,12 @@ def _figure_names(connection: sqlite3.Connection, scores: Sequence[ScoreRecord])
     """Give the ids of the names of figures, new ones too, which a run hardly has after its first iteration."""
     known: dict[str, int] = dict(iter(connection.execute("SELECT names, id FROM figure_names")))
     wanted = dict.fromkeys(names_text(record.figures) for record in scores)
-    if missing := [text for text in wanted if text not in known]:
-        rows = [{"id": number, "names": text} for number, text in enumerate(missing, len(known) + 1)]
-        _insert(connection, "figure_names", rows)
+    missing = [text for text in wanted if text not in known]
+    for text in missing:
+        known[text] = len(known) + 1
+        connection.execute("INSERT INTO figure_names VALUES (?, ?)", (known[text], text))
+    if missing:
         checksums.update_settings(connection)
-        known |= {row["names"]: row["id"] for row in rows}
     return known
 
 

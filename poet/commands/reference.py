@@ -14,13 +14,15 @@ from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from environments.settings import TYPE_NAMES
+from evolution.optimisers.es import ES
+from evolution.optimisers.registry import find_settings, installed
 from poet import config as configuration
 from poet.config import Config
 from poet.errors import InputError
 
 MEANINGS = {
     "seed": "Decides everything random: with the other settings, every bit of the archive.",
-    "iterations": "How long the run goes on; alone may be changed later. In each, every pair takes an ES step.",
+    "iterations": "How long the run goes on; alone may be changed later. In each, every pair takes a step.",
     "domain": "The body and its world, such as walker2d or hexapod3d.",
     "engine": "What simulates it; auto is the domain's first, its fastest. Engines of a domain agree to the bit.",
     "episode_limit": "Control steps after which an episode ends; 50 are a second of the walker's.",
@@ -28,6 +30,8 @@ MEANINGS = {
     "push": "How the walker is pushed at the start: fresh, another way in each episode; fixed, as published, one way "
     "for each environment, so that all its episodes of an agent are equal, one is run for a score, and "
     "transfer.confirm must be 0.",
+    "optimiser.name": "How agents learn: es, the papers' evolution strategy, whose options are es.*, or another that "
+    "is installed, whose options are optimiser.options.*.",
     "es.pairs": "Antithetic pairs of perturbations in an ES step, two episodes each.",
     "es.sigma": "Standard deviation of the perturbations of theta when an agent begins to learn.",
     "es.sigma_decay": "What sigma is multiplied by after each step.",
@@ -51,7 +55,7 @@ MEANINGS = {
     "none, nobody ever.",
     "transfer.restart": "What an agent that moves does with its optimiser: full starts Adam, step size and sigma "
     "afresh, keep goes on with its own, a number starts step size and sigma at that fraction of es.step_size and "
-    "es.sigma.",
+    "es.sigma. Other optimisers do the same with what they have.",
     "transfer.confirm": "Fresh episodes in which the winner must be ahead of the incumbent again; 0 asks for none.",
     "encoding.name": "What genomes of ground are: parametric, ranges of obstacles; cppn, a network that NEAT breeds.",
     "encoding.options.kinds": "Of the parametric encoding: the kinds of obstacle that may ever mutate.",
@@ -85,6 +89,7 @@ OPEN = {  # ranges that depend on what is installed or chosen
     "domain": "an installed domain",
     "engine": "auto, or an engine of the domain",
     "encoding.name": "an encoding of the domain",
+    "optimiser.name": "an installed optimiser",
 }
 PAPERS = {"poet": "original", "enhanced": "enhanced"}  # the presets that hold their values
 INTRODUCTION = """# Settings
@@ -127,10 +132,13 @@ def reference() -> list[Setting]:
     presets = {name: _flat(configuration.build(configuration.read_preset(name), name)) for name in names}
     default = _flat(Config())
     found = [*_settings(Config), *((key, *rest) for key, rest in OPTIONS.items())]
+    meanings = dict(MEANINGS)
+    for name in installed():
+        found += _optimiser_options(name, meanings)
     return [
         Setting(
             key=key,
-            meaning=MEANINGS[key],
+            meaning=meanings[key],
             type=kind,
             range=allowed,
             default=value,
@@ -141,8 +149,37 @@ def reference() -> list[Setting]:
                 if key in preset and preset[key] != default.get(key)
             },
         )
-        for key, kind, allowed, value in sorted(found, key=lambda each: list(MEANINGS).index(each[0]))
+        for key, kind, allowed, value in sorted(found, key=lambda each: _place(each[0]))
     ]
+
+
+def _place(key: str) -> tuple[int, str]:
+    """Say where a setting stands: an optimiser's options follow its name."""
+    known = key if key in MEANINGS else "optimiser.name"
+    return list(MEANINGS).index(known), "" if key in MEANINGS else key
+
+
+def _optimiser_options(name: str, meanings: dict[str, str]) -> Iterator[tuple[str, str, str, Any]]:
+    """Read (key, type, range, default) of an optimiser's own options, and add what they mean.
+
+    Where several optimisers have an option of a name, it stands once, with the meanings of all.
+    """
+    if name == ES.name:  # those are `es.*`
+        return
+    try:
+        kind = find_settings(name)
+    except ValueError:  # installed, but a library that it needs is not
+        return
+    told: Mapping[str, str] = getattr(kind, "meanings", {})
+    for key, what, allowed, default in _settings(kind, "optimiser.options."):
+        option = key.rpartition(".")[2]
+        meaning = f"Of {name}: {told.get(option, 'see its documentation.')}"
+        if key in meanings:
+            others = f"{what}{' ' + allowed if allowed else ''}, {shown(default)} by default"
+            meanings[key] += f" {meaning} It is {others}."
+            continue
+        meanings[key] = meaning
+        yield key, what, allowed, default
 
 
 def chosen(key: str | None) -> list[Setting]:

@@ -128,6 +128,9 @@ def niche(entry: Row) -> RenderableType:
     if entry["scores"]:
         scores = [row["score"] for row in entry["scores"]]
         table.add_row("scores", f"{spark(scores)} {scores[0]:.1f} to {scores[-1]:.1f}, luckiest {max(scores):.1f}")
+    latest = {name: values[-1] for name, values in entry["figures"].items() if name != "iteration" and values}
+    if latest:
+        table.add_row("last step", ", ".join(f"{name} {_figure(value)}" for name, value in latest.items()))
     table.add_row("best agent", _best_agent(entry))
     moves_in = [f"{row['source']} ({row['kind']}, iteration {row['iteration']})" for row in entry["transfers_in"]]
     moves_out = [f"{row['target']} (iteration {row['iteration']})" for row in entry["transfers_out"]]
@@ -138,6 +141,10 @@ def niche(entry: Row) -> RenderableType:
     born = [f"{row['niche']}" for row in entry["children"] if row["niche"] is not None]
     table.add_row("children", f"{', '.join(born) or 'none'} admitted of {len(entry['children'])} tried")
     return table
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
 
 
 def lineage(entries: Sequence[Row]) -> RenderableType:

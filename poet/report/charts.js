@@ -61,12 +61,12 @@ function paintChart(context, chart, width, height) {
   }
 }
 
-// chart: {name, title, xs, series: [{name, tint, values, dash}], yName, xName, whole}; all values over xs, null a gap.
+// chart: {name, title, xs, series: [{name, tint, values, dash}], yName, xName, whole, show}; all values over xs, null a gap.
 function lineChart(given) {
-  const chart = { xName: "iteration", whole: false, ...given };
+  const chart = { xName: "iteration", whole: false, show: number, ...given };
   // As wide as they ever get, so that nothing moves when they change.
   const room = (texts) => `min-width: ${texts.reduce((most, text) => Math.max(most, text.length), 1)}ch`;
-  const values = chart.series.map((one) => make("b", { style: room(one.values.map((value) => number(value))) }));
+  const values = chart.series.map((one) => make("b", { style: room(one.values.map((value) => chart.show(value))) }));
   const moment = make("span", { class: "moment", style: room(chart.xs.map((x) => `${chart.xName} ${number(x)}`)) });
   const keys = make("ul", { class: "keys" }, ...chart.series.map((one, i) => make("li", {},
     make("i", { style: `border-color: var(--${one.tint}); border-top-style: ${one.dash ? "dashed" : "solid"}` }), `${one.name} `, values[i])));
@@ -82,7 +82,7 @@ function lineChart(given) {
 
   function tell(i) {
     moment.textContent = `${chart.xName} ${number(chart.xs[i])}`;
-    chart.series.forEach((one, k) => { values[k].textContent = number(one.values[i]); });
+    chart.series.forEach((one, k) => { values[k].textContent = chart.show(one.values[i]); });
   }
   let cross = null, width = 0;
   function draw() {
@@ -129,4 +129,16 @@ function drawCurves() {
     lineChart({ name: "active", title: "Active pairs", xs, yName: "pairs", whole: true, series: [{ name: "active", tint: "series-1", values: curves.active }] }),
     lineChart({ name: "throughput", title: "Throughput", xs, yName: "steps a second", series: [{ name: "steps/s", tint: "series-1", values: curves.speed }] }),
   );
+  drawFigures(xs, curves.figures);
+}
+
+// What the optimiser told of its steps, whatever that is.
+function drawFigures(xs, figures) {
+  const show = (value) => (value === null ? "–" : value.toLocaleString("en", { maximumSignificantDigits: 4 }).replace("-", "−"));
+  const charts = Object.entries(figures).map(([name, values]) => {
+    const title = name.replaceAll("_", " ");
+    return lineChart({ name, title, xs, yName: "mean of pairs", show, series: [{ name: title, tint: "series-1", values }] });
+  });
+  byId("figures").append(...charts);
+  byId("figures-title").hidden = !charts.length;
 }

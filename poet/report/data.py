@@ -22,6 +22,7 @@ from environments.domain import find_domain
 from environments.sketch import Drawable, Gauge, Recording, Relief, StickRecording
 from poet.archive import inspection
 from poet.archive.best import best_agents
+from poet.archive.figures import columns
 from poet.archive.inspection import Known
 from poet.archive.reading import one_moment, read_config, read_population
 from poet.archive.rescoring import of_all
@@ -83,11 +84,30 @@ def _curves(connection: Connection) -> Row:
         curves[name] = [rows[part[-1]][name] for part in stretches]
     for name in ("mean_score", "best_score"):
         curves[name] = [_mean([rows[i][name] for i in part if rows[i][name] is not None]) for part in stretches]
+    curves["figures"] = _figures(connection, [rows[part[0]]["iteration"] for part in stretches])
     curves["speed"] = []
     for part in stretches:
         spent = sum(seconds.get(rows[i]["iteration"], 0.0) for i in part)
         curves["speed"].append(round(sum(rows[i]["steps"] for i in part) / spent) if spent else None)
     return curves
+
+
+def _figures(connection: Connection, starts: Sequence[int]) -> Row:
+    """Average what optimisers told of their steps over all pairs and each stretch, given where the stretches begin."""
+    places, told = [], []
+    for iteration, *row in connection.execute("SELECT iteration, names, figures FROM score"):
+        places.append(iteration)
+        told.append(tuple(row))
+    stretch = np.searchsorted(starts, places, side="right") - 1
+    found = {}
+    for name, column in columns(connection, told).items():
+        known = np.isfinite(column)
+        counts = np.bincount(stretch[known], minlength=len(starts))
+        sums = np.bincount(stretch[known], weights=column[known], minlength=len(starts))
+        found[name] = [
+            float(f"{total / count:.5g}") if count else None for total, count in zip(sums, counts, strict=True)
+        ]
+    return found
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -3,12 +3,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from runs import perturbing
 
 from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.domain import Environment, Outcome
-from evolution.optimisers.es import es_gradient
 from evolution.evaluation import EvaluationError, Evaluator, Simulation, item_episodes
+from evolution.optimisers.es import GradientRequest, es_gradient
 
 PLACE = Environment(domain="toy", encoding="target", genome={"target": [0.5, 0.0, 0.0]}, seed=0)
 SIMULATION = Simulation(domain="toy", seed=3)
@@ -17,7 +18,7 @@ THETA = np.array([0.5, 0.1, 0.0])
 
 def test_how_requests_are_cut_does_not_change_what_they_return():
     whole = Evaluator(SIMULATION, InProcess())
-    request = whole.perturbation_request(THETA, 0.1, PLACE, (0, 1), 40)
+    request = perturbing(whole.simulation, THETA, 0.1, PLACE, (0, 1), 40)
     expected = request().returns
     assert len(expected) == 80
     for size in (1, 3, 7, 64):
@@ -27,7 +28,7 @@ def test_how_requests_are_cut_does_not_change_what_they_return():
 
 def test_perturbed_episodes_are_those_of_the_noise():
     evaluator = Evaluator(SIMULATION, InProcess())
-    request = evaluator.perturbation_request(THETA, 0.1, PLACE, (0, 1), 5)
+    request = perturbing(evaluator.simulation, THETA, 0.1, PLACE, (0, 1), 5)
     returns = request().returns.reshape(5, 2)
     for direction, pair in zip(request.noise().astype(float), returns, strict=True):
         for sign, score in zip((1, -1), pair, strict=True):
@@ -36,7 +37,7 @@ def test_perturbed_episodes_are_those_of_the_noise():
 
 
 def test_both_halves_of_a_pair_meet_the_same_episode():
-    request = Evaluator(SIMULATION, InProcess()).perturbation_request(THETA, 1e-12, PLACE, (0, 1), 6)
+    request = perturbing(SIMULATION, THETA, 1e-12, PLACE, (0, 1), 6)
     plus, minus = request().returns.reshape(6, 2).T
     np.testing.assert_array_equal(plus, minus)
     assert len(set(plus)) == 6
@@ -45,7 +46,7 @@ def test_both_halves_of_a_pair_meet_the_same_episode():
 def test_tally_counts_episodes_and_steps_by_purpose():
     evaluator = Evaluator(SIMULATION, InProcess())
     evaluator.run("score", [evaluator.score_request(THETA, PLACE, (1, 1), 4)])
-    evaluator.run("optimise", [evaluator.perturbation_request(THETA, 0.1, PLACE, (0, 1), 8)])
+    evaluator.run("optimise", [perturbing(evaluator.simulation, THETA, 0.1, PLACE, (0, 1), 8)])
     tally = evaluator.take_tally()
     assert dict(tally.episodes) == {"score": 4, "optimise": 16}
     assert dict(tally.steps) == {"score": 40, "optimise": 160}
@@ -158,8 +159,13 @@ def test_chain_goes_on_while_another_waits_and_its_results_are_its_own():
     async def climb(name, steps):
         theta = THETA
         for number in range(steps):
-            step = evaluator.perturbation_request(theta, 0.1, PLACE, (0, number), 8)
-            theta = theta + 0.01 * await evaluator.gradient(step, await evaluator.rollouts("optimise", step, urgency=1))
+            step = perturbing(evaluator.simulation, theta, 0.1, PLACE, (0, number), 8)
+            tried = await evaluator.rollouts("optimise", step, urgency=1)
+            item = GradientRequest(
+                seed=3, key=(0, number), size=theta.size, sigma=0.1, returns=tried.returns.reshape(-1, 2)
+            )
+            (gradient,) = await evaluator.compute("optimise", [item])
+            theta = theta + 0.01 * gradient
             order.append(name)
         return theta
 
@@ -171,7 +177,7 @@ def test_chain_goes_on_while_another_waits_and_its_results_are_its_own():
     assert order in (["long", "short", "long", "long"], ["short", "long", "long", "long"])
     theta = THETA
     for number in range(3):  # one after another, without any executor
-        step = evaluator.perturbation_request(theta, 0.1, PLACE, (0, number), 8)
+        step = perturbing(evaluator.simulation, theta, 0.1, PLACE, (0, number), 8)
         returns = step().returns.reshape(-1, 2)
         theta = theta + 0.01 * es_gradient(step.noise(), returns, 0.1)
         if number == 0:

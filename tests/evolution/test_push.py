@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hexapods import crowd, task
+from runs import perturbing
 
 from cluster.executor import InProcess
 from environments.domain import Environment, find_domain
@@ -56,14 +57,14 @@ def test_perturbations_all_meet_the_fixed_episode_and_still_differ():
     thetas, _ = crowd(2)
     simulation = Simulation(domain="hexapod3d", seed=0, episode_limit=20, push="fixed")
     evaluator = Evaluator(simulation, InProcess())
-    request = evaluator.perturbation_request(thetas[1], 1e-12, task(seed=5), (0, 0), 3)
+    request = perturbing(evaluator.simulation, thetas[1], 1e-12, task(seed=5), (0, 0), 3)
     assert len(set(request().returns)) == 1
-    request = evaluator.perturbation_request(thetas[1], 0.05, task(seed=5), (0, 0), 3)
+    request = perturbing(evaluator.simulation, thetas[1], 0.05, task(seed=5), (0, 0), 3)
     assert len(set(request().returns)) == 6
 
 
 def test_cutting_a_request_changes_nothing():
     evaluator = Evaluator(Simulation(domain="walker2d", seed=0, episode_limit=30, push="fixed"), InProcess())
-    request = evaluator.perturbation_request(agent("walker2d"), 0.1, WALKER, (0, 1), 7)
+    request = perturbing(evaluator.simulation, agent("walker2d"), 0.1, WALKER, (0, 1), 7)
     cut = np.concatenate([part().returns for part in request.split(4)])
     np.testing.assert_array_equal(cut, request().returns)

@@ -110,10 +110,11 @@ def test_transfers_accept_the_best_candidate_just_when_it_beats_the_incumbent(hi
                 served = pairs[record.target]
                 assert served.score == highest
                 np.testing.assert_array_equal(served.learner.theta, record.winner.theta)
-                assert (served.learner.sigma, served.learner.step_size) == (config.es.sigma, config.es.step_size)
-                assert served.learner.updates == 0
-                assert not served.learner.first_moment.any()
-                assert not served.learner.second_moment.any()
+                parts = served.learner.parts
+                assert (parts["sigma"], parts["step_size"]) == (config.es.sigma, config.es.step_size)
+                assert parts["updates"] == 0
+                assert not parts["first_moment"].any()
+                assert not parts["second_moment"].any()
     assert min(seen.values()) > 0
 
 
@@ -221,7 +222,10 @@ def test_candidates_and_incumbent_meet_the_same_episodes(history):
     frozen = replace(config.es, step_size=0.0, step_size_floor=0.0)
     twins = tuple(replace(pair, learner=before.pairs[0].learner) for pair in before.pairs)
     still = replace(config, es=frozen, reproduction=replace(config.reproduction, every=10**6))
-    learners = tuple(replace(pair, learner=replace(pair.learner, step_size=0.0)) for pair in twins)
+    learners = tuple(
+        replace(pair, learner=replace(pair.learner, parts={**pair.learner.parts, "step_size": np.zeros(())}))
+        for pair in twins
+    )
     _, journal = next(evolve(replace(before, pairs=learners), still, Evaluator(still.simulation(), InProcess())))
     assert journal.transfers
     for record in journal.transfers:

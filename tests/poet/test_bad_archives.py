@@ -44,7 +44,7 @@ def missing(path):
 DAMAGES = {
     foreign: "is not a POET archive",
     truncated: "is damaged or truncated; restore a copy",
-    newer: "has schema version 99; this version reads 1 to 3; install a newer version",
+    newer: "has schema version 99; this version reads 1 to 4; install a newer version",
     missing: "holds no run: there is no archive.sqlite in it",
 }
 

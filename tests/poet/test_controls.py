@@ -18,9 +18,9 @@ from environments.domain import Environment, find_domain
 from environments.encodings.heightfield import HeightfieldEncoding
 from environments.encodings.parametric import GENES, RANGES, ParametricEncoding, ParametricGenome
 from environments.weights import agent_bytes
-from evolution.optimisers.es import Learner, es_gradient, es_update
 from evolution.evaluation import PerturbationRequest, ScoreRequest
 from evolution.noise import Stream, keyed_rng
+from evolution.optimisers.es import Learner, es_gradient, es_update
 from poet.archive.inspection import summary
 from poet.archive.reading import reading
 from poet.config import build
@@ -152,8 +152,8 @@ def test_a_path_moves_on_only_from_what_it_could_be_a_parent_in():
     stuck = run_search(Task(kind=Kind.PATH, config=strict, target=target), 100, 5)
     assert (stuck.stage, stuck.arrived, stuck.solved) == (0, None, None)
     assert ParametricEncoding().describe(stuck.environment.genome) == "flat"
-    assert stuck.learner.updates == 5
-    assert found.learner.updates < 12  # a new environment begins a new optimiser
+    assert stuck.learner.parts["updates"] == 5
+    assert found.learner.parts["updates"] < 12  # a new environment begins a new optimiser
 
 
 def test_an_encoding_without_genes_to_move_is_refused_on_a_path():

@@ -28,7 +28,7 @@ WORDS = (
 
 
 def pairs_of(count):
-    learner = Learner.fresh(np.zeros(3), ESSettings())
+    learner = Learner.fresh(np.zeros(3), ESSettings()).state()
     for number in range(count):
         place = Environment(domain="walker2d", encoding="parametric", genome={}, seed=number)
         niche = Niche(number, place, number - 1 if number else None, 20 * number)

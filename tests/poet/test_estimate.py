@@ -74,7 +74,7 @@ def test_time_left_is_the_steps_left_at_the_pace_there_was(fills):
 def test_the_published_run_is_told_in_weeks_from_its_first_iterations_on():
     config = build({**read_preset("original"), "seed": 0, "push": "fresh"}, "test")
     journal = Journal(4)
-    journal.scores.append(ScoreRecord(0, 0.0, (0, 5, 0, 0), 100, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.01))
+    journal.scores.append(ScoreRecord(0, 0.0, (0, 5, 0, 0), 100, {}))
     episodes = 2 * config.es.pairs + config.score_episodes
     journal.tally.episodes.update({"optimise": 512, "score": 5})
     journal.tally.steps.update({"optimise": 512 * 1000, "score": 5 * 1000})

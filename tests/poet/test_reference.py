@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from environments.encodings.parametric import KINDS, ParametricEncoding
 from environments.walker2d import DOMAIN
+from evolution.optimisers.cmaes import CMAESSettings
 from poet import config as configuration
 from poet.commands.reference import MEANINGS, chosen, markdown, reference
 from poet.config import Config, build, flat, parse_assignment, presets, read_preset
@@ -18,14 +20,19 @@ LINES = {each.key: each for each in reference()}
 
 
 def set_to(key, value):
-    return build(parse_assignment(f"{key}={value}"), "here")
+    table = parse_assignment(f"{key}={value}")
+    if key.startswith("optimiser.options."):
+        table["optimiser"]["name"] = "cmaes"
+    return build(table, "here")
 
 
 def test_every_setting_of_a_configuration_file_is_explained_and_no_other():
     written = {key for key in flat(Config().to_table()) if not key.startswith("encoding.options")}
     explained = {key for key in LINES if not key.startswith("encoding.options.")}
-    assert explained == written
-    assert list(LINES) == list(MEANINGS)
+    optimisers = {f"optimiser.options.{name}" for name in asdict(CMAESSettings())}
+    assert optimisers <= explained
+    assert {key for key in explained if not key.startswith("optimiser.options.")} == written
+    assert [key for key in LINES if not key.startswith("optimiser.options.")] == list(MEANINGS)
     assert all(len(each.meaning) > 20 and each.meaning.endswith(".") for each in LINES.values())
 
 
@@ -48,7 +55,10 @@ def test_defaults_are_those_of_a_configuration_without_settings():
     assert all(kind in LINES["encoding.options.kinds"].range for kind in KINDS)
 
 
-@pytest.mark.parametrize("key", [key for key, each in LINES.items() if each.range.startswith("in [")])
+BOUNDED = [key for key, each in LINES.items() if each.range.startswith("in [") and not key.startswith("optimiser.")]
+
+
+@pytest.mark.parametrize("key", [*BOUNDED, *(f"optimiser.options.{name}" for name in asdict(CMAESSettings()))])
 def test_a_number_at_the_ends_of_its_range_is_taken_and_beyond_refused(key):
     low, high = LINES[key].range.removeprefix("in [").removesuffix("]").split(", ")
     whole = LINES[key].type == "a whole number"

@@ -460,7 +460,7 @@ def test_pointing_at_a_chart_moves_nothing_on_the_page(page, browse):
         .map((element) => element.getBoundingClientRect()).map((box) => [box.x, box.y, box.width, box.height])"""
     with browse() as browser:
         open_page(browser, page)
-        charts = browser.find_elements("css selector", ".chart")
+        charts = browser.find_elements("css selector", "#curves .chart")
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", charts[0])
         assert len({chart.rect["height"] for chart in charts}) == 1
         before, told = browser.execute_script(script), charts[0].text

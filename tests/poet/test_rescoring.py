@@ -8,6 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from old_archives import TO_2, unpack
 from runs import TOY_SETTINGS, command, dump, variables
 
 from cluster.executor import InProcess
@@ -164,16 +165,17 @@ def test_beside_a_writer_rescore_shows_what_it_finds_and_writes_nothing(copy, en
     assert (copy / "archive.sqlite").read_bytes() == before
 
 
-def test_an_older_archive_is_read_without_fresh_episodes_and_gets_them_by_rescore(copy, ended, poet):
-    connection = sqlite3.connect(copy / "archive.sqlite")
-    connection.executescript("DROP TABLE rescore; DROP TABLE checksum; PRAGMA user_version = 2;")
-    connection.close()
-    before = (copy / "archive.sqlite").read_bytes()
-    assert {niche["mean_return"] for niche in listed(poet, copy)} == {None}
-    assert poet("export", copy, "-o", copy.with_name("exported")).returncode == 0
-    assert (copy / "archive.sqlite").read_bytes() == before
-    assert listed(poet, copy, "--rescore") == listed(poet, ended)
-    assert listed(poet, copy) == listed(poet, ended)
+def test_an_older_archive_is_read_without_fresh_episodes_and_gets_them_by_rescore(tmp_path, poet):
+    old, new = (unpack(tmp_path / name, "original", TO_2) for name in ("old", "new"))
+    Archive.resume(new).close()  # which brings it up to date
+    expected = listed(poet, new, "--rescore")
+    assert None not in {niche["mean_return"] for niche in expected}
+    before = (old / "archive.sqlite").read_bytes()
+    assert {niche["mean_return"] for niche in listed(poet, old)} == {None}
+    assert poet("export", old, "-o", tmp_path / "exported", "--fractions", "1,0,0").returncode == 0
+    assert (old / "archive.sqlite").read_bytes() == before
+    assert listed(poet, old, "--rescore") == expected
+    assert listed(poet, old) == expected
 
 
 def test_a_new_best_agent_puts_the_old_ones_episodes_out_of_date(ended, tmp_path):

@@ -6,8 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from cluster.executor import InProcess
-from evolution.evaluation import Evaluator
+from evolution.evaluation import Evaluator, PerturbationRequest
 from poet.algorithm import evolve
 from poet.population import first_population
 
@@ -25,6 +27,13 @@ TOY_SETTINGS = {
     "encoding": {"name": "target"},
     "archive": {"checkpoint_every": 5},
 }
+
+
+def perturbing(simulation, theta, sigma, environment, key, pairs):
+    """Ask for the episodes of so many antithetic perturbations."""
+    theta = theta.astype(np.float32)
+    whole = {"simulation": simulation, "environment": environment, "theta": theta, "sigma": sigma, "key": key}
+    return PerturbationRequest(**whole, start=0, stop=pairs)
 
 
 def variables(**extra):
