@@ -24,7 +24,7 @@ from benchmarks.cluster_probe import Nap
 from cluster.costs import Costs
 from cluster.dispatch import Chunk, Dispatch, Patience
 from environments.domain import Environment, Outcome, Rollouts
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.optimisers.es import GradientRequest, Learner
 from poet.algorithm import evolve
 from poet.archive.store import Archive

@@ -94,7 +94,7 @@ def master(ranks: mpi.Ranks, _: str) -> dict[str, float]:
 def walker(ranks: mpi.Ranks, episodes: str) -> dict[str, float]:
     """Seconds for an ES step's episodes of walkers, the fastest of several."""
     from benchmarks.cluster_scaling import requests  # noqa: PLC0415 - brings the simulator
-    from evolution.evaluation import Evaluator  # noqa: PLC0415
+    from evolution.evaluator import Evaluator  # noqa: PLC0415
 
     evaluator = Evaluator(requests(1)[0].simulation, ranks)
     work = requests(int(episodes) // 2)

@@ -31,8 +31,8 @@ from benchmarks.cluster_probe import Load, Nap
 from cluster.executor import run
 from cluster.parcels import Ledger, Sharing
 from environments.domain import Environment
-from evolution.evaluation import PerturbationRequest, Simulation
 from evolution.optimisers.es import GradientRequest
+from evolution.requests import PerturbationRequest, Simulation
 
 WALKER = Path(__file__).parent / "walker.npy"
 MPIRUN = Path(sys.executable).with_name("mpirun")

@@ -18,10 +18,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from environments.domain import NO_OUTCOME, find_domain
+from environments.files import write_aside
 from poet.archive import inspection
+from poet.archive.best import best_agent
 from poet.archive.figures import columns
-from poet.archive.reading import read_config, read_population, reading
-from poet.archive.rows import read_blob
+from poet.archive.reading import read_config, reading
 
 FOLDER = Path(__file__).parent / "results" / "hexapod"
 STRIDE, SHRINK = 8, 2  # frames and pixels kept of the film: one in so many
@@ -66,10 +67,9 @@ def film(connection, path: Path) -> tuple[int, float]:
     scored = [niche for niche in inspection.niches(connection) if niche["best_score"] is not None]
     solved = [niche for niche in scored if niche["solved"] is not None]
     niche = max(solved or scored, key=lambda each: each["difficulty"])
-    environment = next(each.environment for each in read_population(connection).niches if each.id == niche["id"])
-    (blob,) = connection.execute("SELECT best_theta FROM pair WHERE niche = ?", (niche["id"],)).fetchone()
-    act = domain.controller.policy(read_blob(blob).astype(np.float32))
-    env = domain.make_env(environment, render_mode="rgb_array", episode_limit=config.episode_limit)
+    best = best_agent(connection, niche["id"])
+    act = domain.controller.policy(best.theta)
+    env = domain.make_env(best.environment, render_mode="rgb_array", episode_limit=config.episode_limit)
     observation, info = env.reset(seed=0)
     frames, score, step = [], 0.0, 0
     while info["outcome"] == NO_OUTCOME:
@@ -95,7 +95,7 @@ def main() -> None:
         niche, score = film(connection, arguments.folder / "film.gif")
     found["film"] = {"niche": niche, "return": score}
     shutil.copy(arguments.run / "config.toml", arguments.folder / "config.toml")
-    (arguments.folder / "summary.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_aside(arguments.folder / "summary.json", f"{json.dumps(found, indent=1)}\n".encode())
     plot(found).savefig(arguments.folder / "curve.png", dpi=110)
     print(f"{arguments.folder}: {found['summary']['iterations']} iterations; filmed niche {niche}, return {score:.1f}")
 

@@ -21,14 +21,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from environments.domain import Environment
-from environments.hexapod3d import native
+from environments.domain import Batch, Environment
+from environments.hexapod3d import DOMAIN, native
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.engine import CONTROL_RATE, SUBSTEPS
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait, targets
-from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES, rollout
+from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES
 
 GENOMES = {
     "flat": {},
@@ -48,7 +48,9 @@ def roll_out(name: str, engine: str) -> Callable[[], int]:
     rng = np.random.default_rng(0)
     thetas = (0.05 * rng.standard_normal((EPISODES, CONTROLLER.parameters))).astype(np.float32)
     seeds = np.arange(EPISODES, dtype=np.uint64)
-    return lambda: int(rollout(thetas, course(name), seeds, episode_limit=STEPS, engine=engine).lengths.sum())
+    return lambda: int(
+        DOMAIN.run(Batch.of(thetas, course(name), seeds), episode_limit=STEPS, engine=engine).lengths.sum()
+    )
 
 
 def step_alone() -> Callable[[], int]:

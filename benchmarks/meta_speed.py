@@ -21,11 +21,11 @@ from environments.domain import Environment
 from meta_learners.black_box.ppo import PPOSettings
 from meta_learners.black_box.rl2 import RL2Settings
 from meta_learners.experience.sampling import Sampler
-from meta_learners.families.tasks import EnvironmentFamily
+from meta_learners.families.environments import EnvironmentFamily
 from meta_learners.gradient.policy_learner import PolicySettings
 from meta_learners.keys import Stream, numpy_generator
 from meta_learners.networks.policies import PRECISIONS
-from meta_learners.registry import SETTINGS, make_learner
+from meta_learners.registry import learner_names, make_learner
 
 TASKS, COPIES, STEPS = 20, 20, 200
 COURSES = [
@@ -81,7 +81,7 @@ def worlds_alone(turns: int) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("learners", nargs="*", metavar="LEARNER", help=", ".join(SETTINGS))
+    parser.add_argument("learners", nargs="*", metavar="LEARNER", help=", ".join(learner_names()))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--device", default="cpu")

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import NO_OUTCOME, Environment, find_domain
+from environments.domain import NO_OUTCOME, Batch, Environment, find_domain
 from environments.walker2d.env import Lidar, WalkerEnv
 from environments.walker2d.simulator import CONTROLLER
 from environments.weights import read_agent
-from evolution.evaluation import PerturbationRequest, Simulation
 from evolution.optimisers.es import ESSettings, Learner, es_gradient, es_update
+from evolution.requests import PerturbationRequest, Simulation
 from poet import archive as archives
 
 FIRST_AGENT = Path(__file__).parent / "results" / "open_endedness" / "first_agent.safetensors"
@@ -71,7 +71,7 @@ def scores(niche: Niche) -> dict[str, Any]:
 
 def _score(theta: NDArray[np.float32], environment: Environment, lidar: Lidar, episodes: int) -> float:
     thetas, seeds = np.broadcast_to(theta, (episodes, theta.size)), np.arange(episodes, dtype=np.uint64)
-    played = find_domain(lidar.value).rollout(thetas, replace(environment, domain=lidar.value), seeds)
+    played = find_domain(lidar.value).run(Batch.of(thetas, replace(environment, domain=lidar.value), seeds))
     return float(played.returns.mean())
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Environment
-from environments.walker2d.simulator import CONTROLLER, rollout
+from environments.domain import Batch, Environment
+from environments.walker2d import DOMAIN
+from environments.walker2d.simulator import CONTROLLER
 
 COURSES = {
     "flat": {},
@@ -56,8 +57,8 @@ def compare(course: str, n: int, limit: int) -> Agreement:
     """Play every controller on both engines."""
     environment = Environment(domain="walker2d", encoding="parametric", genome=COURSES[course], seed=3)
     thetas, seeds = controllers(n), np.arange(n, dtype=np.uint64)
-    ours = rollout(thetas, environment, seeds, engine="native", episode_limit=limit)
-    theirs = rollout(thetas, environment, seeds, engine="reference", episode_limit=limit)
+    ours = DOMAIN.run(Batch.of(thetas, environment, seeds), engine="native", episode_limit=limit)
+    theirs = DOMAIN.run(Batch.of(thetas, environment, seeds), engine="reference", episode_limit=limit)
     same = (ours.returns == theirs.returns) & (ours.lengths == theirs.lengths) & (ours.outcomes == theirs.outcomes)
     low, middle, high = np.quantile(theirs.returns, [0, 0.5, 1]).tolist()
     return Agreement(course, n, int(same.sum()), int(theirs.lengths.sum()), (low, middle, high))

@@ -107,10 +107,10 @@ def roll_out(environment: Environment, stages: Stages) -> Callable[[], int]:
     """Give a turn of whole episodes with the controllers in the loop; adds up the core's stages."""
     thetas = population(0.05)
     course = native.build_course(terrain_of(environment))
-    pushes = start_pushes(np.arange(WORLDS, dtype=np.uint64))
+    pushes, places = start_pushes(np.arange(WORLDS, dtype=np.uint64)), np.zeros(WORLDS, dtype=np.int32)
 
     def turn() -> int:
-        _, lengths, _, ticks = native.core.rollout(course, thetas, pushes, 2000)
+        _, lengths, _, ticks = native.core.rollout([course], places, thetas, pushes, 2000)
         for stage, count in ticks.items():
             stages[stage] = stages.get(stage, 0) + count
         return int(lengths.sum())

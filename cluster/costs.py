@@ -5,7 +5,7 @@ Expectations decide order, chunks and deadlines; they never influence results.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
 from cluster.executor import WorkItem
 
@@ -14,36 +14,37 @@ KINDS = 4096  # remembered; the oldest are forgotten
 
 
 class Costs:
-    """Seconds for a unit of work, by kind of item."""
+    """Seconds for a unit of work, by kind."""
 
     def __init__(self) -> None:
         self._by_kind: dict[Hashable, float] = {}
         self._overall: float | None = None
 
     def learn(self, item: WorkItem[object], seconds: float) -> None:
-        """Take in that an item took so long."""
-        rate = max(seconds, 1e-6) / amount(item)
+        """Take in that an item took so long; of several kinds of work, each by as much more or less than expected."""
+        work = amounts(item)
+        rate = max(seconds, 1e-6) / sum(work.values())
+        rates = {key: self._by_kind.get(key, self._overall or rate) for key in work}
+        share = max(seconds, 1e-6) / sum(rates[key] * amount for key, amount in work.items())
         self._overall = _blend(self._overall, rate)
-        key = kind(item)
-        self._by_kind[key] = _blend(self._by_kind.pop(key, None), rate)
-        if len(self._by_kind) > KINDS:
-            del self._by_kind[next(iter(self._by_kind))]
+        for key in work:
+            self._by_kind[key] = _blend(self._by_kind.pop(key, None), share * rates[key])
+            if len(self._by_kind) > KINDS:
+                del self._by_kind[next(iter(self._by_kind))]
 
     def expect(self, item: WorkItem[object]) -> float | None:
         """Give the seconds that an item will take; None before anything was measured."""
-        rate = self._by_kind.get(kind(item), self._overall)
-        return None if rate is None else rate * amount(item)
+        if self._overall is None:
+            return None
+        return sum(self._by_kind.get(key, self._overall) * amount for key, amount in amounts(item).items())
 
 
-def amount(item: WorkItem[object]) -> float:
-    """Say how much work an item holds, compared with others of its kind."""
-    return max(float(getattr(item, "amount", 1.0)), 1e-9)
-
-
-def kind(item: WorkItem[object]) -> Hashable:
-    """Say which items cost the same for the same amount."""
-    key: Hashable = getattr(item, "kind", type(item).__name__)
-    return key
+def amounts(item: WorkItem[object]) -> Mapping[Hashable, float]:
+    """Say how much work an item holds of each kind."""
+    given: Mapping[Hashable, float] | None = getattr(item, "amounts", None)
+    if given is None:
+        given = {getattr(item, "kind", type(item).__name__): getattr(item, "amount", 1.0)}
+    return {key: max(float(amount), 1e-9) for key, amount in given.items()}
 
 
 def _blend(old: float | None, new: float) -> float:

@@ -7,9 +7,11 @@ while others run, so that what depends on a few need not wait for all.
 
 An item may say more of itself, which an executor may use to spread the work
 and which never changes a result: `amount`, how much work it is, and `kind`, a
-hashable name of those whose cost goes with their amount; and `shared`, the
-names of its attributes whose values it has in common with many others, so that
-they need to be sent only once. Shared values must not be changed by an item.
+hashable name of those whose cost goes with their amount, or `amounts`, by kind
+where it is of several; `shared`, the names of its attributes whose values it
+has in common with many others, so that they need to be sent only once; and
+`parts`, of which each may have shared values too. Shared values must not be
+changed by an item.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any, Protocol, TypeVar
+
+__all__ = ["Executor", "Failure", "InProcess", "Progress", "WorkItem", "WorkersError", "run"]
 
 T = TypeVar("T")
 

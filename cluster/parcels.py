@@ -53,8 +53,9 @@ class Sharing:
         return digest
 
 
-def _shared(item: WorkItem[Any]) -> list[object]:
-    return [getattr(item, name) for name in getattr(item, "shared", ())]
+def _shared(item: Any) -> list[object]:
+    own = [getattr(item, name) for name in getattr(item, "shared", ())]
+    return own + [value for part in getattr(item, "parts", ()) for value in _shared(part)]
 
 
 class Ledger:

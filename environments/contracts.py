@@ -19,17 +19,27 @@ from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from environments.difficulty import Difficulty, Graded
-from environments.domain import NO_OUTCOME, Domain, Encoding, Environment, Genome, Outcome, Rollouts, find_domain
+from environments.domain import (
+    NO_OUTCOME,
+    Batch,
+    Capabilities,
+    Domain,
+    Encoding,
+    Environment,
+    Genome,
+    Outcome,
+    Rollouts,
+    find_domain,
+)
 from environments.sketch import Drawable, StickRecording
 from environments.tasks.env import TaskEnv
 
 __all__ = ["DomainContract", "EncodingContract", "domain_contract", "encoding_contract", "expect", "failures"]
 
 LINEAGES, GENERATIONS = 3, 12  # of genomes that an encoding is tried on
-ROWS = 4  # episodes that a domain is asked for at once
+ROWS = 6  # episodes that a domain is asked for at once, at least
 
 
 def expect(holds: bool | np.bool_, expected: str, came: object) -> None:
@@ -50,15 +60,14 @@ def refuses(call: Callable[[], object], what: str, word: str) -> None:
         expect(False, f"a ValueError for {what}", f"no error, but {found!r}")
 
 
-def failures(contract: type) -> dict[str, str]:
-    """Run every check of a contract, without pytest: the names of those that fail, and why."""
+def failures(contract: type, checks: Sequence[str] = ()) -> dict[str, str]:
+    """Run the checks of a contract, or some of them, without pytest: the names of those that fail, and why."""
     found = {}
-    for name in dir(contract):
-        if name.startswith("test_"):
-            try:
-                getattr(contract(), name)()
-            except Exception as error:
-                found[name] = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+    for name in checks or [name for name in dir(contract) if name.startswith("test_")]:
+        try:
+            getattr(contract(), name)()
+        except Exception as error:
+            found[name] = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
     return found
 
 
@@ -192,7 +201,7 @@ class DomainContract:
     encodings: ClassVar[Sequence[str]]
     stepped: ClassVar[bool]
     steps: ClassVar[int]
-    batches: ClassVar[dict[tuple[Environment, str], _Batch]]  # checks share what was played
+    cases: ClassVar[dict[str, _Case]]  # by engine: checks share what was played
 
     @property
     def found(self) -> Domain:
@@ -210,13 +219,16 @@ class DomainContract:
         expect(ends[0] < ends[1], "a fall_return below solved_return", ends)
         expect(len(domain.controller.sizes) >= 2, "a controller with inputs and outputs", domain.controller)
 
-    def test_it_has_engines_and_says_what_each_runs_at_once(self) -> None:
+    def test_it_has_engines_and_says_what_each_is_good_at(self) -> None:
         domain = self.found
         names = list(domain.engines)
         expect(len(names) == len(set(names)) > 0, "one engine or more, each once", names)
         for name in names:
-            lanes = domain.lanes.get(name, 0)
-            expect(lanes >= 1, f"lanes of engine {name}, at least 1", lanes)
+            found = domain.capabilities(name)
+            expect(isinstance(found, Capabilities), f"Capabilities of engine {name}", repr(found))
+            expect(found.lanes >= 1, f"lanes of engine {name}, at least 1", found.lanes)
+        default, first = domain.capabilities(), domain.capabilities(names[0])
+        expect(default == first, f"capabilities of the first engine where none is named, {first}", default)
 
     def test_an_encoding_that_it_does_not_have_is_refused_by_name(self) -> None:
         refuses(lambda: self.found.encoding("no-such", {}), "an encoding named no-such", "no-such")
@@ -231,78 +243,93 @@ class DomainContract:
             refuses(partial(self.found.encoding, name, {"no_such": 1}), "an option no_such", "no_such")
 
     def test_rows_are_of_the_right_types_and_within_the_episode_limit(self) -> None:
-        for batch in self._batches():
-            rows, where = batch.whole, batch.where
+        for case in self._cases():
+            rows, count, where = case.whole, len(case.batch), case.where
             types = [str(array.dtype) for array in (rows.returns, rows.lengths, rows.outcomes)]
             expect(
-                types == ["float64", "int32", "int8"],
-                f"returns, lengths and outcomes of float64, int32 and int8 {where}",
-                types,
+                types == ["float64", "int32", "int8"], f"float64 returns, int32 lengths, int8 outcomes {where}", types
             )
-            shapes = rows.returns.shape, rows.lengths.shape, rows.outcomes.shape
-            expect(set(shapes) == {(ROWS,)}, f"a row for each of {ROWS} episodes {where}", shapes)
+            shapes = {rows.returns.shape, rows.lengths.shape, rows.outcomes.shape}
+            expect(shapes == {(count,)}, f"a row for each of {count} episodes {where}", shapes)
             expect(bool(np.isfinite(rows.returns).all()), f"finite returns {where}", rows.returns)
-            within = (rows.lengths >= 1) & (rows.lengths <= batch.limit)
-            expect(bool(within.all()), f"lengths in [1, {batch.limit}] {where}", rows.lengths)
+            within = (rows.lengths >= 1) & (rows.lengths <= case.limit)
+            expect(bool(within.all()), f"lengths in [1, {case.limit}] {where}", rows.lengths)
             known = np.isin(rows.outcomes, list(Outcome))
             expect(bool(known.all()), f"outcomes among {[int(each) for each in Outcome]} {where}", rows.outcomes)
             late = rows.lengths[rows.outcomes == Outcome.TIMED_OUT]
-            expect(bool((late == batch.limit).all()), f"time to be out after {batch.limit} steps {where}", late)
+            expect(bool((late == case.limit).all()), f"time to be out after {case.limit} steps {where}", late)
 
     def test_a_row_does_not_depend_on_what_it_is_batched_with(self) -> None:
-        for batch in self._batches():
-            for row in (0, ROWS - 1):
-                batch.same(batch.only(row).play(), batch.whole, [row], f"row {row} alone as it was among {ROWS}")
+        for case in self._cases():
+            for row in (0, 1, len(case.batch) - 1):
+                case.same(case.play(case.rows(row)), [row], f"row {row} alone as it was among {len(case.batch)}")
 
     def test_order_and_what_ran_before_do_not_matter(self) -> None:
-        order = list(reversed(range(ROWS)))
-        for batch in self._batches():
-            batch.same(batch.only(*order).play(), batch.whole, order, "every row in reverse order as it was forward")
+        for case in self._cases():
+            order = list(reversed(range(len(case.batch))))
+            case.same(case.play(case.rows(*order)), order, "every row in reverse order as it was forward")
 
     def test_a_controller_that_is_not_finite_diverges_and_harms_no_other(self) -> None:
-        sick, others = 2, [row for row in range(ROWS) if row != 2]
-        for batch in self._batches():
-            broken = batch.spoiled(sick).play()
+        for case in self._cases():
+            sick, others = 2, [row for row in range(len(case.batch)) if row != 2]
+            thetas = case.batch.thetas.copy()
+            thetas[sick] = np.nan
+            broken = case.play(replace(case.batch, thetas=thetas))
             came = int(broken.outcomes[sick]), float(broken.returns[sick])
             expected = int(Outcome.DIVERGED), float(self.found.fall_return)
-            expect(came == expected, f"outcome and return {expected} of a NaN controller {batch.where}", came)
-            batch.same(_rows(broken, others), batch.whole, others, "the other rows as they were without it")
+            expect(came == expected, f"outcome and return {expected} of a NaN controller {case.where}", came)
+            case.same(broken.rows(np.array(others)), others, "the other rows as they were without it")
 
     def test_no_episodes_give_no_rows(self) -> None:
-        for batch in self._batches():
-            rows = batch.only().play()
-            expect(len(rows.returns) == 0, f"no rows for no episodes {batch.where}", rows.returns)
+        for case in self._cases():
+            rows = case.play(case.rows())
+            expect(len(rows.returns) == 0, f"no rows for no episodes {case.where}", rows.returns)
 
     def test_what_it_is_given_stays_as_it_was(self) -> None:
-        for batch in self._batches():
-            one = batch.only(0)
-            before = one.given
-            one.play()
-            expect(one.given == before, f"thetas, seeds and genome as they were {batch.where}", "others")
+        for case in self._cases():
+            one = case.rows(0)
+            before = one.thetas.tobytes(), one.seeds.tobytes(), [task.to_json() for task in one.environments]
+            case.play(one)
+            after = one.thetas.tobytes(), one.seeds.tobytes(), [task.to_json() for task in one.environments]
+            expect(after == before, f"thetas, seeds and genomes as they were {case.where}", "others")
 
     def test_every_seed_of_64_bits_can_be_played(self) -> None:
-        for batch in self._batches():
-            far = batch.seeded(2**64 - 1).play()
-            expect(len(far.returns) == ROWS, f"{ROWS} rows of seeds up to 2^64 - 1 {batch.where}", len(far.returns))
+        for case in self._cases():
+            far = replace(case.batch, seeds=np.full(len(case.batch), 2**64 - 1, dtype=np.uint64))
+            came = len(case.play(far).returns)
+            expect(came == len(far), f"{len(far)} rows of seeds of 2^64 - 1 {case.where}", came)
 
-    def test_wrong_shapes_and_engines_are_refused(self) -> None:
-        batch = next(self._batches())
-        domain, task = self.found, batch.environment
-        refuses(lambda: domain.rollout(batch.thetas[:, :-1], task, batch.seeds), "thetas that are too short", "thetas")
-        refuses(lambda: domain.rollout(batch.thetas, task, batch.seeds[:-1]), "a seed too few", "seeds")
-        refuses(lambda: domain.rollout(batch.thetas, task, batch.seeds, engine="no-such"), "an engine", "no-such")
+    def test_wrong_agents_and_engines_are_refused(self) -> None:
+        case = next(self._cases())
+        short = replace(case.batch, thetas=case.batch.thetas[:, :-1])
+        refuses(lambda: case.play(short), "thetas that are too short", "thetas")
+        refuses(lambda: self.found.run(case.batch, engine="no-such"), "an engine named no-such", "no-such")
+
+    def test_every_step_is_told_on_request(self) -> None:
+        if not self.stepped:
+            return
+        domain, case = self.found, next(self._cases())
+        rows = domain.run(case.batch, episode_limit=case.limit, trajectory=True)
+        case.same(rows, range(len(case.batch)), "every row with its steps as without")
+        for row, length in enumerate(rows.lengths.tolist()):
+            steps, act = rows.episode(row), domain.controller.policy(case.batch.thetas[row])
+            came = len(steps.observations), len(steps.actions), len(steps.rewards)
+            expect(set(came) == {length}, f"{length} steps of row {row} {case.where}", came)
+            close = bool(np.isclose(steps.rewards.sum(), rows.returns[row]))
+            expect(close, f"rewards of row {row} that sum to {rows.returns[row]}", steps.rewards.sum())
+            acted = act(steps.observations[0])
+            expect(np.array_equal(acted, steps.actions[0]), f"the controller's first action, {acted}", steps.actions[0])
 
     def test_an_engine_plays_what_its_environment_plays_step_by_step(self) -> None:
         if not self.stepped:
             return
-        domain = self.found
-        for task in self._tasks():
-            batches = [self._batch(task, engine) for engine in domain.engines]
-            stepped = _stepped(domain, task, batches[0])
-            came = {batch.engine: _rows(batch.whole, [0]) for batch in batches}
+        domain, cases = self.found, list(self._cases())
+        for row in range(len(cases[0].batch.environments)):
+            stepped = cases[0].stepped(row)
+            came = {case.engine: case.whole.rows(np.array([row])) for case in cases}
             expect(
                 any(_bits(rows) == _bits(stepped) for rows in came.values()),
-                f"some engine to play {task.genome} as make_env's environment, {stepped}",
+                f"one of {domain.engines} to play as make_env's environment of {cases[0].task(row)}, {stepped}",
                 came,
             )
 
@@ -335,17 +362,17 @@ class DomainContract:
         expect(frame.dtype == np.uint8, "a frame of uint8", frame.dtype)
 
     def test_what_it_draws_and_records_is_what_it_plays(self) -> None:
-        domain = self.found
+        domain, tasks = self.found, list(self._tasks())
         if not isinstance(domain, Drawable):
             return
-        for task in self._tasks():
+        for task in tasks:
             ground = domain.sketch(task).ground
             drawn = ground.ndim == 2 and ground.shape[1] == 2 and bool(np.isfinite(ground).all())
             expect(drawn, "ground (n, 2) in finite metres", ground)
-            batch = self._batch(task, domain.engines[0])
-            film = domain.record(task, batch.thetas[0], int(batch.seeds[0]), batch.limit)
+            case, row = self._case(domain.engines[0]), tasks.index(task)
+            film = domain.record(task, case.batch.thetas[row], int(case.batch.seeds[row]), case.limit)
             frames = film.points if isinstance(film, StickRecording) else film.poses
-            played = _stepped(domain, task, batch) if self.stepped else _rows(batch.whole, [0])
+            played = case.stepped(row) if self.stepped else case.whole.rows(np.array([row]))
             came = len(frames), len(film.gauge.returns), len(film.gauge.distances)
             steps = int(played.lengths[0])
             expect(set(came) == {steps + 1}, f"{steps + 1} frames, returns and distances of {steps} steps", came)
@@ -371,16 +398,14 @@ class DomainContract:
                 genome = encoding.mutate(genome, rng)
             yield Environment(domain=self.domain, encoding=name, genome=genome, seed=2**62)
 
-    def _batch(self, task: Environment, engine: str) -> _Batch:
-        if (task, engine) not in self.batches:
-            self.batches[task, engine] = _Batch.of(self.found, task, engine, self.steps)
-        return self.batches[task, engine]
+    def _case(self, engine: str) -> _Case:
+        if engine not in self.cases:
+            self.cases[engine] = _Case.of(self.found, tuple(self._tasks()), engine, self.steps)
+        return self.cases[engine]
 
-    def _batches(self) -> Iterator[_Batch]:
-        """Give a batch for every environment and engine."""
-        for task in self._tasks():
-            for engine in self.found.engines:
-                yield self._batch(task, engine)
+    def _cases(self) -> Iterator[_Case]:
+        for engine in self.found.engines:
+            yield self._case(engine)
 
 
 def domain_contract(
@@ -394,78 +419,68 @@ def domain_contract(
         stepped: whether it has an environment to step; without one it can be evolved in, but not learned from.
         steps: of an episode, at most: enough for some to end before others.
     """
-    known = {"domain": domain, "encodings": tuple(encodings), "stepped": stepped, "steps": steps, "batches": {}}
+    known = {"domain": domain, "encodings": tuple(encodings), "stepped": stepped, "steps": steps, "cases": {}}
     return type("DomainContract", (DomainContract,), known)
 
 
 @dataclass(frozen=True, eq=False)
-class _Batch:
-    """Episodes of one environment on one engine, of which some can be played again, in any order."""
+class _Case:
+    """A batch of mixed environments for one engine, and what came of it."""
 
     domain: Domain
-    environment: Environment
     engine: str
-    thetas: NDArray[np.float32]  # (ROWS, P)
-    seeds: NDArray[np.uint64]  # (ROWS,)
-    limit: int
+    batch: Batch
+    limit: int  # control steps
 
     @staticmethod
-    def of(domain: Domain, environment: Environment, engine: str, steps: int) -> _Batch:
-        rng = np.random.default_rng(0)
-        thetas = np.stack([domain.controller.initial_theta(rng, scale=0.3) for _ in range(ROWS)]).astype(np.float32)
-        seeds = np.arange(100, 100 + ROWS, dtype=np.uint64)
-        return _Batch(domain, environment, engine, thetas, seeds, min(steps, domain.episode_limit))
-
-    @property
-    def where(self) -> str:
-        return f"in {self.environment.encoding} {self.environment.genome} on engine {self.engine}"
+    def of(domain: Domain, tasks: tuple[Environment, ...], engine: str, steps: int) -> _Case:
+        rng, count = np.random.default_rng(0), max(ROWS, len(tasks))
+        thetas = np.stack([domain.controller.initial_theta(rng, scale=0.3) for _ in range(count)]).astype(np.float32)
+        seeds = np.arange(100, 100 + count, dtype=np.uint64)
+        batch = Batch(thetas, tasks, np.arange(count) % len(tasks), seeds)
+        return _Case(domain, engine, batch, min(steps, domain.episode_limit))
 
     @cached_property
     def whole(self) -> Rollouts:
-        """All of its episodes, played once."""
-        return self.play()
+        """All episodes, played once."""
+        return self.play(self.batch)
 
     @property
-    def given(self) -> tuple[bytes, bytes, str]:
-        return self.thetas.tobytes(), self.seeds.tobytes(), self.environment.to_json()
+    def where(self) -> str:
+        return f"on engine {self.engine} in {', '.join(self.task(row) for row in range(len(self.batch.environments)))}"
 
-    def only(self, *rows: int) -> _Batch:
-        places = list(rows)
-        return replace(self, thetas=self.thetas[places], seeds=self.seeds[places])
+    def task(self, row: int) -> str:
+        task = self.batch.environments[self.batch.places[row]]
+        return f"{task.encoding} {task.genome}"
 
-    def play(self) -> Rollouts:
-        thetas, task, seeds = self.thetas, self.environment, self.seeds
-        return self.domain.rollout(thetas, task, seeds, episode_limit=self.limit, engine=self.engine)
+    def play(self, batch: Batch) -> Rollouts:
+        return self.domain.run(batch, episode_limit=self.limit, engine=self.engine)
 
-    def spoiled(self, row: int) -> _Batch:
-        thetas = self.thetas.copy()
-        thetas[row] = np.nan
-        return replace(self, thetas=thetas)
+    def rows(self, *rows: int) -> Batch:
+        return self.batch.rows(np.array(rows, dtype=np.intp))
 
-    def seeded(self, seed: int) -> _Batch:
-        return replace(self, seeds=np.full_like(self.seeds, seed))
+    def same(self, came: Rollouts, rows: Sequence[int], what: str) -> None:
+        """Check that some rows came as they came in the whole batch: to the bit, where the engine says so."""
+        expected = self.whole.rows(np.array(list(rows), dtype=np.intp))
+        equal = _bits(came) == _bits(expected)
+        if not equal and not self.domain.capabilities(self.engine).bit_exact and len(came.returns) == len(rows):
+            equal = bool(np.allclose(came.returns, expected.returns, rtol=1e-3, atol=1e-3))
+        expect(equal, f"{what} {self.where}: {expected}", came)
 
-    def same(self, came: Rollouts, whole: Rollouts, rows: Sequence[int], what: str) -> None:
-        expected = _rows(whole, rows)
-        expect(_bits(came) == _bits(expected), f"{what} {self.where}: {expected}", came)
-
-
-def _rows(rollouts: Rollouts, rows: Sequence[int]) -> Rollouts:
-    places = list(rows)
-    return Rollouts(rollouts.returns[places], rollouts.lengths[places], rollouts.outcomes[places])
+    def stepped(self, row: int) -> Rollouts:
+        """Play a row in the domain's environment, step by step."""
+        task = self.batch.environments[self.batch.places[row]]
+        env = self.domain.make_env(task, episode_limit=self.limit)
+        act = self.domain.controller.policy(self.batch.thetas[row])
+        observation, info = env.reset(seed=int(self.batch.seeds[row]))
+        total, length = 0.0, 0
+        while info["outcome"] == NO_OUTCOME and length <= self.limit:
+            observation, reward, _, _, info = env.step(act(observation))
+            total, length = total + float(reward), length + 1
+        env.close()
+        outcome = np.array([info["outcome"]], dtype=np.int8)
+        return Rollouts(np.array([total]), np.array([length], dtype=np.int32), outcome)
 
 
 def _bits(rollouts: Rollouts) -> tuple[list[float], list[int], list[int]]:
     return rollouts.returns.tolist(), rollouts.lengths.tolist(), rollouts.outcomes.tolist()
-
-
-def _stepped(domain: Domain, task: Environment, batch: _Batch) -> Rollouts:
-    """Play the first row in the domain's environment, step by step."""
-    env, act = domain.make_env(task, episode_limit=batch.limit), domain.controller.policy(batch.thetas[0])
-    observation, info = env.reset(seed=int(batch.seeds[0]))
-    total, length = 0.0, 0
-    while info["outcome"] == NO_OUTCOME and length <= batch.limit:
-        observation, reward, _, _, info = env.step(act(observation))
-        total, length = total + float(reward), length + 1
-    env.close()
-    return Rollouts(np.array([total]), np.array([length], dtype=np.int32), np.array([info["outcome"]], dtype=np.int8))

@@ -16,6 +16,18 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "ACTIVATIONS",
+    "BOUNDED",
+    "NO_ACTIVATION",
+    "Activation",
+    "Controller",
+    "Floats",
+    "Layer",
+    "check_activation",
+    "tanh",
+]
+
 Floats: TypeAlias = NDArray[np.float32]
 Layer: TypeAlias = tuple[Floats, Floats]
 Activation: TypeAlias = Callable[[Floats], Floats]

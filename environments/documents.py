@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 DEEPEST = 64  # tables within tables: no document of ours has more than a few
@@ -27,16 +28,8 @@ def parse_json(text: str | bytes) -> Any:
     Raises:
         ValueError: it is not JSON, is nested too deeply or holds a number that is too large; the message says which.
     """
-    try:
+    with _explained("JSON", ValueError):
         value = json.loads(text)
-    except RecursionError:
-        raise ValueError(_too_deep()) from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"is not JSON: byte {error.start} is not UTF-8") from None
-    except ValueError:
-        raise ValueError(_too_large()) from None  # the one other thing that its numbers can be
     check_plain(value, finite=True)
     return value
 
@@ -48,18 +41,27 @@ def parse_toml(text: str | bytes) -> dict[str, Any]:
         NotTOMLError: it is not TOML.
         ValueError: it is nested too deeply or holds a number that is too large.
     """
-    try:
+    with _explained("TOML", NotTOMLError):
         value = tomllib.loads(text.decode() if isinstance(text, bytes) else text)
-    except RecursionError:
-        raise ValueError(_too_deep()) from None
-    except tomllib.TOMLDecodeError as error:
-        raise NotTOMLError(f"is not TOML: {error}") from None
-    except UnicodeDecodeError as error:
-        raise NotTOMLError(f"is not TOML: byte {error.start} is not UTF-8") from None
-    except ValueError:
-        raise ValueError(_too_large()) from None
     check_plain(value)
     return value
+
+
+@contextmanager
+def _explained(kind: str, of_another: type[ValueError]) -> Iterator[None]:
+    """Turn what a parser raises into a few words; into an error `of_another` kind where the text is not of this one."""
+    try:
+        yield
+    except RecursionError:
+        raise ValueError(_too_deep()) from None
+    except json.JSONDecodeError as error:
+        raise of_another(f"is not {kind}: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise of_another(f"is not {kind}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise of_another(f"is not {kind}: byte {error.start} is not UTF-8") from None
+    except ValueError:
+        raise ValueError(_too_large()) from None  # the one other thing that its numbers can be
 
 
 def check_plain(value: Any, finite: bool = False) -> None:

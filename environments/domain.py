@@ -7,170 +7,36 @@ through the entry-point group ``poet.domains``.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
-from functools import cached_property
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from environments import plugins
+from environments.batch import Batch, Capabilities, by_environment
 from environments.controller import Controller
-from environments.documents import parse_json
-from environments.plain import plain, whole_seed
+from environments.environment import LARGEST_SEED, Environment, Genome, id_of
+from environments.rollouts import NO_OUTCOME, Outcome, Rollouts, Trajectories
+from environments.stepped import play_one_by_one
 
-LARGEST_SEED = 2**63 - 1  # of terrain: what an archive can hold
-Genome: TypeAlias = dict[str, Any]
-"""A JSON object; its encoding knows what is in it."""
-
-
-class Outcome(IntEnum):
-    """How an episode ended."""
-
-    FINISHED = 0  # reached the end of the course
-    FELL = 1
-    TIMED_OUT = 2  # the episode limit came first
-    DIVERGED = 3  # NaN, or a state that the simulator refused
-
-
-NO_OUTCOME = -1  # in the place of an `Outcome`: the episode goes on
-
-
-@dataclass(frozen=True, slots=True)
-class Rollouts:
-    """Episodes of n controllers in one environment, one row each."""
-
-    returns: NDArray[np.float64]  # (n,) sum of rewards
-    lengths: NDArray[np.int32]  # (n,) control steps
-    outcomes: NDArray[np.int8]  # (n,) values of `Outcome`
-
-    @staticmethod
-    def join(parts: Sequence[Rollouts]) -> Rollouts:
-        """Concatenate the rows of several rollouts, in order."""
-        return Rollouts(
-            np.concatenate([part.returns for part in parts]),
-            np.concatenate([part.lengths for part in parts]),
-            np.concatenate([part.outcomes for part in parts]),
-        )
-
-    def check(self, episodes: int, domain: str) -> None:
-        """Check that a domain gave a row for each episode that it was asked for.
-
-        Raises:
-            ValueError: it did not; the message names the domain and both lengths.
-        """
-        for name in ("returns", "lengths", "outcomes"):
-            found = np.shape(getattr(self, name))
-            if found != (episodes,):
-                given = found[0] if len(found) == 1 else f"an array of shape {found}"
-                raise ValueError(f"the domain {domain} was asked for {episodes} episodes and returned {given} {name}")
-
-    def count(self, outcome: Outcome) -> int:
-        """Say how many episodes ended so."""
-        return int(np.count_nonzero(self.outcomes == outcome))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Environment:
-    """One task as data: expressing it gives the same terrain on every machine.
-
-    NumPy's numbers are taken for what they say, -0.0 for 0.0: equal ground has one content hash.
-
-    Raises:
-        ValueError: the seed is no whole number in [0, 2^64), or the genome no table that JSON can hold.
-    """
-
-    domain: str
-    encoding: str
-    genome: Genome
-    seed: int  # of the terrain's random draws
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.genome, Mapping):
-            raise ValueError(f"genome is {self.genome!r}; it must be a table of genes")
-        object.__setattr__(self, "genome", plain(self.genome))
-        object.__setattr__(self, "seed", whole_seed(self.seed))
-
-    @staticmethod
-    def as_written(*, domain: str, encoding: str, genome: Genome, seed: int) -> Environment:
-        """Read a task from where its content hash stands beside it, which a genome's -0.0 may have gone into.
-
-        Raises:
-            ValueError: as the constructor.
-        """
-        environment = Environment(domain=domain, encoding=encoding, genome=genome, seed=seed)
-        object.__setattr__(environment, "genome", genome)
-        return environment
-
-    def to_json(self) -> str:
-        """Write the canonical JSON text: sorted keys, no spaces, exact floats."""
-        fields = {"domain": self.domain, "encoding": self.encoding, "genome": self.genome, "seed": self.seed}
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-    @staticmethod
-    def from_json(text: str) -> Environment:
-        """Read what `to_json` wrote.
-
-        Raises:
-            ValueError: the text is not such an object.
-        """
-        try:
-            fields = parse_json(text)
-        except ValueError as error:
-            raise ValueError(f"the text {error}") from error
-        return Environment.from_fields(fields)
-
-    @staticmethod
-    def from_fields(fields: object, *, as_written: bool = False) -> Environment:
-        """Take the four fields from a JSON object that somebody else wrote.
-
-        Args:
-            fields: the object.
-            as_written: its content hash stands beside it, see `as_written`.
-
-        Raises:
-            ValueError: there are others, or one is of the wrong type.
-        """
-        kinds = {"domain": (str, "text"), "encoding": (str, "text"), "genome": (dict, "a JSON object")}
-        expected = {*kinds, "seed"}
-        if not isinstance(fields, dict) or set(fields) != expected:
-            raise ValueError(f"an environment is a JSON object with the keys {', '.join(sorted(expected))}")
-        for name, (kind, called) in kinds.items():
-            if not isinstance(fields[name], kind):
-                raise ValueError(f"the {name} of an environment is {fields[name]!r}; it must be {called}")
-        seed = fields["seed"]
-        if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
-            raise ValueError(
-                f"the seed of an environment is {seed!r}; it must be a whole number in [0, {LARGEST_SEED}]"
-            )
-        return Environment.as_written(**fields) if as_written else Environment(**fields)
-
-    @cached_property
-    def id(self) -> str:
-        """The content hash: 16 hexadecimal digits of SHA-256 over the canonical JSON."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
-
-    @property
-    def number(self) -> int:
-        """The id as a whole number of 64 bits with a sign, for arrays and tensors, which hold no text."""
-        return int.from_bytes(bytes.fromhex(self.id), signed=True)
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-
-def id_of(number: int) -> str:
-    """Give the id of the task with a number, such as `info["task"]` holds.
-
-    Raises:
-        OverflowError: no task can have it.
-    """
-    return int(number).to_bytes(8, signed=True).hex()
+__all__ = [
+    "LARGEST_SEED",
+    "NO_OUTCOME",
+    "Batch",
+    "Capabilities",
+    "Domain",
+    "Encoding",
+    "Environment",
+    "Genome",
+    "Outcome",
+    "Rollouts",
+    "Trajectories",
+    "find_domain",
+    "id_of",
+]
 
 
 class Encoding(Protocol):
@@ -203,11 +69,7 @@ class Encoding(Protocol):
 
 
 class Domain(Protocol):
-    """A body, its terrains and its engines.
-
-    `rollout` promises that a row of its result depends on that row of `thetas`
-    and `seeds` only, never on what it was batched with or ran before.
-    """
+    """A body, its terrains and its engines."""
 
     name: str
     controller: Controller
@@ -215,7 +77,10 @@ class Domain(Protocol):
     fall_return: float  # the reward of falling; also what a diverged episode scores
     solved_return: float  # with the course's end reached, solved from here on
     engines: tuple[str, ...]  # the first is the default
-    lanes: Mapping[str, int]  # by engine, how many episodes it runs for about the price of one
+
+    def capabilities(self, engine: str | None = None) -> Capabilities:
+        """Say what an engine is good at; the default one when None."""
+        ...
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""
@@ -227,6 +92,31 @@ class Domain(Protocol):
         """Make the reference environment for one task; `episode_limit` of None means the domain's."""
         ...
 
+    def run(
+        self, batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, trajectory: bool = False
+    ) -> Rollouts:
+        """Run one episode for each row of a batch, whose environments may differ.
+
+        A row of the result depends on that row of the batch alone, never on what it was batched with or ran before.
+
+        Args:
+            batch: the episodes.
+            episode_limit: control steps; the domain's when None.
+            engine: one of `engines`; the first when None.
+            trajectory: give every step of every episode too.
+
+        Raises:
+            ValueError: the agents are of another controller, or there is no such engine.
+        """
+        ...
+
+
+class OneEnvironmentACall(Protocol):
+    """What a third party may offer in the place of `Domain.run` and `Domain.capabilities`; the rest is a domain's."""
+
+    engines: tuple[str, ...]
+    lanes: Mapping[str, int]  # by engine, how many episodes it runs for about the price of one
+
     def rollout(
         self,
         thetas: NDArray[np.float32],
@@ -236,16 +126,61 @@ class Domain(Protocol):
         episode_limit: int | None = None,
         engine: str | None = None,
     ) -> Rollouts:
-        """Run one episode for each row of `thetas` (n, P) and `seeds` (n,)."""
+        """Run one episode for each row of `thetas` (n, P) and `seeds` (n,); a row's result depends on it alone."""
         ...
 
 
+OPTIONAL = ("record", "sketch", "difficulty", "make_worlds")  # what a domain may have besides
+"""Set on whoever stands for a domain, not looked up when asked for: protocols that are checked at run time see that."""
+
+
+class Grouped:
+    """A domain of which `OneEnvironmentACall` alone is written, as a `Domain`: one environment after another."""
+
+    def __init__(self, domain: Any) -> None:
+        self._domain = domain
+        for name in OPTIONAL:
+            if hasattr(domain, name):
+                setattr(self, name, getattr(domain, name))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # copying and pickling ask before there is a domain
+            raise AttributeError(name)
+        return getattr(self._domain, name)
+
+    def capabilities(self, engine: str | None = None) -> Capabilities:
+        """Say what an engine is good at; see `Domain.capabilities`."""
+        return Capabilities(lanes=self._domain.lanes[engine or self._domain.engines[0]])
+
+    def run(
+        self, batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, trajectory: bool = False
+    ) -> Rollouts:
+        """Run one episode for each row of a batch; every step is kept of the reference environment's episodes."""
+        if trajectory:
+            batch.check(self._domain.controller)
+            make = partial(self._domain.make_env, episode_limit=episode_limit)
+            return play_one_by_one(make, self._domain.controller, batch, trajectory=True)
+        rollout = self._domain.rollout
+
+        def alone(part: Batch) -> Rollouts:
+            found: Rollouts = rollout(
+                part.thetas, part.environments[0], part.seeds, episode_limit=episode_limit, engine=engine
+            )
+            if len(batch.environments) > 1:  # else whoever asked sees for himself, of whole rows
+                found.check(len(part), self._domain.name)
+            return found
+
+        return by_environment(batch, alone)
+
+
+@cache
 def find_domain(name: str) -> Domain:
     """Load the domain registered as `name`.
 
     Raises:
-        ValueError: nothing is registered under that name, or it cannot be loaded, as where a library that it needs is
-            not installed.
+        NotInstalledError: nothing is registered under that name, or it cannot be loaded, as where a library that it
+            needs is not installed.
     """
-    domain: Domain = plugins.find(plugins.DOMAIN, name)
+    found = plugins.find(plugins.DOMAIN, name)
+    domain: Domain = found if hasattr(found, "run") else Grouped(found)
     return domain

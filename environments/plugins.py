@@ -11,6 +11,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+__all__ = ["DOMAIN", "KINDS", "LEARNER", "NOVELTY", "OPTIMISER", "Kind", "find", "installed"]
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -28,6 +30,10 @@ LEARNER = Kind("poet.learners", "learner", "learners")
 KINDS = (DOMAIN, OPTIMISER, NOVELTY, LEARNER)
 
 
+class NotInstalledError(ValueError):
+    """What a name stands for is not here, or cannot be loaded: who only reads may do without it."""
+
+
 def installed(kind: Kind) -> list[str]:
     """List the names of what is installed of a kind; none of it is loaded."""
     return sorted({entry.name for entry in entry_points(group=kind.group)})
@@ -38,21 +44,22 @@ def find(kind: Kind, name: str) -> Any:
     """Load what is installed of a kind under a name.
 
     Raises:
-        ValueError: nothing is, two packages claim the name, or it cannot be loaded; the message lists what is
+        NotInstalledError: nothing is, two packages claim the name, or it cannot be loaded; the message lists what is
             installed, or says which package is at fault and why.
     """
     entries = {(entry.value, _package(entry)): entry for entry in entry_points(group=kind.group) if entry.name == name}
     if not entries:
-        raise ValueError(f"{kind.one} is {name!r}; installed {kind.several} are {', '.join(installed(kind)) or 'none'}")
+        listed = ", ".join(installed(kind)) or "none"
+        raise NotInstalledError(f"{kind.one} is {name!r}; installed {kind.several} are {listed}")
     if len(entries) > 1:
         packages = " and ".join(sorted(package for _, package in entries))
-        raise ValueError(f"{kind.one} {name!r} is claimed by two packages, {packages}; uninstall one of them")
+        raise NotInstalledError(f"{kind.one} {name!r} is claimed by two packages, {packages}; uninstall one of them")
     (entry,) = entries.values()
     try:
         return entry.load()
     except Exception as error:
         reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"{kind.one} {name!r} of {_package(entry)} cannot be loaded: {reason}") from error
+        raise NotInstalledError(f"{kind.one} {name!r} of {_package(entry)} cannot be loaded: {reason}") from error
 
 
 def _package(entry: EntryPoint) -> str:

@@ -77,6 +77,25 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     return value
 
 
+def flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Lay nested tables out as one, by dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found |= flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
+    return found
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], free: Sequence[str] = ()) -> list[str]:
+    """List by name where two tables differ, as ``es.pairs was 256, is 64``, but for what is free to change."""
+    before, after = flat(old), flat(new)
+    names = sorted((set(before) | set(after)) - set(free))
+    return [
+        f"{name} was {before.get(name)!r}, is {after.get(name)!r}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
 TYPE_NAMES = {
     bool: "true or false",
     int: "a whole number",

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 
+__all__ = ["Drawable", "Gauge", "Recording", "Relief", "Sketch", "StickRecording", "Surveyed"]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relief:

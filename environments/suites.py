@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
-from environments.domain import DOMAINS_GROUP, Environment, find_domain
+from environments.domain import Environment, find_domain
+from environments.plugins import DOMAIN, installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def suites_of(domain: str) -> Suites:
 
 def homes_of(suite: str) -> Iterable[str]:
     """Name the installed domains that have a suite of this name; one that cannot be loaded is passed over."""
-    for name in sorted(entry.name for entry in entry_points(group=DOMAINS_GROUP)):
+    for name in installed(DOMAIN):
         try:
             if suite in suites_of(name):
                 yield name

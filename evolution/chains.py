@@ -73,11 +73,13 @@ class Chain(Pending[T]):
 
     def __init__(self, steps: Coroutine[Pending[Any], None, T]) -> None:
         super().__init__()
-        self._steps = steps
+        self._steps: Coroutine[Pending[Any], None, T] | None = steps
         self.advance()
 
     def advance(self) -> None:
-        """Go on to the next thing that is not there yet."""
+        """Go on to the next thing that is not there yet; nothing where it was given up."""
+        if self._steps is None:
+            return
         try:
             awaited = self._steps.send(None)
         except StopIteration as end:
@@ -87,17 +89,61 @@ class Chain(Pending[T]):
 
     def close(self) -> None:
         """Give it up."""
-        self._steps.close()
+        if self._steps is not None:
+            self._steps.close()
+        self._steps = None
+
+
+class Exchange:
+    """The work items that are under way at the workers, and what awaits their results."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._places: dict[int, tuple[_Results, int]] = {}  # by ticket, in the order of `_numbers`
+        self._numbers: dict[int, int] = {}  # of the items, by ticket: in which order they were handed out
+        self.handed_out = 0
+
+    @property
+    def under_way(self) -> int:
+        """How many items have no result yet."""
+        return len(self._places)
+
+    @property
+    def oldest(self) -> int:
+        """The number of the first item that has no result yet; of the next one if all have theirs."""
+        return next(iter(self._numbers.values()), self.handed_out)
+
+    def submit(self, items: Sequence[Any], urgency: int) -> Pending[list[Any]]:
+        """Hand out work items; their results, in order, are there once all of them are."""
+        results = _Results(len(items))
+        for place, ticket in enumerate(self._workers.submit(items, urgency)):
+            self._places[ticket] = results, place
+            self._numbers[ticket] = self.handed_out
+            self.handed_out += 1
+        return results
+
+    def take_in(self) -> None:
+        """Wait for results, and let the chains go on that await them."""
+        for ticket, result in self._workers.collect():
+            results, place = self._places.pop(ticket)
+            del self._numbers[ticket]
+            results.put(place, result)
+
+    def abandon(self) -> None:
+        """Give up all that is under way."""
+        if self._places:
+            self._places.clear()
+            self._numbers.clear()
+            self._workers.abandon()
 
 
 class Flow:
-    """Runs chains over an executor, as many as there are at once."""
+    """Chains that run at once."""
 
-    def __init__(self, workers: Workers, note: Callable[[Any], None] = lambda item: None) -> None:
-        """Take the workers, and whom to tell of every item that is done."""
-        self._workers, self._note = workers, note
+    def __init__(self, work: Callable[[], None]) -> None:
+        """Take what lets work go on until some results are in."""
+        self._work = work
         self._chains: list[Chain[Any]] = []
-        self._places: dict[int, tuple[_Batch, int, Any]] = {}  # by ticket: batch, place in it, item
 
     def start(self, steps: Coroutine[Pending[Any], None, T]) -> Chain[T]:
         """Let a chain run to where it waits."""
@@ -105,32 +151,19 @@ class Flow:
         self._chains.append(chain)
         return chain
 
-    def submit(self, items: Sequence[Any], urgency: int) -> Pending[list[Any]]:
-        """Hand out work items; their results, in order, are there once all of them are."""
-        batch = _Batch(len(items))
-        for place, ticket in enumerate(self._workers.submit(items, urgency)):
-            self._places[ticket] = batch, place, items[place]
-        return batch
-
     def wait(self, chain: Chain[T]) -> T:
         """Let all chains go on until this one is at its end."""
         while not chain.done:
-            for ticket, result in self._workers.collect():
-                batch, place, item = self._places.pop(ticket)
-                self._note(item)
-                batch.put(place, result)
+            self._work()
         return chain.result
 
     def close(self) -> None:
-        """Give up all that is not done."""
+        """Give up the chains that are not at their end."""
         for chain in self._chains:
             chain.close()
-        if self._places:
-            self._places.clear()
-            self._workers.abandon()
 
 
-class _Batch(Pending[list[Any]]):
+class _Results(Pending[list[Any]]):
     """The results of some items that are awaited together."""
 
     def __init__(self, size: int) -> None:

@@ -28,14 +28,19 @@ class Stream(IntEnum):
     OPTIMISER = 5
 
 
+def sequence(seed: int, *key: int) -> np.random.SeedSequence:
+    """Expand a key of any numbers; here a `Stream` comes first, in `meta_learners.keys` its own last."""
+    return np.random.SeedSequence(seed, spawn_key=key)
+
+
 def keyed_rng(seed: int, stream: Stream, *key: int) -> np.random.Generator:
     """Make the generator of one key."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, *key)))
+    return np.random.default_rng(sequence(seed, stream, *key))
 
 
 def directions(seed: int, key: Key, start: int, stop: int, size: int) -> NDArray[np.float32]:
     """Draw standard normal directions number `start` to `stop` of a key: (stop - start, size)."""
-    philox_key = np.random.SeedSequence(seed, spawn_key=(Stream.PERTURBATION, *key)).generate_state(2, np.uint64)
+    philox_key = sequence(seed, Stream.PERTURBATION, *key).generate_state(2, np.uint64)
     drawn = np.empty((stop - start, size), dtype=np.float32)
     for row, member in zip(drawn, range(start, stop), strict=True):
         philox = np.random.Philox(key=philox_key, counter=np.array([0, 0, 0, member], dtype=np.uint64))
@@ -45,12 +50,11 @@ def directions(seed: int, key: Key, start: int, stop: int, size: int) -> NDArray
 
 def episode_seeds(seed: int, key: Key, start: int, stop: int) -> NDArray[np.uint64]:
     """Give the seeds of episodes number `start` to `stop` of a key: (stop - start,)."""
-    first = np.random.SeedSequence(seed, spawn_key=(Stream.EPISODE, *key)).generate_state(1, np.uint64)
+    first = sequence(seed, Stream.EPISODE, *key).generate_state(1, np.uint64)
     # Consecutive numbers: the simulators scramble seeds themselves. Wrap-around is meant.
     return np.asarray(first + np.arange(start, stop, dtype=np.uint64), dtype=np.uint64)
 
 
 def fixed_episode_seeds(environment_seed: int, episodes: int) -> NDArray[np.uint64]:
     """Give the seed of the one episode that an environment has where its start is fixed, so many times: (episodes,)."""
-    sequence = np.random.SeedSequence(environment_seed, spawn_key=(Stream.FIXED_EPISODE,))
-    return np.repeat(sequence.generate_state(1, np.uint64), episodes)
+    return np.repeat(sequence(environment_seed, Stream.FIXED_EPISODE).generate_state(1, np.uint64), episodes)

@@ -15,8 +15,6 @@ from evolution.optimisers.es import centered_ranks
 
 Floats = NDArray[np.float64]
 
-MEASURES = ("encoding", "pata-ec")  # what configurations call the two
-
 
 def novelty(place: Floats, archive: Floats, neighbours: int) -> float:
     """Average the Euclidean distance to the k nearest environments.

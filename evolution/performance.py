@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 
 Pairing: TypeAlias = tuple[int, int, str]
 """An agent's niche and version, and an environment's content hash."""

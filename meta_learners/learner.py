@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from meta_learners.experience.sampling import Actor, Sampler
+from meta_learners.acting import Actor
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key
+
+__all__ = ["Learner", "LearnerKind", "LossError", "Make", "Metrics", "State"]
 
 T = TypeVar("T")
 
@@ -64,3 +68,23 @@ class Learner(Protocol):
             ValueError: it is another learner's, or of other sizes.
         """
         ...
+
+
+class Make(Protocol):
+    """Makes a learner of a kind."""
+
+    def __call__(self, name: str, family: TaskFamily[Any], settings: Any, *, seed: int, device: str) -> Learner:
+        """Give the learner of this name, for a family, with settings of the kind's class, before any meta-step."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerKind:
+    """What an entry point of the group `poet.learners` names: all that it takes to train a learner by name."""
+
+    settings: type[Any]  # a frozen dataclass whose fields all have defaults; commands and checks are made from it
+    make: Make
+    copies: int = 2  # worlds of each task, unless the user says otherwise
+    horizon: Callable[[Any], int | None] = lambda settings: (
+        None
+    )  # steps after which it cuts fresh episodes, by settings

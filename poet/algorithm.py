@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from environments.domain import Genome, Outcome
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.minimal_criterion import Verdict
 from evolution.noise import Key, Stream, keyed_rng
 from evolution.optimisers.optimiser import State
 from evolution.reproduction import Child, bear_children
 from poet.config import Config
 from poet.learning import Learned, learn, score_key
-from poet.novelty import MEASURES, archive_score
+from poet.novelty import Measure, archive_score
 from poet.phases import Phase
 from poet.population import Archived, Niche, Pair, Population
 from poet.records import ChildRecord, Decision, Input, Journal, Origin, ScoreRecord, TransferRecord
@@ -231,7 +231,7 @@ def _screen(
     ]
     if not passed:
         return []
-    measure = MEASURES[config.reproduction.novelty]
+    measure: Measure = config.find_measure()
     found = measure([child.environment for child, _ in passed], population, config, evaluator, journal)
     ranked = zip(passed, found, strict=True)
     records = [(child, replace(record, novelty=novelty)) for (child, record), novelty in ranked]

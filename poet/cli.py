@@ -17,7 +17,6 @@ from rich.logging import RichHandler
 
 from cluster import mpi
 from cluster.launch import LaunchError, launched
-from poet.commands import learning
 from poet.commands.complaints import BAD_INPUT, FAILED, complaint
 from poet.commands.control import app as control
 from poet.commands.doctor import doctor
@@ -26,6 +25,8 @@ from poet.commands.evolve import evolve
 from poet.commands.export import export
 from poet.commands.inject import inject
 from poet.commands.inspect import inspect
+from poet.commands.meta_test import meta_test
+from poet.commands.meta_train import meta_train
 from poet.commands.render import render
 from poet.commands.report import report
 from poet.commands.settings import settings
@@ -36,7 +37,7 @@ from poet.session import Interrupted, hold_signals
 INTERRUPTED = 130
 
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -65,8 +66,8 @@ _COMMANDS = (
     render,
     export,
     evaluate,
-    learning.meta_train,
-    learning.meta_test,
+    meta_train,
+    meta_test,
     settings,
     doctor,
 )

@@ -7,28 +7,33 @@ Unknown keys are errors.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tomli_w
 
+from environments import plugins
 from environments.agent_files import LARGEST_LAYER, MOST_LAYERS
 from environments.controller import NO_ACTIVATION, Controller, check_activation
 from environments.documents import NotTOMLError, check_plain, parse_toml
 from environments.domain import Domain, Encoding, find_domain
 from environments.equipped import equip
 from environments.settings import Bounds, build_settings, check_bounds
-from evolution.evaluation import PUSHES, Simulation
+from environments.settings import differences as list_differences
 from evolution.minimal_criterion import MinimalCriterion
 from evolution.optimisers.es import ES, ESSettings
 from evolution.optimisers.optimiser import Optimiser
 from evolution.optimisers.registry import build_options
 from evolution.reproduction import ReproductionSettings
+from evolution.requests import PUSHES, Simulation
 from poet.errors import InputError
 from transfer.tournament import TransferSettings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +127,6 @@ class Config:
 
     def __post_init__(self) -> None:
         check_bounds(self)
-        engines = find_domain(self.domain).engines
-        if self.engine not in ("auto", *engines):
-            raise ValueError(f"engine is {self.engine!r}; it must be one of auto, {', '.join(engines)}")
         if self.push not in PUSHES:
             raise ValueError(f"push is {self.push!r}; it must be one of {', '.join(PUSHES)}")
         if self.push == "fixed" and self.transfer.confirm:
@@ -132,8 +134,26 @@ class Config:
                 f"transfer.confirm is {self.transfer.confirm}, but with push = 'fixed' there are no fresh episodes to "
                 "confirm by; it must be 0, or push be 'fresh'"
             )
-        self.make_encoding()
-        self._complete_options()
+        # A run can be read wherever its files are: what is not here is not asked for here, but by `check_installed`.
+        for check in (self.make_encoding, self.find_measure, self._complete_options):
+            with suppress(plugins.NotInstalledError):
+                check()
+
+    def check_installed(self) -> None:
+        """Check that all is here that a run needs to start, or to simulate an episode.
+
+        Raises:
+            InputError: something is not installed, or not built; the message says what.
+        """
+        try:
+            engines = find_domain(self.domain).engines
+            if self.engine not in ("auto", *engines):
+                raise ValueError(f"engine is {self.engine!r}; it must be one of auto, {', '.join(engines)}")
+            self.make_encoding()
+            self.find_measure()
+            self.make_optimiser()
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def _complete_options(self) -> None:
         """Fill in the optimiser's options, so that a run keeps those it began with, whatever later defaults are."""
@@ -154,6 +174,10 @@ class Config:
         """Make the encoding that the settings name."""
         return find_domain(self.domain).encoding(self.encoding.name, self.encoding.options)
 
+    def find_measure(self) -> Any:
+        """Load the measure of novelty that the settings name, a `poet.novelty.Measure`."""
+        return plugins.find(plugins.NOVELTY, self.reproduction.novelty)
+
     def make_optimiser(self) -> Optimiser:
         """Make the optimiser that the settings name."""
         name = self.optimiser.name
@@ -166,7 +190,12 @@ class Config:
         return equip(domain, self.controller.make(domain.controller))
 
     def simulation(self) -> Simulation:
-        """Say how episodes of this run are run."""
+        """Say how episodes of this run are run.
+
+        Raises:
+            InputError: what runs them is not installed here.
+        """
+        self.check_installed()
         engine = None if self.engine == "auto" else self.engine
         own = find_domain(self.domain).controller
         controller = self.controller.make(own)
@@ -189,6 +218,14 @@ class Config:
     def to_toml(self) -> str:
         """Write every setting as TOML."""
         return tomli_w.dumps(self.to_table())
+
+
+def if_installed(make: Callable[[], T]) -> T | None:
+    """Give what is made of installed parts, or None where one is missing: who only reads does without."""
+    try:
+        return make()
+    except plugins.NotInstalledError:
+        return None
 
 
 def presets() -> list[str]:
@@ -262,11 +299,22 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build(table: Mapping[str, Any], origin: str) -> Config:
-    """Check a table and make it a `Config`.
+    """Check a table of what is to be run here, and make it a `Config`.
 
     Raises:
-        InputError: a key is unknown or a value is of the wrong type or out of range; `origin` is named.
+        InputError: a key is unknown, a value is of the wrong type or out of range, or what it names is not installed;
+            `origin` is named.
     """
+    config = read(table, origin)
+    try:
+        config.check_installed()
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from error
+    return config
+
+
+def read(table: Mapping[str, Any], origin: str) -> Config:
+    """Check a table of what may have been run elsewhere, and make it a `Config`; as `build`, whatever is installed."""
     try:
         _check_named_once(table)
         config: Config = build_settings(Config, table)
@@ -305,13 +353,7 @@ def check_used(overrides: Mapping[str, Any], config: Config, origin: str) -> Non
 
 def differences(old: Config, new: Config) -> list[str]:
     """List the settings that differ, as ``es.pairs was 256, is 64``; iterations may always differ."""
-    before, after = flat(old.to_table()), flat(new.to_table())
-    names = sorted(set(before) | set(after))
-    return [
-        f"{name} was {before.get(name)!r}, is {after.get(name)!r}"
-        for name in names
-        if before.get(name) != after.get(name) and name != "iterations"
-    ]
+    return list_differences(old.to_table(), new.to_table(), free=("iterations",))
 
 
 LEAST_LIFE = 300  # iterations of a niche, below which what moves into it is replaced before it has learned
@@ -327,11 +369,3 @@ def advice(config: Config) -> list[str]:
         f"reproduction.every {config.reproduction.every}), little for an agent to learn in; the papers' niches have "
         f"3,000 and more, some {LEAST_LIFE} do: raise either"
     ]
-
-
-def flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Lay nested tables out as one, by dotted names."""
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        found |= flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
-    return found

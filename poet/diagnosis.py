@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cluster.processes import cores
-from environments.domain import Environment, find_domain
+from environments.domain import Batch, Environment, find_domain
 from environments.walker2d.simulator import engine_status
 from poet.archive import checksums
 from poet.archive.reading import reading
@@ -114,7 +114,7 @@ def _episode(name: str) -> str:
     domain = find_domain(name)
     environment = Environment(domain=name, encoding="parametric", genome={}, seed=0)
     theta = np.zeros((1, domain.controller.parameters), dtype=np.float32)
-    result = domain.rollout(theta, environment, np.zeros(1, dtype=np.uint64), episode_limit=20)
+    result = domain.run(Batch.of(theta, environment, np.zeros(1, dtype=np.uint64)), episode_limit=20)
     return f"an episode of {result.lengths[0]} steps ran"
 
 

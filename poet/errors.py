@@ -17,3 +17,10 @@ class InputError(ValueError):
 
 class ArchiveError(RuntimeError):
     """The archive could not be written or read on: exit status 1."""
+
+
+class NoNicheError(InputError):
+    """A run has no niche of a number that was asked for."""
+
+    def __init__(self, number: int, niches: int) -> None:
+        super().__init__(f"there is no niche {number}; this run has niches 0 to {niches - 1}")

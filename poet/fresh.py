@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from cluster.executor import Executor
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet.archive import rescoring
 from poet.archive.reading import read_config
 from poet.archive.rescoring import Fresh

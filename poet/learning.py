@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from environments.domain import Rollouts
 from evolution.chains import Chain
-from evolution.evaluation import Evaluator, Tally
+from evolution.evaluator import Evaluator, Tally
 from evolution.optimisers.asking import Asking
 from evolution.optimisers.optimiser import Figures, Optimiser, State
 from poet.phases import Phase

@@ -1,5 +1,7 @@
 """How new candidate environments are: the measures that a configuration can name.
 
+Each is an entry point of the group `poet.novelty`, ours as well as other packages'.
+
 The mathematics is `evolution.novelty`; here is what each measure needs to know
 of the population, and what it costs.
 """
@@ -12,13 +14,15 @@ from typing import Protocol
 import numpy as np
 
 from environments.domain import Environment
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.novelty import novelty, pata_ec
 from evolution.performance import perform
 from poet.config import Config
 from poet.phases import Phase
 from poet.population import Population
 from poet.records import Journal
+
+__all__ = ["Measure", "archive_score", "by_encoding", "by_pata_ec"]
 
 
 class Measure(Protocol):
@@ -65,9 +69,6 @@ def by_pata_ec(
     places = pata_ec(found.scores, config.minimal_criterion)
     archive = places[: len(known)]
     return [novelty(place, archive, config.reproduction.neighbours) for place in places[len(known) :]]
-
-
-MEASURES: dict[str, Measure] = {"encoding": by_encoding, "pata-ec": by_pata_ec}
 
 
 def archive_score(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
-from evolution.evaluation import Tally
+from evolution.evaluator import Tally
 from evolution.optimisers.optimiser import Figures
 from evolution.performance import Pairing, Performances
 from poet.population import Niche, Pair

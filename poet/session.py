@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from cluster.executor import Executor
 from environments.domain import find_domain
 from environments.files import holds_run
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet import agents, grounds
 from poet import config as configuration
 from poet.algorithm import evolve

@@ -1,9 +1,15 @@
-"""The arrows of the design: who may import whom."""
+"""The arrows of the design: who may import whom, lazily or not, and who alone may know an engine."""
 
 import ast
+import subprocess
+import sys
+from collections import defaultdict
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from runs import SUPPORT, TOY_SETTINGS, evolved, variables
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
@@ -11,31 +17,283 @@ MAY_IMPORT = {
     "evolution": {"environments"},
     "transfer": {"evolution", "environments"},
     "cluster": set(),
-    "meta_learners": {"environments"},
+    "meta_learners": {"environments", "evolution"},
     "poet": {"transfer", "evolution", "environments", "cluster", "meta_learners"},
 }
-ENGINES = ["Box2D", "pybullet", "mpi4py", "matplotlib"]
+OF_EVOLUTION = {"evolution.noise"}  # what meta-learners may import of it: addressed randomness is for everyone
+GROUND = "ground"  # every file of a house that no floor names
+# From the top down. A room may import what lies on lower floors and nothing else; a folder is a room, and so is a file
+# of the house's own folder. So what people touch may know what it shows, and never the other way about.
+FLOORS = {
+    "environments": [
+        {"__init__"},
+        {"registration", "contracts"},
+        {"walker2d", "hexapod3d", "equipped"},
+        {"tasks"},
+        {"encodings"},
+        {GROUND},
+    ],
+    "meta_learners": [
+        {"training", "contracts"},
+        {"registry"},
+        {"gradient", "black_box"},
+        {"learner"},
+        {"experience"},
+        {"networks", "families"},
+        {GROUND},
+    ],
+    "poet": [
+        {"__main__"},
+        {"cli"},
+        {"commands"},
+        {"controls", "evaluate", "export", "report"},
+        {"session"},
+        {"archive", "display"},
+        {GROUND},
+    ],
+}
+ENGINES = [
+    "Box2D",
+    "pybullet",
+    "mpi4py",
+    "matplotlib",
+    "neat",
+    "pygame",
+    "pyarrow",
+    "tensorboardX",
+    "environments.walker2d.native._core",
+    "environments.hexapod3d.native._core",
+]
+LAZILY = {  # files outside of meta_learners with a function that loads torch, which takes seconds
+    "environments.agent_files",
+    "poet.commands.doctor",
+    "poet.commands.learning",
+}
+RENAMING = {  # files that may rename: one for all of us, and what its own temporary names and a lock file need
+    "environments.files",
+    "poet.archive.store",  # SQLite keeps a journal beside the file, and so makes it under a name of its own
+    "poet.archive.ownership",
+}
 
 
-def imported(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@cache
+def modules():
+    """Every module of ours by its dotted name, with its file."""
+    found = {}
+    for package in MAY_IMPORT:
+        for path in (ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+@cache
+def nodes(module):
+    return list(ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))))
+
+
+@cache
+def imports(module):
+    """List (module, name taken of it or None, name it gets here) of every import, wherever in the file it stands."""
+    return tuple(_imports(module))
+
+
+def _imports(module):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            for alias in node.names:
+                yield alias.name, None, alias.asname or alias.name.partition(".")[0]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively, which hides the arrow"
-            yield node.module.split(".")[0]
+            assert node.level == 0, f"{module} imports relatively, which hides the arrow"
+            for alias in node.names:
+                yield node.module, alias.name, alias.asname or alias.name
+        elif isinstance(node, ast.Call) and called(node) in ("import_module", "__import__"):
+            named = node.args[0]
+            assert isinstance(named, ast.Constant), f"{module} imports what cannot be read here: {ast.unparse(node)}"
+            yield named.value, None, ""
+
+
+def called(node):
+    """The last word of what a call calls."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+@cache
+def arrows(module):
+    """The modules of ours that one imports; a string `module:name`, which somebody else imports for it, counts too."""
+    found = {f"{source}.{name}" if f"{source}.{name}" in modules() else source for source, name, _ in imports(module)}
+    strings = (node.value for node in nodes(module) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    found |= {text.partition(":")[0] for text in strings if ":" in text}
+    return (found & set(modules())) - {module}
+
+
+def house(module):
+    return module.partition(".")[0]
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_package_imports_only_along_the_arrows(package):
-    files = list((ROOT / package).rglob("*.py"))
-    assert files
-    for path in files:
-        others = set(imported(path)) & (set(MAY_IMPORT) - {package})
-        assert others <= MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {others - MAY_IMPORT[package]}"
+    ours = [module for module in modules() if house(module) == package]
+    assert ours
+    for module in ours:
+        others = {house(target) for target in arrows(module)} - {package}
+        assert others <= MAY_IMPORT[package], f"{module} imports {others - MAY_IMPORT[package]}"
+
+
+def test_meta_learners_know_of_evolution_its_randomness_alone():
+    for module in modules():
+        if house(module) == "meta_learners":
+            found = {target for target in arrows(module) if house(target) == "evolution"}
+            assert found <= OF_EVOLUTION, f"{module} imports {found - OF_EVOLUTION}"
+
+
+def floor_of(module):
+    """How high a module's room lies in its house: 0 is the highest floor."""
+    path = modules()[module].relative_to(ROOT / house(module))
+    room = path.parts[0] if len(path.parts) > 1 else path.stem
+    floors = FLOORS[house(module)]
+    return next((n for n, rooms in enumerate(floors) if room in rooms), len(floors) - 1), room
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_rooms_import_only_what_lies_on_lower_floors(package):
+    for module in modules():
+        if house(module) != package:
+            continue
+        floor, room = floor_of(module)
+        for target in arrows(module):
+            if house(target) != package:
+                continue
+            below, other = floor_of(target)
+            on_the_ground = floor == below == len(FLOORS[package]) - 1
+            assert room == other or below > floor or on_the_ground, f"{module} imports {target}, of a higher floor"
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_that_a_floor_names_is_there(package):
+    there = {floor_of(module)[1] for module in modules() if house(module) == package}
+    assert set().union(*FLOORS[package]) - {GROUND, "contracts"} <= there
+
+
+def test_no_files_import_each_other_in_a_circle():
+    try:
+        TopologicalSorter({module: arrows(module) for module in modules()}).prepare()
+    except CycleError as error:
+        pytest.fail(f"these import each other: {' <- '.join(error.args[1])}")
+
+
+def is_of(engine, module):
+    return module == engine or module.startswith(f"{engine}.")
+
+
+def bindings(module, engine):
+    """The names by which a module knows an engine or a part of it, also those that it gives it itself."""
+    known = set()
+    for source, name, bound in imports(module):
+        if is_of(engine, source) or (name and is_of(engine, f"{source}.{name}")):
+            known.add(bound)
+    while known:
+        copies = {
+            ast.unparse(target)
+            for node in nodes(module)
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in known
+            for target in node.targets
+        }
+        if copies <= known:
+            break
+        known |= copies
+    return known
+
+
+@cache
+def importers(engine):
+    """The modules that import an engine, with the names by which they know it."""
+    return {module: known for module in modules() if (known := bindings(module, engine))}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_at_most_one_file_imports_each_engine(engine):
-    users = [path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py") if engine in imported(path)]
-    assert len(users) <= 1, users
+def test_exactly_one_file_imports_each_engine(engine):
+    assert len(importers(engine)) == 1, list(importers(engine))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nobody_takes_an_engine_from_its_importer_but_what_that_offers(engine):
+    (home, known), *_ = importers(engine).items()
+    offered = {
+        entry.value
+        for node in nodes(home)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        for entry in node.value.elts
+    }
+    for module in modules():
+        taken = {name for source, name, _ in imports(module) if source == home} & known
+        assert taken <= offered, f"{module} takes {taken - offered} of {home}, which is {engine} by another name"
+
+
+def test_a_native_core_is_touched_in_its_bodys_folder_alone():
+    touching = defaultdict(set)
+    for module in modules():
+        doors = {bound for source, name, bound in imports(module) if name == "native"}
+        for node in nodes(module):
+            if isinstance(node, ast.Attribute) and node.attr == "core" and ast.unparse(node.value) in doors:
+                touching[module.rpartition(".")[0]].add(module)
+    assert set(touching) <= {"environments.walker2d", "environments.hexapod3d"}, dict(touching)
+
+
+def of_functions(module):
+    """The imports of a module that are made when a function is called, or by a type checker alone."""
+    later = [node for node in nodes(module) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    later += [node for node in nodes(module) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    return {id(inner) for outer in later for inner in ast.walk(outer)}
+
+
+def test_torch_is_loaded_by_meta_learners_and_by_few_others_when_they_need_it():
+    lazy = set()
+    for module in modules():
+        if house(module) == "meta_learners":
+            continue
+        later = of_functions(module)
+        for node in nodes(module):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+                if any(is_of("torch", name) for name in names):
+                    assert id(node) in later, f"{module} loads torch when it is imported"
+                    lazy.add(module)
+                of_learners = any(house(name) == "meta_learners" for name in names)
+                assert not of_learners or id(node) in later or names == ["meta_learners.errors"], module
+    assert lazy == LAZILY
+
+
+def loaded(code, *arguments):
+    """Run code in a fresh process and list which of the slow libraries it has loaded."""
+    ask = "import sys; print(*sorted({'torch', 'matplotlib', 'pyarrow', 'scipy', 'mpi4py'} & set(sys.modules)))"
+    line = [sys.executable, "-c", f"{code}\n{ask}", *map(str, arguments)]
+    done = subprocess.run(line, env=variables(), cwd=SUPPORT, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_importing_the_environments_loads_no_slow_library():
+    names = [module for module in modules() if house(module) in ("environments", "evolution", "transfer")]
+    native = [name for name in names if ".native" not in name]
+    assert loaded("\n".join(f"import {name}" for name in native)) == []
+
+
+def test_evolving_loads_no_slow_library(tmp_path):
+    run = evolved(tmp_path / "run", TOY_SETTINGS, iterations=2)
+    code = (
+        "import sys\nfrom poet.cli import main\n"
+        "sys.argv = ['poet', 'evolve', sys.argv[1], '--iterations', '3', '--workers', '1']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code in (0, None), end.code"
+    )
+    assert loaded(code, run) == []
+
+
+def test_only_the_place_that_writes_files_renames_them():
+    for module in modules():
+        if module in RENAMING:
+            continue
+        for node in nodes(module):
+            if isinstance(node, ast.Call):
+                paths = called(node) == "replace" and len(node.args) == 1 and not node.keywords  # a text's takes two
+                moved = paths or called(node) in ("rename", "renames", "move")
+                assert not moved, f"{module}: {ast.unparse(node)}; see `environments.files.writing`"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.noise import Key
 from evolution.optimisers.optimiser import Vector
 from transfer.tournament import Candidate, Kind, Target, Tournament

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.optimisers.optimiser import Optimiser
 from transfer.tournament import (
     Candidate,

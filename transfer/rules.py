@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.optimisers.optimiser import Optimiser
 from transfer.improved import hold_improved
 from transfer.tournament import Incumbent, Target, Tournament, hold_original

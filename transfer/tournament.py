@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 from environments.settings import Bounds, check_bounds
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.noise import Key
 from evolution.optimisers.asking import Asking
 from evolution.optimisers.optimiser import FULL, KEEP, Optimiser, State

@@ -22,13 +22,13 @@ import torch
 from benchmarks.curricula.figure import SCRATCH, draw, summary, table
 from benchmarks.curricula.runs import Run, fingerprint, test, train
 from benchmarks.curricula.sources import STAGED, curricula
-from environments.domain import Environment, find_domain
+from environments.domain import Batch, Environment, find_domain
 from environments.files import write_aside
 from environments.suites import suites_of
 from environments.tasks.curriculum import Curriculum, Task
 from meta_learners.training.evaluation import Protocol
 
-PROTOCOL = Protocol(adaptations=(0, 1, 2, 5, 10), episodes=2, repeats=1)
+PROTOCOL = Protocol(adaptations=(0, 1, 2, 5, 10), worlds=1, episodes=2, repeats=1)
 POET_GROUND, OTHER_GROUND, SUITE_GROUND = "POET test tasks", "another POET run", "walker suite"
 SPECIALIST_EPISODES = 8
 
@@ -110,7 +110,7 @@ def specialists(exported: Curriculum, tasks: Sequence[Task], episode_limit: int)
     means = []
     for task in tasks:
         thetas = np.repeat(exported.agent(task.id)[None], len(seeds), axis=0)
-        means.append(domain.rollout(thetas, task.environment, seeds, episode_limit=episode_limit).returns.mean())
+        means.append(domain.run(Batch.of(thetas, task.environment, seeds), episode_limit=episode_limit).returns.mean())
     return float(np.mean(means))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.fuzz import mutations
 from cluster.executor import InProcess
 from environments.tasks.curriculum import seal
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet.algorithm import evolve
 from poet.archive.reading import reading
 from poet.archive.store import Archive

@@ -8,14 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from meta_learners.acting import Actor
 from meta_learners.black_box.rl2 import RL2, RL2Settings
-from meta_learners.experience.sampling import Actor, Sampler
-from meta_learners.families.tasks import TaskFamily
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, numpy_generator
 
 REPORTS = 20  # lines about how it goes
 SMALL_WORLDS = RL2Settings(
-    reflex=0, window=0, trace=0.3, entropy=0.01, reward_scale=1.0, epochs=4, minibatches=4, step_size=1e-3
+    reflex=0,
+    critic_memory=False,
+    window=0,
+    trace=0.3,
+    entropy=0.01,
+    reward_scale=1.0,
+    epochs=4,
+    minibatches=4,
+    step_size=1e-3,
 )
 """Where rewards tell at once what an action was worth, and batches are large."""
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from benchmarks.open_endedness import controls, figures, results, runs
+from environments.files import write_aside
 
 RESULTS = Path(__file__).parents[1] / "results" / "open_endedness"
 
@@ -34,7 +35,7 @@ def main() -> None:
         planned = controls.plan(found, agent, options.warm)
         done = controls.run_all(planned, agent, options.folder / "controls", 60 * options.control_minutes)
         document = results.write(summary, found, done)
-    (options.results / "README.md").write_text(results.tables(document), encoding="utf-8")
+    write_aside(options.results / "README.md", results.tables(document).encode())
     figures.draw(document, options.results)
 
 

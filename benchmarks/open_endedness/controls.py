@@ -9,6 +9,7 @@ having learned to walk.
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -19,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.open_endedness.runs import COMMON, FIRST, FIRST_ITERATIONS
-from environments.domain import Environment, Outcome, find_domain
+from environments.domain import Batch, Environment, Outcome, find_domain
 from environments.files import write_aside
 from environments.weights import read_agent
-from evolution.evaluation import PerturbationRequest, ScoreRequest, Simulation
 from evolution.noise import Stream, keyed_rng
 from evolution.optimisers.es import Learner, es_gradient, es_update
+from evolution.requests import PerturbationRequest, ScoreRequest, Simulation
 from poet.config import Config, build, merge, read_preset
 
 SEEDS = range(100, 105)  # not those of the runs
@@ -71,10 +72,8 @@ def hardest(runs: dict[str, Any], agent: Path) -> list[dict[str, Any]]:
             if niche["solved"] is None or niche["parent"] is None:
                 continue
             environment = Environment(**niche["environment"])
-            tried = domain.rollout(
-                np.stack([theta] * EPISODES),
-                environment,
-                np.arange(EPISODES, dtype=np.uint64),
+            tried = domain.run(
+                Batch.of(np.stack([theta] * EPISODES), environment, np.arange(EPISODES, dtype=np.uint64)),
                 episode_limit=COMMON["episode_limit"],
             )
             found.append({"run": name, **niche, "first_agent_score": float(tried.returns.mean())})
@@ -194,6 +193,6 @@ def _load(path: Path) -> Learner:
 
 
 def _save(path: Path, learner: Learner) -> None:
-    aside = path.with_suffix(".new.npz")
-    np.savez(aside, **{name: getattr(learner, name) for name in Learner.__dataclass_fields__})
-    aside.rename(path)
+    content = io.BytesIO()
+    np.savez(content, **{name: getattr(learner, name) for name in Learner.__dataclass_fields__})
+    write_aside(path, content.getvalue())

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cluster.executor import InProcess
 from environments.domain import find_domain
-from environments.files import holds_run
+from environments.files import holds_run, write_aside
 from environments.weights import agent_bytes, read_agent
 from evolution.optimisers.es import Learner
 from poet.archive.reading import reading
@@ -77,7 +77,7 @@ def first_agent(results: Path, folder: Path) -> Path:
         query = "SELECT theta FROM agent WHERE niche = 0 AND iteration = ? AND origin = 'checkpoint'"
         with reading(folder / "first") as connection:
             (blob,) = connection.execute(query, (FIRST_ITERATIONS - 1,)).fetchone()
-        path.write_bytes(agent_bytes(find_domain(config.domain).controller, read_blob(blob)))
+        write_aside(path, agent_bytes(find_domain(config.domain).controller, read_blob(blob)))
     return path
 
 

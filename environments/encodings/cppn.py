@@ -35,7 +35,8 @@ FARTHEST = 1e5  # m; no bound of the published code, but what both engines are k
 NO_RELIEF = 1e-6  # m; rounding, not ground
 BOUNDS = ("walked", "published")  # where relief is bounded, the default first
 ATTEMPTS = 1000  # mutations until one has relief; one in two does
-COORDINATES = 64  # ground heights in the vector of a genome
+PLACES = ("sampled", "all")  # of the probe, whose heights make the vector of a genome; the default first
+SAMPLED = 64  # evenly by number, which of a grid leaves out some more than others
 OBSTACLES = tuple(kind for kind in KINDS if kind != "roughness")  # what may stand on a CPPN's ground
 
 _ACTIVATE: dict[str, Callable[[Floats], Floats]] = {
@@ -182,6 +183,7 @@ class CPPNEncoding:
         start: the genome that a run starts from.
         unit: m of ground for one unit of the network's output; bodies differ in size, the bounds scale with it.
         published: (n, d) the inputs where the published code measures relief, which then bound it; None for `probe`.
+        places: which heights along the ground compare genomes, one of `PLACES`.
     """
 
     probe: Floats
@@ -189,6 +191,7 @@ class CPPNEncoding:
     start: Genome = field(default_factory=dict)
     unit: float = 1.0
     published: Floats | None = None
+    places: str = PLACES[0]
     name: str = "cppn"
 
     @staticmethod
@@ -201,16 +204,20 @@ class CPPNEncoding:
             ValueError: an option is unknown or a value is not valid.
         """
         for option in options:
-            if option not in ("obstacles", "start", "bounds"):
-                raise ValueError(f"option {option!r} is unknown; the cppn encoding takes obstacles, start and bounds")
+            if option not in ("obstacles", "start", "bounds", "places"):
+                raise ValueError(
+                    f"option {option!r} is unknown; the cppn encoding takes obstacles, start, bounds and places"
+                )
         kinds, start = options.get("obstacles", []), options.get("start", {})
         if not isinstance(kinds, list) or any(kind not in OBSTACLES for kind in kinds):
             raise ValueError(f"obstacles is {kinds!r}; it must be a list of {', '.join(OBSTACLES)}, or empty")
         if not isinstance(start, Mapping):
             raise ValueError(f"start is {start!r}; it must be a table of cppn and parametric")
         obstacles = ParametricEncoding.from_options({"kinds": kinds}) if kinds else None
-        where = published if read_choices(options, {"bounds": BOUNDS})["bounds"] == "published" else None
-        encoding = CPPNEncoding(probe, obstacles, {"cppn": flat_network(probe.shape[1]), **start}, unit, where)
+        choices = read_choices(options, {"bounds": BOUNDS, "places": PLACES})
+        where = published if choices["bounds"] == "published" else None
+        first = {"cppn": flat_network(probe.shape[1]), **start}
+        encoding = CPPNEncoding(probe, obstacles, first, unit, where, choices["places"])
         encoding.check(encoding.start)
         return encoding
 
@@ -280,8 +287,9 @@ class CPPNEncoding:
 
         Weights have no such place: networks differ in size, and very different ones make the same ground.
         """
-        chosen = np.linspace(0, len(self.probe) - 1, min(COORDINATES, len(self.probe))).round().astype(int)
-        ground = relief(genome["cppn"], self.probe)[chosen] / HIGHEST
+        ground = relief(genome["cppn"], self.probe) / HIGHEST
+        if self.places == "sampled":
+            ground = ground[np.linspace(0, len(ground) - 1, min(SAMPLED, len(ground))).round().astype(int)]
         return np.concatenate([ground, ParametricEncoding().vector(genome.get("parametric", {}))])
 
     def describe(self, genome: Genome) -> str:

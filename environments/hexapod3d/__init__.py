@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
-from environments.domain import Encoding, Environment
+from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.heightfield import HeightfieldEncoding
+from environments.equipped import play_steps
 from environments.hexapod3d.difficulty import difficulty
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.expression import CPPN_UNIT, DOMAINS, probe
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.recording import record, sketch
-from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES, rollout
+from environments.hexapod3d.simulator import CAPABILITIES, CONTROLLER, ENGINES, engine_called, run
 from environments.hexapod3d.task import EPISODE_LIMIT, FALL_REWARD
 
 
@@ -27,15 +27,27 @@ class Hexapod3D:
     fall_return = FALL_REWARD
     solved_return = 230.0
     engines = tuple(ENGINES)
-    lanes: Mapping[str, int] = MappingProxyType({"native": 1, "pybullet": LANES})
     sketch = staticmethod(sketch)
     difficulty = staticmethod(difficulty)
 
     def __init__(self, name: str, gait: Gait) -> None:
         self.name = name
         self.gait = gait
-        self.rollout = partial(rollout, gait=gait)
         self.record = partial(record, gait=gait)
+
+    def capabilities(self, engine: str | None = None) -> Capabilities:
+        """Say what an engine is good at; see `environments.domain.Domain.capabilities`."""
+        return CAPABILITIES[engine_called(engine)]
+
+    def run(
+        self, batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, trajectory: bool = False
+    ) -> Rollouts:
+        """Run one episode for each row of a batch; see `environments.domain.Domain.run`."""
+        if not trajectory:
+            return run(batch, episode_limit=episode_limit, engine=engine, gait=self.gait)
+        batch.check(CONTROLLER)
+        limit = EPISODE_LIMIT if episode_limit is None else episode_limit
+        return play_steps(self, CONTROLLER, batch, limit, engine_called(engine), trajectory)
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""
@@ -55,8 +67,8 @@ class Hexapod3D:
 
 def _cppn(options: Mapping[str, Any]) -> CPPNEncoding:
     for option in options:
-        if option != "start":
-            raise ValueError(f"option {option!r} is unknown; the hexapod's cppn encoding takes start")
+        if option not in ("start", "places"):
+            raise ValueError(f"option {option!r} is unknown; the hexapod's cppn encoding takes start and places")
     return CPPNEncoding.from_options(options, probe(), CPPN_UNIT)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.hexapod3d.body import BODY, URDF
-from environments.hexapod3d.engine import ANGLES, POSITION, QUATERNION, Client, bullet, uncopied
+from environments.hexapod3d.engine import ANGLES, POSITION, QUATERNION, Client, uncopied
 from environments.hexapod3d.terrain import FINISH, SIDE_LIMIT, Terrain, grid
 
 WIDTH, HEIGHT = 540, 360  # pixels
@@ -63,7 +63,7 @@ class _Meshes:
         self._vertices: list[list[float]] = []
         self._corners: list[int] = []
 
-    def shape(self, vertices: Floats, corners: NDArray[np.intp], colour: Floats, on: dict[str, int]) -> int:
+    def shape(self, vertices: Floats, corners: NDArray[np.intp], colour: Floats, client: Client) -> int:
         """Make a visual shape of vertices (n, 3) and triangles (k, 3) in an RGB colour; gives its number."""
         with self._one_at_a_time:
             self._points += [[0.0, 0.0, 0.0] for _ in range(len(vertices) - len(self._points))]
@@ -71,13 +71,12 @@ class _Meshes:
             for place, vertex in zip(self._vertices, vertices.tolist(), strict=True):
                 place[:] = vertex
             self._corners[:] = corners.reshape(-1).tolist()
-            number: int = bullet.createVisualShape(
-                bullet.GEOM_MESH,
+            number: int = client.createVisualShape(
+                client.GEOM_MESH,
                 vertices=self._vertices,
                 indices=self._corners,
                 rgbaColor=[*(colour / 255).tolist(), 1.0],
                 specularColor=[0, 0, 0],
-                **on,
             )
         return number
 
@@ -92,34 +91,33 @@ class Camera:
 
     def __init__(self, terrain: Terrain) -> None:
         self._client = Client()
-        self._on = self._client.on
-        self._robot = bullet.loadURDF(str(URDF), **self._on)
+        self._robot = self._client.loadURDF(str(URDF))
         self._x, self._heights = grid()[0].reshape(-1), terrain.heights
         for colour, vertices, corners in _patches(terrain):
-            shape = _MESHES.shape(vertices, corners, colour, self._on)
-            bullet.createMultiBody(0, -1, shape, **self._on)
+            shape = _MESHES.shape(vertices, corners, colour, self._client)
+            self._client.createMultiBody(0, -1, shape)
 
     def shoot(self, state: Floats) -> NDArray[np.uint8]:
         """Draw a state (STATE_SIZE,): (HEIGHT, WIDTH, 3)."""
         position = state[POSITION]
         near = np.abs(self._x - position[0]) < NEARBY
         height = float(self._heights[near].mean()) + BODY.height if near.any() else float(position[2])
-        bullet.resetBasePositionAndOrientation(self._robot, position.tolist(), state[QUATERNION].tolist(), **self._on)
+        client = self._client
+        client.resetBasePositionAndOrientation(self._robot, position.tolist(), state[QUATERNION].tolist())
         for joint, angle in enumerate(state[ANGLES].tolist()):
-            bullet.resetJointState(self._robot, joint, angle, **self._on)
+            client.resetJointState(self._robot, joint, angle)
         middle = np.array([position[0], 0.6 * position[1], height])
-        view = bullet.computeViewMatrix((middle + EYE).tolist(), (middle + AIM).tolist(), (0, 0, 1))
-        lens = bullet.computeProjectionMatrixFOV(FIELD_OF_VIEW, WIDTH / HEIGHT, NEAR, FAR)
-        _, _, colours, depth, _ = bullet.getCameraImage(
+        view = client.computeViewMatrix((middle + EYE).tolist(), (middle + AIM).tolist(), (0, 0, 1))
+        lens = client.computeProjectionMatrixFOV(FIELD_OF_VIEW, WIDTH / HEIGHT, NEAR, FAR)
+        _, _, colours, depth, _ = client.getCameraImage(
             WIDTH,
             HEIGHT,
             view,
             lens,
             lightDirection=LIGHT,
             shadow=1,
-            renderer=bullet.ER_TINY_RENDERER,
-            flags=bullet.ER_NO_SEGMENTATION_MASK,
-            **self._on,
+            renderer=client.ER_TINY_RENDERER,
+            flags=client.ER_NO_SEGMENTATION_MASK,
         )
         picture = np.asarray(colours, dtype=np.uint8).reshape(HEIGHT, WIDTH, 4)[..., :3].copy()
         empty = np.asarray(depth).reshape(HEIGHT, WIDTH) >= 0.9999

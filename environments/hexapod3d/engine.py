@@ -12,7 +12,8 @@ import os
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from functools import partial
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,8 @@ def uncopied(handle: object, protocol: object) -> NoReturn:
 class Client:
     """A physics client, freed by `close` or with its owner; neither it nor what holds one can be copied.
 
+    It has PyBullet's functions, which speak to this client, and its constants.
+
     Raises:
         RuntimeError: PyBullet has no more.
     """
@@ -100,6 +103,10 @@ class Client:
         self._free = weakref.finalize(self, bullet.disconnect, number)
 
     __reduce_ex__ = uncopied
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(bullet, name)
+        return partial(found, **self.on) if callable(found) else found
 
     @property
     def closed(self) -> bool:

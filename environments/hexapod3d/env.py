@@ -16,7 +16,7 @@ from environments.hexapod3d.engine import CONTROL_RATE, POSITION, STATE_SIZE, Wo
 from environments.hexapod3d.episode import advance, begin
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
-from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, observe
+from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, calmed, observe
 from environments.hexapod3d.terrain import FINISH, Terrain
 from environments.history import History, UnlikeError, without
 from environments.plain import whole_seed
@@ -118,6 +118,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         outcome = int(outcomes[0])
         self._over = outcome != NO_OUTCOME
         if outcome == Outcome.DIVERGED:
+            self._state[:] = calmed(self._state)  # what is seen and drawn of it
             self._world.renew()
         truncated = outcome == Outcome.TIMED_OUT
         return self._observe(), float(rewards[0]), self._over and not truncated, truncated, {"outcome": outcome}

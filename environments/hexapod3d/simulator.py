@@ -17,8 +17,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.batch import Batch, Capabilities, by_environment
 from environments.controller import Controller
-from environments.domain import NO_OUTCOME, Environment, Outcome, Rollouts
 from environments.hexapod3d import native
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.engine import POSITION, STATE_SIZE, World
@@ -27,9 +27,12 @@ from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, observe
 from environments.hexapod3d.terrain import Terrain
+from environments.rollouts import NO_OUTCOME, Outcome, Rollouts
 
 CONTROLLER = Controller((bounds()[0].size, 40, 40, BODY.joints))  # 5,218 parameters
 LANES = 8  # through Python; more would save little time and cost 40 MB each
+
+CAPABILITIES = {"native": Capabilities(), "pybullet": Capabilities(lanes=LANES)}
 
 Engine: TypeAlias = Callable[
     [NDArray[np.float32], Terrain, NDArray[np.uint64], int, Gait],
@@ -42,28 +45,35 @@ def _worlds() -> list[World]:
     return []
 
 
-def rollout(
-    thetas: NDArray[np.float32],
-    environment: Environment,
-    seeds: NDArray[np.uint64],
-    *,
-    episode_limit: int | None = None,
-    engine: str | None = None,
-    gait: Gait = Gait.TRIPOD,
+def run(
+    batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, gait: Gait = Gait.TRIPOD
 ) -> Rollouts:
-    """Run one episode for each controller; see `environments.domain.Domain.rollout`.
+    """Run one episode for each row, course after course; see `environments.domain.Domain.run`.
 
     Raises:
         ValueError: the shapes do not fit, or there is no such engine.
     """
-    CONTROLLER.check(thetas, seeds)
-    name = engine or next(iter(ENGINES))
+    batch.check(CONTROLLER)
+    play, limit = ENGINES[engine_called(engine)], EPISODE_LIMIT if episode_limit is None else episode_limit
+
+    def alone(rows: Batch) -> Rollouts:
+        return play(rows.thetas, terrain_of(rows.environments[0]), rows.seeds, limit, gait)
+
+    return by_environment(batch, alone)
+
+
+def engine_called(name: str | None) -> str:
+    """Give the name of an engine that can be used: the default one where there is none.
+
+    Raises:
+        ValueError: there is no such engine, or it is not built.
+    """
+    name = name or next(iter(ENGINES))
     if name == "native" and name not in ENGINES:
         raise ValueError(f"engine is 'native', but {native.problem()}")
     if name not in ENGINES:
         raise ValueError(f"engine is {name!r}; it must be one of {', '.join(ENGINES)}")
-    limit = EPISODE_LIMIT if episode_limit is None else episode_limit
-    return ENGINES[name](thetas.astype(np.float32), terrain_of(environment), seeds, limit, gait)
+    return name
 
 
 def rollout_pybullet(

@@ -1,7 +1,8 @@
-"""What the hexapod observes, what it earns and when its episode is over: arrays in, arrays out.
+"""What the hexapod observes, what it earns and when its episode is over.
 
 One row an episode, and a row's numbers depend on that row alone: the Gymnasium
-environment brings one row, a rollout as many as it runs side by side.
+environment brings one row, a rollout as many as it runs side by side. States
+are read and never written to.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ def limited(values: Floats, most: float) -> Floats:
 
 def observe(state: Floats, steps: Steps, terrain: Terrain) -> NDArray[np.float32]:
     """Say what the robot senses: (n, 70); `HexapodEnv` lists the entries."""
+    state = calmed(state)
     axes = rotation(state)
     _, sine = heading(axes)
     middle, half = (HIGH + LOW) / 2, (HIGH - LOW) / 2
@@ -135,6 +137,17 @@ def wild(state: Floats) -> NDArray[np.bool_]:
     calm = np.isfinite(state).all(axis=1)
     calm &= (np.abs(state[:, : MOST_MOTION.size]) <= MOST_MOTION).all(axis=1)
     return np.logical_not(calm)
+
+
+def calmed(state: Floats, lost: NDArray[np.bool_] | None = None) -> Floats:
+    """Give states with those that make no sense put at rest, so that arithmetic on them stays quiet.
+
+    Args:
+        state: (n, STATE_SIZE); itself where there are none.
+        lost: (n,) which make no sense; as `wild` says when None.
+    """
+    lost = wild(state) if lost is None else lost
+    return np.where(lost[:, None], _AT_REST, state) if lost.any() else state
 
 
 def sunk(state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
@@ -190,12 +203,9 @@ class Judge:
         self._x[row] = self._mark[row] = x
 
     def judge(self, state: Floats, terrain: Terrain) -> tuple[Floats, NDArray[np.int8]]:
-        """Reward a control step: rewards (n,), and outcomes (n,) or NO_OUTCOME where the episode goes on.
-
-        Rows of `state` that make no sense are put at rest.
-        """
+        """Reward a control step: rewards (n,), and outcomes (n,) or NO_OUTCOME where the episode goes on."""
         lost = wild(state)
-        state[lost] = _AT_REST  # so that the arithmetic below stays quiet
+        state = calmed(state, lost)
         axes = rotation(state)
         lost |= sunk(state, axes, terrain)
         self.steps += 1

@@ -23,7 +23,7 @@ from environments.documents import parse_json
 from environments.domain import Domain, Environment, find_domain
 from environments.files import PlaceError
 from environments.tasks.env import TaskEnv
-from environments.tasks.task import CurriculumError, Task
+from environments.tasks.task import CurriculumError, Task, draw
 
 __all__ = [
     "AGENTS",
@@ -178,9 +178,7 @@ class Curriculum:
         tasks = self.split(split)
         if not tasks:
             raise CurriculumError(f"{self.folder} has no {split} tasks; export with another --fractions")
-        rounds = -(-count // len(tasks))
-        drawn = [place for _ in range(rounds) for place in rng.permutation(len(tasks)).tolist()]
-        return [tasks[place] for place in drawn[:count]]
+        return draw(tasks, count, rng)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Give everything that the table says of each task, in order of stage.

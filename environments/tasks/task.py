@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from environments.domain import Environment
+
+T = TypeVar("T")
 
 
 class CurriculumError(ValueError):
@@ -32,6 +35,13 @@ class Task:
     def number(self) -> int:
         """The same as a whole number, as `info["task"]` gives it."""
         return self.environment.number
+
+
+def draw(tasks: Sequence[T], count: int, rng: np.random.Generator) -> list[T]:
+    """Draw of at least one task so many, without repeats while they last."""
+    rounds = -(-count // len(tasks))
+    places = [place for _ in range(rounds) for place in rng.permutation(len(tasks)).tolist()]
+    return [tasks[place] for place in places[:count]]
 
 
 class Tasks(Protocol):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
-from environments.domain import Encoding, Environment
+from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.parametric import ParametricEncoding
+from environments.equipped import play_steps
 from environments.tasks.env import TaskSource
 from environments.walker2d import native
 from environments.walker2d.difficulty import difficulty, level_vectors
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
 from environments.walker2d.recording import record, sketch
-from environments.walker2d.simulator import CONTROLLER, ENGINES, rollout
+from environments.walker2d.simulator import CAPABILITIES, CONTROLLER, ENGINES, engine_called, run
 from environments.walker2d.suites import suites_for
 from environments.walker2d.terrain import DOMAINS, cppn_inputs, cppn_published_inputs
 from environments.walker2d.vector import WalkerVectorEnv
@@ -28,8 +28,6 @@ class Walker2D:
     fall_return = FALL_REWARD
     solved_return = 230.0
     engines = tuple(ENGINES)
-    lanes: Mapping[str, int] = MappingProxyType({"native": 32, "reference": 1})
-    rollout = staticmethod(rollout)
     sketch = staticmethod(sketch)
     record = staticmethod(record)
     difficulty = staticmethod(difficulty)
@@ -38,6 +36,20 @@ class Walker2D:
     def __init__(self, name: str) -> None:
         self.name = name
         self.suites = suites_for(name)
+
+    def capabilities(self, engine: str | None = None) -> Capabilities:
+        """Say what an engine is good at; see `environments.domain.Domain.capabilities`."""
+        return CAPABILITIES[engine_called(engine)]
+
+    def run(
+        self, batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, trajectory: bool = False
+    ) -> Rollouts:
+        """Run one episode for each row of a batch; see `environments.domain.Domain.run`."""
+        if not trajectory:
+            return run(batch, episode_limit=episode_limit, engine=engine)
+        batch.check(CONTROLLER)
+        limit = EPISODE_LIMIT if episode_limit is None else episode_limit
+        return play_steps(self, CONTROLLER, batch, limit, engine_called(engine), trajectory)
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""

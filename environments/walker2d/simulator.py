@@ -7,48 +7,36 @@ engine answers to. The native engine is the default where it is built.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from environments.batch import Batch, Capabilities
 from environments.controller import Controller
-from environments.domain import NO_OUTCOME, Environment, Rollouts
+from environments.rollouts import Rollouts
+from environments.stepped import play_one_by_one
 from environments.walker2d import native
 from environments.walker2d.env import EPISODE_LIMIT, WalkerEnv
 
 CONTROLLER = Controller((24, 40, 40, 4))
 
-Engine: TypeAlias = Callable[[NDArray[np.float32], Environment, NDArray[np.uint64], int], Rollouts]
+Engine: TypeAlias = Callable[[Batch, int], Rollouts]
 
 
-def rollout_reference(
-    thetas: NDArray[np.float32], environment: Environment, seeds: NDArray[np.uint64], episode_limit: int
-) -> Rollouts:
+def run_reference(batch: Batch, episode_limit: int) -> Rollouts:
     """Run the episodes one after another in the Box2D environment."""
-    env = WalkerEnv(environment, episode_limit=episode_limit)
-    episodes = [_episode(env, theta, int(seed)) for theta, seed in zip(thetas, seeds, strict=True)]
-    returns, lengths, outcomes = zip(*episodes, strict=True) if episodes else ((), (), ())
-    return Rollouts(
-        np.array(returns, dtype=np.float64), np.array(lengths, dtype=np.int32), np.array(outcomes, dtype=np.int8)
-    )
+    return play_one_by_one(partial(WalkerEnv, episode_limit=episode_limit), CONTROLLER, batch)
 
 
-def _episode(env: WalkerEnv, theta: NDArray[np.float32], seed: int) -> tuple[float, int, int]:
-    act = CONTROLLER.policy(theta)
-    observation, info = env.reset(seed=seed)
-    total, length = 0.0, 0
-    while info["outcome"] == NO_OUTCOME:
-        observation, reward, _, _, info = env.step(act(observation))
-        total += reward
-        length += 1
-    return total, length, info["outcome"]
-
-
-ENGINES: dict[str, Engine] = {"reference": rollout_reference}
+ENGINES: dict[str, Engine] = {"reference": run_reference}
 if native.problem() is None:
-    ENGINES = {"native": native.rollout_native, **ENGINES}
+    ENGINES = {"native": native.run_native, **ENGINES}
+
+
+CAPABILITIES = {
+    "native": Capabilities(lanes=32, mixed_environments=True),
+    "reference": Capabilities(mixed_environments=True),
+}
 
 
 def engine_status() -> list[tuple[str, bool, str]]:
@@ -59,24 +47,25 @@ def engine_status() -> list[tuple[str, bool, str]]:
     return [reference, with_native] if reason else [with_native, reference]
 
 
-def rollout(
-    thetas: NDArray[np.float32],
-    environment: Environment,
-    seeds: NDArray[np.uint64],
-    *,
-    episode_limit: int | None = None,
-    engine: str | None = None,
-) -> Rollouts:
-    """Run one episode for each controller; see `environments.domain.Domain.rollout`.
+def run(batch: Batch, *, episode_limit: int | None = None, engine: str | None = None) -> Rollouts:
+    """Run one episode for each row; see `environments.domain.Domain.run`.
 
     Raises:
         ValueError: the shapes do not fit, or there is no such engine.
     """
-    CONTROLLER.check(thetas, seeds)
-    name = engine or next(iter(ENGINES))
+    batch.check(CONTROLLER)
+    return ENGINES[engine_called(engine)](batch, EPISODE_LIMIT if episode_limit is None else episode_limit)
+
+
+def engine_called(name: str | None) -> str:
+    """Give the name of an engine that can be used: the default one where there is none.
+
+    Raises:
+        ValueError: there is no such engine, or it is not built.
+    """
+    name = name or next(iter(ENGINES))
     if name == "native" and name not in ENGINES:
         raise ValueError(f"engine is 'native', but {native.problem()}")
     if name not in ENGINES:
         raise ValueError(f"engine is {name!r}; it must be one of {', '.join(ENGINES)}")
-    limit = EPISODE_LIMIT if episode_limit is None else episode_limit
-    return ENGINES[name](thetas.astype(np.float32), environment, seeds.astype(np.uint64), limit)
+    return name

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from environments.domain import Rollouts
-from evolution.evaluation import Evaluator, Request, Simulation, Tally
+from evolution.evaluator import Evaluator, Tally
 from evolution.noise import Key, Stream, keyed_rng
+from evolution.requests import Request, Simulation
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -17,8 +17,8 @@ from cmaes import SepCMA
 from environments.controller import Controller
 from environments.domain import Environment
 from environments.settings import Bounds, check_bounds
-from evolution.evaluation import CandidatesRequest
 from evolution.optimisers.optimiser import FULL, KEEP, Ask, Figures, State, Vector
+from evolution.requests import CandidatesRequest
 
 LEAST_SIGMA = 1e-6
 VECTORS = {"variances": "_C", "sigma_path": "_p_sigma", "covariance_path": "_pc"}  # (P,), by the library's attribute

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from environments.controller import Controller
 from environments.domain import Environment, Rollouts
 from environments.settings import Bounds, check_bounds
-from evolution.evaluation import PerturbationRequest
 from evolution.noise import Key, directions
 from evolution.optimisers.optimiser import FULL, KEEP, Ask, Figures, State, Vector
+from evolution.requests import PerturbationRequest
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
 

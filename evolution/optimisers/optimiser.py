@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment, Rollouts
-from evolution.evaluation import Request, Simulation
 from evolution.noise import Key
+from evolution.requests import Request, Simulation
+
+__all__ = ["FULL", "KEEP", "Ask", "Figures", "Optimiser", "State", "Vector"]
 
 FULL, KEEP = "full", "keep"  # what an optimiser does when its agent moves, or a fraction
 

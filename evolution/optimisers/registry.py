@@ -7,15 +7,14 @@ method `make(controller)` gives the optimiser.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import entry_points
 from typing import Any, ClassVar, Protocol
 
+from environments import plugins
 from environments.controller import Controller
 from environments.settings import build_settings
 from evolution.optimisers.optimiser import Optimiser
 
-OPTIMISERS_GROUP = "poet.optimisers"
+__all__ = ["OptimiserSettings", "build_options", "find_settings"]
 
 
 class OptimiserSettings(Protocol):
@@ -31,25 +30,13 @@ class OptimiserSettings(Protocol):
         ...
 
 
-def installed() -> list[str]:
-    """List the optimisers' names."""
-    return sorted({entry.name for entry in entry_points(group=OPTIMISERS_GROUP)})
-
-
-@cache
 def find_settings(name: str) -> type[OptimiserSettings]:
     """Load the settings class of the optimiser that is registered as `name`.
 
     Raises:
-        ValueError: nothing is registered under that name, or a library that it needs is not installed.
+        ValueError: nothing is registered under that name, or it cannot be loaded.
     """
-    found = {entry.name: entry for entry in entry_points(group=OPTIMISERS_GROUP)}
-    if name not in found:
-        raise ValueError(f"optimiser.name is {name!r}; it must be one of {', '.join(installed()) or 'none'}")
-    try:
-        settings: type[OptimiserSettings] = found[name].load()
-    except ModuleNotFoundError as error:
-        raise ValueError(f"optimiser {name!r} cannot be loaded: {error}") from error
+    settings: type[OptimiserSettings] = plugins.find(plugins.OPTIMISER, name)
     return settings
 
 

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds, check_bounds
+from meta_learners.acting import Rollout
+from meta_learners.experience.proximal import clipped_surrogate, minibatches, standardised
 from meta_learners.experience.returns import advantages
-from meta_learners.experience.sampling import Rollout, Sampler
-from meta_learners.families.tasks import TaskFamily
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, torch_generator
-from meta_learners.learner import LossError, Metrics, State
+from meta_learners.learner import LearnerKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.heads import head_of
 from meta_learners.networks.policies import Network, Parameters, Policy, PolicyActor, stack
@@ -33,6 +35,7 @@ class PPOSettings:
 
     hidden: Annotated[int, Bounds(1, 4096)] = 64  # units in each of two layers
     steps: Annotated[int, Bounds(1, 10**6)] = 400  # of every world in a meta-step, episodes following one another
+    run_on: bool = True  # whether worlds go on between meta-steps; if not, each begins with new episodes
     discount: Annotated[float, Bounds(0, 1)] = 0.99
     trace: Annotated[float, Bounds(0, 1)] = 0.95  # lambda of generalised advantage estimation
     clip: Annotated[float, Bounds(0, 10)] = 0.2
@@ -89,7 +92,7 @@ class PPO:
         """
         before = self._adam.tensors()
         actor = self._policy.actor(self._adam.parameters)
-        rollout = sampler.play(tasks, actor, key, steps=self.settings.steps)
+        rollout = sampler.play(tasks, actor, key, steps=self.settings.steps, go_on=self.settings.run_on)
         losses = self._improve(self._adam, _merged(self._data(self._adam.parameters, rollout)), key)
         if not all(each.isfinite().all() for each in (losses, *self._adam.parameters.values())):
             self._adam.load(before)
@@ -97,13 +100,11 @@ class PPO:
                 f"the losses of policy and values are {losses[0].item()} and {losses[1].item()}, "
                 "and they or the parameters after them are not finite"
             )
-        return {
-            # Not a number where no episode ended.
-            "return_before": (_rewards_of_whole_episodes(rollout) / rollout.ends.sum()).item(),
-            "loss": losses[0].item(),
-            "value_loss": losses[1].item(),
-            "entropy": losses[2].item(),
-        }
+        figures = dict(zip(("loss", "value_loss", "entropy"), losses.tolist(), strict=True))
+        mean = rollout.mean_return()
+        if mean is None:  # no episode ended: there is no return to tell
+            return figures
+        return {"return_before": mean.item(), "falls": rollout.falls.item(), **figures}
 
     def adapt(self, sampler: Sampler[T], tasks: Sequence[T], episodes: int, key: Key) -> PolicyActor:
         """Fine-tune a copy of the policy to each task: one update after every episode."""
@@ -155,31 +156,25 @@ class PPO:
         """Take the steps, for every task's parameters by itself; gives the mean losses and the entropy: (3,)."""
         settings = self.settings
         generator = torch_generator((*key, Stream.BATCHES))
-        gains, weights = data["gains"], data["weights"]
-        count = weights.sum(1, keepdim=True)
-        mean = (gains * weights).sum(1, keepdim=True) / count
-        deviation = (((gains - mean).square() * weights).sum(1, keepdim=True) / count).sqrt()
-        data = {**data, "gains": (gains - mean) / (deviation + 1e-8)}
-        total = torch.zeros(3, device=gains.device)
-        for _ in range(settings.epochs):
-            order = torch.randperm(gains.shape[1], generator=generator).to(gains.device)
-            batches = order.chunk(settings.minibatches)  # or fewer
-            for rows in batches:
-                leaves = {name: each.detach().requires_grad_() for name, each in adam.parameters.items()}
-                losses = self._losses(leaves, {name: each[:, rows] for name, each in data.items()})
-                loss = losses[0] + 0.5 * losses[1] - settings.entropy * losses[2]
-                found = torch.autograd.grad(loss.sum(), list(leaves.values()))
-                adam.step(dict(zip(leaves, found, strict=True)))
-                total += losses.detach().mean(1)
-        return total / (settings.epochs * len(batches))
+        gains = standardised(data["gains"], data["weights"])
+        data = {**data, "gains": gains}
+        found = []
+        for rows in minibatches(gains.shape[1], settings.epochs, settings.minibatches, generator):
+            at = rows.to(gains.device)
+            leaves = {name: each.detach().requires_grad_() for name, each in adam.parameters.items()}
+            losses = self._losses(leaves, {name: each[:, at] for name, each in data.items()})
+            loss = losses[0] + 0.5 * losses[1] - settings.entropy * losses[2]
+            slopes = torch.autograd.grad(loss.sum(), list(leaves.values()))
+            adam.step(dict(zip(leaves, slopes, strict=True)))
+            found.append(losses.detach().mean(1))
+        return torch.stack(found).mean(0)
 
     def _losses(self, parameters: Parameters, batch: Mapping[str, Tensor]) -> Tensor:
         """Give the surrogate's loss, the values' and the entropy of every task: (3, M)."""
         head, clip = self._policy.head, self.settings.clip
         numbers = self._policy(parameters, batch["observations"])
-        ratio = (head.log_probability(numbers, batch["actions"]) - batch["log_probabilities"]).exp()
-        gains = batch["gains"]
-        surrogate = torch.min(ratio * gains, ratio.clamp(1 - clip, 1 + clip) * gains)
+        log_ratio = head.log_probability(numbers, batch["actions"]) - batch["log_probabilities"]
+        surrogate = clipped_surrogate(log_ratio, batch["gains"], clip)
         misses = (self._values(parameters, batch["observations"]) - batch["targets"]).square()
         weights = batch["weights"]
         each = torch.stack([-surrogate, misses, head.entropy(numbers)])
@@ -192,7 +187,10 @@ def _merged(data: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: each.flatten(0, 1)[valid][None] for name, each in data.items()}
 
 
-def _rewards_of_whole_episodes(rollout: Rollout) -> Tensor:
-    """Sum the rewards up to each world's last end."""
-    after = rollout.ends.long().flip(1).cumsum(1).flip(1)
-    return (rollout.rewards * (after > 0)).sum()
+def _make(name: str, family: TaskFamily[Any], settings: PPOSettings, *, seed: int, device: str) -> PPO:
+    return PPO(family, settings, seed=seed, device=device)
+
+
+LEARNER = LearnerKind(
+    settings=PPOSettings, make=_make, horizon=lambda settings: None if settings.run_on else settings.steps
+)

@@ -18,11 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from environments.settings import Bounds, check_bounds
-from meta_learners.experience.sampling import Rollout, Sampler
-from meta_learners.families.tasks import TaskFamily
+from meta_learners.acting import Head, Rollout
+from meta_learners.experience.proximal import clipped_surrogate, minibatches
+from meta_learners.experience.returns import accumulated_over, trial_advantages
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, torch_generator
-from meta_learners.learner import LossError, Metrics, State
-from meta_learners.networks.heads import Head, head_of
+from meta_learners.learner import LearnerKind, LossError, Metrics, State
+from meta_learners.networks.heads import head_of
 from meta_learners.networks.recurrent import RecurrentActor, RecurrentPolicy, inputs_of
 
 T = TypeVar("T")
@@ -38,6 +41,7 @@ class RL2Settings:
     hypernetwork: bool = False  # whether memory gives the weights of heads that are linear in the observation
     reflex: Annotated[int, Bounds(0, 4096)] = 64  # units of two layers in which heads read the observation too; or 0
     episodes: Annotated[int, Bounds(1, 1000)] = 2  # of a trial
+    critic_memory: bool = True  # whether values have a unit of their own, or read the policy's
     window: Annotated[int, Bounds(0, 10**6)] = 50  # steps that gradients go back through; 0 for the whole trial
     deviation: Annotated[float, Bounds(1e-3, 100)] = 0.6  # of the first actions, where they are continuous
     discount: Annotated[float, Bounds(0, 1)] = 0.99  # across the episodes of a trial
@@ -91,6 +95,7 @@ class RL2:
             products=settings.products,
             hypernetwork=settings.hypernetwork,
             reflex=settings.reflex,
+            critic_memory=settings.critic_memory,
             deviations=[settings.deviation] * self._head.spread,
         )
         self._policy = policy.to(device)
@@ -120,6 +125,7 @@ class RL2:
             "return_before": returns[0].item(),
             "return_after": returns[-1].item(),
             "return_trial": returns.sum().item(),
+            "falls": rollout.falls.item(),
             "loss": policy_loss,
             "value_loss": value_loss,
             "entropy": entropy,
@@ -146,9 +152,9 @@ class RL2:
 
     def state(self) -> State:
         """Give all that `load` needs."""
-        tensors = {f"policy.{name}": each.detach() for name, each in self._policy.state_dict().items()}
+        tensors = {f"policy.{name}": each.detach().clone() for name, each in self._policy.state_dict().items()}
         for number, moments in self._optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{number}.{name}": each for name, each in moments.items()}
+            tensors |= {f"adam.{number}.{name}": each.clone() for name, each in moments.items()}
         return State(tensors, {"steps": self._steps})
 
     def load(self, state: State) -> None:
@@ -190,23 +196,6 @@ def _check_moments(moments: Mapping[int, Mapping[str, Tensor]], parameters: Sequ
                 raise ValueError(f"the state has no {moment} of the shape of parameter {number}")
 
 
-def trial_advantages(rewards: Tensor, values: Tensor, valid: Tensor, discount: float, trace: float) -> Tensor:
-    """Estimate what actions gained, all (T, n), by generalised advantage estimation over whole trials.
-
-    Episodes' ends are none here: what is learnt in one is worth something in the next. Only a trial's end is worth
-    nothing more. Steps that are not valid are passed over (Schulman et al. 2016, arXiv:1506.02438).
-    """
-    ahead = torch.zeros_like(values[0])
-    following = torch.zeros_like(values[0])
-    found = torch.zeros_like(values)
-    for step in reversed(range(len(values))):
-        error = rewards[step] + discount * following - values[step]
-        ahead = torch.where(valid[step], error + discount * trace * ahead, ahead)
-        following = torch.where(valid[step], values[step], following)
-        found[step] = ahead * valid[step]
-    return found
-
-
 def time_baseline(rewards: Tensor, valid: Tensor, discount: float) -> Tensor:
     """Give what other trials still bring after so many steps, for each of (T, n); the policy's values add to it.
 
@@ -214,13 +203,8 @@ def time_baseline(rewards: Tensor, valid: Tensor, discount: float) -> Tensor:
     is no part of its baseline, which would hide what its actions gained; the mean is over the others that are still
     going on and one that brings nothing, to which few others lead without a jump.
     """
-    ahead = torch.zeros_like(rewards[0])
-    means = []
-    for reward, here in zip(rewards.flip(0), valid.flip(0), strict=True):
-        ahead = torch.where(here, reward + discount * ahead, ahead)
-        brought = ahead * here
-        means.append((brought.sum() - brought) / here.sum().clamp(min=1))
-    return torch.stack(means).flip(0)
+    brought = accumulated_over(valid, rewards, discount)
+    return (brought.sum(1, keepdim=True) - brought) / valid.sum(1, keepdim=True).clamp(min=1)
 
 
 def improve(
@@ -238,19 +222,17 @@ def improve(
     """
     trials = laid_out(policy, head, rollout, settings)
     count = trials["valid"].shape[1]
-    total = torch.zeros(3, device=trials["valid"].device)
-    for _ in range(settings.epochs):
-        order = torch.randperm(count, generator=generator).to(total.device)
-        batches = order.chunk(settings.minibatches)  # or fewer
-        for rows in batches:
-            parts = losses(policy, head, {name: each[:, rows] for name, each in trials.items()}, settings.clip)
-            loss = parts[0] + settings.value * parts[1] - settings.entropy * parts[2]
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(policy.parameters(), settings.gradient_norm)
-            optimiser.step()
-            total += parts.detach()
-    return total / (settings.epochs * len(batches))
+    found = []
+    for rows in minibatches(count, settings.epochs, settings.minibatches, generator):
+        at = rows.to(trials["valid"].device)
+        parts = losses(policy, head, {name: each[:, at] for name, each in trials.items()}, settings.clip)
+        loss = parts[0] + settings.value * parts[1] - settings.entropy * parts[2]
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(policy.parameters(), settings.gradient_norm)
+        optimiser.step()
+        found.append(parts.detach())
+    return torch.stack(found).mean(0)
 
 
 def laid_out(policy: RecurrentPolicy, head: Head, rollout: Rollout, settings: RL2Settings) -> Mapping[str, Tensor]:
@@ -267,7 +249,7 @@ def laid_out(policy: RecurrentPolicy, head: Head, rollout: Rollout, settings: RL
     rewards = settings.reward_scale * laid(rollout.rewards)
     usual = time_baseline(rewards, valid, settings.discount)
     with torch.no_grad():
-        remembered, _ = policy.unit(inputs)
+        remembered = policy.remember(inputs)
         _, beyond = policy.read(remembered, inputs)
     values = usual + beyond
     gains = trial_advantages(rewards, values, valid, settings.discount, settings.trace)
@@ -298,8 +280,16 @@ def in_windows(steps: Tensor, window: int) -> Tensor:
 def losses(policy: RecurrentPolicy, head: Head, trials: Mapping[str, Tensor], clip: float) -> Tensor:
     """Give the clipped surrogate's loss, the values' and the entropy: (3,), means over valid steps."""
     inputs, valid, gains = trials["inputs"], trials["valid"], trials["gains"]
-    numbers, values, _ = policy(inputs, trials["memory"][0])
-    ratio = (head.log_probability(numbers, trials["actions"]) - trials["log_probabilities"]).exp()
-    surrogate = torch.min(ratio * gains, ratio.clamp(1 - clip, 1 + clip) * gains)
+    numbers, values = policy.read(policy.remember(inputs, trials["memory"][0]), inputs)
+    log_ratio = head.log_probability(numbers, trials["actions"]) - trials["log_probabilities"]
+    surrogate = clipped_surrogate(log_ratio, gains, clip)
     misses = (values - trials["targets"]).square()
     return torch.stack([(each * valid).sum() for each in (-surrogate, misses, head.entropy(numbers))]) / valid.sum()
+
+
+def _make(name: str, family: TaskFamily[Any], settings: RL2Settings, *, seed: int, device: str) -> RL2:
+    return RL2(family, settings, seed=seed, device=device)
+
+
+# Trials are long: with more worlds than one of each task there is a meta-step only every hundred thousand steps.
+LEARNER = LearnerKind(settings=RL2Settings, make=_make, copies=1)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import torch
 from torch import Tensor
 
+from meta_learners.acting import Head, Rollout
+from meta_learners.experience.proximal import clipped_surrogate
 from meta_learners.experience.returns import advantages, fitted_values
-from meta_learners.experience.sampling import Rollout
-from meta_learners.networks.heads import Head
 from meta_learners.networks.policies import Parameters, Policy
 
 
@@ -68,14 +67,13 @@ def ratio_loss(policy: Policy, parameters: Parameters, data: Experience) -> Tens
     Its gradient is that of `likelihood_loss` where pi = pi_old, but its second derivative also accounts for how
     the parameters change which data are sampled: ProMP's inner loss (Rothfuss et al. 2019, arXiv:1810.06784, LVC).
     """
-    return -(data.weights * _ratio(policy, parameters, data)[0] * data.advantages).sum(1)
+    return -(data.weights * _log_ratio(policy, parameters, data).exp() * data.advantages).sum(1)
 
 
 def clipped_loss(policy: Policy, parameters: Parameters, data: Experience, clip: float) -> Tensor:
     """Give PPO's loss of every task (M,) (Schulman et al. 2017, arXiv:1707.06347)."""
-    ratio, _ = _ratio(policy, parameters, data)
-    least = torch.minimum(ratio * data.advantages, ratio.clamp(1 - clip, 1 + clip) * data.advantages)
-    return -(data.weights * least).sum(1)
+    surrogate = clipped_surrogate(_log_ratio(policy, parameters, data), data.advantages, clip)
+    return -(data.weights * surrogate).sum(1)
 
 
 def divergence(policy: Policy, parameters: Parameters, data: Experience) -> Tensor:
@@ -83,6 +81,6 @@ def divergence(policy: Policy, parameters: Parameters, data: Experience) -> Tens
     return (data.weights * policy.head.divergence(data.numbers, policy(parameters, data.observations))).sum(1)
 
 
-def _ratio(policy: Policy, parameters: Parameters, data: Experience) -> tuple[Tensor, Tensor]:
+def _log_ratio(policy: Policy, parameters: Parameters, data: Experience) -> Tensor:
     numbers = policy(parameters, data.observations)
-    return (policy.head.log_probability(numbers, data.actions) - data.log_probabilities).exp(), numbers
+    return policy.head.log_probability(numbers, data.actions) - data.log_probabilities

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from meta_learners.experience.sampling import Rollout
+from meta_learners.acting import Rollout
 
 
 def advantages(rollout: Rollout, values: Tensor, *, discount: float, trace: float) -> Tensor:
@@ -32,11 +32,35 @@ def advantages(rollout: Rollout, values: Tensor, *, discount: float, trace: floa
     errors = rollout.rewards + discount * values[:, 1:] * ~rollout.terminated - values[:, :-1]
     errors = errors * rollout.valid
     kept = discount * trace * (1 - ends) * rollout.valid
-    result = torch.empty_like(errors)
-    ahead = torch.zeros_like(errors[:, 0])
-    for step in reversed(range(errors.shape[1])):
-        ahead = errors[:, step] + kept[:, step] * ahead
-        result[:, step] = ahead
+    return accumulated(errors.transpose(0, 1), kept.transpose(0, 1)).transpose(0, 1)
+
+
+def trial_advantages(rewards: Tensor, values: Tensor, valid: Tensor, discount: float, trace: float) -> Tensor:
+    """Estimate what actions gained, all (T, n), by GAE(trace) over whole trials.
+
+    Episodes' ends are none here: what is learnt in one is worth something in the next. Only a trial's end is worth
+    nothing more. Steps that are not valid are passed over.
+    """
+    following, after = torch.zeros_like(values), torch.zeros_like(values[0])
+    for step in reversed(range(len(values))):
+        following[step] = after
+        after = torch.where(valid[step], values[step], after)
+    return accumulated_over(valid, rewards + discount * following - values, discount * trace)
+
+
+def accumulated_over(valid: Tensor, parts: Tensor, kept: float) -> Tensor:
+    """Sum from behind as `accumulated` does, over valid steps alone, each keeping the same share: 0 at the others."""
+    share = torch.where(valid, parts.new_tensor(kept), parts.new_tensor(1.0))
+    return accumulated(parts * valid, share) * valid
+
+
+def accumulated(parts: Tensor, kept: Tensor) -> Tensor:
+    """Sum from behind: a step's part and, of what comes after it, the share that it keeps. All (T, ...)."""
+    result = torch.empty_like(parts)
+    ahead = torch.zeros_like(parts[0])
+    for step in reversed(range(len(parts))):
+        ahead = parts[step] + kept[step] * ahead
+        result[step] = ahead
     return result
 
 

@@ -9,89 +9,28 @@ in blocks, from a keyed generator. What the rewards mean for learning is
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from meta_learners.families.tasks import TaskFamily
+from environments.domain import Outcome
+from meta_learners.acting import Actor, Rollout, Seen
+from meta_learners.experience.running import Booleans, RunningWorlds
+from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, numpy_generator, torch_generator
-from meta_learners.networks.heads import Head
 
 T = TypeVar("T")
-M = TypeVar("M")  # what an actor remembers
 
 BLOCK = 128  # steps for which noise is drawn ahead; part of what a seed means
+_NOBODY = np.False_  # where worlds do not tell of falls
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What an actor sees before a step, of M tasks in N worlds each.
-
-    All but the first are of the step before, for policies that remember; zeros at the first, and where the step before
-    only began an episode.
-    """
-
-    observations: Tensor  # (M, N, o) float32
-    actions: Tensor  # (M, N, a) float32; choices one-hot
-    rewards: Tensor  # (M, N) float32
-    ends: Tensor  # (M, N) float32: 1 where the step before ended an episode
-    places: Tensor  # (M, N, o) float32: what was observed when those actions were chosen
-
-
-class Actor(Protocol[M]):
-    """Chooses the actions of all worlds. A recurrent one carries its memory from step to step, also across episodes."""
-
-    @property
-    def head(self) -> Head:
-        """The distribution that it acts by; noise comes from there."""
-        ...
-
-    def begin(self, tasks: int, copies: int) -> M:
-        """Give the memory to begin with."""
-        ...
-
-    def act(self, seen: Seen, noise: Tensor, memory: M) -> tuple[Tensor, Tensor, M]:
-        """Choose: actions (M, N, ...), the numbers (M, N, k) of their distributions, and the memory for the next step.
-
-        Called without gradients.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """What happened, of M tasks in N worlds over T steps; all tensors on the sampler's device.
-
-    Where `valid` is false, the step only began an episode anew, or came after the episodes that were asked for:
-    it teaches nothing, and its reward is 0.
-    """
-
-    observations: Tensor  # (M, T + 1, N, o) float32; the row after an episode's last step holds its last observation
-    actions: Tensor  # (M, T, N, a) float32, or choices (M, T, N) int64
-    numbers: Tensor  # (M, T, N, k) float32: the distributions of the actions
-    rewards: Tensor  # (M, T, N) float32
-    valid: Tensor  # (M, T, N) bool
-    terminated: Tensor  # (M, T, N) bool: ended for good, worth nothing after
-    truncated: Tensor  # (M, T, N) bool: cut off by the limit
-    diverged: int  # episodes ended by a number that was not finite
-
-    @property
-    def ends(self) -> Tensor:
-        """Where an episode ended (M, T, N)."""
-        return self.terminated | self.truncated
-
-    def episode_returns(self, episodes: int) -> Tensor:
-        """Sum the rewards of each world's first episodes: (M, N, episodes), NaN where one did not end."""
-        ended = self.ends.long()
-        number = (ended.cumsum(1) - ended).clamp(max=episodes)  # later ones share a column that is dropped
-        shape = (ended.shape[0], episodes + 1, ended.shape[2])
-        sums = self.rewards.new_zeros(shape).scatter_add(1, number, self.rewards)
-        complete = self.rewards.new_zeros(shape).scatter_add(1, number, ended.float()) > 0
-        return torch.where(complete, sums, torch.nan)[:, :episodes].transpose(1, 2)
+Begin = Callable[[Booleans], NDArray[np.float32]]
+"""Begins episodes anew in some worlds; gives observations (n, o), of which the others' rows mean nothing."""
 
 
 class Sampler(Generic[T]):
@@ -102,17 +41,37 @@ class Sampler(Generic[T]):
         tasks: M, played together.
         copies: N, worlds for each task.
         device: where actors compute and rollouts lie.
+        fall_reward: what learners see of a fall instead of the family's `fall_return`; scores keep that.
 
     Attributes:
         simulating: seconds spent in the worlds so far.
         sampling: seconds spent in `play` outside of them so far.
         steps: environment steps so far, resets not counted.
+        running: the episodes that `play` with `go_on` left under way.
+
+    Raises:
+        ValueError: there is a fall reward, and the family knows nothing of falls.
     """
 
-    def __init__(self, family: TaskFamily[T], tasks: int, copies: int, *, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        family: TaskFamily[T],
+        tasks: int,
+        copies: int,
+        *,
+        device: str | torch.device = "cpu",
+        fall_reward: float | None = None,
+    ) -> None:
+        self._of_fall = 0.0
+        if fall_reward is not None:
+            usual = getattr(family, "fall_return", None)
+            if usual is None:
+                raise ValueError(f"fall_reward is {fall_reward}; in {family.name} nobody falls, so there can be none")
+            self._of_fall = fall_reward - usual
         self.family, self.tasks, self.copies = family, tasks, copies
         self.device = torch.device(device)
         self.worlds = family.worlds(tasks * copies)
+        self.running = RunningWorlds(self.worlds, family)
         self.simulating = self.sampling = 0.0
         self.steps = 0
         # One staging area, and so one copy a step: observation, reward, end, and whether there was an action.
@@ -123,9 +82,16 @@ class Sampler(Generic[T]):
         self.worlds.close()
 
     def play(
-        self, tasks: Sequence[T], actor: Actor[Any], key: Key, *, steps: int | None = None, episodes: int | None = None
+        self,
+        tasks: Sequence[T],
+        actor: Actor[Any],
+        key: Key,
+        *,
+        steps: int | None = None,
+        episodes: int | None = None,
+        go_on: bool = False,
     ) -> Rollout:
-        """Play the tasks from fresh episodes on.
+        """Play the tasks from fresh episodes on, or go on where the last call left the worlds.
 
         Args:
             tasks: M of them.
@@ -133,29 +99,48 @@ class Sampler(Generic[T]):
             key: names the noise and the episodes' seeds.
             steps: T. With episodes, no more than these; without, exactly these, episodes following one another.
             episodes: of each world, after which the rest is not valid; ends when all have had theirs.
+            go_on: goes on with the episodes that the last such call left under way, each with its own task to its end;
+                for actors that remember nothing. Worlds take the new tasks with their next episodes.
 
         Raises:
-            ValueError: the number of tasks is not the sampler's, or neither steps nor episodes are given.
+            ValueError: the number of tasks is not the sampler's, neither steps nor episodes are given, or episodes are
+                counted that go on.
         """
         if len(tasks) != self.tasks:
             raise ValueError(f"there are {len(tasks)} tasks; this sampler plays {self.tasks}")
+        if go_on and episodes is not None:
+            raise ValueError("episodes are counted in worlds that begin anew; give steps to worlds that go on")
         if steps is None:
             if episodes is None:
                 raise ValueError("neither steps nor episodes are given; give one")
             steps = episodes * (self.family.episode_limit + 1) - 1  # a step between episodes only resets
         started, simulating = time.perf_counter(), self.simulating
         with torch.no_grad():
-            rollout = self._play(tasks, actor, key, steps, episodes)
+            rollout = self._play(tasks, actor, key, steps, episodes, go_on)
         self.sampling += time.perf_counter() - started - (self.simulating - simulating)
         return rollout
 
-    def _play(self, tasks: Sequence[T], actor: Actor[Any], key: Key, steps: int, episodes: int | None) -> Rollout:
+    def _play(
+        self, tasks: Sequence[T], actor: Actor[Any], key: Key, steps: int, episodes: int | None, go_on: bool
+    ) -> Rollout:
         count, size = self.worlds.num_envs, self.family.observation_size
-        seeds = numpy_generator((*key, Stream.EPISODES)).integers(2**31, size=count).tolist()
+        luck = numpy_generator((*key, Stream.EPISODES))
         generator = torch_generator((*key, Stream.ACTIONS))
         began = time.perf_counter()
-        self.worlds.set_tasks([task for task in tasks for _ in range(self.copies)])
-        observation = _finite(self.worlds.reset(seed=seeds)[0])
+        listed = [task for task in tasks for _ in range(self.copies)]
+        if go_on:
+            observation = _finite(self.running.resume(listed, luck))
+            begin = self.running.begin
+        else:
+            self.running.stop()
+            seeds = luck.integers(2**31, size=count).tolist()
+            self.worlds.set_tasks(listed)
+            observation = _finite(self.worlds.reset(seed=seeds)[0])
+
+            def begin(mask: Booleans) -> NDArray[np.float32]:
+                return self.worlds.reset(seed=seeds, options={"reset_mask": mask})[0]
+
+        carried = torch.tensor(self.running.scores, dtype=torch.float32).view(self.tasks, self.copies)
         self.simulating += time.perf_counter() - began
 
         diary = _Diary(count, episodes)
@@ -178,38 +163,48 @@ class Sampler(Generic[T]):
             chosen.append((action, numbers))
             previous, place = self._as_input(action), row[..., :size]
             commands = action.flatten(0, 1).cpu().numpy()
-            began = time.perf_counter()
-            observation, reward, terminated, truncated, _ = self.worlds.step(commands)
-            observation, reward, terminated = self._mend(observation, reward, terminated, diary, seeds)
-            self.simulating += time.perf_counter() - began
             acted = ~diary.resetting
+            observation, score, terminated, truncated, fell = self._step(commands, diary, begin, go_on)
+            reward = score + self._of_fall * fell
             staging[:, size:] = np.stack([reward, terminated | truncated, np.ones(count)], 1) * acted[:, None]
-            if diary.write(reward, terminated, truncated):
+            if diary.write(reward, score, terminated, truncated, fell):
                 break
+        if go_on:
+            self.running.leave(observation, diary.resetting)
         staging[:, :size] = observation
         seen.append(self._staging.to(self.device, copy=True))
         self.steps += diary.steps
-        return self._collect(seen, chosen, diary)
+        return self._collect(seen, chosen, diary, carried)
+
+    def _step(self, commands: NDArray[Any], diary: _Diary, begin: Begin, go_on: bool) -> tuple[Any, ...]:
+        """Step all worlds: observations, scores, terminations, truncations and falls."""
+        began = time.perf_counter()
+        observation, score, terminated, truncated, infos = self.worlds.step(commands)
+        if go_on:
+            self.running.write(commands, score, ~diary.resetting)
+            if diary.resetting.any():
+                # The worlds have begun by themselves; with a seed of ours the episode can be played again.
+                observation = np.where(diary.resetting[:, None], begin(diary.resetting), observation)
+        broken = ~(np.isfinite(observation).all(1) & np.isfinite(score))
+        if broken.any():
+            # Episodes in which a number is not finite end, are rewarded with 0, counted, and begun anew.
+            diary.diverged += int(broken.sum())
+            observation = np.where(broken[:, None], _finite(begin(broken)), observation)
+            score, terminated = np.where(broken, 0.0, score), terminated | broken
+            diary.began |= broken
+        outcomes = infos.get("outcome")
+        fell = _NOBODY if outcomes is None else terminated & ~broken & (outcomes == Outcome.FELL)
+        self.simulating += time.perf_counter() - began
+        return observation, score, terminated, truncated, fell
 
     def _as_input(self, action: Tensor) -> Tensor:
         if self.family.actions.discrete:
             return torch.nn.functional.one_hot(action, self.family.actions.size).float()
         return action
 
-    def _mend(
-        self, observation: Any, reward: Any, terminated: Any, diary: _Diary, seeds: Sequence[int]
-    ) -> tuple[Any, Any, Any]:
-        """End episodes in which a number is not finite: rewarded with 0, counted, begun anew."""
-        broken = ~(np.isfinite(observation).all(1) & np.isfinite(reward))
-        if not broken.any():
-            return observation, reward, terminated
-        diary.diverged += int(broken.sum())
-        fresh, _ = self.worlds.reset(seed=seeds, options={"reset_mask": broken})
-        observation = np.where(broken[:, None], _finite(fresh), observation)
-        diary.began |= broken
-        return observation, np.where(broken, 0.0, reward), terminated | broken
-
-    def _collect(self, seen: list[Tensor], chosen: list[tuple[Tensor, Tensor]], diary: _Diary) -> Rollout:
+    def _collect(
+        self, seen: list[Tensor], chosen: list[tuple[Tensor, Tensor]], diary: _Diary, carried: Tensor
+    ) -> Rollout:
         actions, numbers = zip(*chosen, strict=True)
 
         def arranged(rows: list[np.ndarray[Any, Any]]) -> Tensor:
@@ -221,9 +216,12 @@ class Sampler(Generic[T]):
             actions=torch.stack(actions, 1),
             numbers=torch.stack(numbers, 1),
             rewards=arranged(diary.rewards),
+            scores=arranged(diary.scores),
             valid=arranged(diary.valid),
             terminated=arranged(diary.terminated),
             truncated=arranged(diary.truncated),
+            fell=arranged(diary.fell),
+            carried=carried.to(self.device),
             diverged=diary.diverged,
         )
 
@@ -242,21 +240,25 @@ class _Diary:
         self.resetting = np.zeros(worlds, dtype=np.bool_)  # whose coming step only begins an episode
         self.began = np.zeros(worlds, dtype=np.bool_)  # begun anew already, with no step in between
         self.rewards: list[Any] = []
+        self.scores: list[Any] = []
         self.valid: list[Any] = []
         self.terminated: list[Any] = []
         self.truncated: list[Any] = []
+        self.fell: list[Any] = []
         self.steps = self.diverged = 0
 
-    def write(self, reward: Any, terminated: Any, truncated: Any) -> bool:
+    def write(self, reward: Any, score: Any, terminated: Any, truncated: Any, fell: Any) -> bool:
         """Enter a step of all worlds (n,); says whether all have had the episodes that were asked for."""
         valid = ~self.resetting
         if self.episodes is not None:
             valid &= self.finished < self.episodes
         ended = terminated | truncated
         self.rewards.append(np.where(valid, reward, 0.0).astype(np.float32))
+        self.scores.append(np.where(valid, score, 0.0).astype(np.float32))
         self.valid.append(valid)
         self.terminated.append(terminated & valid)
         self.truncated.append(truncated & ~terminated & valid)
+        self.fell.append(fell & valid)
         self.finished += ended & valid
         self.resetting = ended & ~self.began
         self.began[:] = False

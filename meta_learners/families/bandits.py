@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meta_learners.families.tasks import Actions, Step
+from meta_learners.acting import Actions
+from meta_learners.families.family import Step
 
 Floats = NDArray[np.float64]
 

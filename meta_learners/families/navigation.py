@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meta_learners.families.tasks import Actions, Step
+from meta_learners.acting import Actions
+from meta_learners.families.family import Step
 
 Goal = NDArray[np.float64]  # (2,)
 HALF_SIDE, LONGEST_MOVE = 0.5, 0.1

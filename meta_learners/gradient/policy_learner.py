@@ -10,21 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from environments.settings import Bounds, check_bounds
+from meta_learners.acting import Actions, Rollout
 from meta_learners.experience.batches import Experience, experience
-from meta_learners.experience.sampling import Rollout, Sampler
-from meta_learners.families.tasks import Actions
+from meta_learners.experience.sampling import Sampler
+from meta_learners.families.family import TaskFamily
 from meta_learners.gradient.bilevel import Inner, flatten, initial_of, inner_step, reptile_gradient
 from meta_learners.gradient.surrogate import Collected, Surrogate
 from meta_learners.gradient.trust_region import TrustRegion, trust_region_step
 from meta_learners.gradient.variants import variant
 from meta_learners.keys import Key, Stream, torch_generator
-from meta_learners.learner import LossError, Metrics, State
+from meta_learners.learner import LearnerKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.heads import head_of
 from meta_learners.networks.policies import PRECISIONS, Parameters, Policy, PolicyActor, stack
@@ -130,15 +131,21 @@ class PolicyLearner:
             LossError: something is not finite; nothing has changed.
         """
         phases, rollouts = self._play(sampler, tasks, key)
-        before, after = (_task_returns(each) for each in (rollouts[0], rollouts[-1]))
-        credit = (after - after.mean()) / (after.std(correction=0) + 1e-8) if self._variant.exploration else None
-        seen = Collected(tuple(phases[:-1]), phases[-1], credit)
+        before, after = (_task_means(each, each.scores) for each in (rollouts[0], rollouts[-1]))
+        credit = _task_means(rollouts[-1], rollouts[-1].rewards)
+        standard = (credit - credit.mean()) / (credit.std(correction=0) + 1e-8) if self._variant.exploration else None
+        seen = Collected(tuple(phases[:-1]), phases[-1], standard)
         if self._variant.reptile:
             metrics = self._reptile(phases)
         else:
             metrics = self._trust_region(seen) if self._outer == "trpo" else self._ppo(seen)
         means = dict(zip(("return_before", "return_after"), torch.stack([before, after]).mean(1).tolist(), strict=True))
-        return {**means, "diverged": float(sum(each.diverged for each in rollouts)), **metrics}
+        return {
+            **means,
+            "diverged": float(sum(each.diverged for each in rollouts)),
+            "falls": rollouts[-1].falls.item(),
+            **metrics,
+        }
 
     def adapt(self, sampler: Sampler[T], tasks: Sequence[T], episodes: int, key: Key) -> PolicyActor:
         """Adapt to each task by so many episodes in every one of its worlds, pooled.
@@ -170,16 +177,17 @@ class PolicyLearner:
         self._adam.load(state.tensors)
 
     def _play(self, sampler: Sampler[T], tasks: Sequence[T], key: Key) -> tuple[list[Experience], list[Rollout]]:
-        limits = {"steps": self.settings.steps}
-        if self.settings.steps is None:
-            limits = {"episodes": self.settings.episodes}
+        steps = self.settings.steps
+        episodes = self.settings.episodes if steps is None else None
         parameters = stack(initial_of(self.meta_parameters), len(tasks))
         phases: list[Experience] = []
         rollouts = []
         for phase in range(self.settings.inner_steps + 1):
             if phase:
                 parameters = self._inner_step(parameters, phases[-1])
-            rollouts.append(sampler.play(tasks, self.policy.actor(parameters), (*key, phase), **limits))
+            rollouts.append(
+                sampler.play(tasks, self.policy.actor(parameters), (*key, phase), steps=steps, episodes=episodes)
+            )
             phases.append(self._learn_from(rollouts[-1]))
         return phases, rollouts
 
@@ -240,7 +248,15 @@ def _require_finite(figures: Metrics) -> None:
             raise LossError(f"{name} is {value}; the learner is as it was before this step")
 
 
-def _task_returns(rollout: Rollout) -> Tensor:
-    """Give the mean return of each task's episodes (M,), those cut by the end of the rollout included."""
+def _task_means(rollout: Rollout, gains: Tensor) -> Tensor:
+    """Give the mean sum of gains (M, T, N) of each task's episodes (M,), those cut by the rollout's end included."""
     count = (rollout.ends.sum((1, 2)) + (rollout.valid[:, -1] & ~rollout.ends[:, -1]).sum(1)).clamp(min=1)
-    return rollout.rewards.sum((1, 2)) / count
+    return gains.sum((1, 2)) / count
+
+
+def _make(name: str, family: TaskFamily[Any], settings: PolicySettings, *, seed: int, device: str) -> PolicyLearner:
+    return PolicyLearner(name, family.observation_size, family.actions, settings, seed=seed, device=device)
+
+
+LEARNER = LearnerKind(settings=PolicySettings, make=_make, horizon=lambda settings: settings.steps)
+"""Of every name in `variants.py`."""

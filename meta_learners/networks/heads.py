@@ -9,55 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from meta_learners.families.tasks import Actions
-
-
-class Head(Protocol):
-    """A distribution over actions, described by `numbers` numbers in the last axis."""
-
-    @property
-    def numbers(self) -> int:
-        """How many numbers describe one distribution."""
-        ...
-
-    @property
-    def spread(self) -> int:
-        """How many of them, the last, need not depend on what is seen."""
-        ...
-
-    @property
-    def noise_size(self) -> int:
-        """How many random numbers make one action."""
-        ...
-
-    def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        """Draw what `act` needs: (*shape, noise_size)."""
-        ...
-
-    def act(self, numbers: Tensor, noise: Tensor) -> Tensor:
-        """Give actions: (..., size) or, for choices, int64 (...)."""
-        ...
-
-    def best(self, numbers: Tensor) -> Tensor:
-        """Give the likeliest actions."""
-        ...
-
-    def log_probability(self, numbers: Tensor, actions: Tensor) -> Tensor:
-        """Give log densities or probabilities (...)."""
-        ...
-
-    def divergence(self, old: Tensor, new: Tensor) -> Tensor:
-        """Give KL(old || new) (...)."""
-        ...
-
-    def entropy(self, numbers: Tensor) -> Tensor:
-        """Give entropies (...), in nats."""
-        ...
+from meta_learners.acting import Actions, Head
 
 
 def head_of(actions: Actions) -> Head:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from meta_learners.experience.sampling import Seen
-from meta_learners.networks.heads import Head
+from meta_learners.acting import Head, Seen
 
 Parameters = dict[str, Tensor]
 
@@ -136,6 +135,10 @@ class PolicyActor:
     @property
     def head(self) -> Head:
         return self.policy.head
+
+    def greedy(self) -> PolicyActor:
+        """Give the same, but choosing the likeliest actions."""
+        return replace(self, deterministic=True)
 
     def begin(self, tasks: int, copies: int) -> None:
         """There is nothing to remember."""

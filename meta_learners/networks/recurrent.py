@@ -1,49 +1,21 @@
-"""A policy that remembers: gated recurrent unit (Cho et al. 2014, arXiv:1406.1078) with heads for actions and values.
-
-`gru` is the unit in plain tensor operations, so that it works under `torch.func.vmap` and can be differentiated
-twice, which neither `nn.GRU` nor cuDNN can. Learning over whole trials takes `nn.GRU`, which is several times as fast.
-"""
+"""A policy that remembers: a gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), heads for actions and values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from meta_learners.experience.sampling import Rollout, Seen
-from meta_learners.networks.heads import Head
+from meta_learners.acting import Head, Rollout, Seen
 
 REWARD_BOUND = 10.0  # of rewards as they are seen: a fall's -100 would drown all else
 INPUT_GAIN = 3.0  # of the unit's input weights: so large that gates react to what was done where, and what it brought
 PRODUCT_GAIN = 0.3  # of them where the unit begins with products, which tell it that already
 OPENING = 3.0  # how far a product opens the update gate of the unit that begins with it
 READING = 5.0  # how much memory is enlarged for a hypernetwork: a unit that seldom writes holds small numbers
-
-Weights = tuple[Tensor, Tensor, Tensor, Tensor]
-"""As `nn.GRU` keeps them: (3h, i), (3h, h), (3h,), (3h,), gates in the order reset, update, candidate."""
-
-
-def gru(inputs: Tensor, hidden: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-    """Run the unit over a sequence: inputs (T, n, i), hidden (n, h); gives outputs (T, n, h) and the last hidden."""
-    from_input, from_hidden, input_bias, hidden_bias = weights
-    projected = inputs @ from_input.T + input_bias
-    outputs = []
-    for step in projected:
-        hidden = _cell(step, hidden @ from_hidden.T + hidden_bias, hidden)
-        outputs.append(hidden)
-    return torch.stack(outputs), hidden
-
-
-def _cell(from_input: Tensor, from_hidden: Tensor, hidden: Tensor) -> Tensor:
-    input_reset, input_update, input_candidate = from_input.chunk(3, -1)
-    hidden_reset, hidden_update, hidden_candidate = from_hidden.chunk(3, -1)
-    reset = torch.sigmoid(input_reset + hidden_reset)
-    update = torch.sigmoid(input_update + hidden_update)
-    candidate = torch.tanh(input_candidate + reset * hidden_candidate)
-    return candidate + update * (hidden - candidate)
 
 
 class RecurrentPolicy(nn.Module):
@@ -66,6 +38,7 @@ class RecurrentPolicy(nn.Module):
         products: whether the unit sees them.
         hypernetwork: whether heads are one.
         reflex: units in each of the heads' two layers; 0 for heads that are linear in memory.
+        critic_memory: whether values have a unit of their own, which acting does without.
         deviations: of first actions; their logarithms are the last of the numbers, and depend on nothing that is seen.
     """
 
@@ -81,6 +54,7 @@ class RecurrentPolicy(nn.Module):
         products: bool = False,
         hypernetwork: bool = False,
         reflex: int = 0,
+        critic_memory: bool = False,
         deviations: Sequence[float] = (),
     ) -> None:
         super().__init__()
@@ -92,56 +66,73 @@ class RecurrentPolicy(nn.Module):
         numbers -= len(deviations)
         self.actor = _head(hidden + self._beside, reflex, numbers * max(self._seen, 1))
         self.critic = _head(hidden + self._beside, reflex, max(self._seen, 1))
+        self.critic_unit = nn.GRU(self.unit.input_size, hidden) if critic_memory else None
         last = "actor.4.weight" if reflex else "actor.weight"
         for name, parameter in self.named_parameters():
             if "bias" in name:
                 nn.init.zeros_(parameter)
                 continue
             # Near-uniform or near-zero first actions; the unit's gates are orthogonal one by one.
-            rows = hidden if name.startswith("unit") else len(parameter)
-            gain = {last: 0.01, "unit.weight_ih_l0": PRODUCT_GAIN if products else INPUT_GAIN}.get(name, 1.0)
+            rows = hidden if "unit." in name else len(parameter)
+            gain = {last: 0.01, "unit.weight_ih_l0": PRODUCT_GAIN if products else INPUT_GAIN}
             for gate in torch.split(parameter.data, rows):
-                nn.init.orthogonal_(gate, gain, generator=generator)
+                nn.init.orthogonal_(gate, gain.get(name.removeprefix("critic_"), 1.0), generator=generator)
         self._spread = len(deviations)
         if deviations:
             self.log_deviations = nn.Parameter(torch.tensor(deviations).log())
         # Update gates begin by keeping what they hold (Tallec and Ollivier 2018, arXiv:1804.11188); at the usual
         # biases of 0 half of it is gone after every step, and nothing is learnt from one episode for the next.
-        lifetimes = 1 + (memory - 1) * torch.rand(hidden, generator=generator)
-        self.unit.get_parameter("bias_ih_l0").data[hidden : 2 * hidden] = lifetimes.log()
-        if products:
-            self._give_products(observations * actions)
+        for unit in self._units():
+            lifetimes = 1 + (memory - 1) * torch.rand(hidden, generator=generator)
+            unit.get_parameter("bias_ih_l0").data[hidden : 2 * hidden] = lifetimes.log()
+            if products:
+                _give_products(unit, observations * actions)
 
-    def _give_products(self, count: int) -> None:
-        """Let units begin with one product each, first those with the reward: it writes where it is not zero."""
-        weights = self.unit.get_parameter("weight_ih_l0").data
-        hidden, inputs = self.unit.hidden_size, weights.shape[1]
-        for unit in range(min(hidden, 2 * count)):
-            done = inputs - 2 * count + unit % count
-            brought = done + count
-            weights[hidden + unit, done] -= OPENING
-            weights[2 * hidden + unit, brought if unit < count else done] += 1.0
+    def _units(self) -> list[nn.GRU]:
+        return [self.unit] if self.critic_unit is None else [self.unit, self.critic_unit]
 
     def initial(self, count: int) -> Tensor:
         """Give the hidden state (count, h) with which a trial begins."""
         return next(self.parameters()).new_zeros(count, self.unit.hidden_size)
 
-    def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Go through inputs (T, n, i) from hidden (n, h): numbers (T, n, k), values (T, n), the last hidden."""
+    def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Act through inputs (T, n, i) from hidden (n, h): numbers (T, n, k), the last hidden."""
         remembered, last = self.unit(inputs, hidden[None])
-        return *self.read(remembered, inputs), last[0]
+        return self._described(self._heard(remembered, inputs), inputs), last[0]
+
+    def remember(self, inputs: Tensor, before: Tensor | None = None) -> Tensor:
+        """Go through inputs (T, n, i): what the unit remembers after each, then the critic's where it has its own.
+
+        Args:
+            inputs: from a trial's beginning, or from the middle of it.
+            before: (n, H) of the step before, in the middle.
+
+        Returns:
+            (T, n, H), H = h, or 2h where the critic has a unit of its own.
+        """
+        units = self._units()
+        begun = (
+            [None] * len(units)
+            if before is None
+            else [each[None].contiguous() for each in before.chunk(len(units), -1)]
+        )
+        return torch.cat([unit(inputs, each)[0] for unit, each in zip(units, begun, strict=True)], -1)
 
     def read(self, remembered: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Give numbers (T, n, k) and values (T, n) by what is remembered (T, n, h) at inputs (T, n, i)."""
-        if self._seen:
-            remembered = remembered * READING
-        if self._beside:
-            remembered = torch.cat([remembered, inputs[..., : self._beside]], -1)
-        values = self._numbers(self.critic, remembered, inputs)[..., 0]
-        numbers = self._numbers(self.actor, remembered, inputs)
+        """Give numbers (T, n, k) and values (T, n) by what is remembered (T, n, H) at inputs (T, n, i)."""
+        heard = [self._heard(each, inputs) for each in remembered.chunk(len(self._units()), -1)]
+        return self._described(heard[0], inputs), self._numbers(self.critic, heard[-1], inputs)[..., 0]
+
+    def _described(self, heard: Tensor, inputs: Tensor) -> Tensor:
+        numbers = self._numbers(self.actor, heard, inputs)
         if self._spread:
             numbers = torch.cat([numbers, self.log_deviations.expand(*numbers.shape[:-1], -1)], -1)
-        return numbers, values
+        return numbers
+
+    def _heard(self, remembered: Tensor, inputs: Tensor) -> Tensor:
+        if self._seen:
+            remembered = remembered * READING
+        return torch.cat([remembered, inputs[..., : self._beside]], -1) if self._beside else remembered
 
     def _numbers(self, head: nn.Module, read: Tensor, inputs: Tensor) -> Tensor:
         found: Tensor = head(read)
@@ -149,6 +140,17 @@ class RecurrentPolicy(nn.Module):
             return found
         weights = found.reshape(*found.shape[:-1], -1, self._seen)
         return torch.sum(weights * inputs[..., None, : self._seen], -1)
+
+
+def _give_products(unit: nn.GRU, count: int) -> None:
+    """Let cells begin with one product each, first those with the reward: a cell writes where it is not zero."""
+    weights = unit.get_parameter("weight_ih_l0").data
+    hidden, inputs = unit.hidden_size, weights.shape[1]
+    for cell in range(min(hidden, 2 * count)):
+        done = inputs - 2 * count + cell % count
+        brought = done + count
+        weights[hidden + cell, done] -= OPENING
+        weights[2 * hidden + cell, brought if cell < count else done] += 1.0
 
 
 def _head(inputs: int, units: int, outputs: int) -> nn.Module:
@@ -195,6 +197,10 @@ class RecurrentActor:
     memory: Tensor | None = None
     deterministic: bool = False
 
+    def greedy(self) -> RecurrentActor:
+        """Give the same, but choosing the likeliest actions."""
+        return replace(self, deterministic=True)
+
     def begin(self, tasks: int, copies: int) -> Tensor:
         """Begin trials, or go on with those that are remembered."""
         return self.policy.initial(tasks * copies) if self.memory is None else self.memory
@@ -203,7 +209,7 @@ class RecurrentActor:
         """Choose actions (M, N, ...) by numbers (M, N, k)."""
         before = torch.cat([seen.actions, seen.rewards[..., None], seen.ends[..., None]], -1)
         inputs = _joined(seen.observations, before, seen.places if self.policy.products else None)
-        numbers, _, memory = self.policy(inputs.flatten(0, 1)[None], memory)
+        numbers, memory = self.policy(inputs.flatten(0, 1)[None], memory)
         numbers = numbers[0].unflatten(0, seen.ends.shape)
         actions = self.head.best(numbers) if self.deterministic else self.head.act(numbers, noise)
         return actions, numbers, memory

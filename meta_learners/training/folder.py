@@ -16,23 +16,29 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from environments.documents import parse_json
 from environments.domain import Environment
 from environments.files import explained, open_lock, open_log, write_aside
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
+from environments.tasks.task import draw
 from meta_learners.errors import MetaLearningError, TrainingError
+from meta_learners.experience.running import Underway
 from meta_learners.experience.sampling import Sampler
-from meta_learners.families.tasks import EnvironmentFamily
+from meta_learners.families.environments import EnvironmentFamily
 from meta_learners.keys import Stream, numpy_generator
-from meta_learners.learner import Learner, LossError, Metrics
-from meta_learners.registry import SETTINGS, make_learner
+from meta_learners.learner import Learner, LossError, Metrics, State
+from meta_learners.registry import learner_kind, make_learner
 from meta_learners.training.board import Board
 from meta_learners.training.checkpoints import load_checkpoint, save_checkpoint
 from meta_learners.training.plan import NAME, Plan, check_same, read_plan, write_plan
@@ -40,6 +46,7 @@ from meta_learners.training.plan import NAME, Plan, check_same, read_plan, write
 logger = logging.getLogger(__name__)
 
 METRICS, LOCK, BOARD = "metrics.jsonl", "lock", "tensorboard"
+WORLDS = "worlds."  # begins the names of what is kept of worlds that run on
 
 
 class Training:
@@ -63,15 +70,20 @@ class Training:
             if (folder / NAME).exists():
                 check_same(folder, read_plan(folder)[0], plan)
             else:
+                _check_horizon(plan, plan.episode_limit)
                 write_plan(folder, plan, curriculum.folder.resolve())
             self.folder, self.plan = folder, plan
             self.family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit)
             self.learner = restored_learner(plan, self.family, device)
-            self.iteration = resume(self.learner, folder)
+            self.iteration, worlds = _restored(self.learner, folder)
             self.seconds = 0.0  # of meta-steps
-            _keep_rows(folder / METRICS, self.iteration)
+            self._before = _keep_rows(folder / METRICS, self.iteration)
             self._rows = opened.enter_context(_appending(folder / METRICS))
-            self.sampler = opened.enter_context(closing(Sampler(self.family, plan.tasks, plan.copies, device=device)))
+            self.sampler = opened.enter_context(
+                closing(Sampler(self.family, plan.tasks, plan.copies, device=device, fall_reward=plan.fall_reward))
+            )
+            if worlds:
+                _bring_back(self.sampler, worlds, self.family.splits["train"], folder)
             self._board = opened.enter_context(closing(Board(folder / BOARD, self.iteration)))
             self._opened = opened.pop_all()
 
@@ -115,11 +127,17 @@ class Training:
             self._rows.flush()
             os.fsync(self._rows.fileno())
         self._board.flush()
-        save_checkpoint(self.folder, self.iteration, self.learner.state())
+        state, worlds = self.learner.state(), _tensors(self.sampler.running.state(), self.family.splits["train"])
+        save_checkpoint(self.folder, self.iteration, State({**state.tensors, **worlds}, state.facts))
 
     def close(self) -> None:
         """Free everything, without a checkpoint."""
         self._opened.close()
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of all meta-steps, those of earlier processes included."""
+        return self._before + self.sampler.steps
 
     @property
     def shares(self) -> dict[str, float]:
@@ -129,29 +147,46 @@ class Training:
         return {"simulation": simulation, "sampling": sampling, "gradients": max(1 - simulation - sampling, 0.0)}
 
     def _log(self, metrics: Metrics) -> None:
-        row = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        told = {name: value for name, value in metrics.items() if math.isfinite(value)}
         with explained(self.folder / METRICS):
-            self._rows.write(json.dumps({"iteration": self.iteration, **row}) + "\n")
-        speed = {"steps_per_second": self.sampler.steps / max(self.seconds, 1e-9)}
-        self._board.add({**metrics, **speed, **self.shares}, self.iteration)
+            self._rows.write(json.dumps({"iteration": self.iteration, "steps": self.steps, **told}) + "\n")
+        speed = {"steps": self.steps, "steps_per_second": self.sampler.steps / max(self.seconds, 1e-9)}
+        self._board.add({**told, **speed, **self.shares}, self.iteration)
 
 
 def draw_tasks(stages: list[Environment], plan: Plan, iteration: int) -> list[Environment]:
     """Draw a meta-step's tasks from the stages that are open by then."""
     share = 1.0 if plan.open_over == 0 else min((iteration + 1) / plan.open_over, 1.0)
-    opened = EnvironmentFamily(plan.domain, {"train": stages[: math.ceil(share * len(stages))]})
-    return opened.sample_tasks(plan.tasks, numpy_generator((plan.seed, iteration, Stream.TASKS)))
+    opened = stages[: math.ceil(share * len(stages))]
+    return draw(opened, plan.tasks, numpy_generator((plan.seed, iteration, Stream.TASKS)))
 
 
 def restored_learner(plan: Plan, family: EnvironmentFamily, device: str) -> Learner:
     """Make the learner that a plan names, as it was before its first meta-step."""
-    if plan.learner not in SETTINGS:
-        raise MetaLearningError(f"the learner of this training is {plan.learner!r}; learners are {', '.join(SETTINGS)}")
     try:
-        settings = build_settings(SETTINGS[plan.learner], plan.settings)
+        kind = learner_kind(plan.learner)
+    except ValueError as error:
+        raise MetaLearningError(f"the learner of this training is not here: {error}") from error
+    try:
+        settings = build_settings(kind.settings, plan.settings)
+        return make_learner(plan.learner, family, settings, seed=plan.seed, device=device)
     except ValueError as error:
         raise MetaLearningError(f"the settings of this training cannot be used: {error}") from error
-    return make_learner(plan.learner, family, settings, seed=plan.seed, device=device)
+
+
+def _check_horizon(plan: Plan, episode_limit: int) -> None:
+    """Refuse to begin a training that would never see how its episodes end.
+
+    Raises:
+        MetaLearningError: the learner cuts every episode before its limit.
+    """
+    kind = learner_kind(plan.learner)
+    horizon = kind.horizon(build_settings(kind.settings, plan.settings))
+    if horizon is not None and horizon < episode_limit:
+        raise MetaLearningError(
+            f"steps is {horizon}, and episodes have up to {episode_limit}: {plan.learner} would begin them anew before "
+            f"it has seen the rest of the course; set steps to {episode_limit} or more, or make episodes shorter"
+        )
 
 
 def resume(learner: Learner, folder: Path) -> int:
@@ -160,15 +195,46 @@ def resume(learner: Learner, folder: Path) -> int:
     Raises:
         MetaLearningError: the checkpoint is damaged or another learner's.
     """
+    return _restored(learner, folder)[0]
+
+
+def _restored(learner: Learner, folder: Path) -> tuple[int, dict[str, Tensor]]:
+    """Do what `resume` says; gives what was kept of worlds that run on, too."""
     found = load_checkpoint(folder)
     if found is None:
-        return 0
+        return 0, {}
     iteration, state = found
+    worlds = {name: each for name, each in state.tensors.items() if name.startswith(WORLDS)}
+    own = {name: each for name, each in state.tensors.items() if name not in worlds}
     try:
-        learner.load(state)
+        learner.load(State(own, state.facts))
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise MetaLearningError(f"the checkpoint in {folder} cannot be used: {error}") from error
-    return iteration
+    return iteration, worlds
+
+
+def _tensors(underway: Underway[Environment], tasks: list[Environment]) -> dict[str, Tensor]:
+    """Lay out the episodes of worlds that run on, tasks by their numbers; nothing where none do."""
+    if not underway.tasks:
+        return {}
+    numbers = {task: number for number, task in enumerate(tasks)}
+    arrays = {name: getattr(underway, name) for name in ("seeds", "lengths", "actions")}
+    arrays["tasks"] = np.array([numbers[task] for task in underway.tasks])
+    return {WORLDS + name: torch.from_numpy(each) for name, each in arrays.items()}
+
+
+def _bring_back(
+    sampler: Sampler[Environment], kept: Mapping[str, Tensor], tasks: list[Environment], folder: Path
+) -> None:
+    """Bring worlds to where they stood, by what `_tensors` gave; raises MetaLearningError where it did not."""
+    try:
+        arrays = {name: kept[WORLDS + name].numpy() for name in ("tasks", "seeds", "lengths", "actions")}
+        places = arrays.pop("tasks").tolist()
+        if not all(isinstance(place, int) and 0 <= place < len(tasks) for place in places):
+            raise ValueError(f"it names a task that is none of the {len(tasks)}")
+        sampler.running.load(Underway([tasks[place] for place in places], **arrays))
+    except (KeyError, ValueError, TypeError) as error:
+        raise MetaLearningError(f"the checkpoint in {folder} does not tell how its worlds stood: {error}") from error
 
 
 def _claim(folder: Path) -> IO[str]:
@@ -201,15 +267,18 @@ def _appending(path: Path) -> Iterator[IO[str]]:
             rows.close()
 
 
-def _keep_rows(path: Path, iteration: int) -> None:
-    """Drop the rows of meta-steps that no checkpoint has, which will be taken again, and one that was cut."""
+def _keep_rows(path: Path, iteration: int) -> int:
+    """Drop the rows of meta-steps that no checkpoint has, which will be taken again, and one that was cut.
+
+    Gives the environment steps up to there.
+    """
     rows = path.read_bytes().splitlines(keepends=True)[:iteration] if path.exists() else []
     if rows and not rows[-1].endswith(b"\n"):  # the machine went down before the row was on disk
         logger.warning("%s ends within line %d, which is left out", path, len(rows))
         rows.pop()
-    for number, row in enumerate(rows, start=1):
-        check_row(row, f"{path}, line {number}")
+    checked = [check_row(row, f"{path}, line {number}") for number, row in enumerate(rows, start=1)]
     write_aside(path, b"".join(rows))
+    return int(checked[-1].get("steps") or 0) if checked else 0
 
 
 def last_metrics(folder: Path) -> Metrics:

@@ -10,10 +10,12 @@ from typing import Annotated, Any
 
 from environments.documents import parse_json
 from environments.files import write_aside
-from environments.settings import Bounds, build_settings, check_bounds
+from environments.settings import Bounds, build_settings, check_bounds, differences
 from meta_learners.errors import MetaLearningError
 
-FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 1, "training.json"
+FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 2, "training.json"
+# What version 1 did where settings now have a word to say.
+OF_VERSION_1 = {"ppo": {"run_on": False}, "rl2": {"critic_memory": False}}
 SHOWN = 12  # digits of a hash in messages
 
 
@@ -29,6 +31,7 @@ class Plan:
     tasks: Annotated[int, Bounds(1, 10**4)] = 16  # of a meta-step
     copies: Annotated[int, Bounds(1, 10**4)] = 2  # worlds of each task
     open_over: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the last stage is open; 0: all are at once
+    fall_reward: Annotated[float | None, Bounds(-1e6, 1e6)] = None  # in training; the domain's own when None
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
 
     def __post_init__(self) -> None:
@@ -36,6 +39,11 @@ class Plan:
             check_bounds(self)
         except ValueError as error:
             raise MetaLearningError(str(error)) from error
+
+    @property
+    def since_version_1(self) -> dict[str, Any]:
+        """Those of the settings that version 1 had no word for."""
+        return {name: self.settings[name] for name in OF_VERSION_1.get(self.learner, {}) if name in self.settings}
 
 
 def write_plan(folder: Path, plan: Plan, curriculum: Path) -> None:
@@ -63,9 +71,10 @@ def read_plan(folder: Path) -> tuple[Plan, Path]:
         raise MetaLearningError(f"{path} is damaged: it {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise MetaLearningError(f"{path} is not a training's")
-    if document.get("schema_version") != SCHEMA_VERSION:
+    version = document.get("schema_version")
+    if version not in (1, SCHEMA_VERSION):
         raise MetaLearningError(
-            f"{path} has schema version {document.get('schema_version')!r}; this version reads {SCHEMA_VERSION}. "
+            f"{path} has schema version {version!r}; this version reads 1 and {SCHEMA_VERSION}. "
             "Install a newer poet-trailblazer."
         )
     table, found_at = document.get("plan"), document.get("found_at")
@@ -73,6 +82,8 @@ def read_plan(folder: Path) -> tuple[Plan, Path]:
         raise MetaLearningError(f"{path} is damaged: it must have a plan, which is a table, and a path, found_at")
     if missing := [field.name for field in fields(Plan) if field.default is MISSING and field.name not in table]:
         raise MetaLearningError(f"{path} is damaged: its plan lacks {', '.join(missing)}")
+    if version == 1 and isinstance(table.get("settings"), dict):
+        table = {**table, "settings": {**OF_VERSION_1.get(str(table.get("learner")), {}), **table["settings"]}}
     try:
         plan: Plan = build_settings(Plan, table)
     except ValueError as error:
@@ -91,19 +102,8 @@ def check_same(folder: Path, kept: Plan, wanted: Plan) -> None:
             f"the curriculum has changed since {folder} was begun (sha256 {kept.curriculum[:SHOWN]}... then, "
             f"{wanted.curriculum[:SHOWN]}... now); restore it, or name another folder"
         )
-    before, now = _flat(asdict(kept)), _flat(asdict(wanted))
-    changed = [
-        f"{name} was {before.get(name)!r}, is {now.get(name)!r}" for name in now if before.get(name) != now[name]
-    ]
-    if changed:
+    if changed := differences(asdict(kept), asdict(wanted)):
         raise MetaLearningError(
             f"{folder} was begun otherwise ({'; '.join(changed)}); give the same options to resume it, "
             "or name another folder"
         )
-
-
-def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
-    return flat

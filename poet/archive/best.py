@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 from poet.archive.rows import niche_from, read_blob
-from poet.errors import InputError
+from poet.errors import NoNicheError
 
 BEST = """
 SELECT niche.*, coalesce(pair.best_theta, pair.theta) AS theta
@@ -52,12 +52,12 @@ def best_agent(connection: Connection, niche: int) -> BestAgent:
     """Give the best agent of one niche.
 
     Raises:
-        InputError: there is no such niche.
+        NoNicheError: there is no such niche.
     """
     row = connection.execute(f"{BEST} WHERE niche.id = ?", (niche,)).fetchone()
     if row is None:
         (count,) = connection.execute("SELECT count(*) FROM niche").fetchone()
-        raise InputError(f"there is no niche {niche}; this run has niches 0 to {count - 1}")
+        raise NoNicheError(niche, count)
     return _agent(row)
 
 

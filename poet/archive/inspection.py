@@ -5,8 +5,10 @@ Wall-clock times and hosts differ between equal runs and come only from `timing`
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from sqlite3 import Connection
+from textwrap import shorten
 from typing import Any
 
 from environments.difficulty import difficulty_of
@@ -15,11 +17,12 @@ from poet.archive.figures import columns, plain
 from poet.archive.reading import read_config
 from poet.archive.rescoring import EPISODES, UNKNOWN, Fresh, cached
 from poet.archive.rows import read_genome
-from poet.config import Config
-from poet.errors import InputError
+from poet.config import Config, if_installed
+from poet.errors import NoNicheError
 from transfer.rules import original_cost
 
 Row = dict[str, Any]
+DESCRIPTION = 60  # characters shown of a genome whose encoding is not installed
 Known = Mapping[int, Fresh]  # fresh episodes of niches' best agents, by niche
 
 # Of ES: figures that the list of scores has never shown, and does not begin to, so that it stays what it was.
@@ -125,7 +128,7 @@ def niches(connection: Connection, fresh: Known | None = None) -> list[Row]:
     and what follows it are of the same agent on fresh episodes (`poet.archive.rescoring`), null where none are known.
     """
     config = read_config(connection)
-    encoding, known = config.make_encoding(), cached(connection) if fresh is None else fresh
+    encoding, known = if_installed(config.make_encoding), cached(connection) if fresh is None else fresh
     return [
         {**_niche(row, config, encoding), **_worth(known, row["id"])}
         for row in connection.execute(f"{NICHES} ORDER BY niche.id")
@@ -140,15 +143,15 @@ def niche(connection: Connection, number: int, fresh: Known | None = None) -> Ro
     """Tell all of one niche.
 
     Raises:
-        InputError: there is no such niche.
+        NoNicheError: there is no such niche.
     """
     found = connection.execute(f"{NICHES} WHERE niche.id = ?", (number,)).fetchone()
     if found is None:
         (count,) = connection.execute("SELECT count(*) FROM niche").fetchone()
-        raise InputError(f"there is no niche {number}; this run has niches 0 to {count - 1}")
+        raise NoNicheError(number, count)
     config = read_config(connection)
     return {
-        **_niche(found, config, config.make_encoding()),
+        **_niche(found, config, if_installed(config.make_encoding)),
         **_worth(cached(connection) if fresh is None else fresh, number),
         "ancestors": _ancestors(connection, number),
         "children": _rows(
@@ -295,17 +298,16 @@ def timing(connection: Connection) -> Row:
     }
 
 
-def _niche(row: Any, config: Config, encoding: Encoding) -> Row:
+def _niche(row: Any, config: Config, encoding: Encoding | None) -> Row:
     entry = dict(row)
     genome = read_genome(entry["genome"])
-    difficulty = difficulty_of(
-        Environment(domain=config.domain, encoding=config.encoding.name, genome=genome, seed=entry["terrain_seed"])
-    )
+    place = Environment(domain=config.domain, encoding=config.encoding.name, genome=genome, seed=entry["terrain_seed"])
+    difficulty = if_installed(lambda: difficulty_of(place))
     return {
         **entry,
         "injected": bool(entry["injected"]),
         "genome": genome,
-        "description": encoding.describe(genome),
+        "description": encoding.describe(genome) if encoding else shorten(json.dumps(genome), DESCRIPTION),
         "difficulty": difficulty.score if difficulty else None,
         "difficulty_level": difficulty.name if difficulty else None,
     }

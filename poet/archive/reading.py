@@ -106,7 +106,7 @@ def read_config(connection: sqlite3.Connection) -> Config:
         table = parse_json(text)
         if not isinstance(table, dict):
             raise ValueError("its settings are no table")
-        return configuration.build(table, ARCHIVE_NAME)
+        return configuration.read(table, ARCHIVE_NAME)
 
 
 def read_population(connection: sqlite3.Connection) -> Population:

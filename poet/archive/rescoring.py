@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from cluster.executor import InProcess
 from environments.domain import Outcome, Rollouts
 from environments.intervals import interval
-from evolution.evaluation import Evaluator, SeededRequest
+from evolution.evaluator import Evaluator
 from evolution.noise import Stream, keyed_rng
+from evolution.requests import SeededRequest
 from poet.archive.best import BestAgent, best_agents
 from poet.archive.reading import read_config
 from poet.phases import Phase
@@ -150,8 +151,10 @@ def play(evaluator: Evaluator, agents: Sequence[BestAgent]) -> dict[int, Fresh]:
 def of_all(connection: Connection) -> dict[int, Fresh]:
     """Give the fresh episodes of every niche's best agent; those that the archive does not hold are played here."""
     agents = missing(connection)
-    simulation = read_config(connection).simulation()
-    return {**cached(connection), **(play(Evaluator(simulation, InProcess()), agents) if agents else {})}
+    if not agents:
+        return cached(connection)
+    evaluator = Evaluator(read_config(connection).simulation(), InProcess())
+    return {**cached(connection), **play(evaluator, agents)}
 
 
 def rows(fresh: Mapping[int, Fresh]) -> list[Row]:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from evolution.optimisers.optimiser import KEEP, State
-from poet.config import Config
+from poet.config import Config, if_installed
 from poet.population import Niche, Pair
 
 
@@ -22,7 +22,7 @@ def check_niches(niches: Mapping[int, Niche], config: Config, put_in: Container[
 
     Those that people put in, whose ids are given, have no parent, nor have those that the run began in.
     """
-    encoding = config.make_encoding()
+    encoding = if_installed(config.make_encoding)
     if list(niches) != list(range(len(niches))) or not niches:
         raise ValueError(f"its niches are {_shown(niches)}; they must be numbered from 0 on")
     for niche in niches.values():
@@ -32,7 +32,8 @@ def check_niches(niches: Mapping[int, Niche], config: Config, put_in: Container[
         alone = niche.born == 0 or niche.id in put_in
         if (niche.parent is None) != alone or not 0 <= (niche.parent or 0) < max(niche.id, 1):
             raise ValueError(f"niche {niche.id} has the parent {niche.parent}; it must be an older niche")
-        encoding.check(environment.genome)
+        if encoding is not None:
+            encoding.check(environment.genome)
 
 
 def _shown(numbers: Iterable[int]) -> str:
@@ -42,10 +43,11 @@ def _shown(numbers: Iterable[int]) -> str:
 
 def check_pairs(pairs: Iterable[Pair], config: Config) -> None:
     """Raise ValueError unless there are active pairs, each once, with a learner that can go on."""
-    length = config.make_domain().controller.parameters
     listed = list(pairs)
     if not listed:
         raise ValueError("it has no active pair")
+    domain = if_installed(config.make_domain)
+    length = domain.controller.parameters if domain else len(listed[0].learner.theta)
     if any(first.niche.id >= second.niche.id for first, second in pairwise(listed)):
         raise ValueError(f"its active pairs are {_shown(pair.niche.id for pair in listed)}; each may be there once")
     for pair in listed:
@@ -60,7 +62,9 @@ def check_pairs(pairs: Iterable[Pair], config: Config) -> None:
 
 def _check_parts(who: str, learner: State, config: Config) -> None:
     """Raise ValueError unless an optimiser knows of an agent what it would know of a new one, as far as shapes go."""
-    optimiser, rng = config.make_optimiser(), np.random.default_rng(0)
+    optimiser, rng = if_installed(config.make_optimiser), np.random.default_rng(0)
+    if optimiser is None:
+        return
     fresh = optimiser.fresh(learner.theta, rng).parts
     if odd := sorted(fresh.keys() ^ learner.parts.keys()):
         raise ValueError(f"{who} has a learner that {'lacks' if odd[0] in fresh else 'has'} {odd[0]}")

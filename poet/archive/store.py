@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from environments.files import ARCHIVE_NAME, explained, sync, write_aside
 from environments.leftovers import remove
-from poet.archive import checksums, inputs
+from poet.archive import checksums, domains, inputs
 from poet.archive.filesystem import place_of
 from poet.archive.migrations import SCHEMA_VERSION, migrate, version_of
 from poet.archive.ownership import LOCK_NAME, OWNER_NAME, Claim
@@ -366,6 +366,7 @@ def _figure_names(connection: sqlite3.Connection, scores: Sequence[ScoreRecord])
 
 def _write_start(connection: sqlite3.Connection, config: Config, population: Population) -> None:
     connection.execute("INSERT INTO run VALUES ('config', ?)", (_config_json(config),))
+    connection.execute("INSERT INTO run VALUES (?, ?)", (domains.KEY, domains.remember(config)))
     _insert(connection, "niche", [niche_row(niche) for niche in population.niches])
     _insert(connection, "pair", [pair_row(pair) for pair in population.pairs])
     _insert(connection, "state", [row for pair in population.pairs for row in state_rows(pair)])

@@ -18,8 +18,9 @@ import typer
 
 from cluster.executor import WorkersError
 from environments.files import BROKEN, DiskError, PlaceError
+from environments.plugins import NotInstalledError
 from environments.tasks.curriculum import CurriculumError
-from evolution.evaluation import EvaluationError
+from evolution.evaluator import EvaluationError
 from meta_learners.errors import MetaLearningError, TrainingError
 from poet.errors import ArchiveError, InputError
 
@@ -46,7 +47,7 @@ OF_NAMES = (
 def complaint(error: Exception) -> tuple[str, int]:
     """Say in one sentence what went wrong, and give the exit status."""
     match error:
-        case InputError() | CurriculumError() | MetaLearningError() | PlaceError():
+        case InputError() | CurriculumError() | MetaLearningError() | PlaceError() | NotInstalledError():
             found = str(error), BAD_INPUT
         case ArchiveError() | DiskError() | EvaluationError() | TrainingError() | WorkersError():
             found = str(error), FAILED

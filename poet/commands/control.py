@@ -21,7 +21,7 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID
 
 from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet import archive as archives
 from poet import config as configuration
 from poet.agents import read_agent_file
@@ -29,8 +29,8 @@ from poet.archive.reading import read_config, read_population
 from poet.config import Config
 from poet.controls import contrasts, false_positives, folder, searches, tables
 from poet.controls.searches import Kind, Search, Task
-from poet.display.output import LARGEST, Json, Run, err, say, show
-from poet.errors import InputError
+from poet.display.output import LARGEST, MOST_WORKERS, Json, Run, err, say, show
+from poet.errors import InputError, NoNicheError
 from poet.session import Interrupted, interruptible, undisturbed
 
 Row = dict[str, Any]
@@ -55,7 +55,9 @@ Agent = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Begin with the agent of a safetensors file, not with one that knows nothing."),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes that simulate; one per core by default.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=MOST_WORKERS, help="Processes that simulate; one per core by default.")
+]
 Preset = Annotated[str | None, typer.Option(help="Settings that come with the program, as for evolve.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings, as for evolve.")]
 Set = Annotated[
@@ -121,7 +123,7 @@ def _search(
     with archives.reading(run) as connection:
         config, population = read_config(connection), read_population(connection)
         if niche >= len(population.niches):
-            raise InputError(f"there is no niche {niche}; this run has niches 0 to {len(population.niches) - 1}")
+            raise NoNicheError(niche, len(population.niches))
         (solved,) = connection.execute("SELECT solved FROM niche WHERE id = ?", (niche,)).fetchone()
     wanted = steps or (population.iteration if solved is None else solved + 1)
     task = Task(kind=kind, config=config, target=population.niches[niche].environment, start=_read_agent(agent, config))

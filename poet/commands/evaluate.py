@@ -73,7 +73,7 @@ def evaluate(
         engine=engine,
     )
     executor: Executor = InProcess() if workers == 1 else Processes(workers)
-    with closing(executor), waiting(f"playing {evaluation.total:,} episodes", "parts") as note:
+    with closing(executor), waiting(f"playing {evaluation.total:,} episodes") as note:
         played = evaluation.play(executor, note)
     say(f"{evaluation.total:,} episodes, {played.steps:,} steps in {played.seconds:.1f} s")
     if plot is not None:

@@ -13,9 +13,10 @@ from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from environments.settings import TYPE_NAMES
+from environments.plugins import OPTIMISER, installed
+from environments.settings import TYPE_NAMES, flat
 from evolution.optimisers.es import ES
-from evolution.optimisers.registry import find_settings, installed
+from evolution.optimisers.registry import find_settings
 from poet import config as configuration
 from poet.config import Config
 from poet.errors import InputError
@@ -66,6 +67,8 @@ MEANINGS = {
     "encoding.options.bounds": "Of the walker's cppn encoding: where relief is bounded, over the course that is "
     "walked, or as published over a third of it.",
     "encoding.options.obstacles": "Of the walker's cppn encoding: the kinds of obstacle that its ground bears.",
+    "encoding.options.places": "Of the cppn encoding: which heights along the ground compare genomes. Of the hexapod's "
+    "33 x 3 places, the sampled 64 leave out ten of the middle line; all is for new runs, sampled what older ones did.",
     "encoding.options.start": "The genome that a run begins with; `poet inspect RUN niche 0` shows one.",
     "controller.hidden": "Sizes of an agent's hidden layers; the domain's own, which run fastest, when empty.",
     "controller.activation": "What follows each hidden layer.",
@@ -83,6 +86,7 @@ OPTIONS = {  # of encodings, which are tables: (type, range, default)
     "encoding.options.distance": ("text", "scaled, raw", "scaled"),
     "encoding.options.bounds": ("text", "walked, published", "walked"),
     "encoding.options.obstacles": ("a list", "pit, stump, stair", "[]"),
+    "encoding.options.places": ("text", "sampled, all", "sampled"),
     "encoding.options.start": ("a table", "genes within their bounds", "flat"),
 }
 OPEN = {  # ranges that depend on what is installed or chosen
@@ -133,7 +137,7 @@ def reference() -> list[Setting]:
     default = _flat(Config())
     found = [*_settings(Config), *((key, *rest) for key, rest in OPTIONS.items())]
     meanings = dict(MEANINGS)
-    for name in installed():
+    for name in installed(OPTIMISER):
         found += _optimiser_options(name, meanings)
     return [
         Setting(
@@ -258,7 +262,7 @@ def _refused(key: str, kinds: tuple[type, ...]) -> str:
 
 
 def _flat(config: Config) -> dict[str, Any]:
-    return configuration.flat(config.to_table())
+    return flat(config.to_table())
 
 
 def _published(key: str, paper: str, preset: Any) -> dict[str, Any]:

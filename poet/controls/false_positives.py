@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 from evolution.chains import Workers
-from evolution.evaluation import Evaluator, Simulation
+from evolution.evaluator import Evaluator
 from evolution.noise import Stream, keyed_rng
+from evolution.requests import Simulation
 from poet.archive.rows import niche_from, read_blob
 from poet.population import Niche
 from poet.records import Origin

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment, Outcome
 from evolution.chains import Workers
-from evolution.evaluation import Evaluator, Tally
+from evolution.evaluator import Evaluator, Tally
 from evolution.noise import Stream, keyed_rng
 from evolution.optimisers.asking import Asking
 from evolution.optimisers.optimiser import State

@@ -16,7 +16,7 @@ from poet import archive as archives
 from poet.agents import is_agent_file, read_agent_file
 from poet.archive.best import best_agents
 from poet.archive.reading import read_config, read_population
-from poet.errors import InputError
+from poet.errors import InputError, NoNicheError
 from poet.evaluate.scoring import Contestant, Rules, terrains_of
 
 
@@ -201,7 +201,7 @@ def _of_run(connection: Connection, agents: str) -> list[Contestant]:
         raise InputError(f"this run has no agent that is {agents}")
     for number in chosen:
         if number not in best:
-            raise InputError(f"there is no niche {number}; this run has niches 0 to {len(best) - 1}")
+            raise NoNicheError(number, len(best))
         if chosen.count(number) > 1:
             raise InputError(f"--agents {agents} names niche {number} more than once")
     return [Contestant(f"niche {number}", best[number].theta) for number in chosen]

@@ -83,12 +83,11 @@ class Evaluation:
             EvaluationError: some episodes could not be simulated.
         """
         started = time.perf_counter()
-        items = -(-len(self.contestants) * self.episodes // scoring.ITEM_EPISODES) * len(self.ground.levels)
         results: list[scoring.Result] = []
 
         def heard(done: int) -> None:
             if progress is not None:
-                progress(len(results) * items + done, len(self.parts) * items)
+                progress(len(results) * self.total // len(self.parts) + done, self.total)
 
         for part in self.parts:
             results.append(scoring.play(self.contestants, self.ground.levels, part, executor, heard))

@@ -8,27 +8,26 @@ of many in the same episodes is also the luckiest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.executor import Executor, Failure, run
+from cluster.executor import Executor
 from environments.controller import Controller
-from environments.domain import Environment, Outcome, Rollouts, find_domain
-from environments.equipped import equip
+from environments.domain import Outcome, Rollouts
 from environments.intervals import interval
 from environments.suites import Level
-from evolution.evaluation import EvaluationError
-from evolution.noise import episode_seeds
+from evolution.evaluator import Evaluator
+from evolution.noise import Key
+from evolution.requests import CandidatesRequest, Simulation
 from poet.errors import InputError
 
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
 
-ITEM_EPISODES = 256  # most in one work item
 MOST_EPISODES = 10**7  # in all: a few hundred megabytes
 CHOOSING = 1  # last in the keys of the episodes that the best agent is chosen by, and no result is reported of
 
@@ -55,9 +54,20 @@ class Rules:
     choosing: bool = False  # play the episodes to choose by, not those to report
     controller: Controller | None = None  # of all agents; the domain's own when None
 
-    def seeds(self, course: int) -> NDArray[np.uint64]:
-        """Give the seeds of a course's episodes, the same for all agents: (episodes,)."""
-        return episode_seeds(self.seed, (course, CHOOSING) if self.choosing else (course,), 0, self.episodes)
+    @property
+    def simulation(self) -> Simulation:
+        """How episodes are run."""
+        return Simulation(
+            domain=self.domain,
+            seed=self.seed,
+            episode_limit=self.episode_limit,
+            engine=self.engine,
+            controller=self.controller,
+        )
+
+    def key(self, course: int) -> Key:
+        """Name a course's episodes, the same for all agents."""
+        return (course, CHOOSING) if self.choosing else (course,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,25 +77,6 @@ class Result:
     returns: Floats  # (agents, courses, episodes)
     solved: NDArray[np.bool_]  # the same shape
     steps: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Episodes:
-    """A work item: some agents' episodes on one course."""
-
-    rules: Rules
-    environment: Environment
-    thetas: NDArray[np.float32]  # (k, P)
-    agents: NDArray[np.intp]  # (n,) whose episode each is, among the thetas
-    seeds: NDArray[np.uint64]  # (n,)
-
-    def __call__(self) -> Rollouts:
-        rules, thetas = self.rules, self.thetas[self.agents]
-        rollout = equip(find_domain(rules.domain), rules.controller).rollout
-        return rollout(thetas, self.environment, self.seeds, episode_limit=rules.episode_limit, engine=rules.engine)
-
-    def __str__(self) -> str:
-        return f"evaluating {len(self.seeds)} episodes in environment {self.environment.id}"
 
 
 def play(
@@ -102,41 +93,28 @@ def play(
         levels: the courses, at least one.
         rules: how often, how long, what counts.
         executor: where to run.
-        progress: called with the number of work items done.
+        progress: called with the number of episodes done.
 
     Raises:
         EvaluationError: some episodes could not be simulated; a mean over the rest would mislead.
     """
+
+    def heard(purpose: str, done: int, episodes: int) -> None:
+        if progress is not None:
+            progress(done)
+
     thetas = np.stack([contestant.theta for contestant in contestants])
-    items = list(work_items(thetas, levels, rules))
-    done = run(executor, items, progress)
-    joined = Rollouts.join([_succeeded(item, found) for item, found in zip(items, done, strict=True)])
+    requests = [
+        CandidatesRequest(rules.simulation, level.environment, thetas, rules.key(number), rules.episodes)
+        for number, level in enumerate(levels)
+    ]
+    evaluator = Evaluator(rules.simulation, executor, heard, every_episode=True)
+    joined = Rollouts.join(evaluator.run("evaluate", requests))
     shape = (len(levels), len(contestants), rules.episodes)
     returns = joined.returns.reshape(shape).transpose(1, 0, 2)
     finished = (joined.outcomes == Outcome.FINISHED).reshape(shape).transpose(1, 0, 2)
     enough = returns >= rules.solved_above if rules.must_finish else returns > rules.solved_above
     return Result(returns, enough & (finished | (not rules.must_finish)), int(joined.lengths.sum()))
-
-
-def _succeeded(item: _Episodes, found: Rollouts | Failure) -> Rollouts:
-    if isinstance(found, Failure):
-        raise EvaluationError(str(found))
-    try:
-        found.check(len(item.seeds), item.rules.domain)
-    except ValueError as error:
-        raise EvaluationError(str(error)) from error
-    return found
-
-
-def work_items(thetas: NDArray[np.float32], levels: Sequence[Level], rules: Rules) -> Iterator[_Episodes]:
-    """Cut the episodes into items, course by course, agents one after another, each with its own thetas alone."""
-    total = len(thetas) * rules.episodes
-    for number, level in enumerate(levels):
-        seeds = rules.seeds(number)
-        for start in range(0, total, ITEM_EPISODES):
-            agents, episodes = np.divmod(np.arange(start, min(start + ITEM_EPISODES, total)), rules.episodes)
-            first, last = int(agents[0]), int(agents[-1])
-            yield _Episodes(rules, level.environment, thetas[first : last + 1], agents - first, seeds[episodes])
 
 
 def check_effort(episodes: int, agents: int, courses: int) -> None:

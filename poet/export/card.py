@@ -13,6 +13,7 @@ from environments.difficulty import LEVELS
 from environments.domain import Domain, Environment
 from environments.sketch import Drawable, Relief, Sketch
 from environments.tasks.curriculum import BOUNDARY, SPLITS
+from poet.archive.domains import Remembered
 from poet.archive.rescoring import EPISODES
 from poet.config import Config
 from poet.figures import Axes, Figure, LightSource, colormaps, plain_style
@@ -26,7 +27,7 @@ EARTH, STONE, GRASS = "#d9cdbf", "#8b909a", "#5d8f4e"
 
 
 @plain_style()
-def write(folder: Path, rows: Sequence[Row], config: Config, domain: Domain) -> None:
+def write(folder: Path, rows: Sequence[Row], config: Config, domain: Domain | Remembered) -> None:
     """Write `README.md` and its pictures into a curriculum's folder."""
     pictures = folder / "pictures"
     pictures.mkdir()
@@ -123,7 +124,7 @@ def _overview(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _text(rows: Sequence[Row], config: Config, domain: Domain, drawn: bool) -> str:
+def _text(rows: Sequence[Row], config: Config, domain: Domain | Remembered, drawn: bool) -> str:
     returns = [row["solver_return"] for row in rows]
     levels = [row["difficulty_level"] for row in rows if row["difficulty_level"]]
     counted = ", ".join(f"{levels.count(level)} {level}" for level in dict.fromkeys(sorted(levels, key=_level_rank)))
@@ -205,13 +206,13 @@ MODULES = {
 }
 
 
-def _activations(domain: Domain) -> str:
+def _activations(domain: Domain | Remembered) -> str:
     hidden, last = domain.controller.activation, domain.controller.output
     same = hidden == last == "tanh"
     return "tanh after every layer" if same else f"{hidden} after each hidden layer, {last} after the last"
 
 
-def _modules(domain: Domain) -> str:
+def _modules(domain: Domain | Remembered) -> str:
     kind = MODULES[domain.controller.activation]
     return f"nn.Sequential(Linear, {kind}, Linear, {kind}, ...)"
 

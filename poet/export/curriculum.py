@@ -37,10 +37,11 @@ from environments.tasks.curriculum import (
 from environments.weights import agent_bytes
 from poet.archive import checksums
 from poet.archive.best import best_agents
+from poet.archive.domains import Remembered, domain_of
 from poet.archive.inspection import NICHES, Known
 from poet.archive.reading import one_moment, read_config, read_population
 from poet.archive.rescoring import EPISODES, Fresh, of_all
-from poet.config import Config
+from poet.config import Config, if_installed
 from poet.errors import InputError
 from poet.export import card
 from poet.export.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
@@ -114,7 +115,7 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
     with one_moment(connection):
         checksums.check_states(connection)
         config = read_config(connection)
-        domain = config.make_domain()
+        domain = domain_of(connection, config)
         found, columns = _tasks(connection, config, of_all(connection) if fresh is None else fresh)
         rows = _split_and_order(found, settings)
         best = best_agents(connection)
@@ -148,7 +149,7 @@ def _tasks(connection: Connection, config: Config, fresh: Known) -> tuple[list[R
         if row["parent"] is not None and ids[row["parent"]] != row["environment"]:
             parents[row["environment"]][ids[row["parent"]]] = None
     environments = {niche.environment.id: niche.environment for niche in read_population(connection).niches}
-    vectors = level_vectors_of(list(environments.values()))
+    vectors = if_installed(lambda: level_vectors_of(list(environments.values())))
     levels = dict(zip(environments, vectors.rows.tolist(), strict=True)) if vectors else {}
     rows, seen = [], set()
     for row in niches:
@@ -161,7 +162,7 @@ def _tasks(connection: Connection, config: Config, fresh: Known) -> tuple[list[R
 
 
 def _task(row: Any, ids: Mapping[int, str], environment: Environment, fresh: Fresh) -> Row:
-    difficulty = difficulty_of(environment)
+    difficulty = if_installed(lambda: difficulty_of(environment))
     low, high = fresh.interval or (None, None)
     return {
         "id": environment.id,
@@ -238,7 +239,7 @@ def _document(
     rows: Sequence[Row],
     columns: list[str] | None,
     config: Config,
-    domain: Domain,
+    domain: Domain | Remembered,
     settings: ExportSettings,
 ) -> dict[str, Any]:
     by_order = [row["id"] for row in rows]
@@ -279,7 +280,7 @@ def _document(
 
 def genes(config: Config) -> Row:
     """Say what the encoding says of its genes: bounds, steps, units; nothing if it says nothing."""
-    describe = getattr(config.make_encoding(), "genes", None)
+    describe = getattr(if_installed(config.make_encoding), "genes", None)
     return describe() if describe else {}
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from environments.domain import find_domain
+from environments.settings import flat
 from environments.sketch import Drawable, Gauge, Recording, Relief, StickRecording
 from poet.archive import inspection
 from poet.archive.best import best_agents
@@ -26,7 +27,7 @@ from poet.archive.figures import columns
 from poet.archive.inspection import Known
 from poet.archive.reading import one_moment, read_config, read_population
 from poet.archive.rescoring import of_all
-from poet.config import flat
+from poet.config import if_installed
 
 Row = dict[str, Any]
 
@@ -139,7 +140,8 @@ def _thinned(points: Sequence[tuple[int, float]]) -> list[list[float]]:
 
 
 def _courses(connection: Connection) -> list[Row | None]:
-    domain = find_domain(read_config(connection).domain)
+    config = read_config(connection)
+    domain = if_installed(lambda: find_domain(config.domain))
     if not isinstance(domain, Drawable):
         return []
     sketches = [domain.sketch(niche.environment) for niche in read_population(connection).niches]
@@ -171,7 +173,7 @@ def pack(values: ArrayLike) -> str:
 def _films(connection: Connection, niches: Sequence[Row], films: int, fresh: Known) -> dict[int, Row]:
     """Record the median episodes of some niches' best agents: solved ones first, the hardest of them."""
     config = read_config(connection)
-    domain = config.make_domain()
+    domain = if_installed(config.make_domain)
     if not isinstance(domain, Drawable):
         return {}
     ranked = sorted(niches, key=lambda niche: (niche["solved"] is None, -_hardness(niche), -niche["mean_return"]))

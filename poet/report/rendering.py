@@ -25,7 +25,8 @@ from environments.domain import Domain, Environment, find_domain
 from environments.equipped import equip
 from environments.files import BROKEN, check_file, writing
 from environments.sketch import Surveyed
-from evolution.evaluation import Evaluator, Simulation
+from evolution.evaluator import Evaluator
+from evolution.requests import Simulation
 from poet.agents import read_agent_file
 from poet.archive.best import BestAgent, best_agent
 from poet.archive.reading import read_config

@@ -3,15 +3,12 @@
 import sqlite3
 
 import pytest
+from runs import evolved
 
 from benchmarks.long_runs.drift import drift
 from benchmarks.long_runs.summary import measures, summarise
-from cluster.executor import InProcess
 from environments.domain import Environment
-from poet.archive.store import Archive
 from poet.config import build
-from poet.population import first_population
-from poet.session import evolve_archive
 
 SETTINGS = {
     "seed": 3,
@@ -25,22 +22,9 @@ SETTINGS = {
 }
 
 
-class Silent:
-    def phase(self, purpose, done, total):
-        pass
-
-    def iteration(self, population, journal, seconds):
-        pass
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("long") / "run"
-    config = build(SETTINGS, "long")
-    archive = Archive.create(folder, config, first_population(config))
-    evolve_archive(archive, InProcess(), Silent())
-    archive.close()
-    return folder
+    return evolved(tmp_path_factory.mktemp("long") / "run", SETTINGS)
 
 
 def test_costs_and_counts_are_those_of_the_archive(run):

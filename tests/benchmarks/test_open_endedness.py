@@ -8,25 +8,12 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
-from runs import TOY_SETTINGS
+from runs import TOY_SETTINGS, evolved
 
 from benchmarks.open_endedness import __main__ as program
 from benchmarks.open_endedness import controls, gallery, results, runs
-from cluster.executor import InProcess
-from poet.archive.store import Archive
-from poet.config import build
-from poet.population import first_population
-from poet.session import evolve_archive
 
 KEPT = Path(results.__file__).parents[1] / "results" / "open_endedness"
-
-
-class Silent:
-    def phase(self, purpose, done, total):
-        pass
-
-    def iteration(self, population, journal, seconds):
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +22,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name, iterations in (("original-0", 20), ("original-1", 40)):
         settings = {**TOY_SETTINGS["reproduction"], "whole_archive": True}
-        config = build({**TOY_SETTINGS, "reproduction": settings, "iterations": iterations, "seed": 5}, name)
-        archive = Archive.create(folder / name, config, first_population(config))
-        evolve_archive(archive, InProcess(), Silent())
-        archive.close()
+        evolved(folder / name, {**TOY_SETTINGS, "reproduction": settings, "iterations": iterations, "seed": 5})
     return folder
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from environments.agent_files import load_agent
 from environments.controller import ACTIVATIONS, Controller
-from environments.domain import Environment, find_domain
+from environments.domain import Batch, Environment, find_domain
 from environments.equipped import Equipped, equip
 from environments.walker2d import native
 from environments.weights import agent_bytes
@@ -179,8 +179,8 @@ def test_the_walkers_own_controller_plays_the_same_bits_either_way(engine):
     count = 9 if engine is None else 3
     thetas = (0.3 * rng.standard_normal((count, domain.controller.parameters))).astype(np.float32)
     seeds = rng.integers(0, 2**64, count, dtype=np.uint64)
-    own = domain.rollout(thetas, GROUND, seeds, episode_limit=120, engine=engine)
-    found = Equipped(domain, domain.controller).rollout(thetas, GROUND, seeds, episode_limit=120, engine=engine)
+    own = domain.run(Batch.of(thetas, GROUND, seeds), episode_limit=120, engine=engine)
+    found = Equipped(domain, domain.controller).run(Batch.of(thetas, GROUND, seeds), episode_limit=120, engine=engine)
     for name in ("returns", "lengths", "outcomes"):
         np.testing.assert_array_equal(getattr(found, name), getattr(own, name))
     assert engine or len(set(own.lengths.tolist())) > 1
@@ -195,10 +195,10 @@ def test_other_controllers_play_the_same_bits_on_every_engine_and_in_any_company
     ground = GROUND if name == "walker2d" else Environment(domain=name, encoding="parametric", genome={}, seed=1)
     thetas = (0.3 * rng.standard_normal((4, controller.parameters))).astype(np.float32)
     seeds = np.arange(4, dtype=np.uint64)
-    whole = [domain.rollout(thetas, ground, seeds, episode_limit=30, engine=engine) for engine in plain.engines]
+    whole = [domain.run(Batch.of(thetas, ground, seeds), episode_limit=30, engine=engine) for engine in plain.engines]
     for other in whole[1:]:
         np.testing.assert_array_equal(other.returns, whole[0].returns)
-    alone = domain.rollout(thetas[2:3], ground, seeds[2:3], episode_limit=30)
+    alone = domain.run(Batch.of(thetas[2:3], ground, seeds[2:3]), episode_limit=30)
     assert alone.returns[0] == whole[0].returns[2]
     recording = domain.record(ground, thetas[2], 2, 30)
     assert recording.score == pytest.approx(whole[0].returns[2])

@@ -93,59 +93,71 @@ def test_a_broken_encoding_fails_the_check_that_is_about_its_fault(kind, check, 
 
 
 class DependsOnBatch(Broken):
-    def rollout(self, thetas, *others, **settings):
-        rows = self._sound.rollout(thetas, *others, **settings)
-        return replace(rows, returns=rows.returns + thetas.mean())
+    def run(self, batch, **settings):
+        rows = self._sound.run(batch, **settings)
+        return replace(rows, returns=rows.returns + batch.thetas.mean())
+
+
+class PlaysTheFirstEnvironmentAlone(Broken):
+    def run(self, batch, **settings):
+        return self._sound.run(replace(batch, places=0 * batch.places + batch.places[:1].sum()), **settings)
 
 
 class Remembers(Broken):
     plays = 0
 
-    def rollout(self, *arguments, **settings):
+    def run(self, batch, **settings):
         self.plays += 1
-        rows = self._sound.rollout(*arguments, **settings)
+        rows = self._sound.run(batch, **settings)
         return replace(rows, returns=rows.returns + self.plays)
 
 
 class LetsDivergenceThrough(Broken):
-    def rollout(self, thetas, environment, seeds, **settings):
-        rows = self._sound.rollout(thetas, environment, seeds, **settings)
-        return replace(rows, returns=np.where(np.isnan(thetas).any(axis=1), np.nan, rows.returns))
+    def run(self, batch, **settings):
+        rows = self._sound.run(batch, **settings)
+        return replace(rows, returns=np.where(np.isnan(batch.thetas).any(axis=1), np.nan, rows.returns))
 
 
 class IgnoresLimit(Broken):
-    def rollout(self, thetas, environment, seeds, *, episode_limit=None, engine=None):
-        return self._sound.rollout(thetas, environment, seeds, episode_limit=99, engine=engine)
+    def run(self, batch, *, episode_limit=None, engine=None):
+        return self._sound.run(batch, episode_limit=99, engine=engine)
 
 
 class TakesAnyEngine(Broken):
-    def rollout(self, thetas, environment, seeds, *, episode_limit=None, engine=None):
-        return self._sound.rollout(thetas, environment, seeds, episode_limit=episode_limit)
+    def run(self, batch, *, episode_limit=None, engine=None):
+        return self._sound.run(batch, episode_limit=episode_limit)
 
 
 class OverwritesThetas(Broken):
-    def rollout(self, thetas, *others, **settings):
-        rows = self._sound.rollout(thetas, *others, **settings)
-        thetas += 1
+    def run(self, batch, **settings):
+        rows = self._sound.run(batch, **settings)
+        batch.thetas[:] += 1
         return rows
+
+
+def forget():
+    """Find installed parts anew."""
+    plugins.find.cache_clear()
+    find_domain.cache_clear()
 
 
 @pytest.mark.parametrize(
     ("kind", "check"),
     [
+        (PlaysTheFirstEnvironmentAlone, "test_a_row_does_not_depend_on_what_it_is_batched_with"),
         (DependsOnBatch, "test_a_row_does_not_depend_on_what_it_is_batched_with"),
         (Remembers, "test_order_and_what_ran_before_do_not_matter"),
         (LetsDivergenceThrough, "test_a_controller_that_is_not_finite_diverges_and_harms_no_other"),
         (IgnoresLimit, "test_rows_are_of_the_right_types_and_within_the_episode_limit"),
-        (TakesAnyEngine, "test_wrong_shapes_and_engines_are_refused"),
+        (TakesAnyEngine, "test_wrong_agents_and_engines_are_refused"),
         (OverwritesThetas, "test_what_it_is_given_stays_as_it_was"),
     ],
 )
 def test_a_broken_domain_fails_the_check_that_is_about_its_fault(kind, check, monkeypatch):
-    monkeypatch.setattr(toy_domain, "DOMAIN", kind(toy_domain.DOMAIN))
-    plugins.find.cache_clear()
+    monkeypatch.setattr(toy_domain, "DOMAIN", kind(find_domain("toy")))
+    forget()
     found = failures(domain_contract("toy", ["target"], stepped=False))
-    plugins.find.cache_clear()
+    forget()
     assert check in found, found
     assert found[check].startswith("expected "), found
     assert "; came " in found[check], found

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments.domain import Environment, find_domain
+from environments.domain import Batch, Environment, find_domain
 from environments.encodings import cppn
 from environments.encodings.cppn import CPPNEncoding, evaluate, flat_network, relief
 from environments.encodings.neat_operators import mutate_network
@@ -213,7 +213,7 @@ def test_both_engines_walk_the_same_ground():
     environment = Environment(domain="walker2d", encoding="cppn", genome=grown(5, 30)[1], seed=0)
     thetas = np.random.default_rng(1).normal(0, 0.3, (4, domain.controller.parameters)).astype(np.float32)
     found = [
-        domain.rollout(thetas, environment, np.arange(4, dtype=np.uint64), episode_limit=200, engine=engine)
+        domain.run(Batch.of(thetas, environment, np.arange(4, dtype=np.uint64)), episode_limit=200, engine=engine)
         for engine in ("reference", "native")
     ]
     assert np.array_equal(found[0].returns, found[1].returns)
@@ -235,7 +235,7 @@ def test_both_engines_walk_ground_as_far_up_or_down_as_any_may_be(response):
     environment = Environment(domain="walker2d", encoding="cppn", genome={"cppn": network}, seed=0)
     thetas = np.random.default_rng(1).normal(0, 0.3, (4, domain.controller.parameters)).astype(np.float32)
     found = [
-        domain.rollout(thetas, environment, np.arange(4, dtype=np.uint64), episode_limit=100, engine=engine)
+        domain.run(Batch.of(thetas, environment, np.arange(4, dtype=np.uint64)), episode_limit=100, engine=engine)
         for engine in ("reference", "native")
     ]
     np.testing.assert_array_equal(found[0].returns, found[1].returns)
@@ -294,7 +294,7 @@ def test_network_that_is_none_is_refused_by_what_is_wrong(change, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kinds": ["pit"]}, "option 'kinds' is unknown; the cppn encoding takes obstacles, start and bounds"),
+        ({"kinds": ["pit"]}, "option 'kinds' is unknown; the cppn encoding takes obstacles, start, bounds and places"),
         ({"bounds": "wide"}, "bounds is 'wide'; it must be one of walked, published"),
         ({"obstacles": ["roughness"]}, "obstacles is .*; it must be a list of pit, stump, stair"),
         ({"start": {"parametric": {"roughness": 1.0}}}, "roughness is 1.0; with a CPPN it must be 0"),
@@ -308,3 +308,25 @@ def test_options_are_checked(options, message):
 
 def test_relief_bounds_are_the_published_ones():
     assert (cppn.LOWEST, cppn.LOW, cppn.HIGHEST, cppn.HIGH) == (0.25, (0.25, 0.75), 16.0, (12.0, 16.0))
+
+
+@pytest.mark.parametrize(("places", "unseen"), [("all", 0), ("sampled", 10)])
+def test_of_the_hexapods_middle_line_a_vector_of_all_places_misses_none(monkeypatch, places, unseen):
+    domain = find_domain("hexapod3d")
+    encoding = domain.encoding("cppn", {"places": places})
+    genome = encoding.initial()
+    flat = encoding.vector(genome)
+    middle = [place for place, (_, across) in enumerate(encoding.probe) if across == 0]
+    missed = []
+    for place in middle:
+        raised = np.eye(len(encoding.probe))[place]  # ground that is raised there alone
+        monkeypatch.setattr(cppn, "relief", lambda network, probe, raised=raised: raised)
+        if np.array_equal(encoding.vector(genome), flat):
+            missed.append(place)
+    assert (len(middle), len(missed)) == (33, unseen)
+
+
+def test_an_unknown_choice_of_places_is_refused_by_either_body():
+    for domain in ("walker2d", "hexapod3d"):
+        with pytest.raises(ValueError, match="places is 'some'; it must be one of sampled, all"):
+            find_domain(domain).encoding("cppn", {"places": "some"})

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 import environments
+from environments.domain import Batch
+from environments.walker2d import DOMAIN
 from environments.walker2d.env import WalkerEnv
-from environments.walker2d.simulator import CONTROLLER, rollout
+from environments.walker2d.simulator import CONTROLLER
 
 SEEDS = np.arange(6, dtype=np.uint64)
 
@@ -15,7 +17,7 @@ def thetas():
 
 
 def test_reference_rollout_equals_stepping_the_environment_by_hand(thetas):
-    result = rollout(thetas[:1], environments.HARD, SEEDS[:1], engine="reference", episode_limit=250)
+    result = DOMAIN.run(Batch.of(thetas[:1], environments.HARD, SEEDS[:1]), engine="reference", episode_limit=250)
     env = WalkerEnv(environments.HARD, episode_limit=250)
     observation, _ = env.reset(seed=0)
     act, total, steps, over = CONTROLLER.policy(thetas[0]), 0.0, 0, False
@@ -27,8 +29,8 @@ def test_reference_rollout_equals_stepping_the_environment_by_hand(thetas):
 
 def test_wrong_shapes_and_engines_are_refused(thetas):
     with pytest.raises(ValueError, match=r"thetas has shape \(6, 100\); it must be \(n, 2804\)"):
-        rollout(thetas[:, :100], environments.HARD, SEEDS)
+        DOMAIN.run(Batch.of(thetas[:, :100], environments.HARD, SEEDS))
     with pytest.raises(ValueError, match=r"seeds has shape \(2,\); it must be \(6,\)"):
-        rollout(thetas, environments.HARD, SEEDS[:2])
+        DOMAIN.run(Batch.of(thetas, environments.HARD, SEEDS[:2]))
     with pytest.raises(ValueError, match="engine is 'mujoco'; it must be one of"):
-        rollout(thetas, environments.HARD, SEEDS, engine="mujoco")
+        DOMAIN.run(Batch.of(thetas, environments.HARD, SEEDS), engine="mujoco")

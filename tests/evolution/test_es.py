@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from evolution.evaluation import perturbed
 from evolution.noise import directions
 from evolution.optimisers.es import ESSettings, Learner, centered_ranks, es_gradient, es_proposal, es_update
+from evolution.requests import perturbed
 
 STILL = ESSettings(pairs=1, weight_decay=0.0, sigma_decay=1.0, step_size_decay=1.0)
 

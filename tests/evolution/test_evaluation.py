@@ -8,8 +8,10 @@ from runs import perturbing
 from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.domain import Environment, Outcome
-from evolution.evaluation import EvaluationError, Evaluator, Simulation, item_episodes
+from evolution.evaluator import EvaluationError, Evaluator
 from evolution.optimisers.es import GradientRequest, es_gradient
+from evolution.packing import item_episodes
+from evolution.requests import Simulation
 
 PLACE = Environment(domain="toy", encoding="target", genome={"target": [0.5, 0.0, 0.0]}, seed=0)
 SIMULATION = Simulation(domain="toy", seed=3)
@@ -80,8 +82,9 @@ class _Crashing:
     crash: object
 
     def __call__(self):
-        if self.item.start <= 21 < self.item.stop and self.item.environment.genome["target"][0] == 0.5:
-            self.crash()
+        for part in self.item.parts:
+            if part.start <= 21 < part.stop and part.environment.id == PLACE.id:
+                self.crash()
         return self.item()
 
     def __str__(self):

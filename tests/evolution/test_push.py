@@ -8,8 +8,9 @@ from runs import perturbing
 from cluster.executor import InProcess
 from environments.domain import Environment, find_domain
 from environments.walker2d.env import PUSH, start_pushes
-from evolution.evaluation import Evaluator, Simulation
+from evolution.evaluator import Evaluator
 from evolution.noise import fixed_episode_seeds
+from evolution.requests import Simulation
 
 WALKER = Environment(domain="walker2d", encoding="parametric", genome={"roughness": 0.5}, seed=11)
 ENGINES = [(name, engine) for name in ("walker2d", "hexapod3d") for engine in find_domain(name).engines]

@@ -9,44 +9,7 @@ from meta_learners.families.mdps import TabularMDPs
 from meta_learners.families.navigation import Navigation
 from meta_learners.keys import numpy_generator, torch_generator
 from meta_learners.networks.heads import head_of
-from meta_learners.networks.recurrent import READING, RecurrentActor, RecurrentPolicy, gru, inputs_of
-
-
-def unit(inputs=3, hidden=4, seed=0):
-    found = torch.nn.GRU(inputs, hidden).double()
-    with torch.no_grad():
-        for each in found.parameters():
-            each.copy_(torch.randn(each.shape, generator=torch_generator((seed,)), dtype=torch.float64))
-    return found, tuple(each.detach() for each in found.parameters())
-
-
-def normal(*shape, seed=1):
-    return torch.randn(*shape, generator=torch_generator((seed,)), dtype=torch.float64)
-
-
-def test_the_written_unit_equals_pytorchs():
-    module, weights = unit()
-    inputs, hidden = normal(7, 5, 3), normal(5, 4, seed=2)
-    expected, last = module(inputs, hidden[None])
-    outputs, ours = gru(inputs, hidden, weights)
-    torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(ours, last[0], rtol=0, atol=1e-12)
-
-
-def test_the_written_unit_runs_for_many_weights_at_once_as_pytorchs_cannot():
-    modules, weights = zip(*(unit(seed=seed) for seed in range(3)), strict=True)
-    stacked = tuple(torch.stack(each) for each in zip(*weights, strict=True))
-    inputs, hidden = normal(6, 5, 3), normal(5, 4)
-    together, _ = torch.func.vmap(gru, in_dims=(None, None, 0))(inputs, hidden, stacked)
-    for module, outputs in zip(modules, together, strict=True):
-        torch.testing.assert_close(outputs, module(inputs, hidden[None])[0], rtol=0, atol=1e-12)
-
-
-def test_the_written_unit_can_be_differentiated_twice():
-    _, weights = unit()
-    inputs, hidden = normal(3, 2, 3), normal(2, 4)
-    leaves = tuple(each.clone().requires_grad_() for each in weights)
-    assert torch.autograd.gradgradcheck(lambda *each: gru(inputs, hidden, each)[0].sum(), leaves)
+from meta_learners.networks.recurrent import READING, RecurrentActor, RecurrentPolicy, inputs_of
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +27,7 @@ def test_learning_goes_through_exactly_what_was_seen_when_acting(lived):
     policy, rollout = lived
     inputs = inputs_of(rollout, 3)[:-1]
     with torch.no_grad():
-        numbers, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        numbers, _ = policy(inputs, policy.initial(inputs.shape[1]))
     acted = rollout.numbers.transpose(0, 1).flatten(1, 2)
     assert len(acted) == 3 * 5 + 2  # two steps only begin an episode
     torch.testing.assert_close(numbers, acted, rtol=0, atol=1e-5)
@@ -105,7 +68,7 @@ def test_learning_goes_through_the_products_that_were_seen_when_acting(multiplie
     policy, rollout = multiplied
     inputs = inputs_of(rollout, 3, products=True)[:-1]
     with torch.no_grad():
-        numbers, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        numbers, _ = policy(inputs, policy.initial(inputs.shape[1]))
     assert numbers.std() > 1e-3
     torch.testing.assert_close(numbers, rollout.numbers.transpose(0, 1).flatten(1, 2), rtol=0, atol=1e-5)
 
@@ -145,7 +108,7 @@ def test_a_hypernetworks_heads_are_linear_in_the_observation_by_weights_from_mem
     policy, rollout = multiplied
     inputs = inputs_of(rollout, 3, products=True)[:-1]
     with torch.no_grad():
-        numbers, values, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        numbers, values = policy.read(policy.remember(inputs), inputs)
         memory = READING * policy.unit(inputs)[0][-1, 4]
         weights, slopes = policy.actor(memory).reshape(3, 4), policy.critic(memory)
     state = int(inputs[-1, 4, :4].argmax())
@@ -186,7 +149,7 @@ def test_learning_goes_through_what_was_seen_also_where_a_world_broke():
     assert rollout.observations.isfinite().all()
     inputs = inputs_of(rollout, 2)[:-1]
     with torch.no_grad():
-        numbers, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        numbers, _ = policy(inputs, policy.initial(inputs.shape[1]))
     torch.testing.assert_close(numbers, rollout.numbers.transpose(0, 1).flatten(1, 2), rtol=0, atol=1e-5)
 
 
@@ -194,9 +157,9 @@ def test_memory_crosses_the_episodes_of_a_trial(lived):
     policy, rollout = lived
     inputs = inputs_of(rollout, 3)[:-1].clone()
     with torch.no_grad():
-        before, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        before, _ = policy(inputs, policy.initial(inputs.shape[1]))
         inputs[1] += 1.0  # in the first episode
-        after, _, _ = policy(inputs, policy.initial(inputs.shape[1]))
+        after, _ = policy(inputs, policy.initial(inputs.shape[1]))
     assert (before[0] == after[0]).all()
     assert (before[-1] != after[-1]).any(dim=1).all()  # felt in the last one
 

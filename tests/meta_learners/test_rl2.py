@@ -1,13 +1,13 @@
 """RL²'s own parts: advantages over trials, state, refusal of what is not finite, adapting by remembering."""
 
-import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from meta_learners.black_box.rl2 import RL2, RL2Settings, laid_out, losses, time_baseline, trial_advantages
+from meta_learners.black_box.rl2 import RL2, RL2Settings, laid_out, losses, time_baseline
+from meta_learners.experience.returns import trial_advantages
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.bandits import BernoulliBandits
 from meta_learners.families.mdps import TabularMDPs
@@ -75,21 +75,6 @@ def taught(steps, settings=SETTINGS):
     return family, sampler, learner
 
 
-@pytest.mark.parametrize(
-    "settings", [SETTINGS, replace(SETTINGS, products=True, hypernetwork=True), replace(SETTINGS, reflex=5, window=4)]
-)
-def test_a_learner_that_loads_a_state_goes_on_bit_for_bit(settings):
-    family, sampler, learner = taught(3, settings)
-    _, _, resumed = taught(1, settings)
-    kept = copy.deepcopy(learner.state())
-    tasks = family.sample_tasks(4, numpy_generator((9,)))
-    metrics = learner.meta_step(sampler, tasks, (9,))
-    resumed.load(kept)
-    assert resumed.meta_step(sampler, tasks, (9,)) == metrics
-    for name, tensor in learner.state().tensors.items():
-        assert torch.equal(resumed.state().tensors[name], tensor), name
-
-
 def test_heads_by_memory_with_a_reflex_are_refused():
     with pytest.raises(ValueError, match="reflex is 5; with hypernetwork it must be 0"):
         replace(SETTINGS, hypernetwork=True, reflex=5)
@@ -123,9 +108,9 @@ def test_figures_are_means_also_over_fewer_batches_than_were_asked_for():
         assert metrics["entropy"] == pytest.approx(np.log(3), rel=0.01)
 
 
-@pytest.mark.parametrize(("window", "reflex"), [(3, 0), (4, 0), (4, 5), (100, 0)])
-def test_windows_begin_with_what_was_remembered_and_no_gradient_goes_through_their_ends(window, reflex):
-    family, sampler, learner = taught(2, replace(SETTINGS, reflex=reflex))
+@pytest.mark.parametrize(("window", "reflex", "critic"), [(3, 0, True), (4, 0, False), (4, 5, True), (100, 0, True)])
+def test_windows_begin_with_what_was_remembered_and_no_gradient_goes_through_their_ends(window, reflex, critic):
+    family, sampler, learner = taught(2, replace(SETTINGS, reflex=reflex, critic_memory=critic))
     rollout = sampler.play(family.sample_tasks(4, numpy_generator((2,))), learner.actor(), (2,), episodes=2)
     policy, head = learner.actor().policy, learner.actor().head
     whole = laid_out(policy, head, rollout, SETTINGS)
@@ -141,11 +126,12 @@ def test_windows_begin_with_what_was_remembered_and_no_gradient_goes_through_the
 
 def truncated_gradient(policy, head, trials, window):
     """Go through the trials step by step and let memory go without its history after every so many."""
-    memory, numbers, values = policy.initial(trials["valid"].shape[1]), [], []
+    memory, numbers, values = None, [], []
     for step, seen in enumerate(trials["inputs"]):
-        if step % window == 0:
+        if step % window == 0 and step:
             memory = memory.detach()
-        number, value, memory = policy(seen[None], memory)
+        (memory,) = policy.remember(seen[None], memory)
+        number, value = policy.read(memory[None], seen[None])
         numbers.append(number[0])
         values.append(value[0])
     numbers, values = torch.stack(numbers), torch.stack(values)
@@ -154,6 +140,21 @@ def truncated_gradient(policy, head, trials, window):
     each = head.entropy(numbers) - surrogate + (values - trials["targets"]).square()
     loss = (each * trials["valid"]).sum() / trials["valid"].sum()
     return torch.autograd.grad(loss, list(policy.parameters()))
+
+
+def test_a_critic_with_a_memory_of_its_own_shapes_no_memory_of_the_policy():
+    family, sampler, learner = taught(2, replace(SETTINGS, critic_memory=True))
+    rollout = sampler.play(family.sample_tasks(4, numpy_generator((2,))), learner.actor(), (2,), episodes=2)
+    policy, head = learner.actor().policy, learner.actor().head
+    trials = laid_out(policy, head, rollout, SETTINGS)
+    surrogate, misses, _ = losses(policy, head, trials, 0.2)
+    policy.zero_grad()
+    misses.backward(retain_graph=True)
+    assert all(each.grad is None or not each.grad.any() for each in policy.unit.parameters())
+    assert all(each.grad.any() for each in policy.critic_unit.parameters())
+    policy.zero_grad()
+    surrogate.backward()
+    assert all(each.grad is None or not each.grad.any() for each in policy.critic_unit.parameters())
 
 
 def test_windows_after_a_trials_end_are_left_out():

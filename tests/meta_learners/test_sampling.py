@@ -13,8 +13,9 @@ from environments.walker2d import native
 from environments.walker2d.env import WalkerEnv
 from meta_learners.experience.returns import advantages, linear_baseline, returns_to_go, time_in_episode
 from meta_learners.experience.sampling import Sampler
+from meta_learners.families.environments import EnvironmentFamily
+from meta_learners.families.gymnasium_family import GymnasiumFamily
 from meta_learners.families.navigation import Navigation
-from meta_learners.families.tasks import EnvironmentFamily, GymnasiumFamily
 from meta_learners.keys import Stream, numpy_generator, torch_generator
 from meta_learners.networks.heads import Categorical, Normal
 from meta_learners.networks.policies import Policy, stack

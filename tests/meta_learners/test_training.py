@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -88,9 +89,11 @@ def results(folder):
     return latest, (folder / latest["file"]).read_bytes(), (folder / "metrics.jsonl").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("learner", ["rl2", pytest.param("ppo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("learner", ["ppo", pytest.param("rl2", marks=pytest.mark.slow)])
 def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(curriculum, tmp_path, learner):
+    """PPO's worlds are killed within their episodes, which go on."""
     options = ["--tasks", 2, "--copies", 2, "--episode-limit", 60, "--seed", 3, "--set", "hidden=8", "--save-every", 0]
+    options += ["--set", "steps=25"] if learner == "ppo" else []
     line = ["meta-train", curriculum, "--learner", learner, *options, "--iterations", 12, "-o"]
     assert run(*line, tmp_path / "unbroken").returncode == 0
     killed = subprocess.Popen(command(*line, tmp_path / "broken"), env=variables(), stderr=subprocess.DEVNULL)
@@ -106,6 +109,34 @@ def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(c
     resumed = run(*line, tmp_path / "broken")
     assert "resuming" in resumed.stderr
     assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
+
+
+def test_worlds_of_a_damaged_checkpoint_are_refused_in_a_sentence(curriculum, tmp_path):
+    folder, line = tmp_path / "ppo", ["meta-train", curriculum, "--learner", "ppo", *TINY, "--set", "steps=7", "-o"]
+    assert run(*line, folder).returncode == 0
+    latest = json.loads((folder / "checkpoints.json").read_text(encoding="utf-8"))[-1]
+    tensors = load_file(folder / latest["file"])
+    assert (tensors["worlds.lengths"] > 0).any()
+    for name, value in (("worlds.tasks", tensors["worlds.tasks"] + 10**6), ("worlds.actions", torch.zeros(3))):
+        save_file({**tensors, name: value}, folder / latest["file"])
+        latest["sha256"] = hashlib.sha256((folder / latest["file"]).read_bytes()).hexdigest()
+        (folder / "checkpoints.json").write_text(json.dumps([latest]))
+        refused(run(*line, folder, "--iterations", 5), 2, f"{folder} does not tell how its worlds stood")
+    assert run("meta-test", folder, "--split", "train", "--adaptations", "0", "--worlds", 1).returncode == 0
+
+
+def test_a_training_of_version_1_goes_on_as_it_was_begun(curriculum, tmp_path):
+    """Then nobody chose what falls were worth, worlds began anew with every meta-step and the critic had no memory."""
+    folder, line = tmp_path / "old", ["meta-train", curriculum, "--learner", "ppo", *TINY, "--set", "steps=30", "-o"]
+    old = ["--set", "run_on=false", "--fall-reward", -100]
+    assert run(*line, folder, *old, "--iterations", 2).returncode == 0
+    document = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    del document["plan"]["fall_reward"], document["plan"]["settings"]["run_on"]
+    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 1}))
+    done = run(*line, folder)
+    assert done.returncode == 0, done.stderr
+    assert run(*line, tmp_path / "straight", *old).returncode == 0
+    assert results(folder) == results(tmp_path / "straight")
 
 
 def test_more_iterations_go_on_from_the_last_one(curriculum, trained, tmp_path):
@@ -130,7 +161,7 @@ def test_gradient_based_learners_train_resume_and_adapt_from_the_command_line(cu
     assert results(tmp_path / "new") == results(straight)
     tested = run("meta-test", straight, "--split", "train", "--adaptations", "0,1", "--repeats", 1, "--json")
     said = json.loads(tested.stdout)
-    assert len(said["results"]) == 2
+    assert [row["actions"] for row in said["results"]] == ["stochastic"] * 2 + ["deterministic"] * 2
     assert (said["split"], said["curriculum"]) == ("train", str(curriculum.resolve()))
 
 
@@ -163,7 +194,8 @@ def test_a_test_gives_every_task_after_every_number_of_episodes_and_the_same_for
     first, again = (run("meta-test", trained, *options) for _ in range(2))
     assert first.stdout == again.stdout
     rows = json.loads(first.stdout)["results"]
-    assert [row["adaptation_episodes"] for row in rows] == [0, 2]
+    assert [row["adaptation_episodes"] for row in rows] == [0, 2, 0, 2]
+    assert rows[0]["returns"] != rows[2]["returns"]  # of the same policy, acting otherwise
     for row in rows:
         assert len(row["returns"]) == row["tasks"]
         assert row["interval"][0] <= row["mean"] <= row["interval"][1]
@@ -181,6 +213,7 @@ def test_one_task_has_no_interval_and_all_splits_are_shown_apart(trained):
     done = run("meta-test", trained, "--split", "all", "--adaptations", "0", "--episodes", 1, "--repeats", 1, "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["results"]
+    assert len(rows) % 2 == 0
     assert {"train", "test"} <= {row["terrain"] for row in rows}
     assert {row["tasks"] == 1 for row in rows} == {True, False}
     for row in rows:
@@ -190,7 +223,9 @@ def test_one_task_has_no_interval_and_all_splits_are_shown_apart(trained):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--learner", "memory"], "--learner is 'memory'; learners are rl2, ppo"),
+        (["--learner", "memory"], "--learner is 'memory'; installed learners are anil, e-maml, fomaml, maml"),
+        (["--learner", "promp", "--set", "steps=7"], "steps is 7, and episodes have up to"),
+        (["--fall-reward", "nan"], "fall_reward is nan; it must be in [-1000000, 1000000]"),
         (["--set", "hiden=3"], "unknown setting hiden; known are hidden"),
         (["--set", "clip=-1"], "clip is -1.0; it must be in [0, 10]"),
         (["--set", "epochs=two"], "epochs is 'two'; it must be a whole number"),
@@ -253,9 +288,14 @@ def test_a_test_refuses_a_curriculum_that_changed_behind_it_unless_it_is_named(c
     refused(run(*line), 2, f"is not in {here} any more; name it by --curriculum")
 
 
-def test_a_return_that_no_episode_gave_is_not_told_as_zero(curriculum, tmp_path):
-    line = ["meta-train", curriculum, "--learner", "ppo", "-o", tmp_path / "new", *TINY, "--set", "steps=5", "--json"]
-    assert json.loads(run(*line).stdout)["last"]["return_before"] is None
+def test_a_return_that_no_episode_gave_is_told_neither_as_zero_nor_as_nothing(curriculum, tmp_path):
+    """Episodes of 20 steps in meta-steps of 15 end in the second and the third, not in the first."""
+    line = ["meta-train", curriculum, "--learner", "ppo", "-o", tmp_path / "new", *TINY, "--set", "steps=15", "--json"]
+    assert run(*line).returncode == 0
+    rows = [json.loads(each) for each in (tmp_path / "new" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert ["return_before" in row for row in rows] == [False, True, True]
+    assert all(isinstance(value, int | float) for row in rows for value in row.values())
+    assert [row["steps"] for row in rows] == [30, 60, 90]
 
 
 def test_a_folder_of_something_else_is_left_alone(curriculum, tmp_path):
@@ -268,8 +308,8 @@ def test_a_folder_of_something_else_is_left_alone(curriculum, tmp_path):
 def test_a_newer_training_is_refused_by_its_version(trained, tmp_path):
     folder = copy_of(trained, tmp_path)
     document = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 2}))
-    refused(run("meta-test", folder), 2, "has schema version 2; this version reads 1")
+    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 3}))
+    refused(run("meta-test", folder), 2, "has schema version 3; this version reads 1 and 2")
 
 
 def test_the_checkpoint_before_serves_when_the_newest_is_damaged(curriculum, tmp_path):
@@ -356,3 +396,14 @@ def test_training_that_was_killed_as_it_began_can_be_begun_again(curriculum, tmp
     (folder / name).write_bytes(b"{")
     assert run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY).returncode == 0
     assert not (folder / name).exists()
+
+
+def test_help_and_completion_tell_every_learner_that_is_installed():
+    """As the shell asks: a learner of somebody else's would be among them."""
+    names = {entry.name for entry in entry_points(group="poet.learners")}
+    assert {"rl2", "ppo", "maml", "promp"} <= names
+    told = run("meta-train", "--help").stdout
+    assert ", ".join(sorted(names)) in " ".join(told.split())
+    asked = {"_POET_COMPLETE": "complete_bash", "COMP_WORDS": "poet meta-train there --learner m", "COMP_CWORD": "4"}
+    done = subprocess.run(command(), env={**variables(), **asked}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == sorted(name for name in names if name.startswith("m"))

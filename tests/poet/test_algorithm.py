@@ -8,7 +8,7 @@ from runs import TOY_SETTINGS, history_of
 
 from cluster.executor import InProcess
 from environments.domain import find_domain
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.minimal_criterion import MinimalCriterion
 from poet.algorithm import evolve, stretch
 from poet.config import build

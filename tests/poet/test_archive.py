@@ -15,7 +15,7 @@ import pytest
 from runs import TOY_SETTINGS, all_end, assert_equal_archives, command, dump, variables
 
 from cluster.executor import InProcess
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet.algorithm import evolve
 from poet.archive.reading import read_population, reading
 from poet.archive.store import Archive

@@ -7,7 +7,7 @@ import pytest
 from runs import dump
 
 from cluster.executor import InProcess
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet import config as configuration
 from poet.algorithm import evolve
 from poet.archive.store import Archive

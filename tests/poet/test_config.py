@@ -1,8 +1,6 @@
 import pytest
 
-from evolution.novelty import MEASURES
 from poet import config as configuration
-from poet import novelty as parts
 from poet.config import advice, build, differences, merge, parse_assignment, presets, read_preset
 from poet.errors import InputError
 from transfer.rules import RULES
@@ -92,7 +90,6 @@ def test_differences_name_what_changed_and_pass_over_iterations():
 
 
 def test_every_name_that_settings_allow_is_a_part_that_exists():
-    assert tuple(parts.MEASURES) == MEASURES
     assert (*RULES, "none") == RULE_NAMES
 
 

@@ -18,9 +18,9 @@ from environments.domain import Environment, find_domain
 from environments.encodings.heightfield import HeightfieldEncoding
 from environments.encodings.parametric import GENES, RANGES, ParametricEncoding, ParametricGenome
 from environments.weights import agent_bytes
-from evolution.evaluation import PerturbationRequest, ScoreRequest
 from evolution.noise import Stream, keyed_rng
 from evolution.optimisers.es import Learner, es_gradient, es_update
+from evolution.requests import PerturbationRequest, ScoreRequest
 from poet.archive.inspection import summary
 from poet.archive.reading import reading
 from poet.config import build

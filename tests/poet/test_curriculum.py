@@ -259,7 +259,7 @@ def test_any_domain_exports_though_it_has_no_pictures(tmp_path, toy_file, poet):
 
 def test_export_while_the_run_goes_on_disturbs_nothing(tmp_path, toy_config, poet):
     from cluster.executor import InProcess  # noqa: PLC0415
-    from evolution.evaluation import Evaluator  # noqa: PLC0415
+    from evolution.evaluator import Evaluator  # noqa: PLC0415
     from poet.algorithm import evolve  # noqa: PLC0415
     from poet.archive.store import Archive  # noqa: PLC0415
     from poet.population import first_population  # noqa: PLC0415

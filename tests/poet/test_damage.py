@@ -14,7 +14,7 @@ from runs import TOY_SETTINGS, dump
 
 from cluster.executor import InProcess
 from environments.leftovers import beside
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet.algorithm import evolve
 from poet.archive.reading import reading
 from poet.archive.store import Archive

@@ -5,19 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from runs import TOY_SETTINGS, assert_equal_archives, dump, history_of
+from runs import TOY_SETTINGS, assert_equal_archives, dump, evolved, history_of
 
-from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.domain import find_domain
 from evolution.noise import episode_seeds
 from poet.archive.inspection import metrics, summary
 from poet.archive.reading import reading
-from poet.archive.store import Archive
 from poet.config import build
 from poet.phases import Phase
-from poet.population import Archived, first_population
-from poet.session import evolve_archive
+from poet.population import Archived
 
 ENHANCED = {
     **TOY_SETTINGS,
@@ -27,22 +24,9 @@ ENHANCED = {
 }
 
 
-class Silent:
-    def phase(self, purpose, done, total):
-        pass
-
-    def iteration(self, population, journal, seconds):
-        pass
-
-
 def run(folder, iterations, executor=None):
     """Start a run, or go on with it."""
-    config = build({**ENHANCED, "iterations": 100}, "toy")
-    archive = Archive.resume(folder) if folder.exists() else Archive.create(folder, config, first_population(config))
-    archive.extend(iterations)
-    evolve_archive(archive, executor or InProcess(), Silent())
-    archive.close()
-    return folder
+    return evolved(folder, {**ENHANCED, "iterations": 100}, iterations, executor)
 
 
 @pytest.fixture(scope="module")
@@ -194,11 +178,7 @@ def test_measuring_against_the_whole_archive_changes_nothing_but_the_cost(tmp_pa
     dumps = []
     for measured in (False, True):
         settings = {**TOY_SETTINGS["reproduction"], "whole_archive": measured}
-        config = build({**TOY_SETTINGS, "reproduction": settings}, "toy")
-        archive = Archive.create(tmp_path / str(measured), config, first_population(config))
-        evolve_archive(archive, InProcess(), Silent())
-        archive.close()
-        dumps.append(dump(tmp_path / str(measured)))
+        dumps.append(dump(evolved(tmp_path / str(measured), {**TOY_SETTINGS, "reproduction": settings})))
     for table in ("agent", "score", "child", "audition", "transfer", "proposal", "pair"):
         assert dumps[0][table] == dumps[1][table], table
     assert not dumps[0]["reuse"]

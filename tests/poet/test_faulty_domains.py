@@ -6,7 +6,7 @@ import pytest
 from cluster.executor import InProcess
 from environments.domain import Environment
 from environments.suites import Level
-from evolution.evaluation import EvaluationError
+from evolution.evaluator import EvaluationError
 from poet.evaluate.scoring import Contestant, Rules, play
 
 COMPLAINT = "the domain toy was asked for"

@@ -10,7 +10,7 @@ import pytest
 from browser import chromium, open_page
 from runs import command, dump, variables
 
-from environments.domain import find_domain
+from environments.domain import Batch, find_domain
 from environments.hexapod3d.body import BODY
 from environments.sketch import StickRecording
 from environments.tasks.curriculum import Curriculum
@@ -128,7 +128,7 @@ def test_a_recording_is_the_episode_that_a_rollout_scores(made):
     theta = np.zeros(domain.controller.parameters, dtype=np.float32)
     recording = domain.record(environment, theta, 3, 40)
     assert isinstance(recording, StickRecording)
-    scored = domain.rollout(theta[None], environment, np.array([3], dtype=np.uint64), episode_limit=40)
+    scored = domain.run(Batch.of(theta[None], environment, np.array([3], dtype=np.uint64)), episode_limit=40)
     assert recording.score == scored.returns[0]
     assert recording.gauge.returns[-1] == recording.score
     trunk = recording.points[:, :4, 0].mean(axis=1)

@@ -9,7 +9,7 @@ from old_archives import TO_1, TO_2, unpack
 from runs import assert_equal_archives, dump
 
 from cluster.executor import InProcess
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet.algorithm import evolve
 from poet.archive import checksums
 from poet.archive.inspection import metrics, niche, niches, summary, transfers

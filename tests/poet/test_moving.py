@@ -8,7 +8,7 @@ from runs import TOY_SETTINGS, assert_equal_archives, history_of
 
 from cluster.executor import InProcess
 from environments.domain import find_domain
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from evolution.noise import episode_seeds
 from poet.config import build
 from poet.errors import InputError

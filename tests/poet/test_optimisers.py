@@ -13,11 +13,12 @@ from runs import TOY_SETTINGS, assert_equal_archives, command, variables
 
 from cluster.executor import InProcess
 from environments.domain import Environment, find_domain
-from evolution.evaluation import Evaluator, Simulation
+from evolution.evaluator import Evaluator
 from evolution.noise import Stream, keyed_rng
 from evolution.optimisers.asking import Asking
 from evolution.optimisers.cmaes import CMAESSettings
 from evolution.optimisers.registry import build_options
+from evolution.requests import Simulation
 from poet.algorithm import evolve
 from poet.archive.inspection import niche, niches, summary
 from poet.archive.reading import reading

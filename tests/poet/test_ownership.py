@@ -9,7 +9,7 @@ import pytest
 from runs import assert_equal_archives, command, variables
 
 from cluster.executor import InProcess
-from evolution.evaluation import Evaluator
+from evolution.evaluator import Evaluator
 from poet.algorithm import evolve
 from poet.archive import filesystem, ownership
 from poet.archive.ownership import OWNER_NAME, Claim

@@ -6,17 +6,11 @@ from importlib.resources import files
 import pytest
 
 from environments.domain import find_domain
+from environments.settings import flat
 from poet.config import Config, build, read_preset
 from poet.provenance import OURS, PROVENANCE, Source
 
 MARKS = {Source.PAPER: "[paper]", Source.CODE: "[code]", Source.INFERENCE: "[inferred]"}
-
-
-def flat(table, path=""):
-    found = {}
-    for key, value in table.items():
-        found |= flat(value, f"{path}{key}.") if isinstance(value, dict) else {path + key: value}
-    return found
 
 
 def published(preset):

@@ -1,35 +1,19 @@
 """Runs under the published settings: what a fixed push makes of scores, and POET without transfer."""
 
 import pytest
-from runs import TOY_SETTINGS, dump, history_of
+from runs import TOY_SETTINGS, dump, evolved, history_of
 
-from cluster.executor import InProcess
 from environments.domain import Outcome, find_domain
 from evolution.noise import fixed_episode_seeds
 from poet.archive.inspection import summary
 from poet.archive.reading import reading
-from poet.archive.store import Archive
 from poet.config import build
-from poet.population import first_population
 from poet.records import Decision, Origin
-from poet.session import evolve_archive
 from transfer.tournament import Kind
 
 
-class Silent:
-    def phase(self, purpose, done, total):
-        pass
-
-    def iteration(self, population, journal, seconds):
-        pass
-
-
 def run(folder, **settings):
-    config = build({**TOY_SETTINGS, **settings}, "toy")
-    archive = Archive.create(folder, config, first_population(config))
-    evolve_archive(archive, InProcess(), Silent())
-    archive.close()
-    return folder
+    return evolved(folder, {**TOY_SETTINGS, **settings})
 
 
 FIXED = build({**TOY_SETTINGS, "push": "fixed", "score_episodes": 5, "iterations": 60}, "toy")

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from environments.encodings.parametric import KINDS, ParametricEncoding
+from environments.settings import flat
 from environments.walker2d import DOMAIN
 from evolution.optimisers.cmaes import CMAESSettings
 from poet import config as configuration
 from poet.commands.reference import MEANINGS, chosen, markdown, reference
-from poet.config import Config, build, flat, parse_assignment, presets, read_preset
+from poet.config import Config, build, parse_assignment, presets, read_preset
 from poet.errors import InputError
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"

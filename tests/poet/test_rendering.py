@@ -10,7 +10,7 @@ import pytest
 import synthetic_archive
 from runs import command, variables
 
-from environments.domain import find_domain
+from environments.domain import Batch, find_domain
 from environments.weights import agent_bytes
 from poet.archive.reading import read_population, reading
 from poet.report import captions
@@ -101,7 +101,7 @@ def test_any_agent_is_shown_in_any_environment(tmp_path, poet):
 
     def expected(agent, course):
         seeds = np.full(1, 3, dtype=np.uint64)
-        return find_domain("walker2d").rollout(thetas[agent][None], courses[course], seeds).returns[0]
+        return find_domain("walker2d").run(Batch.of(thetas[agent][None], courses[course], seeds)).returns[0]
 
     film, seed = tmp_path / "film.png", ("--seed", 3)
     lines = {

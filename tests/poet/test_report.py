@@ -16,7 +16,7 @@ import pytest
 import synthetic_archive
 from browser import chromium, open_page
 
-from environments.domain import find_domain
+from environments.domain import Batch, find_domain
 from poet.archive.inspection import transfers
 from poet.archive.reading import read_population, reading
 from poet.archive.rows import read_blob
@@ -246,7 +246,9 @@ def test_recorded_poses_are_the_episode_to_within_their_unit(run):
     domain = find_domain("walker2d")
     theta = read_blob(blob).astype(np.float32)
     packed = np.frombuffer(base64.b64decode(film["poses"]), dtype="<i2").reshape(film["frames"], 5, 3)
-    played = domain.rollout(theta[None], environment, np.array([film["seed"]], dtype=np.uint64), engine="reference")
+    played = domain.run(
+        Batch.of(theta[None], environment, np.array([film["seed"]], dtype=np.uint64)), engine="reference"
+    )
     assert film["score"] == pytest.approx(played.returns[0], abs=0.06)
     assert film["frames"] == -(-played.lengths[0] // 2) + 1  # every second one, and the last
     env = domain.make_env(environment)

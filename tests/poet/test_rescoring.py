@@ -9,38 +9,24 @@ import subprocess
 import numpy as np
 import pytest
 from old_archives import TO_2, unpack
-from runs import TOY_SETTINGS, command, dump, variables
+from runs import TOY_SETTINGS, command, dump, evolved, variables
 
 from cluster.executor import InProcess
 from cluster.processes import Processes
-from environments.domain import find_domain
-from evolution.evaluation import Evaluator
+from environments.domain import Batch, find_domain
+from evolution.evaluator import Evaluator
 from poet.archive import inspection, rescoring
 from poet.archive.best import best_agents
 from poet.archive.reading import read_config, reading
 from poet.archive.store import Archive
 from poet.config import build
 from poet.population import first_population
-from poet.session import evolve_archive
-
-
-class Silent:
-    def phase(self, purpose, done, total):
-        pass
-
-    def iteration(self, population, journal, seconds):
-        pass
 
 
 @pytest.fixture(scope="module")
 def unscored(tmp_path_factory):
     """A run as a kill -9 leaves it after its last iteration: with no fresh episodes."""
-    folder = tmp_path_factory.mktemp("rescoring") / "unscored"
-    config = build(TOY_SETTINGS, "toy")
-    archive = Archive.create(folder, config, first_population(config))
-    evolve_archive(archive, InProcess(), Silent())
-    archive.close()
-    return folder
+    return evolved(tmp_path_factory.mktemp("rescoring") / "unscored", TOY_SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +245,8 @@ def test_a_run_can_be_filmed_before_its_first_iteration(tmp_path, poet):
     np.testing.assert_array_equal(agent.theta, theta)
     seeds = rescoring.fresh_seeds(config.seed, 0, agent.id)
     returns = (
-        find_domain("walker2d").rollout(np.tile(theta, (20, 1)), agent.environment, seeds, episode_limit=30).returns
+        find_domain("walker2d")
+        .run(Batch.of(np.tile(theta, (20, 1)), agent.environment, seeds), episode_limit=30)
+        .returns
     )
     assert f"return {np.sort(returns)[9]:.1f};" in film.stderr

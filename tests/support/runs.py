@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from cluster.executor import InProcess
-from evolution.evaluation import Evaluator, PerturbationRequest
+from evolution.evaluator import Evaluator
+from evolution.requests import PerturbationRequest
 from poet.algorithm import evolve
+from poet.archive.store import Archive
+from poet.config import build
 from poet.population import first_population
+from poet.session import evolve_archive
 
 SUPPORT = Path(__file__).parent
 
@@ -55,6 +59,27 @@ def history_of(config):
         steps.append((before, journal, after))
         before = after
     return steps
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def phase(self, purpose, done, total):
+        pass
+
+    def iteration(self, population, journal, seconds):
+        pass
+
+
+def evolved(folder, settings, iterations=None, executor=None):
+    """Start a run in a folder by settings, or go on with it there, to its end or so many iterations; the folder."""
+    config = build(settings, "test")
+    archive = Archive.resume(folder) if folder.exists() else Archive.create(folder, config, first_population(config))
+    if iterations is not None:
+        archive.extend(iterations)
+    evolve_archive(archive, executor or InProcess(), Silent())
+    archive.close()
+    return folder
 
 
 def alive(pid):

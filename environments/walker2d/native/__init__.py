@@ -11,10 +11,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from environments.domain import Environment, Rollouts
+from environments.batch import Batch, in_groups
+from environments.environment import Environment
 from environments.native_cores import missing
+from environments.rollouts import Rollouts
 from environments.walker2d.env import Lidar, start_pushes
 from environments.walker2d.terrain import Terrain, terrain_of
 
@@ -55,15 +56,23 @@ def course_of(environment: Environment) -> core.Course:
     return build_course(terrain_of(environment))
 
 
-def rollout_native(
-    thetas: NDArray[np.float32], environment: Environment, seeds: NDArray[np.uint64], episode_limit: int
-) -> Rollouts:
-    """Run the episodes side by side, a world a SIMD lane."""
-    returns, lengths, outcomes, _ = core.rollout(
-        course_of(environment),
-        np.ascontiguousarray(thetas),
-        start_pushes(seeds),
-        episode_limit,
-        published_lidar=Lidar.of(environment) is Lidar.PUBLISHED,
-    )
-    return Rollouts(returns, lengths, outcomes)
+def run_native(batch: Batch, episode_limit: int) -> Rollouts:
+    """Run the episodes side by side, a world a SIMD lane, each on the course of its row."""
+    published = np.array([Lidar.of(environment) is Lidar.PUBLISHED for environment in batch.environments])
+
+    def play(rows: Batch) -> Rollouts:
+        returns, lengths, outcomes, _ = core.rollout(
+            [course_of(environment) for environment in rows.environments],
+            rows.places.astype(np.int32),
+            rows.thetas,
+            start_pushes(rows.seeds),
+            episode_limit,
+            published_lidar=bool(len(rows)) and bool(published[rows.places[0]]),
+        )
+        return Rollouts(returns, lengths, outcomes)
+
+    # Rays are cast by one rule in a call; environments of one domain have one.
+    if published.all() or not published.any():
+        return play(batch)
+    rays = published[batch.places]
+    return in_groups(batch, (np.flatnonzero(rays), np.flatnonzero(~rays)), play)

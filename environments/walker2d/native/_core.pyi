@@ -28,7 +28,8 @@ class Worlds:
     def set_state(self, world: int, state: bytes) -> None: ...
 
 def rollout(
-    course: Course,
+    courses: Sequence[Course],
+    places: NDArray[np.int32],
     thetas: NDArray[np.float32],
     pushes: NDArray[np.float64],
     episode_limit: int,

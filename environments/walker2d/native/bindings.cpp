@@ -34,21 +34,35 @@ nb::ndarray<nb::numpy, T> give(std::size_t n, T* data) {
     return nb::ndarray<nb::numpy, T>(data, {n}, owner);
 }
 
-nb::tuple rollout(const Course& course, Table<const float, kParameters> thetas, Row<const double> pushes, int limit,
+nb::tuple rollout(const std::vector<std::shared_ptr<const Course>>& courses, Row<const std::int32_t> places,
+                  Table<const float, kParameters> thetas, Row<const double> pushes, int limit,
                   const std::string& kernel, int threads, bool published_lidar) {
     const std::size_t n = thetas.shape(0);
-    if (pushes.shape(0) != n) throw std::invalid_argument("thetas and pushes differ in length");
+    if (pushes.shape(0) != n || places.shape(0) != n) {
+        throw std::invalid_argument("places, thetas and pushes differ in length");
+    }
+    std::vector<walker::CourseView> views;
+    for (const auto& course : courses) {
+        if (!course) throw std::invalid_argument("a course is None");
+        views.push_back(walker::view(*course));
+    }
+    for (std::size_t row = 0; row < n; ++row) {
+        if (places.data()[row] < 0 || static_cast<std::size_t>(places.data()[row]) >= views.size()) {
+            throw std::invalid_argument("an episode is on a course that is not there");
+        }
+    }
     if (limit < 1) throw std::invalid_argument("episode_limit is below 1");
     const walker::Kernel& chosen = walker::find_kernel(kernel);
     auto* returns = new double[n];
     auto* lengths = new std::int32_t[n];
     auto* outcomes = new std::int8_t[n];
     nb::tuple arrays = nb::make_tuple(give(n, returns), give(n, lengths), give(n, outcomes));
-    const walker::Episodes episodes{thetas.data(), pushes.data(), n, limit, published_lidar, returns, lengths, outcomes};
+    const walker::Episodes episodes{views,           places.data(), thetas.data(), pushes.data(), n, limit,
+                                    published_lidar, returns,       lengths,       outcomes};
     walker::StageTimes times;
     {
         nb::gil_scoped_release free;
-        times = walker::rollout(chosen, course, episodes, threads);
+        times = walker::rollout(chosen, episodes, threads);
     }
     nb::dict stages;
     stages["controller"] = times.controller;
@@ -142,8 +156,8 @@ NB_MODULE(_core, m) {
                  return corners;
              })
         .def("__len__", &Course::size);
-    m.def("rollout", &rollout, nb::arg("course"), nb::arg("thetas"), nb::arg("pushes"), nb::arg("episode_limit"),
-          nb::arg("kernel") = "", nb::arg("threads") = 1, nb::arg("published_lidar") = false);
+    m.def("rollout", &rollout, nb::arg("courses"), nb::arg("places"), nb::arg("thetas"), nb::arg("pushes"),
+          nb::arg("episode_limit"), nb::arg("kernel") = "", nb::arg("threads") = 1, nb::arg("published_lidar") = false);
     m.def("functions", &functions, nb::arg("x"), nb::arg("kernel") = "");
     m.def("kernels", &kernels);
     m.def("segments", [] {

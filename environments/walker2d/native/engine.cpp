@@ -36,13 +36,14 @@ struct Seat {
 };
 
 // Plays episodes from the shared queue until none are left.
-StageTimes work(const Kernel& kernel, const CourseView& course, const Episodes& episodes,
-                std::atomic<std::size_t>& queue) {
+StageTimes work(const Kernel& kernel, const Episodes& episodes, std::atomic<std::size_t>& queue) {
     const GroupMemory memory(kernel);
     void* const group = memory.get();
     std::vector<std::vector<TreeNode>> trees(static_cast<std::size_t>(kernel.lanes));
     if (episodes.published_lidar) {
-        for (auto& tree : trees) tree.resize(static_cast<std::size_t>(tree_size(course.size)));
+        std::int32_t largest = 0;
+        for (const CourseView& course : episodes.courses) largest = std::max(largest, tree_size(course.size));
+        for (auto& tree : trees) tree.resize(static_cast<std::size_t>(largest));
     }
     const auto lanes = static_cast<std::size_t>(kernel.lanes);
     std::vector<Seat> seats(lanes, Seat{0, 0, 0.0, false});
@@ -55,8 +56,8 @@ StageTimes work(const Kernel& kernel, const CourseView& course, const Episodes& 
         const bool taken = episode < episodes.count;
         if (taken) {
             kernel.load(group, static_cast<int>(lane), episodes.thetas + episode * kParameters);
-            kernel.reset(group, static_cast<int>(lane), course, static_cast<float>(episodes.pushes[episode]),
-                         trees[lane].data());
+            kernel.reset(group, static_cast<int>(lane), episodes.courses[static_cast<std::size_t>(episodes.places[episode])],
+                         static_cast<float>(episodes.pushes[episode]), trees[lane].data());
         } else {
             kernel.retire(group, static_cast<int>(lane));
         }
@@ -119,15 +120,14 @@ GroupMemory::GroupMemory(const Kernel& kernel)
 
 void GroupMemory::Free::operator()(void* memory) const { ::operator delete(memory, std::align_val_t{64}); }
 
-StageTimes rollout(const Kernel& kernel, const Course& course, const Episodes& episodes, int threads) {
+StageTimes rollout(const Kernel& kernel, const Episodes& episodes, int threads) {
     std::atomic<std::size_t> queue{0};
-    const CourseView seen = view(course);
-    if (threads <= 1) return work(kernel, seen, episodes, queue);
+    if (threads <= 1) return work(kernel, episodes, queue);
     std::vector<StageTimes> parts(static_cast<std::size_t>(threads));
     {
         std::vector<std::jthread> crew;
         for (StageTimes& part : parts) {
-            crew.emplace_back([&] { part = work(kernel, seen, episodes, queue); });
+            crew.emplace_back([&] { part = work(kernel, episodes, queue); });
         }
     }
     StageTimes sum{};

@@ -35,6 +35,8 @@ class GroupMemory {
 };
 
 struct Episodes {
+    std::span<const CourseView> courses;  // all there are
+    const std::int32_t* places;           // (count,) the course of each episode among these
     const float* thetas;   // (count, 2804)
     const double* pushes;  // (count,) N
     std::size_t count;
@@ -45,8 +47,8 @@ struct Episodes {
     std::int8_t* outcomes;
 };
 
-// Runs every episode on one course, with the controllers in the loop, on `threads` threads.
-StageTimes rollout(const Kernel& kernel, const Course& course, const Episodes& episodes, int threads);
+// Runs every episode on its course, with the controllers in the loop, on `threads` threads.
+StageTimes rollout(const Kernel& kernel, const Episodes& episodes, int threads);
 
 // Worlds that a learner steps, each on a course of its own.
 class Worlds {

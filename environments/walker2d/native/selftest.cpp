@@ -77,9 +77,11 @@ Played play(const Kernel& kernel, const Course& course, const std::vector<float>
     Played played{std::vector<double>(n), std::vector<std::int32_t>(n), std::vector<std::int8_t>(n)};
     std::vector<double> pushes(n);
     for (std::size_t i = 0; i < n; ++i) pushes[i] = 10.0 * static_cast<double>(i) / static_cast<double>(n) - 5.0;
-    rollout(kernel, course,
-            {thetas.data(), pushes.data(), n, 150, published_lidar, played.returns.data(), played.lengths.data(),
-             played.outcomes.data()},
+    const CourseView seen = view(course);
+    const std::vector<std::int32_t> places(n, 0);
+    rollout(kernel,
+            {std::span(&seen, 1), places.data(), thetas.data(), pushes.data(), n, 150, published_lidar,
+             played.returns.data(), played.lengths.data(), played.outcomes.data()},
             threads);
     return played;
 }

@@ -29,7 +29,7 @@ from environments.hexapod3d.engine import (
 )
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.gait import HIGH, LOW, PERIOD, STANCE, Gait, targets
-from environments.hexapod3d.task import EPISODE_LIMIT, FALL_REWARD, PATIENCE, rotation
+from environments.hexapod3d.task import EPISODE_LIMIT, FALL_REWARD, PATIENCE, Judge, observe, rotation
 from environments.hexapod3d.terrain import COLUMNS, FINISH, ROWS, SIDE_LIMIT, Terrain, grid
 
 NOTHING = np.zeros(18, dtype=np.float32)
@@ -335,7 +335,7 @@ def test_a_forgotten_environment_gives_its_clients_back():
     env = HexapodEnv(render_mode="rgb_array")
     env.reset(seed=0)
     env.render()
-    clients = [env._world._on["physicsClientId"], env._camera._on["physicsClientId"]]
+    clients = [env._world._on["physicsClientId"], env._camera._client.on["physicsClientId"]]
     assert all(bullet.isConnected(each) for each in clients)
     del env
     gc.collect()
@@ -397,10 +397,10 @@ def test_pybullet_gives_back_what_it_is_handed():
     client = Client()
     corners = np.array([[0, 1, 2]])
     for size in (3, 300, 30):
-        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client.on)
+        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client)
     lists = {id(each) for each in (meshes._vertices, meshes._corners, *meshes._points)}
     for size in (300, 3, 200):
-        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client.on)
+        meshes.shape(np.random.default_rng(size).normal(size=(size, 3)), corners, np.ones(3), client)
     assert {id(each) for each in (meshes._vertices, meshes._corners, *meshes._points)} == lists
     assert len(meshes._vertices) == 200
     client.close()
@@ -428,3 +428,19 @@ def test_other_lists_that_pybullet_is_handed_come_back(env, name):
     for _ in range(5):
         calls[name]()
     assert sys.getrefcount(handed) == before
+
+
+def test_judging_and_observing_a_broken_state_leave_it_as_it_is():
+    state = np.zeros((2, STATE_SIZE))
+    state[:, QUATERNION.stop - 1] = 1.0
+    state[:, 2] = BODY.height
+    state[1, VELOCITY] = np.nan
+    before = state.copy()
+    judge, level = Judge(2, EPISODE_LIMIT), Terrain(np.zeros((ROWS, COLUMNS)))
+    for row in range(2):
+        judge.start(row, 0.0)
+    rewards, outcomes = judge.judge(state, level)
+    assert outcomes.tolist()[1] == Outcome.DIVERGED
+    assert rewards[1] == FALL_REWARD
+    assert np.isfinite(observe(state, judge.steps, level)).all()
+    np.testing.assert_array_equal(state, before)

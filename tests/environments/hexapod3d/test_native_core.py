@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hexapods import ROUGH, crowd, task
 
-from environments.domain import Environment, Outcome, find_domain
+from environments.domain import Batch, Environment, Outcome, find_domain
 from environments.hexapod3d import DOMAIN, JOINTS, native
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.engine import ANGLES, STATE_SIZE, World
@@ -23,7 +23,7 @@ HARD = {"bumps": 0.1, "mounds": 0.3, "hills": 0.8, "step_height": [0.05, 0.1], "
 
 def compare(domain, environment, thetas, seeds, limit):
     found, expected = (
-        domain.rollout(thetas, environment, seeds, episode_limit=limit, engine=engine)
+        domain.run(Batch.of(thetas, environment, seeds), episode_limit=limit, engine=engine)
         for engine in ("native", "pybullet")
     )
     np.testing.assert_array_equal(found.returns, expected.returns)
@@ -49,7 +49,7 @@ def test_controllers_that_make_no_sense_diverge_alike_and_leave_the_next_episode
     thetas[0, 9] = 1e38
     found = compare(DOMAIN, task(3, **ROUGH), thetas, seeds, 60)
     assert found.outcomes[1] == Outcome.DIVERGED
-    alone = DOMAIN.rollout(thetas[2:], task(3, **ROUGH), seeds[2:], episode_limit=60)
+    alone = DOMAIN.run(Batch.of(thetas[2:], task(3, **ROUGH), seeds[2:]), episode_limit=60)
     assert alone.returns[0] == found.returns[2]
 
 
@@ -57,7 +57,7 @@ def test_threads_take_turns_at_the_one_robot():
     thetas, seeds = crowd(3)
 
     def play(genome):
-        return DOMAIN.rollout(thetas, task(3, **genome), seeds, episode_limit=150).returns
+        return DOMAIN.run(Batch.of(thetas, task(3, **genome), seeds), episode_limit=150).returns
 
     courses = [{}, ROUGH] * 3
     with ThreadPoolExecutor(len(courses)) as pool:
@@ -119,4 +119,4 @@ def test_unknown_and_missing_constants_are_refused():
 def test_an_unknown_engine_is_refused_by_name():
     thetas = np.zeros((1, CONTROLLER.parameters), dtype=np.float32)
     with pytest.raises(ValueError, match="'lava'; it must be one of native, pybullet"):
-        find_domain("hexapod3d").rollout(thetas, task(0), np.zeros(1, dtype=np.uint64), engine="lava")
+        find_domain("hexapod3d").run(Batch.of(thetas, task(0), np.zeros(1, dtype=np.uint64)), engine="lava")

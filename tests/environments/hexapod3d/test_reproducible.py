@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hexapods import ROUGH, crowd, task
 
-from environments.domain import NO_OUTCOME
+from environments.domain import NO_OUTCOME, Batch
+from environments.hexapod3d import DOMAIN
 from environments.hexapod3d.engine import STATE_SIZE, World
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.episode import begin
 from environments.hexapod3d.expression import terrain_of
-from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES, rollout
+from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES
 
 COURSE = task(3, **ROUGH)
 
@@ -28,7 +29,7 @@ def engine(request):
 
 
 def in_order(order, thetas, seeds, **settings):
-    done = rollout(thetas[order], COURSE, seeds[order], **settings)
+    done = DOMAIN.run(Batch.of(thetas[order], COURSE, seeds[order]), **settings)
     back = np.argsort(order)
     return type(done)(done.returns[back], done.lengths[back], done.outcomes[back])
 
@@ -36,17 +37,18 @@ def in_order(order, thetas, seeds, **settings):
 def test_episodes_are_the_same_in_another_order_and_in_other_company(engine):
     thetas, seeds = crowd(LANES + 4)
     settings = {"episode_limit": 120, "engine": engine}
-    expected = rollout(thetas, COURSE, seeds, **settings)
+    expected = DOMAIN.run(Batch.of(thetas, COURSE, seeds), **settings)
     assert len(set(expected.returns)) == len(thetas)
     order = np.random.default_rng(0).permutation(len(thetas))
     same(in_order(order, thetas, seeds, **settings), expected)
-    alone = [rollout(thetas[i : i + 1], COURSE, seeds[i : i + 1], **settings).returns[0] for i in (0, 5, 11)]
+    few = [slice(i, i + 1) for i in (0, 5, 11)]
+    alone = [DOMAIN.run(Batch.of(thetas[one], COURSE, seeds[one]), **settings).returns[0] for one in few]
     np.testing.assert_array_equal(alone, expected.returns[[0, 5, 11]])
 
 
 def test_the_gymnasium_environment_gives_the_rollouts_returns():
     thetas, seeds = crowd(3)
-    expected = rollout(thetas, COURSE, seeds, episode_limit=100)
+    expected = DOMAIN.run(Batch.of(thetas, COURSE, seeds), episode_limit=100)
     env = HexapodEnv(COURSE, episode_limit=100)
     for theta, seed, total in zip(thetas, seeds.tolist(), expected.returns, strict=True):
         act = CONTROLLER.policy(theta)
@@ -62,17 +64,18 @@ def test_the_gymnasium_environment_gives_the_rollouts_returns():
 PROGRAM = """
 import json, sys
 from hexapods import ROUGH, crowd, task
-from environments.hexapod3d.simulator import rollout
+from environments.domain import Batch
+from environments.hexapod3d import DOMAIN
 thetas, seeds = crowd(6)
-done = rollout(thetas[::-1].copy(), task(3, **ROUGH), seeds[::-1].copy(), episode_limit=150)
+done = DOMAIN.run(Batch.of(thetas[::-1], task(3, **ROUGH), seeds[::-1]), episode_limit=150)
 print(json.dumps([value.hex() for value in done.returns[::-1].tolist()]))
 """
 
 
 def test_another_process_gives_identical_floats():
     thetas, seeds = crowd(6)
-    rollout(thetas, task(9, bumps=0.2), seeds + np.uint64(77), episode_limit=90)
-    here = rollout(thetas, COURSE, seeds, episode_limit=150)
+    DOMAIN.run(Batch.of(thetas, task(9, bumps=0.2), seeds + np.uint64(77)), episode_limit=90)
+    here = DOMAIN.run(Batch.of(thetas, COURSE, seeds), episode_limit=150)
     paths = f"import sys; sys.path[:0] = {[path for path in sys.path if path]!r}\n"
     done = subprocess.run([sys.executable, "-c", paths + PROGRAM], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [value.hex() for value in here.returns.tolist()]
@@ -109,10 +112,10 @@ def test_a_world_leaves_no_trace_of_violent_episodes():
 @pytest.mark.timeout(1200)
 def test_an_episode_is_the_same_after_a_thousand_others():
     thetas, seeds = crowd(4)
-    expected = rollout(thetas, COURSE, seeds)
+    expected = DOMAIN.run(Batch.of(thetas, COURSE, seeds))
     rng = np.random.default_rng(8)
     for batch in range(20):
         others = (rng.choice([0.05, 0.3, 1.0]) * rng.standard_normal((50, CONTROLLER.parameters))).astype(np.float32)
         wild = task(batch, **ROUGH) if batch % 2 else COURSE
-        rollout(others, wild, rng.integers(2**60, size=50, dtype=np.uint64), episode_limit=40)
-    same(rollout(thetas, COURSE, seeds), expected)
+        DOMAIN.run(Batch.of(others, wild, rng.integers(2**60, size=50, dtype=np.uint64)), episode_limit=40)
+    same(DOMAIN.run(Batch.of(thetas, COURSE, seeds)), expected)

@@ -71,7 +71,9 @@ def population(n):
 @pytest.mark.parametrize("name", COURSES)
 def test_the_kernels_text_run_on_the_host_equals_the_native_engine(whole, name, published):
     terrain, (thetas, pushes) = course(name, 4), population(12)
-    expected = native.core.rollout(native.build_course(terrain), thetas, pushes, 150, published_lidar=published)
+    expected = native.core.rollout(
+        [native.build_course(terrain)], np.zeros(len(thetas), np.int32), thetas, pushes, 150, published_lidar=published
+    )
     for ours, theirs in zip(play(whole, terrain, thetas, pushes, published=published), expected, strict=False):
         np.testing.assert_array_equal(ours, theirs)
 

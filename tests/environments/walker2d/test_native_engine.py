@@ -10,9 +10,9 @@ import pytest
 from walkers import COURSES, NativeWalker, course
 
 from environments.controller import tanh
-from environments.domain import Environment, Outcome
-from environments.walker2d import native, simulator
-from environments.walker2d.simulator import CONTROLLER, engine_status, rollout
+from environments.domain import Batch, Environment, Outcome
+from environments.walker2d import DOMAIN, native, simulator
+from environments.walker2d.simulator import CONTROLLER, engine_status
 from environments.walker2d.terrain import Terrain
 
 needs_core = pytest.mark.skipif(native.problem() is not None, reason=str(native.problem()))
@@ -28,7 +28,7 @@ def controllers(n, seed=0):
 
 def run(thetas, pushes, name="everything", kernel="", limit=300, threads=1):
     built = native.build_course(course(name, 4))
-    return native.core.rollout(built, thetas, pushes, limit, kernel, threads)[:3]
+    return native.core.rollout([built], np.zeros(len(thetas), np.int32), thetas, pushes, limit, kernel, threads)[:3]
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +128,8 @@ def test_a_broken_or_runaway_state_diverges(field, value):
 def test_rollouts_with_the_controller_in_the_loop_equal_the_references_to_the_last_bit(name, limit):
     environment = Environment(domain="walker2d", encoding="parametric", genome=COURSES[name].to_json(), seed=3)
     thetas, seeds = controllers(6, seed=3), np.arange(6, dtype=np.uint64)
-    ours = rollout(thetas, environment, seeds, episode_limit=limit, engine="native")
-    theirs = rollout(thetas, environment, seeds, episode_limit=limit, engine="reference")
+    ours = DOMAIN.run(Batch.of(thetas, environment, seeds), episode_limit=limit, engine="native")
+    theirs = DOMAIN.run(Batch.of(thetas, environment, seeds), episode_limit=limit, engine="reference")
     np.testing.assert_array_equal(ours.lengths, theirs.lengths)
     np.testing.assert_array_equal(ours.outcomes, theirs.outcomes)
     np.testing.assert_array_equal(ours.returns, theirs.returns)
@@ -165,12 +165,13 @@ def test_without_the_core_the_reference_runs_and_the_reason_is_told():
 import sys
 sys.modules["environments.walker2d.native._core"] = None
 import numpy as np
-from environments.domain import Environment
-from environments.walker2d.simulator import ENGINES, engine_status, rollout
+from environments.domain import Batch, Environment
+from environments.walker2d import DOMAIN
+from environments.walker2d.simulator import ENGINES, engine_status
 print(list(ENGINES), engine_status())
 try:
     flat = Environment(domain="walker2d", encoding="parametric", genome={}, seed=0)
-    rollout(np.zeros((1, 2804), np.float32), flat, np.zeros(1, np.uint64), engine="native")
+    DOMAIN.run(Batch.of(np.zeros((1, 2804), np.float32), flat, np.zeros(1, np.uint64)), engine="native")
 except ValueError as error:
     print(error)
 """
@@ -187,7 +188,9 @@ def golden_episodes():
     rows = {}
     for name, genome in COURSES.items():
         environment = Environment(domain="walker2d", encoding="parametric", genome=genome.to_json(), seed=11)
-        result = rollout(controllers(4, seed=9), environment, np.arange(4, dtype=np.uint64), episode_limit=400)
+        result = DOMAIN.run(
+            Batch.of(controllers(4, seed=9), environment, np.arange(4, dtype=np.uint64)), episode_limit=400
+        )
         walker = NativeWalker(course(name, 11))
         walker.reset(1.0)
         rng = np.random.default_rng(5)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from environments.domain import Environment, Outcome
+from environments.domain import Batch, Environment, Outcome
 from environments.encodings.parametric import ParametricEncoding
-from environments.walker2d import native
-from environments.walker2d.simulator import CONTROLLER, rollout
+from environments.walker2d import DOMAIN, native
+from environments.walker2d.simulator import CONTROLLER
 
 pytestmark = pytest.mark.skipif(native.problem() is not None, reason=str(native.problem()))
 GENES = ParametricEncoding.from_options({}).genes()
@@ -46,7 +46,7 @@ def assert_engines_agree(environments, agents, limit, seed):
         thetas = np.stack([any_agent(rng) for _ in range(agents)])
         seeds = rng.integers(2**64, size=agents, dtype=np.uint64)
         ours, theirs = (
-            rollout(thetas, environment, seeds, episode_limit=limit, engine=engine)
+            DOMAIN.run(Batch.of(thetas, environment, seeds), episode_limit=limit, engine=engine)
             for engine in ("native", "reference")
         )
         for name in ("returns", "lengths", "outcomes"):

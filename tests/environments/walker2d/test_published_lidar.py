@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from walkers import COURSES, GAITS, NativeWalker, course, push_of, random
 
-from environments.domain import Environment, find_domain
+from environments.domain import Batch, Environment, find_domain
 from environments.suites import suites_of
 from environments.walker2d import native
 from environments.walker2d.env import LIDAR_RAYS, Lidar, WalkerEnv
 from environments.walker2d.simulator import CONTROLLER
 from environments.walker2d.terrain import terrain_of
 from environments.walker2d.vector import WalkerVectorEnv
-from meta_learners.families.tasks import EnvironmentFamily
+from meta_learners.families.environments import EnvironmentFamily
 
 RAYS = slice(14, 24)
 WALKER = Path(__file__).parents[3] / "benchmarks" / "walker.npy"  # crosses flat ground
@@ -87,7 +87,9 @@ def test_rollouts_of_the_domain_with_the_published_lidar_are_equal_on_both_engin
     thetas = (walker + 0.03 * rng.standard_normal((12, walker.size))).astype(np.float32)
     seeds = np.arange(12, dtype=np.uint64)
     played = {
-        (name, engine): find_domain(name).rollout(thetas, environment(name), seeds, episode_limit=300, engine=engine)
+        (name, engine): find_domain(name).run(
+            Batch.of(thetas, environment(name), seeds), episode_limit=300, engine=engine
+        )
         for name in ("walker2d", "walker2d-published")
         for engine in domain.engines
     }

@@ -1,0 +1,1 @@
+"""How much experience an agent needs in POET's inner loop, by optimiser."""

@@ -1,0 +1,156 @@
+"""Worlds that run on: episodes that go on from one rollout to the next, and can be played again after a restart.
+
+An episode is known by its task, its seed and what was done in it, so that what has to be kept of the worlds is plain
+arrays, whatever simulates them: played again, they come to where they stood. Every episode has a seed of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meta_learners.families.family import TaskFamily, Worlds
+
+T = TypeVar("T")
+Booleans = NDArray[np.bool_]
+LARGEST_SEED = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Underway(Generic[T]):
+    """The episodes under way in n worlds; all arrays are empty, and tasks too, where none run on."""
+
+    tasks: list[T]  # of each world
+    seeds: NDArray[np.int64]  # (n,)
+    lengths: NDArray[np.int64]  # (n,) steps so far; -1 where the world is between episodes
+    actions: NDArray[Any]  # (sum of lengths, ...) world after world
+
+
+class RunningWorlds(Generic[T]):
+    """The episodes of worlds that run on.
+
+    Args:
+        worlds: which they are; between two calls here, they must not be reset by anybody else.
+        family: of their tasks.
+    """
+
+    def __init__(self, worlds: Worlds[T], family: TaskFamily[T]) -> None:
+        self._worlds, self._family = worlds, family
+        count = worlds.num_envs
+        self.scores = np.zeros(count)  # of the episodes so far
+        self._going = np.zeros(count, dtype=np.bool_)
+        self._seeds = np.zeros(count, dtype=np.int64)
+        self._lengths = np.zeros(count, dtype=np.int64)
+        self._tasks: list[T] = []  # being played
+        self._next: list[T] = []
+        self._luck = np.random.default_rng(0)
+        actions = family.actions
+        self._width: tuple[int, ...] = () if actions.discrete else (actions.size,)
+        self._kind: type[np.generic] = np.int64 if actions.discrete else np.float32
+        self._actions: NDArray[Any] | None = None  # (n, limit, ...), made when worlds first run on
+        self._seen = np.zeros((count, family.observation_size), dtype=np.float32)
+
+    def stop(self) -> None:
+        """Forget all episodes: the worlds begin anew."""
+        self._going[:] = False
+        self.scores[:] = 0.0
+
+    def resume(self, tasks: Sequence[T], luck: np.random.Generator) -> NDArray[np.float32]:
+        """Go on: new episodes where none is under way. Gives what is seen (n, o).
+
+        Args:
+            tasks: of each world's next episode.
+            luck: draws the seeds of the episodes that begin from now on.
+        """
+        self._next, self._luck = list(tasks), luck
+        if not self._tasks:
+            self._tasks = list(tasks)
+        if self._actions is None:
+            room = (len(self._going), self._family.episode_limit, *self._width)
+            self._actions = np.zeros(room, dtype=self._kind)
+        if not self._going.any():
+            self._renew(~self._going)
+            self._seen = self._worlds.reset(seed=self._seeds.tolist())[0]
+        elif not self._going.all():
+            mask = ~self._going
+            self._seen = np.where(mask[:, None], self.begin(mask), self._seen)
+        return self._seen
+
+    def begin(self, mask: Booleans) -> NDArray[np.float32]:
+        """Begin an episode in some worlds; gives what is seen (n, o), of which the other rows mean nothing."""
+        self._renew(mask)
+        return self._worlds.reset(seed=self._seeds.tolist(), options={"reset_mask": mask})[0]
+
+    def write(self, actions: NDArray[Any], scores: NDArray[np.float64], acted: Booleans) -> None:
+        """Keep what was done in a step, where anything was."""
+        assert self._actions is not None
+        at = np.flatnonzero(acted)
+        self._actions[at, self._lengths[at]] = actions[at]
+        self._lengths[at] += 1
+        self.scores[at] += scores[at]
+
+    def leave(self, seen: NDArray[np.float32], over: Booleans) -> None:
+        """End a rollout, after which this is seen (n, o); where an episode is over, the next begins with the next."""
+        self._seen = seen.copy()
+        self._going = ~over
+        self.scores[over] = 0.0
+
+    def state(self) -> Underway[T]:
+        """Give what `load` needs."""
+        if not self._going.any() or self._actions is None:
+            nothing = np.zeros(0, dtype=np.int64)
+            return Underway([], nothing, nothing, np.zeros((0, *self._width), dtype=self._kind))
+        lengths = np.where(self._going, self._lengths, -1)
+        done = [each[:length] for each, length in zip(self._actions, lengths.clip(min=0), strict=True)]
+        return Underway(list(self._tasks), self._seeds.copy(), lengths, np.concatenate(done))
+
+    def load(self, state: Underway[T]) -> None:
+        """Bring the worlds to where they stood, by playing their episodes again.
+
+        Raises:
+            ValueError: the state is of other worlds.
+        """
+        self.stop()
+        if not state.tasks:
+            return
+        self._check(state)
+        self._tasks, self._seeds, self._lengths = list(state.tasks), state.seeds.copy(), state.lengths.clip(min=0)
+        self._actions = np.zeros((len(self._going), self._family.episode_limit, *self._width), dtype=self._kind)
+        for world, done in enumerate(np.split(state.actions, np.cumsum(self._lengths)[:-1])):
+            self._actions[world, : len(done)] = done
+        self._going = state.lengths >= 0
+        self._worlds.set_tasks(self._tasks)
+        seen = self._worlds.reset(seed=self._seeds.tolist())[0]
+        longest = int(self._lengths.max())
+        first = longest - self._lengths  # the step with which each begins, so that all end together
+        for step in range(longest):
+            if (starting := (first == step) & (first > 0)).any():
+                self._worlds.reset(seed=self._seeds.tolist(), options={"reset_mask": starting})
+            at = np.where(step >= first, step - first, 0)
+            seen, scores, *_ = self._worlds.step(self._actions[np.arange(len(at)), at])
+            self.scores += np.where(step >= first, scores, 0.0)
+        if (starting := (first == longest) & (first > 0)).any():
+            begun = self._worlds.reset(seed=self._seeds.tolist(), options={"reset_mask": starting})[0]
+            seen = np.where(starting[:, None], begun, seen)
+        self._seen = seen
+
+    def _renew(self, mask: Booleans) -> None:
+        seeds = self._luck.integers(LARGEST_SEED, size=len(mask))
+        self._seeds[mask], self._lengths[mask], self.scores[mask] = seeds[mask], 0, 0.0
+        self._tasks = [new if begins else old for begins, new, old in zip(mask, self._next, self._tasks, strict=True)]
+        # Those of the others are told again: worlds may take a task at once, or with their next episode.
+        self._worlds.set_tasks(self._tasks)
+
+    def _check(self, state: Underway[T]) -> None:
+        count, limit = len(self._going), self._family.episode_limit
+        if not len(state.tasks) == len(state.seeds) == len(state.lengths) == count:
+            raise ValueError(f"the state is of {len(state.seeds)} worlds; there are {count}")
+        if state.lengths.min() < -1 or state.lengths.max() >= limit or state.seeds.min() < 0:
+            raise ValueError(f"the state has episodes of {state.lengths.max()} steps; they must be under {limit}")
+        wanted = (int(state.lengths.clip(min=0).sum()), *self._width)
+        if state.actions.shape != wanted or state.actions.dtype != self._kind:
+            raise ValueError(f"the state has actions {state.actions.shape}; they must be {wanted}")

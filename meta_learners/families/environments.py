@@ -1,0 +1,101 @@
+"""Environments of one domain as a family of tasks: a curriculum's, random ones, or made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import flatdim
+from gymnasium.vector import AutoresetMode
+
+from environments.domain import Environment, find_domain
+from environments.tasks.curriculum import SPLITS, Curriculum
+from environments.tasks.env import TaskEnv, TaskSource
+from environments.tasks.task import draw
+from environments.tasks.worlds import Vectored
+from meta_learners.acting import Actions
+from meta_learners.families.family import Worlds
+from meta_learners.families.gymnasium_family import GymnasiumWorlds, actions_of
+
+
+class EnvironmentFamily:
+    """Environments of one domain, by split: a curriculum's, random ones, or made by hand.
+
+    Args:
+        domain: name of the domain.
+        splits: environments that tasks are drawn from.
+        episode_limit: steps before truncation; the domain's own when None.
+
+    Attributes:
+        fall_return: what falling is rewarded with.
+
+    Raises:
+        ValueError: the domain is unknown, or an environment belongs to another.
+    """
+
+    def __init__(
+        self, domain: str, splits: Mapping[str, Sequence[Environment]], *, episode_limit: int | None = None
+    ) -> None:
+        found = find_domain(domain)
+        for environment in (each for tasks in splits.values() for each in tasks):
+            if environment.domain != domain:
+                raise ValueError(f"environment {environment.id} is of domain {environment.domain}; it must be {domain}")
+        self._domain = found
+        self.name = domain
+        self.splits = {name: list(tasks) for name, tasks in splits.items()}
+        self.episode_limit = min(episode_limit or found.episode_limit, found.episode_limit)
+        self.fall_return = found.fall_return
+
+    @staticmethod
+    def of(curriculum: Curriculum, *, episode_limit: int | None = None) -> EnvironmentFamily:
+        """Take the tasks of an exported curriculum."""
+        splits = {name: [task.environment for task in curriculum.split(name)] for name in SPLITS}
+        return EnvironmentFamily(curriculum.domain.name, splits, episode_limit=episode_limit)
+
+    def sample_tasks(self, count: int, generator: np.random.Generator, split: str = "train") -> list[Environment]:
+        """Draw tasks of a split, without repeats while they last.
+
+        Raises:
+            ValueError: the split is unknown or has no tasks.
+        """
+        tasks = self.splits.get(split)
+        if not tasks:
+            have = ", ".join(f"{name} ({len(each)} tasks)" for name, each in self.splits.items())
+            raise ValueError(f"split {split!r} has no tasks; there are {have}")
+        return draw(tasks, count, generator)
+
+    @cached_property
+    def observation_size(self) -> int:
+        """How many numbers an observation has."""
+        return flatdim(self._spaces[0])
+
+    @cached_property
+    def actions(self) -> Actions:
+        """What may be done in one step, as the domain's environments say."""
+        return actions_of(self._spaces[1])
+
+    @cached_property
+    def _spaces(self) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+        env = TaskEnv(self.name, task=self._first)
+        env.close()
+        return env.observation_space, env.action_space
+
+    @property
+    def _first(self) -> Environment:
+        return next(each for tasks in self.splits.values() for each in tasks)
+
+    def worlds(self, count: int) -> Worlds[Environment]:
+        """Make worlds that step together: the domain's own, or else Gymnasium's of its environments."""
+        if isinstance(self._domain, Vectored):
+            own: Any = self._domain.make_worlds(
+                [self._first] * count,
+                TaskSource(self.name),
+                episode_limit=self.episode_limit,
+                autoreset_mode=AutoresetMode.NEXT_STEP,
+            )
+            if own is not None:
+                return own  # type: ignore[no-any-return]
+        return GymnasiumWorlds([partial(TaskEnv, self.name, task=self._first)] * count, self.episode_limit)

@@ -1,0 +1,183 @@
+"""`poet meta-train`: train a meta-learner on a curriculum, in a folder."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress, TextColumn
+from rich.table import Table
+
+from environments.settings import build_settings
+from environments.tasks.curriculum import Curriculum
+from poet import config as configuration
+from poet.commands.learning import LEARNERS, Device, Threads, complete_learner, prepare
+from poet.display.output import LARGEST, Json, err, say, show
+from poet.errors import InputError
+from poet.session import Interrupted, interruptible, undisturbed
+
+if TYPE_CHECKING:
+    from meta_learners.learner import LearnerKind
+    from meta_learners.training.folder import Training
+
+SAVE_EVERY = 30.0  # s between checkpoints, unless --save-every says otherwise
+QUIET_SECONDS = 10.0  # between lines where there is no terminal to draw on
+FALL_REWARD = -10.0
+
+
+def meta_train(
+    curriculum: Annotated[Path, typer.Argument(metavar="CURRICULUM", help="Folder that `poet export` wrote.")],
+    learner: Annotated[
+        str,
+        typer.Option(metavar="NAME", help=f"One of {LEARNERS}.", autocompletion=complete_learner),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the training.")],
+    iterations: Annotated[int, typer.Option(min=1, max=10**9, help="Meta-steps to come to.")] = 200,
+    tasks: Annotated[int, typer.Option(help="Tasks of a meta-step.")] = 16,
+    copies: Annotated[
+        int | None, typer.Option(help="Worlds of each task.", show_default="1 for rl2, 2 for our others")
+    ] = None,
+    episode_limit: Annotated[
+        int | None, typer.Option(help="Steps of an episode; as in the run that was exported by default.")
+    ] = None,
+    fall_reward: Annotated[
+        float | None,
+        typer.Option(
+            help="What the learner sees of a fall instead of the domain's reward; scores keep that.",
+            show_default=f"{FALL_REWARD:g}, where the domain's is lower",
+        ),
+    ] = None,
+    open_over: Annotated[
+        int, typer.Option(help="Open the curriculum's stages one after another over so many meta-steps.")
+    ] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting of the learner, such as step_size=3e-4. Repeatable."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of everything random.")] = 0,
+    device: Device = "cpu",
+    threads: Threads = 1,
+    save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = SAVE_EVERY,
+    as_json: Json = False,
+) -> None:
+    """Train a meta-learner on a curriculum's train tasks, or resume the training in DIR.
+
+    The same command resumes, to the same result as if it had never stopped.
+    --iterations, --device, --threads and --save-every may change; another
+    device or number of threads rounds otherwise. TensorBoard reads
+    DIR/tensorboard.
+    """
+    from meta_learners.training.folder import Training, last_metrics  # noqa: PLC0415
+    from meta_learners.training.plan import NAME, Plan, read_plan  # noqa: PLC0415
+
+    prepare(device, threads)
+    loaded = Curriculum.load(curriculum)
+    if not loaded.train_tasks:
+        raise InputError(f"{curriculum} has no train tasks; export with another --fractions")
+    kept = read_plan(output)[0] if (output / NAME).is_file() else None
+    kind = _kind(learner)
+    if copies is None:
+        copies = kind.copies if kept is None else kept.copies
+    if fall_reward is None:
+        fall_reward = _usual_fall_reward(loaded) if kept is None else kept.fall_reward
+    plan = Plan(
+        learner=learner,
+        settings=_settings(kind, set_ or [], {} if kept is None else kept.since_version_1),
+        domain=loaded.domain.name,
+        curriculum=loaded.document["sha256"],
+        episode_limit=_episode_limit(episode_limit, loaded),
+        tasks=tasks,
+        copies=copies,
+        open_over=open_over,
+        fall_reward=fall_reward,
+        seed=seed,
+    )
+    with interruptible(), Training(output, plan, loaded, device=device) as training:
+        done = training.iteration
+        if done >= iterations:
+            say(f"{output} has its {done} meta-steps; --iterations N goes on to N")
+        else:
+            say(f"{'resuming' if done else 'starting'} {output} at meta-step {done} of {iterations}")
+            _train(training, iterations, save_every)
+        figures = {"folder": str(output), "learner": learner, "iterations": training.iteration, **_pace(training)}
+    metrics = last_metrics(output)
+    title = f"{learner}, meta-step {figures['iterations']}"
+    show({**figures, "last": metrics}, as_json, lambda shown: _table(title, shown["last"]))
+
+
+def _episode_limit(wanted: int | None, curriculum: Curriculum) -> int:
+    most = curriculum.domain.episode_limit
+    if wanted is None:
+        return min(curriculum.episode_limit, most)
+    if not 1 <= wanted <= most:
+        raise InputError(f"--episode-limit is {wanted}; for {curriculum.domain.name} it must be in [1, {most}]")
+    return wanted
+
+
+def _usual_fall_reward(curriculum: Curriculum) -> float | None:
+    """Take falls so lightly that learners dare to walk: at the domain's -100, standing still is worth more."""
+    return FALL_REWARD if curriculum.domain.fall_return < FALL_REWARD else None
+
+
+def _kind(learner: str) -> LearnerKind:
+    from meta_learners.registry import learner_kind  # noqa: PLC0415
+
+    try:
+        return learner_kind(learner)
+    except ValueError as error:
+        raise InputError(f"--{error}") from error
+
+
+def _settings(kind: LearnerKind, assignments: list[str], since: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a learner's settings of --set; `since` are those that a training of an older version was begun without."""
+    table: dict[str, Any] = dict(since)
+    for text in assignments:
+        table = configuration.merge(table, configuration.parse_assignment(text))
+    try:
+        settings = asdict(build_settings(kind.settings, table))
+    except ValueError as error:
+        raise InputError(f"--set: {error}") from error
+    as_kept: dict[str, Any] = json.loads(json.dumps(settings))
+    return as_kept
+
+
+def _train(training: Training, iterations: int, save_every: float) -> None:
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[figures]}"))
+    saved = told = time.monotonic()
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task("meta-steps", total=iterations, completed=training.iteration, figures="")
+        try:
+            while training.iteration < iterations:
+                metrics = training.step()
+                figures = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if "return" in name)
+                bar.update(task, completed=training.iteration, figures=figures)
+                if not err.is_terminal and time.monotonic() - told >= QUIET_SECONDS:
+                    say(f"meta-step {training.iteration}/{iterations}: {figures}")
+                    told = time.monotonic()
+                if time.monotonic() - saved >= save_every or training.iteration == iterations:
+                    with undisturbed():
+                        training.save()
+                    saved = time.monotonic()
+        except Interrupted:
+            say(f"interrupted: resume {shlex.quote(str(training.folder))} with the same command")
+            raise
+
+
+def _pace(training: Training) -> dict[str, Any]:
+    steps, seconds = training.sampler.steps, training.seconds
+    return {"steps": steps, "seconds": seconds, "steps_per_second": steps / max(seconds, 1e-9), **training.shares}
+
+
+def _table(title: str, figures: dict[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    for name, value in figures.items():
+        table.add_row(name, "-" if value is None else f"{value:.5g}")
+    return table
