@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ from meta_learners.experience.running import Underway
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.environments import EnvironmentFamily
 from meta_learners.keys import Stream, numpy_generator
-from meta_learners.learner import Learner, LossError, Metrics, State
+from meta_learners.learner import Learner, LearnerKind, LossError, Metrics, State
 from meta_learners.registry import learner_kind, make_learner
 from meta_learners.training.board import Board
 from meta_learners.training.checkpoints import load_checkpoint, save_checkpoint
@@ -65,12 +65,13 @@ class Training:
     """
 
     def __init__(self, folder: Path, plan: Plan, curriculum: Curriculum, *, device: str = "cpu") -> None:
+        if not (folder / NAME).exists():
+            _check_horizon(plan)
         with ExitStack() as opened:
             opened.enter_context(_claim(folder))
             if (folder / NAME).exists():
                 check_same(folder, read_plan(folder)[0], plan)
             else:
-                _check_horizon(plan, plan.episode_limit)
                 write_plan(folder, plan, curriculum.folder.resolve())
             self.folder, self.plan = folder, plan
             self.family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit)
@@ -104,10 +105,11 @@ class Training:
         started = time.perf_counter()
         key = (self.plan.seed, self.iteration)
         tasks = draw_tasks(self.family.splits["train"], self.plan, self.iteration)
+        worlds = self.sampler.running.state()
         try:
             metrics = self.learner.meta_step(self.sampler, tasks, key)
         except LossError as error:
-            self.save()
+            self._save(worlds)
             raise TrainingError(
                 f"meta-step {self.iteration}: {error}; the checkpoint before it is in {self.folder}. "
                 "Begin another folder with smaller steps by --set."
@@ -123,11 +125,14 @@ class Training:
         Raises:
             PlaceError, DiskError: it cannot be written; those before are kept.
         """
+        self._save(self.sampler.running.state())
+
+    def _save(self, underway: Underway[Environment]) -> None:
         with explained(self.folder / METRICS):
             self._rows.flush()
             os.fsync(self._rows.fileno())
         self._board.flush()
-        state, worlds = self.learner.state(), _tensors(self.sampler.running.state(), self.family.splits["train"])
+        state, worlds = self.learner.state(), _tensors(underway, self.family.splits["train"])
         save_checkpoint(self.folder, self.iteration, State({**state.tensors, **worlds}, state.facts))
 
     def close(self) -> None:
@@ -163,29 +168,37 @@ def draw_tasks(stages: list[Environment], plan: Plan, iteration: int) -> list[En
 
 def restored_learner(plan: Plan, family: EnvironmentFamily, device: str) -> Learner:
     """Make the learner that a plan names, as it was before its first meta-step."""
+    _, settings = _settings_of(plan)
     try:
-        kind = learner_kind(plan.learner)
-    except ValueError as error:
-        raise MetaLearningError(f"the learner of this training is not here: {error}") from error
-    try:
-        settings = build_settings(kind.settings, plan.settings)
         return make_learner(plan.learner, family, settings, seed=plan.seed, device=device)
     except ValueError as error:
         raise MetaLearningError(f"the settings of this training cannot be used: {error}") from error
 
 
-def _check_horizon(plan: Plan, episode_limit: int) -> None:
+def _settings_of(plan: Plan) -> tuple[LearnerKind, Any]:
+    try:
+        kind = learner_kind(plan.learner)
+    except ValueError as error:
+        raise MetaLearningError(f"the learner of this training is not here: {error}") from error
+    try:
+        return kind, build_settings(kind.settings, plan.settings)
+    except ValueError as error:
+        raise MetaLearningError(f"the settings of this training cannot be used: {error}") from error
+
+
+def _check_horizon(plan: Plan) -> None:
     """Refuse to begin a training that would never see how its episodes end.
 
     Raises:
         MetaLearningError: the learner cuts every episode before its limit.
     """
-    kind = learner_kind(plan.learner)
-    horizon = kind.horizon(build_settings(kind.settings, plan.settings))
-    if horizon is not None and horizon < episode_limit:
+    kind, settings = _settings_of(plan)
+    horizon = kind.horizon(settings)
+    limit = plan.episode_limit
+    if horizon is not None and horizon < limit:
         raise MetaLearningError(
-            f"steps is {horizon}, and episodes have up to {episode_limit}: {plan.learner} would begin them anew before "
-            f"it has seen the rest of the course; set steps to {episode_limit} or more, or make episodes shorter"
+            f"steps is {horizon}, and episodes have up to {limit}: {plan.learner} would begin them anew before "
+            f"it has seen the rest of the course; set steps to {limit} or more, or make episodes shorter"
         )
 
 
