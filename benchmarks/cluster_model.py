@@ -26,6 +26,7 @@ from cluster.dispatch import Chunk, Dispatch, Patience
 from environments.domain import Environment, Outcome, Rollouts
 from evolution.evaluator import Evaluator
 from evolution.optimisers.es import GradientRequest, Learner
+from evolution.requests import Item
 from poet.algorithm import evolve
 from poet.archive.store import Archive
 from poet.config import Config, build, read_preset
@@ -65,9 +66,11 @@ class Prices:
         around = sizes[max(above - 1, 0) : above + 1]
         draws = []
         for size in around:
-            courses = self.episodes[size]
-            sample = courses[item.environment.seed % len(courses)]
-            draws.append(sample[rng.integers(len(sample))])
+            courses, total = self.episodes[size], 0.0
+            for part in item.parts:
+                sample = courses[part.environment.seed % len(courses)]
+                total += part.episodes * sample[rng.integers(len(sample))]
+            draws.append(total / item.episodes)
         return float(np.interp(item.episodes, around, draws)) * max(1.0, item.episodes / sizes[-1])
 
 
@@ -132,7 +135,7 @@ class Simulated:
         while (handed := self._dispatch.next(self.clock)) is not None:
             worker, chunk = handed
             items = [self._dispatch.tasks[ticket].item for ticket in chunk.tickets]
-            size = sum(8 * item.returns.size if isinstance(item, GradientRequest) else REQUEST_BYTES for item in items)
+            size = sum(_bytes(item) for item in items)
             size += THETA_BYTES  # of a worker that has not met this agent yet
             self._spend(self._master.message / 2 + len(items) * self._master.item + size * self._master.byte)
             seconds = [self._prices.of(item, self._rng) for item in items]
@@ -150,6 +153,12 @@ class Simulated:
         return Rollouts(self._rng.normal(100, 50, n), np.full(n, 1000, np.int32), np.full(n, Outcome.FELL, np.int8))
 
 
+def _bytes(item: Any) -> int:
+    if isinstance(item, GradientRequest):
+        return 8 * item.returns.size
+    return REQUEST_BYTES * len(item.parts) if isinstance(item, Item) else REQUEST_BYTES
+
+
 def population(config: Config, theta: np.ndarray[Any, np.dtype[np.float64]]) -> Population:
     """Make a population as large as the papers', before its second iteration."""
     encoding = config.make_encoding()
@@ -157,7 +166,7 @@ def population(config: Config, theta: np.ndarray[Any, np.dtype[np.float64]]) -> 
         Environment(domain=config.domain, encoding=encoding.name, genome=encoding.initial(), seed=number)
         for number in range(NICHES)
     ]
-    niches = [Niche(number, place, None, 0) for number, place in enumerate(places)]
+    niches = [Niche(number, place, 0 if number else None, 0) for number, place in enumerate(places)]
     pairs = [Pair(niche, Learner.fresh(theta, config.es).state(), 0.0) for niche in niches]
     return Population(1, tuple(pairs), tuple(niches))
 
