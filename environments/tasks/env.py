@@ -12,6 +12,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -34,12 +35,14 @@ class TaskSource:
     split: str = "train"
 
     @staticmethod
-    def of(domain: str, curriculum: Tasks | None, split: str) -> TaskSource:
+    def of(domain: str, curriculum: Tasks | str | Path | None, split: str) -> TaskSource:
         """Make one whose split is known to be there.
 
         Raises:
-            CurriculumError: the curriculum has no such split.
+            CurriculumError: the curriculum has no such split, or is the name of its folder.
         """
+        if isinstance(curriculum, str | Path):
+            raise CurriculumError(f"curriculum is {str(curriculum)!r}; give what Curriculum.load makes of that folder")
         if curriculum is not None:
             curriculum.split(split)
         return TaskSource(domain, curriculum, split)

@@ -158,6 +158,7 @@ def test_curriculums_environment_passes_gymnasiums_checker(curriculum):
         (lambda c: c.make_env().set_task({"seed": 1}), "task is {'seed': 1}: an environment is a JSON object with"),
         (lambda c: c.make_env("exam"), "split is 'exam'"),
         (lambda c: TaskEnv("walker2d"), "nothing to play: give a task or a curriculum"),
+        (lambda c: TaskEnv("walker2d", curriculum=c.folder), "give what Curriculum.load makes of that folder"),
         (lambda c: TaskEnv("walker2d", task="beef"), "'beef' cannot be looked up without a curriculum"),
         (lambda c: TaskEnv("walker2d", task=COURSES[0]).sample_tasks(1), "there is no curriculum to draw tasks from"),
         (

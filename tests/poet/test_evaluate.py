@@ -245,7 +245,25 @@ def test_agents_of_another_network_or_domain_are_refused(run, tmp_path, toy_file
     assert poet("evolve", tmp_path / "toy", "--config", toy_file, "--iterations", 2, "--workers", 1).returncode == 0
     refused = poet("evaluate", tmp_path / "toy", "--suite", "walker")
     assert refused.returncode == 2
-    assert "--suite is 'walker', which toy does not have; it has none" in refused.stderr
+    assert "--suite is 'walker', which toy does not have; its suites are corners" in refused.stderr
+
+
+def test_a_third_partys_suite_measures_its_agents_by_its_own_rules(tmp_path, toy_file, poet):
+    run, file = tmp_path / "toy", tmp_path / "agent.safetensors"
+    assert poet("evolve", run, "--config", toy_file, "--iterations", 2, "--workers", 1).returncode == 0
+    theta = np.array([0.75, 0.0, 0.0], dtype=np.float32)
+    file.write_bytes(agent_bytes(find_domain("toy").controller, theta))
+    for subject in (run, file):
+        done = poet("evaluate", subject, "--suite", "corners", "--episodes", 2, "--workers", 1, "--json")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert (found["solved_above"], found["episode_limit"]) == (150, 7)
+        assert [row["terrain"] for row in found["results"]] == ["left", "right"]
+    left, right = found["results"]  # 200 - 100 d^2 and less than 1 of noise, d being 1.75 and 0.25
+    assert -106.25 <= left["mean"] < -105.25
+    assert 193.75 <= right["mean"] < 194.75
+    refused = poet("evaluate", file, "--suite", "moon")
+    assert (refused.returncode, "--suite is 'moon', which no installed domain has" in refused.stderr) == (2, True)
 
 
 def test_changed_curriculum_is_refused_before_anything_runs(run, tmp_path, poet):

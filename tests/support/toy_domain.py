@@ -13,7 +13,8 @@ from types import MappingProxyType
 import numpy as np
 
 from environments.controller import Controller
-from environments.domain import Outcome, Rollouts
+from environments.domain import Environment, Outcome, Rollouts
+from environments.suites import Level, Suite
 
 CONTROLLER = Controller((2, 1))  # three parameters
 
@@ -50,6 +51,7 @@ class ToyDomain:
     solved_return = 195.0
     engines = ("exact",)
     lanes = MappingProxyType({"exact": 16})
+    suites = MappingProxyType({"corners": lambda: CORNERS})
 
     def encoding(self, name, options):
         if name != "target":
@@ -82,4 +84,12 @@ class ToyDomain:
         )
 
 
+CORNERS = Suite(
+    levels=tuple(
+        Level(name, Environment(domain="toy", encoding="target", genome={"target": [x, 0.0, 0.0]}, seed=0))
+        for name, x in (("left", -1.0), ("right", 1.0))
+    ),
+    episode_limit=7,
+    solved_above=150.0,
+)
 DOMAIN = ToyDomain()
