@@ -14,8 +14,8 @@ import numpy as np
 
 from cluster.executor import InProcess
 from environments.domain import Outcome
-from evolution.evaluator import Evaluator
 from environments.files import write_aside
+from evolution.evaluator import Evaluator
 from evolution.optimisers.asking import Asking
 from evolution.optimisers.optimiser import State
 from poet.config import Config, build, merge, read_preset
