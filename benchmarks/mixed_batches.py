@@ -16,20 +16,19 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from cluster.executor import InProcess, run
-from environments.domain import Environment, Rollouts, find_domain
+from environments.domain import Environment, Rollouts
 from environments.walker2d import native
 from evolution.evaluator import Evaluator
 from evolution.packing import item_episodes
 from evolution.requests import Item, Request, Simulation
 
 WALKER = Path(__file__).parent / "walker.npy"
-SIMULATION = Simulation(domain="walker2d", seed=0, episode_limit=400)  # a run's is 2,000: the ratios are the same
-EPISODES = 5  # of a score
 
 
 def courses(count: int) -> list[Environment]:
@@ -51,25 +50,25 @@ def agents(count: int) -> list[np.ndarray]:
     return [theta + 0.02 * rng.standard_normal(theta.size) for _ in range(count)]
 
 
-def scoring(evaluator: Evaluator, niches: int) -> list[Request]:
+def scoring(evaluator: Evaluator, niches: int, episodes: int) -> list[Request]:
     """Ask for every agent's score in its own niche."""
     pairs = zip(agents(niches), courses(niches), strict=True)
-    return [evaluator.score_request(theta, place, (1, i), EPISODES) for i, (theta, place) in enumerate(pairs)]
+    return [evaluator.score_request(theta, place, (1, i), episodes) for i, (theta, place) in enumerate(pairs)]
 
 
-def transfers(evaluator: Evaluator, niches: int) -> list[Request]:
+def transfers(evaluator: Evaluator, niches: int, episodes: int) -> list[Request]:
     """Ask for every agent as it is in every niche: the direct candidates of a transfer."""
     return [
-        evaluator.score_request(theta, place, (2, i), EPISODES)
+        evaluator.score_request(theta, place, (2, i), episodes)
         for i, place in enumerate(courses(niches))
         for theta in agents(niches)
     ]
 
 
-def novelty(evaluator: Evaluator, niches: int) -> list[Request]:
+def novelty(evaluator: Evaluator, niches: int, episodes: int) -> list[Request]:
     """Ask for what PATA-EC compares: every agent in eight new environments, the others being known."""
     return [
-        evaluator.score_request(theta, place, (5, i), EPISODES)
+        evaluator.score_request(theta, place, (5, i), episodes)
         for i, place in enumerate(courses(niches + 8)[niches:])
         for theta in agents(niches)
     ]
@@ -80,7 +79,7 @@ PHASES = {"scores": scoring, "transfers": transfers, "PATA-EC": novelty}
 
 def cut_apart(evaluator: Evaluator, requests: Sequence[Request]) -> list[Rollouts]:
     """Run requests as before: an item holds rows of one request, in as many as then were chosen."""
-    lanes = find_domain(SIMULATION.domain).capabilities().lanes
+    lanes = evaluator.domain.capabilities().lanes
     sizes = [item_episodes(len(requests) * request.episodes, 1, lanes) for request in requests]
     items = [[Item((part,)) for part in request.split(size)] for request, size in zip(requests, sizes, strict=True)]
     done = iter(run(InProcess(), [item for each in items for item in each]))
@@ -96,15 +95,16 @@ def timed(
     way: Callable[[Evaluator, Sequence[Request]], list[Rollouts]], requests: Sequence[Request]
 ) -> tuple[float, Rollouts]:
     """Give the seconds that a way takes, and what came out."""
-    evaluator = Evaluator(SIMULATION, InProcess())
+    evaluator = Evaluator(requests[0].simulation, InProcess())
     started = time.process_time()
     found = way(evaluator, requests)
     return time.process_time() - started, Rollouts.join(found)
 
 
-def measure(phase: str, niches: int, turns: int) -> dict[str, object]:
+def measure(phase: str, niches: int, episodes: int, limit: int, turns: int) -> dict[str, object]:
     """Run a phase both ways in turns."""
-    requests = PHASES[phase](Evaluator(SIMULATION, InProcess()), niches)
+    simulation = Simulation(domain="walker2d", seed=0, episode_limit=limit)
+    requests = PHASES[phase](Evaluator(simulation, InProcess()), niches, episodes)
     seconds: dict[str, list[float]] = {"apart": [], "packed": []}
     for _ in range(turns):
         results = []
@@ -118,6 +118,7 @@ def measure(phase: str, niches: int, turns: int) -> dict[str, object]:
     ratios = [one / other for one, other in zip(*seconds.values(), strict=True)]
     return {
         "phase": phase,
+        "episodes_each": episodes,
         "episodes": len(results[0].returns),
         "steps": int(results[0].lengths.sum()),
         "seconds_apart": round(apart, 3),
@@ -131,6 +132,8 @@ def main() -> None:
     """Measure, print, and keep."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--niches", type=int, default=40)
+    parser.add_argument("--episodes", type=int, nargs="+", default=[5, 1], help="of a score; with a fixed push one")
+    parser.add_argument("--limit", type=int, default=400, help="control steps of an episode; a run's are 2,000")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--output", type=Path, help="folder to keep results.json in")
     arguments = parser.parse_args()
@@ -139,12 +142,18 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     rows = []
-    for phase in PHASES:
-        rows.append(measure(phase, arguments.niches, arguments.turns))
+    for episodes, phase in product(arguments.episodes, PHASES):
+        rows.append(measure(phase, arguments.niches, episodes, arguments.limit, arguments.turns))
         print(json.dumps(rows[-1]), flush=True)
     if arguments.output is not None:
         arguments.output.mkdir(parents=True, exist_ok=True)
-        told = {"kernel": native.kernel(), "niches": arguments.niches, "turns": arguments.turns, "phases": rows}
+        told = {
+            "kernel": native.kernel(),
+            "niches": arguments.niches,
+            "limit": arguments.limit,
+            "turns": arguments.turns,
+            "phases": rows,
+        }
         (arguments.output / "results.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
