@@ -36,10 +36,19 @@ class State:
 
     The names and shapes of the parts are those of a fresh state, for as long as a run goes on: by that the archive
     tells a damaged state. They are float64, as is theta; a count is exact to 2**53.
+
+    Raises:
+        ValueError: something is no float64 array, and so would not come back from the archive as it is.
     """
 
     theta: Vector  # (P,)
     parts: Mapping[str, Vector]  # of any shape; numbers are 0-d
+
+    def __post_init__(self) -> None:
+        for name, value in {"theta": self.theta, **self.parts}.items():
+            if not isinstance(value, np.ndarray) or value.dtype != np.float64:
+                kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+                raise ValueError(f"{name} of an optimiser's state is {kind}; it must be an array of float64")
 
 
 class Ask(Protocol):

@@ -45,7 +45,7 @@ def find_settings(name: str) -> type[OptimiserSettings]:
     """
     found = {entry.name: entry for entry in entry_points(group=OPTIMISERS_GROUP)}
     if name not in found:
-        raise ValueError(f"optimiser.name is {name!r}; it must be one of {', '.join(installed()) or 'none'}")
+        raise ValueError(f"optimiser.name is {name!r}; installed optimisers are {', '.join(installed()) or 'none'}")
     try:
         settings: type[OptimiserSettings] = found[name].load()
     except ModuleNotFoundError as error:

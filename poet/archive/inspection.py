@@ -188,7 +188,7 @@ def _steps(connection: Connection, niche: int) -> Row:
     for place, row in enumerate(rows):
         for name in beside:
             row.setdefault(name, told_plainly[name][place])
-    return {"scores": rows, "figures": {"iteration": [row["iteration"] for row in rows], **told_plainly}}
+    return {"scores": rows, "figures": told_plainly | {"iteration": [row["iteration"] for row in rows]}}
 
 
 def lineage(connection: Connection, fresh: Known | None = None) -> list[Row]:

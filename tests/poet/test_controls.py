@@ -97,6 +97,23 @@ def test_searches_depend_on_neither_workers_nor_company_nor_on_being_stopped(tmp
         assert getattr(together[1], name) == getattr(alone, name), name
 
 
+def test_a_search_that_was_saved_when_es_alone_was_there_is_read(tmp_path):
+    search = run_search(Task(kind=Kind.DIRECT, config=TOY, target=PLACE), 100, 3)
+    folder.save(tmp_path, search)
+    path = tmp_path / "seed-100.npz"
+    with np.load(path) as file:
+        new = {name: file[name] for name in file.files}
+    state = json.loads(str(new["state"]))
+    state |= {name: float(new[f"part {name}"]) for name in ("updates", "step_size", "sigma")}
+    arrays = {name: new[f"part {name}"] for name in ("first_moment", "second_moment")}
+    np.savez(path, state=np.array(json.dumps(state)), theta=new["theta"], **arrays)
+    found = folder.load(tmp_path, 100)
+    np.testing.assert_array_equal(found.learner.theta, search.learner.theta)
+    assert found.learner.parts.keys() == search.learner.parts.keys()
+    for name, part in search.learner.parts.items():
+        np.testing.assert_array_equal(found.learner.parts[name], part, strict=True)
+
+
 def test_a_search_can_begin_with_an_agent():
     start = np.array([0.2, 0.4, -0.1])
     assert (begin(Task(kind=Kind.DIRECT, config=TOY, target=PLACE, start=start), 5).learner.theta == start).all()

@@ -1,6 +1,7 @@
 """Every optimiser behind the seam: what all of them promise, and a run by one that the papers do not have."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ from evolution.evaluation import Evaluator, Simulation
 from evolution.noise import Stream, keyed_rng
 from evolution.optimisers.asking import Asking
 from evolution.optimisers.cmaes import CMAESSettings
+from evolution.optimisers.optimiser import State
 from evolution.optimisers.registry import build_options
 from poet.algorithm import evolve
 from poet.archive.inspection import niche, niches, summary
@@ -82,6 +84,12 @@ def test_a_state_comes_back_from_the_archive_bit_for_bit(optimiser):
     state, *_ = steps(optimiser, 3)
     rows = state_rows(Pair(Niche(0, PLACE, None, 0), state))
     assert_same(state_from(state.theta, rows), state)
+
+
+@pytest.mark.parametrize(("part", "kind"), [(np.zeros(2, np.float32), "an array of float32"), (3.0, "a float")])
+def test_a_state_that_would_not_come_back_from_the_archive_is_refused(part, kind):
+    with pytest.raises(ValueError, match=f"memory of an optimiser's state is {kind}; it must be an array of float64"):
+        State(THETA, {"memory": part})
 
 
 def test_a_visitor_is_tuned_by_a_step_that_leaves_the_incumbent_as_it_is(optimiser):
@@ -160,22 +168,28 @@ def test_a_run_by_cmaes_evolves_transfers_and_survives_a_kill_with_any_workers(t
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        (["optimiser.name=none"], "optimiser.name is 'none'; it must be one of "),
-        (["optimiser.name=cmaes", "optimiser.options.pairs=3"], "unknown setting optimiser.options.pairs; known are "),
-        (
-            ["optimiser.name=cmaes", "optimiser.options.sigma=-1"],
-            "optimiser.options.sigma is -1.0; it must be in [1e-06",
-        ),
-        (["optimiser.name=cmaes", "es.pairs=3"], "es.pairs is a setting of the optimiser 'es', but optimiser.name is"),
-        (["optimiser.options.pairs=3", "es.pairs=4"], "es.pairs is 4 and optimiser.options.pairs 3; set es.pairs"),
-        (["optimiser.options=3"], "optimiser.options is 3; it must be a table"),
+        ({"name": "cmaes", "options": {"pairs": 3}}, "unknown setting optimiser.options.pairs; known are "),
+        ({"name": "cmaes", "options": {"sigma": -1}}, "optimiser.options.sigma is -1.0; it must be in [1e-06"),
+        ({"options": {"pairs": 3}}, "es.pairs is 4 and optimiser.options.pairs 3; set es.pairs"),
+        ({"options": 3}, "optimiser.options is 3; it must be a table"),
     ],
 )
-def test_wrong_options_are_refused_in_a_sentence_before_anything_is_written(tmp_path, poet, settings, complaint):
-    refused = poet("evolve", tmp_path / "run", *(word for each in settings for word in ("--set", each)))
+def test_wrong_options_are_refused_by_their_name(settings, complaint):
+    with pytest.raises(InputError, match=re.escape(f"here: {complaint}")):
+        build({"es": {"pairs": 4}, "optimiser": settings}, "here")
+
+
+def test_an_optimiser_that_is_not_installed_is_refused_with_those_that_are():
+    with pytest.raises(InputError, match=r"optimiser.* is 'none'; installed optimisers are cmaes, .*es"):
+        build({"optimiser": {"name": "none"}}, "here")
+
+
+def test_settings_that_another_optimiser_would_not_see_are_refused_before_anything_is_written(tmp_path, poet):
+    refused = poet("evolve", tmp_path / "run", "--set", "optimiser.name=cmaes", "--set", "es.pairs=3")
     assert refused.returncode == 2
-    assert complaint in refused.stderr
-    assert refused.stderr.count("\n") == 1, refused.stderr
+    errors = [line for line in refused.stderr.splitlines() if not line.startswith("comparing")]
+    assert len(errors) == 1, refused.stderr
+    assert "es.pairs is a setting of the optimiser 'es', but optimiser.name is 'cmaes'" in errors[0]
     assert not (tmp_path / "run").exists()
 
 

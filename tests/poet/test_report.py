@@ -18,6 +18,7 @@ from browser import chromium, open_page
 
 from environments.domain import find_domain
 from poet.archive.inspection import transfers
+from poet.archive.migrations import ES_FIGURES
 from poet.archive.reading import read_population, reading
 from poet.archive.rows import read_blob
 from poet.archive.store import Archive
@@ -92,6 +93,7 @@ def test_page_opens_clean_and_says_what_the_archive_says(run, page, browse):
         assert figures["Transfers"].split()[0] == str(moves)
         assert browser.title == "POET: a run & <more>"
         assert len(browser.find_elements("css selector", "#curves svg")) == 4
+        assert texts(browser, "#figures .title") == [name.replace("_", " ") for name in ES_FIGURES]
         for canvas in ("#tree canvas", "#matrix canvas", "#film-canvas", ".niche canvas"):
             browser.execute_script("document.querySelector(arguments[0]).scrollIntoView()", canvas)
             browser.execute_async_script("setTimeout(arguments[0], 100)")
@@ -580,6 +582,9 @@ def test_curves_add_up_to_the_archives_totals(run):
         (mean,) = connection.execute("SELECT avg(score) FROM score WHERE iteration = 299").fetchone()
     assert (curves["niches"][-1], curves["solved"][-1], curves["annecs"][-1]) == (niches, solved, annecs)
     assert curves["mean_score"][-1] == pytest.approx(mean, abs=0.01)
+    assert list(curves["figures"]) == list(ES_FIGURES)
+    assert curves["figures"]["sigma"] == [0.05] * len(curves["iteration"])
+    assert curves["figures"]["es_mean"] == pytest.approx(np.array(curves["mean_score"]) - 20, abs=0.01)  # as written
     assert json.dumps(curves)
 
 
