@@ -27,6 +27,7 @@ from poet import config as configuration
 from poet.agents import read_agent_file
 from poet.algorithm import evolve
 from poet.archive import rescoring
+from poet.archive.reading import read_config, reading
 from poet.archive.store import CONFIG_NAME, Archive
 from poet.config import Config, ControllerSettings
 from poet.display.live import Display
@@ -73,7 +74,9 @@ def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arch
         config, theta = _beginning(default, choices)
         return Archive.create(folder, config, first_population(config, theta))
     if choices.base is not None or choices.overrides:
-        _build(choices.base or {}, choices)  # what is wrong in itself is refused before the archive is touched
+        _build(
+            choices.base or _settings_of(folder), choices
+        )  # what is wrong in itself is refused before the archive is touched
     archive = Archive.resume(folder)
     try:
         if choices.agent is not None:
@@ -129,6 +132,12 @@ def _reconcile(archive: Archive, folder: Path, choices: Choices) -> None:
         raise InputError(f"iterations is {iterations}; this run has done {archive.population.iteration} already")
     if iterations != archive.config.iterations:
         archive.extend(iterations)
+
+
+def _settings_of(folder: Path) -> dict[str, Any]:
+    """Read what a run was started with: single settings may be options of its encoding or its optimiser."""
+    with reading(folder) as connection:
+        return read_config(connection).to_table()
 
 
 def _edited(folder: Path) -> Config | None:

@@ -1,9 +1,8 @@
 """CMA-ES with a diagonal covariance matrix (Ros and Hansen 2008), by CyberAgent's library `cmaes`.
 
-One step is one generation, whose candidates all meet the same episodes. The agent is the mean of the search
-distribution. `SepCMA` is made anew in every step from the arrays that are its state; what else it holds follows from
-the number of parameters and the options, or is not read by `ask` and `tell`. Its last bits may vary from machine to
-machine, as a norm's do.
+One step is one generation, whose candidates all meet the same episodes. The agent is the mean of the distribution.
+`SepCMA` is made anew in every step from the arrays that are its state; what else it holds follows from the options and
+the number of parameters, or is not read by `ask` and `tell`. Its last bits may vary between machines, as a norm's do.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from poet.archive.store import Archive
 from poet.config import build
 from poet.errors import InputError
 from poet.population import Niche, Pair, first_population
+from poet.session import Choices, open_run
 
 PLACE = Environment(domain="toy", encoding="target", genome={"target": [0.5, 0.0, -0.3]}, seed=0)
 SIMULATION = Simulation(domain="toy", seed=3)
@@ -191,6 +192,19 @@ def test_settings_that_another_optimiser_would_not_see_are_refused_before_anythi
     assert len(errors) == 1, refused.stderr
     assert "es.pairs is a setting of the optimiser 'es', but optimiser.name is 'cmaes'" in errors[0]
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_resumed_with_its_own_options_and_no_others(tmp_path):
+    config = build(CMAES, "toy")
+    Archive.create(tmp_path / "run", config, first_population(config)).close()
+
+    def resume(population):
+        overrides = {"optimiser": {"options": {"population": population}}}
+        open_run(tmp_path / "run", Choices(base=None, overrides=overrides, origin="here"), {}).close()
+
+    resume(10)
+    with pytest.raises(InputError, match=r"optimiser\.options\.population was 10, is 9\): only iterations can change"):
+        resume(9)
 
 
 def test_options_of_es_may_stand_in_either_place_and_a_run_keeps_its_optimiser():
