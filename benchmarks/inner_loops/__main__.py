@@ -1,7 +1,7 @@
 """ES beside PPO: what it costs until an agent walks on flat ground, and until a run admits challenging ground.
 
     python -m benchmarks.inner_loops [--presets ppo,quick] [--seeds 5] [--most-seconds 600] [--runs DIR ...]
-        [-o DIR] [--json]
+        [-o DIR] [--kept] [--json]
 
 Each trial is written when it is done, so the same command goes on after an interruption. Runs are folders that
 `poet evolve` made, of any preset; they are read as far as they have come.
@@ -31,14 +31,16 @@ def main() -> None:
     parser.add_argument("--most-seconds", type=float, default=600.0, help="of one core, for a trial")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of runs to read")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS)
+    parser.add_argument("--kept", action="store_true", help="run nothing: show what there is")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     folder = options.output / "flat"
     folder.mkdir(parents=True, exist_ok=True)
+    wanted = [(preset, seed) for seed in range(options.seeds) for preset in options.presets.split(",")]
     trials = [
         _result(folder / f"{preset}-{seed}.json", Trial(preset=preset, seed=seed, most_seconds=options.most_seconds))
-        for seed in range(options.seeds)
-        for preset in options.presets.split(",")
+        for preset, seed in wanted
+        if not options.kept or (folder / f"{preset}-{seed}.json").exists()
     ]
     for run in options.runs:
         row = first_challenging(run)

@@ -60,5 +60,5 @@ def draw(trials: Sequence[Row], path: Path) -> None:
         axes.set_xlabel(label)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("mean return of 20 fresh episodes")
-    figure.axes[0].legend(frameon=False, loc="upper left")
+    figure.axes[0].legend(frameon=False, loc="upper left", bbox_to_anchor=(0.0, 0.85))
     figure.savefig(path, dpi=150)
