@@ -27,7 +27,7 @@ from runs import variables
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^(?:<!-- block: (?P<marker>.+?) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
-LONG = 6.0  # s before what goes on for long is interrupted, from its first word on
+LONG = 3.0  # s before what goes on for long is interrupted, from its first word on
 SMALL = {
     "iterations": 5,
     "es.pairs": 2,
