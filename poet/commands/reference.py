@@ -94,6 +94,7 @@ OPEN = {  # ranges that depend on what is installed or chosen
     "engine": "auto, or an engine of the domain",
     "encoding.name": "an encoding of the domain",
     "optimiser.name": "an installed optimiser",
+    "reproduction.novelty": "an installed measure of novelty",
 }
 PAPERS = {"poet": "original", "enhanced": "enhanced"}  # the presets that hold their values
 INTRODUCTION = """# Settings
