@@ -21,6 +21,9 @@ from evolution.optimisers.ppo import PPOSettings, learner_of, state_of
 from evolution.optimisers.ppo_experience import Experience, gather, worlds_of
 from evolution.optimisers.ppo_learning import actor, gradient, improve, lay_out, loss_of, pack, unpack
 from evolution.requests import Simulation
+from poet.config import build, merge, read_preset
+from poet.phases import Phase
+from poet.population import first_population
 
 WALKER = find_domain("walker2d")
 FLAT = Environment(domain="walker2d", encoding="parametric", genome=WALKER.encoding("parametric", {}).initial(), seed=4)
@@ -475,15 +478,14 @@ def test_an_agent_learns_what_pays():
 
 @pytest.mark.slow
 def test_a_walker_walks_on_flat_ground_within_a_million_and_a_half_steps():
-    optimiser = PPOSettings().make(WALKER.controller)
-    rng = np.random.default_rng(0)
-    state = optimiser.fresh(WALKER.controller.initial_theta(rng), rng)
-    evaluator = Evaluator(Simulation(domain="walker2d", seed=0, episode_limit=2000), InProcess())
-    scores = []
+    config = build(merge(read_preset("ppo"), {"seed": 2}), "test")
+    optimiser, (pair,) = config.make_optimiser(), first_population(config).pairs
+    state, flat = pair.learner, pair.niche.environment
+    evaluator, scores = Evaluator(config.simulation(), InProcess()), []
     for number in range(46):
-        ask = replace(asking(evaluator), key=(0, number, 0))
-        state, _ = awaited(evaluator, optimiser.step(state, FLAT, ask))
-        (own,) = evaluator.run("score", [evaluator.score_request(state.theta, FLAT, (1, number), 5)])
+        ask = replace(asking(evaluator), key=(Phase.OPTIMISE, number, 0))
+        state, _ = awaited(evaluator, optimiser.step(state, flat, ask))
+        (own,) = evaluator.run("score", [evaluator.score_request(state.theta, flat, (Phase.RESCORE, number, 0), 20)])
         scores.append(own.returns.mean())
         if scores[-1] >= 230:
             break
