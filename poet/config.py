@@ -31,7 +31,7 @@ from evolution.optimisers.registry import build_options
 from evolution.reproduction import ReproductionSettings
 from evolution.requests import PUSHES, Simulation
 from poet.errors import InputError
-from transfer.tournament import TransferSettings
+from transfer.rules import TransferSettings
 
 T = TypeVar("T")
 

@@ -9,45 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
-from environments.settings import Bounds, check_bounds
 from evolution.evaluator import Evaluator
 from evolution.noise import Key
 from evolution.optimisers.asking import Asking
-from evolution.optimisers.optimiser import FULL, KEEP, Optimiser, State
-
-RULE_NAMES = ("original", "improved", "none")  # see `transfer.rules`
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferSettings:
-    """When agents try to move; the default is POET's."""
-
-    every: Annotated[int, Bounds(1, 10**6)] = 25  # iterations
-    rule: str = "original"  # who moves in; or "improved", Enhanced POET's, or "none": nobody ever, the paper's control
-    restart: str | float = FULL  # of a mover's optimiser; or "keep", or the fraction of the options' sizes of steps
-    confirm: Annotated[int, Bounds(0, 10**4)] = 0  # fresh episodes in which a winner must be ahead again; 0: none
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
-        if self.restart not in (FULL, KEEP) and not (isinstance(self.restart, float) and 0 <= self.restart <= 1):
-            raise ValueError(f"restart is {self.restart!r}; it must be {FULL}, {KEEP} or a number in [0, 1]")
-        if self.rule not in RULE_NAMES:
-            raise ValueError(f"rule is {self.rule!r}; it must be one of {', '.join(RULE_NAMES)}")
-
-    @property
-    def moves(self) -> bool:
-        """Whether agents may leave their niche; without, a new environment begins with its parent's agent as it is."""
-        return self.rule != "none"
-
-    def due(self, iteration: int) -> bool:
-        """Say whether transfers follow this iteration's steps."""
-        return self.moves and iteration % self.every == 0
+from evolution.optimisers.optimiser import Optimiser, State
 
 
 class Kind(StrEnum):

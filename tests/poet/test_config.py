@@ -3,8 +3,6 @@ import pytest
 from poet import config as configuration
 from poet.config import advice, build, differences, merge, parse_assignment, presets, read_preset
 from poet.errors import InputError
-from transfer.rules import RULES
-from transfer.tournament import RULE_NAMES
 
 
 @pytest.mark.parametrize("name", presets())
@@ -87,10 +85,6 @@ def test_merging_goes_section_by_section():
 def test_differences_name_what_changed_and_pass_over_iterations():
     old, new = build({"iterations": 5}, "a"), build({"es": {"pairs": 8}}, "b")
     assert differences(old, new) == ["es.pairs was 256, is 8"]
-
-
-def test_every_name_that_settings_allow_is_a_part_that_exists():
-    assert (*RULES, "none") == RULE_NAMES
 
 
 def test_enhanced_preset_is_the_papers():
