@@ -178,11 +178,11 @@ class Config:
         """Load the measure of novelty that the settings name, a `poet.novelty.Measure`."""
         return plugins.find(plugins.NOVELTY, self.reproduction.novelty)
 
-    def make_optimiser(self) -> Optimiser:
-        """Make the optimiser that the settings name."""
+    def make_optimiser(self, controller: Controller | None = None) -> Optimiser:
+        """Make the optimiser that the settings name; whoever knows the run's agents need not have its domain."""
         name = self.optimiser.name
         settings = self.es if name == ES.name else build_options(name, self.optimiser.options)
-        return settings.make(self.make_domain().controller)
+        return settings.make(controller or self.make_domain().controller)
 
     def make_domain(self) -> Domain:
         """Give the domain, with the run's kind of agent."""

@@ -67,12 +67,15 @@ ENGINES = [
     "environments.walker2d.native._core",
     "environments.hexapod3d.native._core",
 ]
+
 LEARNING = {"evolution.optimisers.ppo", "evolution.optimisers.ppo_learning"}  # with torch; found by entry point alone
+SLOW = {"evolution.optimisers.cmaes"}  # with scipy; in the same way
 LIGHT = {"meta_learners", "meta_learners.errors"}  # all else in meta_learners loads torch, which takes seconds
 LAZILY = {  # other files with a function that loads torch
     "environments.agent_files",
     "poet.agents",
-    "poet.commands.doctor",
+    "poet.diagnosis",
+    "poet.niches",
     "poet.commands.learning",
 }
 RENAMING = {  # files that may rename: one for all of us, and what its own temporary names and a lock file need
@@ -291,7 +294,7 @@ def loaded(code, *arguments):
 
 def test_importing_the_environments_loads_no_slow_library():
     names = [module for module in modules() if house(module) in ("environments", "evolution", "transfer")]
-    light = [name for name in names if ".native" not in name and name not in LEARNING]
+    light = [name for name in names if ".native" not in name and name not in LEARNING | SLOW]
     assert loaded("\n".join(f"import {name}" for name in light)) == []
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from environments.difficulty import difficulty_of
 from environments.domain import Encoding, Environment
+from poet.archive.domains import controller_of
 from poet.archive.figures import columns, plain
 from poet.archive.reading import read_config
 from poet.archive.rescoring import EPISODES, UNKNOWN, Fresh, cached
@@ -96,9 +97,12 @@ def _transfer_episodes(connection: Connection, config: Config) -> Row:
     spent = "SELECT coalesce(sum(episodes), 0) AS n FROM cost WHERE purpose = 'transfer'"
     # Whoever proposes is first tried directly, so that these count meetings.
     meetings = _row(connection, "SELECT count(*) AS n FROM proposal WHERE kind = 'direct'")["n"]
+    agents = controller_of(connection, config)
+    optimiser = None if agents is None else if_installed(lambda: config.make_optimiser(agents))
+    episodes = None if optimiser is None else optimiser.episodes
     return {
         "spent": _row(connection, spent)["n"],
-        "original_rule": original_cost(meetings, config.episodes_per_score, config.make_optimiser().episodes),
+        "original_rule": original_cost(meetings, config.episodes_per_score, episodes) if episodes is not None else None,
     }
 
 

@@ -96,6 +96,7 @@ class Archive:
                 with _complaining(self.path), _transaction(self._connection):
                     _check_sound(self._connection, self.path)
                     migrate(self._connection)
+                    domains.remember_too(self._connection)
                     checksums.fill(self._connection)
             elif verify:
                 _check_sound(self._connection, self.path)

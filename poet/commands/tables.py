@@ -320,7 +320,7 @@ def _acceptance(figures: Row) -> str:
 
 def _saving(episodes: Row) -> str:
     """Compare what transfers cost with the original rule, where another is in use."""
-    if not 0 < episodes["spent"] < episodes["original_rule"]:
+    if not 0 < episodes["spent"] < (episodes["original_rule"] or 0):
         return ""
     return (
         f"; {episodes['spent']:,} episodes, {episodes['spent'] / episodes['original_rule']:.0%} of the original rule's"

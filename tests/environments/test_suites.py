@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from environments.difficulty import difficulty_of, level_vectors_of
-from environments.domain import Environment, find_domain
+from environments.domain import Batch, Environment, find_domain
 from environments.encodings.parametric import ParametricGenome
 from environments.suites import homes_of, suites_of
 from environments.walker2d.suites import COURSES, LEVELS
@@ -56,7 +56,7 @@ def test_every_level_can_be_walked_and_is_the_same_each_time(name):
     assert [level.environment.id for level in levels] == [level.environment.id for level in again]
     for level in levels[:: max(len(levels) // 12, 1)]:
         assert len(terrain_of(level.environment).ground) == 200
-        done = domain.rollout(theta, level.environment, np.zeros(1, dtype=np.uint64), episode_limit=3)
+        done = domain.run(Batch.of(theta, level.environment, np.zeros(1, dtype=np.uint64)), episode_limit=3)
         assert done.lengths[0] == 3
 
 

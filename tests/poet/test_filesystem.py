@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 from runs import TOY_SETTINGS, assert_equal_archives, command, variables
 
-from poet import archive as archives
-from poet.archive import filesystem
+from poet.archive import filesystem, store
 from poet.archive.filesystem import find_place, place_of
 from poet.archive.reading import reading
 from poet.archive.store import Archive
@@ -66,7 +65,7 @@ def test_links_are_followed_and_missing_folders_take_what_they_would_lie_on(tmp_
 
 ON_NFS = """
 import sys
-from poet import filesystem
+from poet.archive import filesystem
 mount = sys.argv.pop(1)
 filesystem.read_mounts = lambda: f"x / ext4 rw 0 0\\nfiler:/x {mount} nfs4 rw 0 0\\n"
 from poet.cli import main
@@ -115,7 +114,7 @@ def network(monkeypatch):
 
 
 def test_long_reader_does_not_hold_up_the_writer(tmp_path, toy_config, network, monkeypatch):
-    monkeypatch.setattr(archives, "PATIENCE", 0.2)
+    monkeypatch.setattr(store, "PATIENCE", 0.2)
     archive = Archive.create(tmp_path / "run", toy_config, first_population(toy_config))
     with reading(tmp_path / "run") as connection:
         rows = connection.execute("SELECT * FROM niche")

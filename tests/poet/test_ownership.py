@@ -20,7 +20,7 @@ from poet.population import first_population
 # A host of its own, in a world where no lock reaches another host.
 OTHER_HOST = """
 import fcntl, sys
-from poet import filesystem, ownership
+from poet.archive import filesystem, ownership
 host, mount = sys.argv.pop(1), sys.argv.pop(1)
 filesystem.read_mounts = lambda: f"x / ext4 rw 0 0\\nfiler:/x {mount} fuse.sshfs rw 0 0\\n"
 fcntl.flock = lambda *arguments: None
@@ -95,9 +95,8 @@ def test_owner_that_was_taken_for_dead_writes_nothing_more(tmp_path, toy_config,
 
 def test_owner_who_died_on_this_machine_is_not_waited_for(tmp_path, network, monkeypatch):
     monkeypatch.setattr(ownership, "WATCH", 60.0)
-    dead = (
-        "import os, sys; from pathlib import Path; from poet.archive.ownership import *; from poet import filesystem;"
-    )
+    dead = "import os, sys; from pathlib import Path; from poet.archive.ownership import *;"
+        "from poet.archive import filesystem;"
     dead += "filesystem.read_mounts = lambda: 'filer:/ / nfs rw 0 0\\n';"
     dead += "Claim.take(Path(sys.argv[1])); os._exit(9)"
     subprocess.run([sys.executable, "-c", dead, str(tmp_path)], env=variables(), check=False)

@@ -74,7 +74,7 @@ def test_a_number_at_the_ends_of_its_range_is_taken_and_beyond_refused(key):
             set_to(key, value)
 
 
-@pytest.mark.parametrize("key", ["reproduction.novelty", "transfer.rule"])
+@pytest.mark.parametrize("key", ["transfer.rule", "archive.checkpoints"])
 def test_each_listed_word_is_taken_and_another_refused(key):
     words = LINES[key].range.split(", ")
     assert len(words) >= 2

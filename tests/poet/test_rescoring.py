@@ -102,8 +102,8 @@ def test_fresh_episodes_are_none_of_those_the_run_played(unscored):
             from evolution.noise import episode_seeds  # noqa: PLC0415
 
             for item in items:
-                if hasattr(item, "start"):
-                    played.update(episode_seeds(config.seed, item.key, item.start, item.stop).tolist())
+                for part in getattr(item, "parts", ()):
+                    played.update(episode_seeds(config.seed, part.key, part.start, part.stop).tolist())
             return super().submit(items, urgency)
 
     from poet.algorithm import evolve  # noqa: PLC0415

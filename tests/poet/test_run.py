@@ -21,7 +21,7 @@ import poet.niches
 import poet.run
 from cluster.executor import InProcess
 from environments.controller import ACTIVATIONS, Controller
-from environments.domain import Environment, find_domain
+from environments.domain import Batch, Environment, find_domain
 from poet import Agent, InputError, Run
 from poet import archive as archives
 from poet.archive import inspection
@@ -137,8 +137,8 @@ def test_episode_of_a_niche_and_its_agent_is_the_engines(walker_run):
         observation, reward, terminated, truncated, _ = env.step(niche.agent.act(observation))
         score, over = score + reward, terminated or truncated
     seeds = np.array([5], dtype=np.uint64)
-    rollouts = find_domain("walker2d").rollout(
-        niche.agent.theta[None], niche.environment, seeds, episode_limit=TINY["episode_limit"]
+    rollouts = find_domain("walker2d").run(
+        Batch.of(niche.agent.theta[None], niche.environment, seeds), episode_limit=TINY["episode_limit"]
     )
     assert score == pytest.approx(rollouts.returns[0], abs=1e-6)
 

@@ -343,7 +343,7 @@ def test_a_forgotten_environment_gives_its_clients_back():
 
 
 def test_importing_the_domain_prints_nothing():
-    code = "from environments.domain import find_domain; find_domain('hexapod3d').rollout"
+    code = "from environments.domain import find_domain; find_domain('hexapod3d').run"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
 
