@@ -203,9 +203,10 @@ class Run:
             InputError: another process is writing the run, or it cannot be written.
         """
         make_executor = _maker(workers, executor)
-        with _input_errors(), self._reading() as connection:
-            found = fresh_episodes(connection, make_executor, progress)
-            if found.played:
+        with _input_errors():
+            with self._reading() as connection:
+                found = fresh_episodes(connection, make_executor, progress)
+            if found.played:  # and nobody reads any more: an older archive is brought up to date now
                 keep(self.folder, found.played)
         return len(found.played)
 

@@ -47,7 +47,7 @@ Niche = Annotated[int, typer.Argument(metavar="NICHE", min=0, max=LARGEST, help=
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the control; again to resume.")]
 Steps = Annotated[
     int | None,
-    typer.Option(min=1, max=10**9, help="ES steps of each search; as many as the run took to solve it, by default."),
+    typer.Option(min=1, max=10**9, help="Optimiser steps of each search; as many as the run took to solve it, by default."),
 ]
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="How many searches, or runs of each kind.")]
 FirstSeed = Annotated[int, typer.Option(min=0, max=2**62, help="Seed of the first; the others count up.")]
@@ -79,9 +79,9 @@ def direct(
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Learn straight in a niche's environment, by ES alone.
+    """Learn straight in a niche's environment, by the run's optimiser alone.
 
-    As many ES steps as the run took to solve the niche, from first agent to
+    As many steps as the run took to solve the niche, from first agent to
     solution, with the run's settings: what POET's environments on the way are
     compared with.
     """
@@ -104,7 +104,7 @@ def path(
 
     From the simplest environment on; whenever the agent is good enough to be a
     parent (reproduction.parent_score), every gene stays or moves one mutation
-    step towards the niche's, a coin deciding. As many ES steps as `direct`.
+    step towards the niche's, a coin deciding. As many steps as `direct`.
     """
     _search(Kind.PATH, run, niche, output, steps, range(first_seed, first_seed + seeds), agent, workers, as_json)
 
@@ -131,7 +131,7 @@ def _search(
         "control": str(kind),
         "niche": niche,
         "environment": json.loads(task.target.to_json()),
-        "settings": json.loads(json.dumps({**config.to_table(), "iterations": None})),
+        "settings": folder.settings_of(config),
         "agent": None if task.start is None else hashlib.sha256(task.start.tobytes()).hexdigest()[:16],
     }
     folder.open_folder(output, plan)
@@ -158,7 +158,7 @@ def _run_searches(
 ) -> list[Search]:
     found = [folder.load(output, seed) or searches.begin(task, seed) for seed in seeds]
     shown = bar.add_task(
-        f"{len(found)} searches, ES steps",
+        f"{len(found)} searches, steps",
         total=len(found) * wanted,
         completed=sum(min(each.steps, wanted) for each in found),
     )

@@ -10,39 +10,46 @@ from sqlite3 import Connection
 from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
 from poet.archive import rescoring
+from poet.archive.reading import reading
 from poet.archive.rescoring import Fresh
 from poet.display.output import say
 from poet.display.waiting import waiting
 from poet.errors import ArchiveError, InputError
-from poet.fresh import fresh_episodes
+from poet.fresh import FreshEpisodes, fresh_episodes
 from poet.fresh import keep as keep_in_archive
 
 FEW_AGENTS = 3  # that are scored before other processes would have started
 
 
-def fresh(connection: Connection, run: Path, *, keep: bool = False) -> dict[int, Fresh]:
-    """Give the fresh episodes of all best agents: those that the archive holds, and the others played now.
+def fresh(connection: Connection, run: Path) -> dict[int, Fresh]:
+    """Give the fresh episodes of all best agents: those in the archive, and the others played for this alone."""
+    found = _played(connection)
+    if found.played:
+        again = f"poet inspect {shlex.quote(str(run))} --rescore"
+        played = f"{len(found.played)} best agents were scored on fresh episodes for this alone"
+        say(f"{played}; {again} keeps it in the archive")
+    return found.all
 
-    Args:
-        connection: the archive, as a reader.
-        run: its folder.
-        keep: write into the archive what was played, where nobody else is writing and it can be written.
-    """
+
+def rescored(run: Path) -> dict[int, Fresh]:
+    """Play what is not there yet, and keep it where nobody else is writing and the archive can be written."""
+    with reading(run) as connection:
+        found = _played(connection)
+    if found.played:  # and nobody reads any more: an older archive is brought up to date now
+        _keep(run, found.played)
+    return found.all
+
+
+def _played(connection: Connection) -> FreshEpisodes:
     agents = rescoring.missing(connection)
-    if not agents:
-        return rescoring.cached(connection)
 
     def make_executor() -> AbstractContextManager[Executor]:
         return closing(InProcess() if len(agents) <= FEW_AGENTS else Processes(None))
 
+    if not agents:
+        return fresh_episodes(connection, make_executor)
     with waiting(f"playing fresh episodes of {len(agents)} agents", "episodes") as note:
-        found = fresh_episodes(connection, make_executor, note)
-    if keep:
-        _keep(run, found.played)
-    else:
-        again = f"poet inspect {shlex.quote(str(run))} --rescore"
-        say(f"{len(agents)} best agents were scored on fresh episodes for this alone; {again} keeps it in the archive")
-    return found.all
+        return fresh_episodes(connection, make_executor, note)
 
 
 def _keep(run: Path, played: dict[int, Fresh]) -> None:

@@ -11,7 +11,7 @@ from poet import archive as archives
 from poet.archive import inspection
 from poet.archive.best import best_agent
 from poet.commands import tables
-from poet.commands.freshness import fresh
+from poet.commands.freshness import rescored
 from poet.commands.selection import Selection, State, select
 from poet.display.output import LARGEST, Json, Run, say, show
 from poet.errors import InputError
@@ -68,11 +68,12 @@ def inspect(
     worth = {View.SUMMARY, View.NICHES, View.NICHE, View.LINEAGE}
     if rescore and view not in worth:
         raise InputError(f"--rescore goes with the views {', '.join(each for each in View if each in worth)}")
-    with archives.reading(run) as connection:
-        values = () if number is None else (number,)
-        if number is not None:
+    values = () if number is None else (number,)
+    if number is not None:
+        with archives.reading(run) as connection:
             best_agent(connection, number)  # there must be such a niche before anything is played
-        options = {"fresh": fresh(connection, run, keep=True)} if rescore else {}
+    options = {"fresh": rescored(run)} if rescore else {}
+    with archives.reading(run) as connection:
         found: Any = getattr(inspection, view)(connection, *values, **options)
     if view is View.NICHES:
         unknown = sum(entry["mean_return"] is None for entry in found)

@@ -13,6 +13,7 @@ import numpy as np
 from environments.domain import Environment
 from environments.files import write_aside
 from evolution.optimisers.optimiser import State
+from poet.config import Config, build
 from poet.controls.searches import Search
 from poet.errors import InputError
 
@@ -21,6 +22,20 @@ FORMAT = 1
 _PART = "part "  # begins the names of what the optimiser knows
 _OLD_ARRAYS, _OLD_NUMBERS = ("first_moment", "second_moment"), ("updates", "step_size", "sigma")  # once ES alone was
 _PLAIN = tuple(each.name for each in fields(Search) if each.name not in ("learner", "environment"))
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """Give the settings that a control keeps, as JSON gives them back; for how long its run goes on matters not."""
+    plain: dict[str, Any] = json.loads(json.dumps({**config.to_table(), "iterations": None}))
+    return plain
+
+
+def _in_full(settings: Any) -> Any:
+    """Give kept settings with defaults for those that an older version did not have; as they are if they are none."""
+    try:
+        return settings_of(build({**settings, "iterations": 1}, PLAN))
+    except (InputError, TypeError):
+        return settings
 
 
 def open_folder(folder: Path, plan: dict[str, Any]) -> None:
@@ -32,6 +47,7 @@ def open_folder(folder: Path, plan: dict[str, Any]) -> None:
     path, wanted = folder / PLAN, {"format": FORMAT, **plan}
     if path.exists():
         found = _read_plan(path)
+        found = {**found, "settings": _in_full(found.get("settings"))}
         changed = [key for key in wanted if found.get(key) != wanted[key]]
         if changed:
             raise InputError(f"{folder} holds a control with another {', '.join(changed)}; name another folder")

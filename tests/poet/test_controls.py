@@ -255,6 +255,15 @@ def test_a_direct_control_killed_in_the_middle_goes_on_to_what_it_would_have_fou
     assert whole["steps"] == 22
 
 
+def test_a_control_goes_on_that_was_begun_before_there_was_a_choice_of_optimisers(toy, tmp_path, poet):
+    common = ["control", "direct", toy / "run", 1, "-o", tmp_path / "d", "--seeds", 1, "--workers", 1, "--json"]
+    read(poet(*common, "--steps", 2))
+    plan = json.loads((tmp_path / "d" / "control.json").read_text(encoding="utf-8"))
+    del plan["settings"]["optimiser"]
+    (tmp_path / "d" / "control.json").write_text(json.dumps(plan), encoding="utf-8")
+    assert read(poet(*common, "--steps", 3))["steps"] == 3
+
+
 def test_a_control_takes_as_many_steps_as_the_run_did_and_its_table_says_so(toy, tmp_path, poet):
     with reading(toy / "run") as connection:
         niche, solved = connection.execute(
