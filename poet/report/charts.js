@@ -140,5 +140,5 @@ function drawFigures(xs, figures) {
     return lineChart({ name, title, xs, yName: "mean of pairs", show, series: [{ name: title, tint: "series-1", values }] });
   });
   byId("figures").append(...charts);
-  byId("figures-title").hidden = !charts.length;
+  byId("told").hidden = !charts.length;
 }
