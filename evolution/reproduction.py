@@ -34,7 +34,7 @@ class ReproductionSettings:
         check_bounds(self)
 
     def due(self, iteration: int) -> bool:
-        """Say whether environments reproduce before this iteration's ES steps."""
+        """Say whether environments reproduce before this iteration's steps of the optimiser."""
         return iteration > 0 and iteration % self.every == 0
 
 

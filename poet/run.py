@@ -18,6 +18,7 @@ import numpy as np
 
 from cluster.executor import Executor, InProcess
 from cluster.processes import MOST_WORKERS, Processes
+from environments.domain import Environment
 from environments.files import PlaceError
 from environments.plain import plain
 from environments.tasks.curriculum import CurriculumError
@@ -222,8 +223,10 @@ class Run:
             iteration: of the reproduction that is to take it, to repeat a run with; the next if None.
 
         Returns:
-            The iteration of the reproduction that takes it, if the run goes on so far. As far as can be said: while
-            the run goes on elsewhere, that one may already be under way, and the one after takes it.
+            The iteration of the reproduction that takes it, if the run goes on so far. One that has ended, or that
+            ends before it (`config.iterations` is not above it), is to be gone on with: `evolve(iterations=N)`, N
+            above it. As far as can be said: while the run goes on elsewhere, that one may already be under way, and
+            the one after takes it.
 
         Raises:
             InputError: it is no environment of the run's domain and encoding, or of a part of the run that is over.
@@ -239,8 +242,7 @@ class Run:
             with self._reading() as connection:
                 config, done = archives.read_config(connection), archives.read_population(connection).iteration
             found = grounds.take_environments([environment], config)
-            if len(found) != 1:
-                raise InputError(f"{environment} holds {len(found)} environments; put them in one by one")
+            wanted = _single(environment, found, "put them in")
             every = config.reproduction.every
             upcoming = max(-(-done // every), 1) * every
             if iteration is not None:
@@ -250,7 +252,7 @@ class Run:
                         f"iteration is {iteration}; it must be a multiple of {every}, reproduction.every, "
                         f"and at least {done}, which the run is at"
                     )
-            inputs.put(self.folder, found[0], None if iteration is None else upcoming)
+            inputs.put(self.folder, wanted, None if iteration is None else upcoming)
         return upcoming
 
     # What it is
@@ -455,8 +457,8 @@ class Run:
             with self._reading() as connection:
                 shown = None
                 if environment is not None:
-                    (found,) = grounds.take_environments([environment], archives.read_config(connection))
-                    shown = found.to_json()
+                    found = grounds.take_environments([environment], archives.read_config(connection))
+                    shown = _single(environment, found, "show them").to_json()
                 cast = rendering.Cast(
                     niche=niche,
                     agent_of=agent_of,
@@ -553,6 +555,8 @@ def _base(
     """Say of what table, over which single settings, a configuration is built, and what to call it."""
     if preset is not None and config is not None:
         raise InputError("preset and config exclude each other; give one, and refine it by settings")
+    if settings is not None and not isinstance(settings, Mapping):
+        raise InputError(f"settings is {settings!r}; it must be a table, such as {{'seed': 3, 'es.pairs': 64}}")
     overrides: dict[str, Any] = {}
     for key, value in (settings or {}).items():
         overrides = configuration.merge(overrides, _nested(key, value))
@@ -562,6 +566,8 @@ def _base(
     elif isinstance(config, Mapping):
         base, origin = _plain("config", config), "config"
     elif config is not None:
+        if not isinstance(config, Path | str):
+            raise InputError(f"config is {config!r}; it must be a table, a Config or a TOML file's path")
         base, origin = configuration.read_file(Path(config)), str(config)
     elif preset is not None:
         base, origin = configuration.read_preset(preset), f"preset {preset}"
@@ -584,6 +590,12 @@ def _plain(name: str, value: Any) -> Any:
         return plain(value)
     except ValueError as error:
         raise InputError(f"{name} is {value!r}; it must be what TOML can hold") from error
+
+
+def _single(brought: Any, found: Sequence[Environment], do: str) -> Environment:
+    if len(found) != 1:
+        raise InputError(f"{brought} holds {len(found)} environments; {do} one by one")
+    return found[0]
 
 
 def _whole(name: str, value: Any, low: int = 1) -> int:

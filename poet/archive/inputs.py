@@ -65,8 +65,11 @@ def put(folder: Path, environment: Environment, iteration: int | None) -> Path:
     return path
 
 
-def waiting(folder: Path, connection: Connection, config: Config) -> Iterator[Waiting | tuple[Path, str]]:
-    """Give what lies in a run's inbox and was not taken, in order; of what cannot be taken its path and why."""
+def waiting(folder: Path, connection: Connection, config: Config) -> Iterator[Waiting | tuple[Path, Exception]]:
+    """Give what lies in a run's inbox and was not taken, in order.
+
+    Of what cannot be taken its path and why: an OSError where it could not be read, a ValueError where it is no input.
+    """
     taken = {row[0] for row in connection.execute("SELECT file FROM receipt")}
     inbox = folder / INBOX
     try:
@@ -78,7 +81,7 @@ def waiting(folder: Path, connection: Connection, config: Config) -> Iterator[Wa
             try:
                 yield _read(inbox / name, config)
             except (OSError, ValueError) as error:
-                yield inbox / name, str(error)
+                yield inbox / name, error
 
 
 def _read(path: Path, config: Config) -> Waiting:
@@ -93,13 +96,19 @@ def _read(path: Path, config: Config) -> Waiting:
 
 
 def take(folder: Path, connection: Connection, config: Config, iteration: int) -> list[Input]:
-    """Give what the reproduction of an iteration is to try; what cannot be tried is put aside and logged."""
+    """Give what the reproduction of an iteration is to try; what cannot be tried is logged.
+
+    What is no input is put aside. What could not be read may only be out of reach: the next reproduction tries again.
+    """
     _sweep(folder, connection)
     found = []
     for each in waiting(folder, connection, config):
         if not isinstance(each, Waiting):
-            path, reason = each
-            logger.warning("%s is not taken into the run: %s", path, reason)
+            path, error = each
+            if isinstance(error, OSError):
+                logger.warning("%s waits for the next reproduction, since it cannot be read: %s", path, error)
+                continue
+            logger.warning("%s is not taken into the run: %s", path, error)
             with suppress(OSError):
                 path.rename(path.with_name(path.name + REFUSED))
         elif each.iteration is None or each.iteration <= iteration:

@@ -239,10 +239,10 @@ def transfers(connection: Connection) -> Row:
 def metrics(connection: Connection) -> list[Row]:
     """Give one row an iteration; niches, solved, admitted_solved, created and annecs are running totals.
 
-    `admitted_solved` counts environments that were admitted by the minimal criterion and later solved;
-    the first, which nothing admitted, is left out. `created` counts those that met it for every agent
-    there had ever been, `annecs` those of them that were later solved; both are null in a run that did
-    not test for it.
+    `admitted_solved` counts environments that were admitted by the minimal criterion and later solved,
+    also those that were put in by hand; those that the run began in, which nothing admitted, are left out.
+    `created` counts those that met it for every agent there had ever been, `annecs` those of them that were
+    later solved; both are null in a run that did not test for it.
     """
     config = read_config(connection)
     measured = config.reproduction.whole_archive
@@ -255,7 +255,9 @@ def metrics(connection: Connection) -> list[Row]:
     challenging = "count(*) FILTER (WHERE archive_score BETWEEN ? AND ?)"
     born = _by_iteration(connection, f"SELECT born, count(*), {challenging} FROM niche GROUP BY born", *bounds)
     solved = _by_iteration(
-        connection, f"SELECT solved, count(*), count(parent), {challenging} FROM niche GROUP BY solved", *bounds
+        connection,
+        f"SELECT solved, count(*), count(*) FILTER (WHERE born > 0), {challenging} FROM niche GROUP BY solved",
+        *bounds,
     )
     totals = dict.fromkeys(("niches", "created", "solved", "admitted_solved", "annecs"), 0)
     rows = []

@@ -47,7 +47,9 @@ Niche = Annotated[int, typer.Argument(metavar="NICHE", min=0, max=LARGEST, help=
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the control; again to resume.")]
 Steps = Annotated[
     int | None,
-    typer.Option(min=1, max=10**9, help="Optimiser steps of each search; as many as the run took to solve it, by default."),
+    typer.Option(
+        min=1, max=10**9, help="Optimiser steps of each search; as many as the run took to solve it, by default."
+    ),
 ]
 Seeds = Annotated[int, typer.Option(min=1, max=1000, help="How many searches, or runs of each kind.")]
 FirstSeed = Annotated[int, typer.Option(min=0, max=2**62, help="Seed of the first; the others count up.")]

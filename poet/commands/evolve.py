@@ -14,6 +14,7 @@ import typer
 from cluster import mpi
 from cluster.executor import Executor, InProcess, WorkersError
 from cluster.processes import Processes
+from environments.files import holds_run
 from poet import archive as archives
 from poet import config as configuration
 from poet.agents import parse_activations
@@ -87,7 +88,7 @@ def evolve(
         choices, agent=agent, activations=parse_activations(activations), environments=environment or None
     )
     with interruptible():
-        with waiting(f"comparing {run} with its checksums"):
+        with waiting(f"comparing {run} with its checksums" if holds_run(run) else f"opening {run}"):
             archive = open_run(run, choices, configuration.read_preset(DEFAULT_PRESET))
         try:
             _evolve(archive, run, lambda: ranks or (InProcess() if workers == 1 else Processes(workers)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,12 +27,25 @@ def inject(
     active agents, then novelty, then the audition. The run may be going on;
     its archive keeps what was put in, so that the run stays exact.
     """
-    taken = runs.Run.open(run).inject(file, iteration=iteration)
-    figures = {"run": str(run), "environment": str(file), "iteration": taken}
+    found = runs.Run.open(run)
+    taken = found.inject(file, iteration=iteration)
+    figures = {
+        "run": str(run),
+        "environment": str(file),
+        "iteration": taken,
+        "done": found.iteration,
+        "iterations": found.config.iterations,
+    }
     show(figures, as_json, _sentence)
 
 
 def _sentence(figures: dict[str, Any]) -> str:
+    run, taken, iterations = figures["run"], figures["iteration"], figures["iterations"]
+    said = f"{figures['environment']} waits in {run} for the reproduction of iteration {taken}"
+    if taken < iterations:
+        return said
+    end = "has ended" if figures["done"] >= iterations else "is to end"
     return (
-        f"{figures['environment']} waits in {figures['run']} for the reproduction of iteration {figures['iteration']}"
+        f"{said}, but the run {end} at iteration {iterations}: "
+        f"`poet evolve {shlex.quote(run)} --iterations {taken + 1}`, or more, goes on to it"
     )

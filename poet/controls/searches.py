@@ -27,7 +27,7 @@ from poet.config import Config
 from poet.errors import InputError
 from poet.phases import Phase
 
-SLICE = 5  # ES steps that every search takes before what they found is saved
+SLICE = 5  # steps that every search takes before what they found is saved
 
 
 class Kind(StrEnum):
@@ -61,13 +61,13 @@ class Search:
     seed: int
     learner: State
     environment: Environment  # that it learns in
-    steps: int = 0  # ES steps taken
+    steps: int = 0  # of the optimiser, taken
     stage: int = 0  # environments left behind
     episodes: int = 0
     simulated: int = 0  # control steps
-    scores: tuple[float, ...] = field(default=())  # after every ES step, in the environment of that step
-    arrived: int | None = None  # ES step from which on it has learned in the target
-    solved: int | None = None  # ES step at which it first solved the target
+    scores: tuple[float, ...] = field(default=())  # after every step, in the environment of that step
+    arrived: int | None = None  # step from which on it has learned in the target
+    solved: int | None = None  # step at which it first solved the target
 
 
 def begin(task: Task, seed: int) -> Search:
@@ -90,14 +90,14 @@ def _fresh(task: Task, theta: NDArray[np.float64], seed: int, stage: int) -> Sta
 def advance(
     task: Task, searches: Sequence[Search], wanted: int, workers: Workers, progress: Callable[[int], None]
 ) -> list[Search]:
-    """Let every search take some ES steps, at most to the number wanted, all of them side by side.
+    """Let every search take some of the optimiser's steps, at most to the number wanted, all of them side by side.
 
     Args:
         task: what they do.
         searches: where they stand.
-        wanted: ES steps to come to.
+        wanted: steps to come to.
         workers: where episodes run.
-        progress: called with the number of ES steps that one search has just taken.
+        progress: called with the number of steps that one search has just taken.
     """
     config = task.config
     evaluator = Evaluator(config.simulation(), workers)
@@ -121,7 +121,7 @@ async def _advance(
 
 
 async def _step(task: Task, search: Search, evaluator: Evaluator) -> Search:
-    """Take an ES step, score the agent, and go on to the next environment of a path if it is good enough."""
+    """Take a step, score the agent, and go on to the next environment of a path if it is good enough."""
     config, environment, tally = task.config, search.environment, Tally()
     simulation = replace(evaluator.simulation, seed=search.seed)  # of the search, not of the run
     key = (Phase.OPTIMISE, search.steps)

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 
 import pytest
 from runs import TOY_SETTINGS, assert_equal_archives, command, variables
@@ -12,6 +13,7 @@ from runs import TOY_SETTINGS, assert_equal_archives, command, variables
 from environments.domain import Environment
 from poet import InputError, Run
 from poet.archive.inputs import INBOX
+from poet.archive.inspection import metrics
 from poet.archive.store import Archive
 
 ROOM = {"reproduction.admitted": 8, "reproduction.capacity": 30}
@@ -224,3 +226,50 @@ def test_garbage_in_the_inbox_is_put_aside_and_the_run_goes_on(tmp_path, caplog)
     ]
     assert "is not taken into the run: it is no JSON object with environment and iteration" in caplog.text
     assert not good.exists()
+
+
+def test_input_that_cannot_be_read_for_now_is_taken_by_a_later_reproduction(tmp_path, caplog):
+    """A link whose end is out of reach stands for a network file system that fails for a while."""
+    run = begin(tmp_path / "run")
+    run.inject(target(9, 9, 9))
+    (file,) = (run.folder / INBOX).iterdir()
+    content = file.read_bytes()
+    file.unlink()
+    file.symlink_to(tmp_path / "away")
+    run.evolve(5, workers=1, rescore=False)
+    assert run.inputs() == []
+    assert file.is_symlink()
+    assert "waits for the next reproduction, since it cannot be read" in caplog.text
+    (tmp_path / "away").write_bytes(content)
+    run.evolve(9, workers=1, rescore=False)
+    assert [row["iteration"] for row in run.inputs()] == [8]
+    assert not file.is_symlink()
+
+
+def test_environment_put_in_counts_as_admitted_once_it_is_solved(run):
+    niche = next(each for each in run.niches if each.injected)
+    with sqlite3.connect(run.folder / "archive.sqlite") as connection:
+        connection.execute("UPDATE niche SET solved = NULL")
+        connection.execute("UPDATE niche SET solved = 8 WHERE id IN (0, ?)", (niche.id,))
+    connection.close()
+    with closing(sqlite3.connect(run.folder / "archive.sqlite")) as connection:
+        connection.row_factory = sqlite3.Row
+        row = metrics(connection)[8]
+    assert (row["solved"], row["admitted_solved"]) == (2, 1)
+
+
+def test_whoever_puts_an_environment_into_a_run_that_has_ended_is_told_how_to_go_on(tmp_path, poet):
+    run = begin(tmp_path / "run", iterations=6)
+    (tmp_path / "hard.json").write_text(target(9, 9, 9).to_json())
+    told = "the run {} at iteration 6: `poet evolve {} --iterations 9`, or more, goes on to it"
+    assert "but" not in poet("inject", run.folder, tmp_path / "hard.json", "--iteration", 4).stdout
+    assert told.format("is to end", run.folder) in poet(
+        "inject", run.folder, tmp_path / "hard.json", "--iteration", 8
+    ).stdout.replace("\n", " ")
+    run.evolve(workers=1, rescore=False)
+    assert told.format("has ended", run.folder) in poet("inject", run.folder, tmp_path / "hard.json").stdout.replace(
+        "\n", " "
+    )
+    run.evolve(9, workers=1, rescore=False)
+    assert [row["iteration"] for row in run.inputs()] == [4, 8, 8]
+    assert run.waiting() == []

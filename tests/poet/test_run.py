@@ -264,6 +264,8 @@ def test_environments_that_cannot_begin_are_refused_in_a_sentence(tmp_path, envi
         ({"settings": {"es..pairs": 3}}, r"a key 'es\.\.pairs'"),
         ({"settings": {"es.pairs": "many"}}, "es.pairs is 'many'"),
         ({"settings": {"seed": object()}}, "it must be what TOML can hold"),
+        ({"settings": ["seed"]}, r"settings is \['seed'\]; it must be a table"),
+        ({"config": 3}, "config is 3; it must be a table, a Config or a TOML file's path"),
         ({"activations": ("relu", "none")}, "goes with an agent"),
     ],
 )
@@ -274,6 +276,8 @@ def test_wrong_settings_are_refused_in_a_sentence_and_nothing_is_written(tmp_pat
 
 
 def test_mistakes_with_a_run_are_refused_in_a_sentence(toy_run, tmp_path):
+    two = tmp_path / "two.json"
+    two.write_text(f"[{','.join(2 * [toy_run.niches[0].environment.to_json()])}]")
     calls = {
         "holds a run already": lambda: Run.create(toy_run.folder, config=TOY_SETTINGS),
         "holds no run: there is no": lambda: Run.open(tmp_path),
@@ -286,6 +290,7 @@ def test_mistakes_with_a_run_are_refused_in_a_sentence(toy_run, tmp_path):
         "report is a page": lambda: toy_run.report(tmp_path / "page.pdf"),
         "there is no folder": lambda: toy_run.report(tmp_path / "none" / "page.html"),
         "a picture ends in": lambda: toy_run.render(0, tmp_path / "film.mov"),
+        "holds 2 environments; show them one": lambda: toy_run.render(0, tmp_path / "film.png", environment=two),
         "evaluate on one of": toy_run.evaluate,
     }
     for message, call in calls.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -13,8 +14,9 @@ from cartpole_domain.encoding import GENES, CartPoleEncoding
 from cartpole_domain.env import EPISODE_LIMIT, FALL_RETURN, SECONDS, CartPoleEnv
 from environments.controller import Controller
 from environments.difficulty import Difficulty
-from environments.domain import NO_OUTCOME, Encoding, Environment, Outcome, Rollouts
+from environments.domain import NO_OUTCOME, Batch, Capabilities, Encoding, Environment, Outcome, Rollouts
 from environments.sketch import Gauge, Recording, Sketch
+from environments.stepped import play_one_by_one
 from environments.suites import Level, Suite, Suites
 
 CART = np.array([[-0.25, 0.0], [0.25, 0.0], [0.25, 0.3], [-0.25, 0.3]])  # m
@@ -31,7 +33,6 @@ class CartPole:
     fall_return = FALL_RETURN
     solved_return = 475.0  # as Gymnasium says of CartPole-v1
     engines = ("gymnasium",)
-    lanes: Mapping[str, int] = MappingProxyType({"gymnasium": 1})
     suites: Suites = MappingProxyType({"short-poles": lambda: SHORT_POLES})
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
@@ -47,23 +48,18 @@ class CartPole:
         limit = EPISODE_LIMIT if episode_limit is None else episode_limit
         return CartPoleEnv(environment, render_mode=render_mode, episode_limit=limit)
 
-    def rollout(
-        self,
-        thetas: NDArray[np.float32],
-        environment: Environment,
-        seeds: NDArray[np.uint64],
-        *,
-        episode_limit: int | None = None,
-        engine: str | None = None,
+    def capabilities(self, engine: str | None = None) -> Capabilities:
+        """Say what an engine is good at: here it plays one episode after another."""
+        self._check(engine)
+        return Capabilities(lanes=1)
+
+    def run(
+        self, batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, trajectory: bool = False
     ) -> Rollouts:
-        """Run one episode for each row of `thetas` (n, P) and `seeds` (n,), one after another."""
-        self.controller.check(thetas, seeds)
-        if engine not in (None, *self.engines):
-            raise ValueError(f"engine is {engine!r}; it must be {', '.join(self.engines)}")
-        env = self.make_env(environment, episode_limit=episode_limit)
-        rows = [self._episode(env, theta, int(seed))[:3] for theta, seed in zip(thetas, seeds, strict=True)]
-        returns, lengths, outcomes = zip(*rows, strict=True) if rows else ((), (), ())
-        return Rollouts(np.array(returns, np.float64), np.array(lengths, np.int32), np.array(outcomes, np.int8))
+        """Run one episode for each row of a batch, one after another."""
+        self._check(engine)
+        batch.check(self.controller)
+        return play_one_by_one(partial(self.make_env, episode_limit=episode_limit), self.controller, batch, trajectory)
 
     def sketch(self, environment: Environment) -> Sketch:
         """Draw a task from the side: the track, and the cart with its pole upright."""
@@ -86,6 +82,10 @@ class CartPole:
         length, force = (environment.genome[name] for name in GENES)
         score = float(np.sqrt(GENES["length"].initial / length) * np.sqrt(GENES["force"].initial / force))
         return Difficulty(sum(score >= bound for bound in (1.5, 2.0, 3.0)), score)
+
+    def _check(self, engine: str | None) -> None:
+        if engine not in (None, *self.engines):
+            raise ValueError(f"engine is {engine!r}; it must be {', '.join(self.engines)}")
 
     def _episode(
         self, env: CartPoleEnv, theta: NDArray[np.float32], seed: int
