@@ -613,6 +613,25 @@ def test_run_without_an_iteration_yet_gets_a_report_too(tmp_path, poet, browse):
         assert browser.get_log("browser") == []
 
 
+def test_niche_without_a_parent_says_whether_it_was_put_in_by_hand(run, tmp_path, browse):
+    with reading(run) as connection:
+        data = gather(connection, "x", 0)
+    data["niches"][1]["parent"] = None  # it was not born with the run
+    path = tmp_path / "report.html"
+    path.write_text(assemble(data), encoding="utf-8")
+    with browse() as browser:
+        open_page(browser, path)
+        told = []
+        for number in (0, 1):
+            browser.execute_script("location.hash = `#niche-${arguments[0]}`", number)
+            wait_until(browser, f"document.querySelector('#detail h2')?.textContent === 'Niche {number}'")
+            told.append(browser.find_element("id", "detail").text)
+    assert "none: the first" in told[0]
+    assert "within the minimal criterion" not in told[0]
+    assert "none: put in by hand" in told[1]
+    assert "within the minimal criterion" in told[1]
+
+
 def test_domain_without_pictures_gets_a_report_too(tmp_path, toy_file, poet, browse):
     assert poet("evolve", tmp_path / "run", "--config", toy_file, "--workers", 1).returncode == 0
     path = tmp_path / "report.html"

@@ -3,10 +3,15 @@
 import io
 import re
 import time
+from contextlib import nullcontext
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from poet import Run
+from poet.cli import app
+from poet.commands import evolve as evolving
 from poet.display import waiting as module
 from poet.display.waiting import waiting
 
@@ -43,6 +48,22 @@ def test_a_terminal_gets_a_bar_that_is_counted():
 def test_what_goes_wrong_meanwhile_is_not_hidden():
     with pytest.raises(KeyError), waiting("waiting", console=Console(file=io.StringIO())):
         raise KeyError("gone")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_run_that_is_new_is_not_said_to_be_compared(tmp_path, toy_file, monkeypatch, there):
+    run, told = tmp_path / "run", []
+    if there:
+        Run.create(run, config=toy_file)
+
+    def waiting(what):
+        told.append(what)
+        return nullcontext()
+
+    monkeypatch.setattr(evolving, "waiting", waiting)
+    line = ["evolve", str(run), "--config", str(toy_file), "--iterations", "1", "--workers", "1"]
+    assert CliRunner().invoke(app, line).exit_code == 0
+    assert told == [f"comparing {run} with its checksums" if there else f"opening {run}"]
 
 
 def test_a_run_ends_with_its_headline_and_the_next_two_commands(tmp_path, toy_file, poet):
