@@ -24,6 +24,7 @@ from evolution.requests import Item, Request, ScoreRequest, Simulation
 
 logger = logging.getLogger(__name__)
 
+PATIENCE = 10  # work items with episodes that may fail before one has succeeded
 SOON = 0  # the urgency of what is little work, and awaited; that of a step's episodes is above
 
 
@@ -91,6 +92,7 @@ class Evaluator:
         self._line = Line(self._exchange, executor, self._deliver)
         self._phases: list[_Phase] = []  # under way, the innermost last
         self._last_failure = ""
+        self._computed = self._failed = 0  # work items with episodes
 
     @property
     def domain(self) -> Domain:
@@ -145,19 +147,33 @@ class Evaluator:
         Args:
             purpose: that the episodes in their results are counted under, where a result has `rollouts`.
             items: `item()` gives a result; one without `episodes` is little work, runs soon, and here if need be.
+                The episodes of one that has them and fails are counted as diverged.
             urgency: of those with `episodes`; the lowest runs first.
             tally: to count in, rather than in that of the evaluator.
 
         Raises:
-            EvaluationError: an item that runs episodes failed.
+            EvaluationError: an item that runs episodes failed; whoever awaits it may catch that and go on.
         """
+        tally = self.tally if tally is None else tally
         small = not any(hasattr(item, "episodes") for item in items)
         results = await self._exchange.submit(items, SOON if small else urgency)
-        found = [_computed(item, result) for item, result in zip(items, results, strict=True)]
         self._note(sum(getattr(item, "episodes", 0) for item in items))
-        for result in found:
-            if isinstance(rollouts := getattr(result, "rollouts", None), Rollouts):
-                (self.tally if tally is None else tally).add(purpose, rollouts)
+        found, failures = [], []
+        for item, result in zip(items, results, strict=True):
+            if isinstance(result, Failed) and hasattr(item, "episodes"):  # what ended its worker would end us
+                self._count_as_diverged(result)
+                tally.crashed += item.episodes
+                tally.add(purpose, self._diverged(item.episodes))
+                failures.append(_told(result))
+                self._failed += 1
+                continue
+            own = item() if isinstance(result, Failed) else result  # fails as it did there, with the cause at hand
+            if isinstance(rollouts := getattr(own, "rollouts", None), Rollouts):
+                tally.add(purpose, rollouts)
+            found.append(own)
+            self._computed += hasattr(item, "episodes")
+        if failures:
+            raise EvaluationError(failures[0])
         return found
 
     def score_request(self, theta: NDArray[np.float64], environment: Environment, key: Key, episodes: int) -> Request:
@@ -175,11 +191,16 @@ class Evaluator:
         """Hand over the count and start a new one.
 
         Raises:
-            EvaluationError: every single episode since the last count has failed.
+            EvaluationError: every single episode since the last count has failed, or every work item that runs
+                episodes and there were `PATIENCE`.
         """
         tally, self.tally = self.tally, Tally()
         if tally.crashed and tally.crashed == tally.episodes.total():
             raise EvaluationError(f"no episode could be simulated; the last failure was: {self._last_failure}")
+        if self._failed >= PATIENCE and not self._computed:
+            raise EvaluationError(
+                f"not one of {self._failed} steps could be run; the last failure was: {self._last_failure}"
+            )
         return tally
 
     def _work(self) -> None:
@@ -239,12 +260,16 @@ class Evaluator:
                 rollouts.append(result)
                 continue
             if self._every_episode:
-                raise EvaluationError(str(result))
-            logger.error("counted as diverged: %s", result)
+                raise EvaluationError(_told(result))
+            self._count_as_diverged(result)
             crashed += item.episodes
-            self._last_failure = str(result)
             rollouts.append(self._diverged(item.episodes))
         return Answer(Rollouts.join(rollouts), crashed)
+
+    def _count_as_diverged(self, failed: Failed) -> None:
+        self._last_failure = _told(failed)
+        logger.error("counted as diverged: %s", self._last_failure)
+        logger.debug("%s", failed.reason)
 
     def _diverged(self, n: int) -> Rollouts:
         outcomes = np.full(n, Outcome.DIVERGED, dtype=np.int8)
@@ -258,10 +283,8 @@ class Evaluator:
             raise EvaluationError(str(error)) from error
 
 
-def _computed(item: Any, result: Any) -> Any:
-    """Give an item's result; where a worker could not, we fail as it did, with the cause at hand."""
-    if not isinstance(result, Failed):
-        return result
-    if hasattr(item, "episodes"):  # a simulator that ended its worker would end us
-        raise EvaluationError(str(result))
-    return item()
+def _told(failed: Failed) -> str:
+    """Say in one line what failed and why: of a traceback, its exception's."""
+    lines = failed.reason.rpartition("Traceback (most recent call last):")[2].splitlines()
+    reason = next((line for line in lines if line and not line[0].isspace()), failed.reason.strip())
+    return f"{failed.item} failed: {reason}"

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from runs import SUPPORT, TOY_SETTINGS, evolved, variables
 
+from poet.archive.store import Archive
+from poet.config import build
+from poet.population import first_population
+
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "environments": set(),
@@ -68,8 +72,7 @@ ENGINES = [
     "environments.hexapod3d.native._core",
 ]
 
-LEARNING = {"evolution.optimisers.ppo", "evolution.optimisers.ppo_learning"}  # with torch; found by entry point alone
-SLOW = {"evolution.optimisers.cmaes"}  # with scipy; in the same way
+LEARNING = {"evolution.optimisers.ppo_learning"}  # with torch; a run is read without it
 LIGHT = {"meta_learners", "meta_learners.errors"}  # all else in meta_learners loads torch, which takes seconds
 LAZILY = {  # other files with a function that loads torch
     "environments.agent_files",
@@ -294,7 +297,7 @@ def loaded(code, *arguments):
 
 def test_importing_the_environments_loads_no_slow_library():
     names = [module for module in modules() if house(module) in ("environments", "evolution", "transfer")]
-    light = [name for name in names if ".native" not in name and name not in LEARNING | SLOW]
+    light = [name for name in names if ".native" not in name and name not in LEARNING]
     assert loaded("\n".join(f"import {name}" for name in light)) == []
 
 
@@ -306,6 +309,18 @@ def test_evolving_loads_no_slow_library(tmp_path):
         "try:\n    main()\nexcept SystemExit as end:\n    assert end.code in (0, None), end.code"
     )
     assert loaded(code, run) == []
+
+
+@pytest.mark.parametrize("optimiser", ["ppo", "cmaes"])
+def test_reading_a_run_loads_no_slow_library_whatever_it_learns_by(tmp_path, optimiser):
+    config = build({"optimiser": {"name": optimiser}}, "test")
+    Archive.create(tmp_path / "run", config, first_population(config)).close()
+    code = (
+        "import sys\nfrom poet.cli import main\n"
+        "sys.argv = ['poet', 'inspect', sys.argv[1]]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code in (0, None), end.code"
+    )
+    assert loaded(code, tmp_path / "run") == []
 
 
 def test_only_the_place_that_writes_files_renames_them():

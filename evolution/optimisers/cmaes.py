@@ -8,16 +8,18 @@ the number of parameters, or is not read by `ask` and `tell`. Its last bits may 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
-from cmaes import SepCMA
 
 from environments.controller import Controller
 from environments.domain import Environment
 from environments.settings import Bounds, check_bounds
 from evolution.optimisers.optimiser import FULL, KEEP, Ask, Figures, State, Vector
 from evolution.requests import CandidatesRequest
+
+if TYPE_CHECKING:
+    from cmaes import SepCMA
 
 LEAST_SIGMA = 1e-6
 VECTORS = {"variances": "_C", "sigma_path": "_p_sigma", "covariance_path": "_pc"}  # (P,), by the library's attribute
@@ -90,6 +92,8 @@ class CMAES:
         return _state(self._search(theta, max(fraction * self.settings.sigma, LEAST_SIGMA)))
 
     def _search(self, theta: Vector, sigma: float) -> SepCMA:
+        from cmaes import SepCMA  # noqa: PLC0415 - loads scipy, which reading a run does without
+
         return SepCMA(mean=theta.copy(), sigma=sigma, population_size=self.settings.population)
 
 

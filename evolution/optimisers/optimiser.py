@@ -80,6 +80,10 @@ class Ask(Protocol):
         Item and result are pickled. Where the result has an attribute `rollouts`, these episodes are counted. Where
         the item has a number `episodes`, that many are its work, and it waits for its turn as other episodes do; one
         without is little work and runs soon.
+
+        Raises:
+            EvaluationError: an item that has `episodes` raised or ended its worker (`evolution.evaluator`). They are
+                counted as diverged; a step that catches the error may go on from there.
         """
         ...
 
@@ -100,7 +104,8 @@ class Optimiser(Protocol):
     def episodes(self) -> int:
         """How many episodes a step runs, or a visitor's fine-tuning, as far as that is known beforehand.
 
-        For bars of progress and estimates of time: no result depends on it.
+        For bars of progress, estimates of time, and what `poet inspect summary` says that the original rule of
+        transfer would have cost, which is a lower bound where a step may run more. No run depends on it.
         """
         ...
 

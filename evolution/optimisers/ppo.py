@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 from environments.controller import Controller
 from environments.domain import Environment, Rollouts
 from environments.settings import Bounds, check_bounds
+from evolution.evaluator import EvaluationError
 from evolution.noise import Key
 from evolution.optimisers.optimiser import KEEP, Ask, Figures, State, Vector
 from evolution.optimisers.ppo_experience import gather, worlds_of
-from evolution.optimisers.ppo_learning import Learner, Learning, Shapes, actor, improve
 from evolution.requests import Simulation
+
+if TYPE_CHECKING:  # it loads torch, which takes seconds and which reading a run does without
+    from evolution.optimisers.ppo_learning import Learner, Learning, Shapes
 
 MOST_LAYERS, LARGEST_LAYER = 8, 4096  # of the critic
 MOST_EXPERIENCE = 10**7  # control steps, which stand in memory together
@@ -92,11 +95,13 @@ class PPOSettings:
     @property
     def learning(self) -> Learning:
         """Give those that say how an iteration learns from its experience."""
+        from evolution.optimisers.ppo_learning import Learning  # noqa: PLC0415 - slow to load
+
         return Learning(**{each.name: getattr(self, each.name) for each in fields(Learning)})
 
     def make(self, controller: Controller) -> PPO:
         """Make the optimiser that has these options, for agents of a controller."""
-        return PPO(self, Shapes(controller, Controller((controller.sizes[0], *self.critic, 1), "tanh", "none")))
+        return PPO(self, controller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,16 @@ class PPO:
     """A step is one iteration; meets `evolution.optimisers.optimiser.Optimiser`."""
 
     settings: PPOSettings
-    shapes: Shapes
+    controller: Controller
     name: ClassVar[str] = "ppo"
+
+    @property
+    def shapes(self) -> Shapes:
+        """How an agent's parameters and its critic's lie in one vector."""
+        from evolution.optimisers.ppo_learning import Shapes  # noqa: PLC0415 - slow to load
+
+        critic = Controller((self.controller.sizes[0], *self.settings.critic, 1), "tanh", "none")
+        return Shapes(self.controller, critic)
 
     @property
     def episodes(self) -> int:
@@ -117,15 +130,22 @@ class PPO:
         return self._beginning(theta, self.settings.deviation, rng)
 
     async def step(self, state: State, environment: Environment, ask: Ask) -> tuple[State, Figures]:
-        """Learn for one iteration in the environment."""
-        done = await ask.compute(self._iteration(learner_of(state), environment, ask))
+        """Learn for one iteration in the environment.
+
+        One that fails, or ends its worker, leaves the state as it was; its figure "broken" is 1.
+        """
+        try:
+            done = await ask.compute(self._iteration(learner_of(state), environment, ask))
+        except EvaluationError:
+            return state, self._broken(ask)
         return state_of(done.learner), done.figures
 
     async def propose(self, theta: Vector, state: State, environment: Environment, ask: Ask) -> Vector:
-        """Fine-tune a visitor by one iteration with the critic, deviation and moments of the learner that it visits."""
-        visitor = replace(learner_of(state), theta=theta)
-        found: Vector = (await ask.compute(self._iteration(visitor, environment, ask))).learner.theta
-        return found
+        """Fine-tune a visitor by one iteration with the critic, deviation and moments of the learner that it visits.
+
+        An iteration that fails leaves it as it was.
+        """
+        return (await self.step(replace(state, theta=theta), environment, ask))[0].theta
 
     def moved(self, state: State, theta: Vector, restart: str | float, rng: np.random.Generator) -> State:
         """Give what an agent goes on with elsewhere; see `Optimiser.moved`.
@@ -140,13 +160,16 @@ class PPO:
         return self._beginning(theta, deviation, rng)
 
     def _beginning(self, theta: Vector, deviation: float, rng: np.random.Generator) -> State:
-        inputs, actions = self.shapes.controller.sizes[0], self.shapes.controller.sizes[-1]
+        from evolution.optimisers.ppo_learning import Learner  # noqa: PLC0415 - slow to load
+
+        shapes = self.shapes
+        inputs, actions = shapes.controller.sizes[0], shapes.controller.sizes[-1]
         learner = Learner(
             theta=theta,
-            critic=_initial_critic(self.shapes.critic, rng),
+            critic=_initial_critic(shapes.critic, rng),
             log_deviation=np.full(actions, math.log(deviation)),
-            first_moment=np.zeros(self.shapes.size),
-            second_moment=np.zeros(self.shapes.size),
+            first_moment=np.zeros(shapes.size),
+            second_moment=np.zeros(shapes.size),
             updates=0,
             seen_mean=np.zeros(inputs),
             seen_variance=np.ones(inputs),
@@ -164,6 +187,13 @@ class PPO:
             shapes=self.shapes,
             settings=self.settings,
         )
+
+    def _broken(self, ask: Ask) -> Figures:
+        """Give the figures of an iteration that failed: each of its worlds fell at once."""
+        from evolution.optimisers.ppo_learning import BROKEN  # noqa: PLC0415 - slow to load
+
+        fall = float(ask.simulation.make_domain().fall_return)
+        return {**_figures(fall, 0.0, self.settings.worlds, 0), **BROKEN}
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -191,6 +221,8 @@ class Iteration:
         return type(self).__name__, self.environment.id
 
     def __call__(self) -> Iterated:
+        from evolution.optimisers.ppo_learning import actor, improve  # noqa: PLC0415 - slow to load
+
         acting, choosing = (np.random.default_rng([self.seed, number]) for number in range(2))
         domain, simulation = self.simulation.make_domain(), self.simulation
         limit, engine = simulation.episode_limit, simulation.engine
@@ -230,13 +262,15 @@ class Iterated:
 
 def state_of(learner: Learner) -> State:
     """Write a learner as arrays with names."""
-    parts = {each.name: np.asarray(getattr(learner, each.name), dtype=np.float64) for each in fields(Learner)}
+    parts = {each.name: np.asarray(getattr(learner, each.name), dtype=np.float64) for each in fields(learner)}
     theta = parts.pop("theta")
     return State(theta, parts)
 
 
 def learner_of(state: State) -> Learner:
     """Read what `state_of` wrote."""
+    from evolution.optimisers.ppo_learning import Learner  # noqa: PLC0415 - slow to load
+
     parts: dict[str, Any] = {**state.parts, "theta": state.theta}
     parts |= {name: int(parts[name]) for name in ("updates", "seen_count")}
     return Learner(**parts)
@@ -247,12 +281,13 @@ def _told(rollouts: Rollouts) -> dict[str, float]:
     ended = rollouts.outcomes >= 0
     if not ended.any():
         ended = ~ended
-    return {
-        "training_return": float(rollouts.returns[ended].mean()),
-        "training_length": float(rollouts.lengths[ended].mean()),
-        "training_episodes": float(len(rollouts.returns)),
-        "training_steps": float(rollouts.lengths.sum()),
-    }
+    returns, lengths = rollouts.returns[ended].mean(), rollouts.lengths[ended].mean()
+    return _figures(returns, lengths, len(rollouts.returns), rollouts.lengths.sum())
+
+
+def _figures(mean_return: float, mean_length: float, episodes: int, steps: int) -> dict[str, float]:
+    names = ("training_return", "training_length", "training_episodes", "training_steps")
+    return dict(zip(names, map(float, (mean_return, mean_length, episodes, steps)), strict=True))
 
 
 def _initial_critic(critic: Controller, rng: np.random.Generator) -> Vector:

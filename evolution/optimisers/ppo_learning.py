@@ -168,11 +168,13 @@ def improve(
         figures["deviation"] = float(np.exp(learnt.log_deviation).mean())
     if all(map(math.isfinite, figures.values())) and np.isfinite([learnt.theta.sum(), learnt.critic.sum()]).all():
         return learnt, {**figures, "broken": 0.0}
-    return learner, {**dict.fromkeys(figures, 0.0), "broken": 1.0}
+    return learner, {**BROKEN}
 
 
 TOLD = ("policy_loss", "value_loss", "entropy", "divergence", "clipped", "policy_norm", "critic_norm")
 """Figures of a gradient step, of which an iteration tells the means."""
+BROKEN: Mapping[str, float] = {**dict.fromkeys((*TOLD, "explained", "deviation"), 0.0), "broken": 1.0}
+"""Figures of an iteration that learned nothing."""
 
 
 def gradient(parameters: Tensor, batch: Batch, shapes: Shapes, settings: Learning) -> tuple[Tensor, list[Tensor]]:

@@ -1,8 +1,9 @@
 """PPO in the inner loop: its mathematics against other people's, its worlds against single episodes, its bits."""
 
 import math
+import os
 import pickle
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 import gymnasium
@@ -12,9 +13,10 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from cluster.executor import InProcess
+from cluster.processes import Processes
 from environments.controller import ACTIVATIONS, Controller
 from environments.domain import NO_OUTCOME, Environment, Outcome, Rollouts, find_domain
-from evolution.evaluator import Evaluator
+from evolution.evaluator import EvaluationError, Evaluator
 from evolution.optimisers import ppo_learning
 from evolution.optimisers.asking import Asking
 from evolution.optimisers.ppo import PPOSettings, learner_of, state_of
@@ -387,6 +389,53 @@ def test_a_visitor_is_tuned_as_a_step_with_the_hosts_critic_would_and_the_host_s
     assert (tuned != visitor).any()
     for name, part in kept.items():
         np.testing.assert_array_equal(state.parts[name], part)
+
+
+@dataclass(frozen=True)
+class Failing:
+    """Workers at which every item comes to a bad end."""
+
+    inner: object
+    end: object
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def submit(self, items, urgency=0):
+        return self.inner.submit([self.end] * len(items), urgency)
+
+
+def divide():
+    raise ZeroDivisionError("a fault\nof two lines")
+
+
+@pytest.mark.parametrize(
+    ("make", "end", "reason"),
+    [
+        (InProcess, divide, "ZeroDivisionError: a fault"),
+        (lambda: Processes(1), os.abort, r"it ended its worker \d+ times"),
+    ],
+)
+def test_an_iteration_that_fails_is_counted_and_leaves_the_agent_as_it_was(walker, caplog, make, end, reason):
+    optimiser, state = walker
+    healthy = iteration(optimiser, state)().figures
+    pool = make()
+    evaluator = Evaluator(SIMULATION, Failing(pool, end))
+    after, figures = awaited(evaluator, optimiser.step(state, FLAT, asking(evaluator)))
+    assert after is state
+    assert figures.keys() == healthy.keys()
+    assert (figures["broken"], healthy["broken"]) == (1, 0)
+    assert figures["training_return"] == WALKER.fall_return
+    assert evaluator.tally.episodes == {"optimise": 3}
+    assert evaluator.tally.diverged == evaluator.tally.crashed == 3
+    visitor = state.theta + 1
+    tuned = awaited(evaluator, optimiser.propose(visitor, state, FLAT, asking(evaluator)))
+    np.testing.assert_array_equal(tuned, visitor)
+    if hasattr(pool, "close"):
+        pool.close()
+    assert [len(record.getMessage().splitlines()) for record in caplog.records if record.levelname == "ERROR"] == [1, 1]
+    with pytest.raises(EvaluationError, match=f"^no episode could be simulated; [^\n]* failed: {reason}$"):
+        evaluator.take_tally()  # all of them failed, which is no agent's doing
 
 
 def test_a_mover_keeps_what_it_knows_or_begins_afresh_at_a_fraction_of_the_deviation(walker):
