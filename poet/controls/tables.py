@@ -21,10 +21,10 @@ def searches(figures: Row) -> RenderableType:
     number, steps = len(figures["searches"]), figures["steps"]
     title = (
         f"{how} niche {figures['niche']}, {figures['description']}\n"
-        f"{figures['solved']} of {number} solved it in {steps} ES steps; {story}"
+        f"{figures['solved']} of {number} solved it in {steps} steps; {story}"
     )
     table = Table(box=None)
-    headings = ["seed", "ES steps", "solved at", "best", "last", f"mean of {figures['final_episodes']} fresh"]
+    headings = ["seed", "steps", "solved at", "best", "last", f"mean of {figures['final_episodes']} fresh"]
     for heading in [*headings, *(["stages", "arrived at", "learning in"] if on_path else [])]:
         table.add_column(heading, justify="left" if heading == "learning in" else "right")
     for row in figures["searches"]:

@@ -271,7 +271,7 @@ def test_a_control_takes_as_many_steps_as_the_run_did_and_its_table_says_so(toy,
         ).fetchone()
     done = poet("control", "direct", toy / "run", niche, "-o", tmp_path / "d", "--seeds", 1, "--workers", 1)
     assert done.returncode == 0, done.stderr
-    assert f"solved it in {solved + 1} ES steps; the run solved it in {solved + 1}" in done.stdout
+    assert f"solved it in {solved + 1} steps; the run solved it in {solved + 1}" in done.stdout
     assert folder.load(tmp_path / "d", 100).steps == solved + 1
 
 
