@@ -16,7 +16,7 @@ from poet.commands.reference import MEANINGS, chosen, markdown, reference
 from poet.config import Config, build, parse_assignment, presets, read_preset
 from poet.errors import InputError
 
-PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 LINES = {each.key: each for each in reference()}
 
 

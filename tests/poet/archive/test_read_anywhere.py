@@ -13,7 +13,7 @@ from runs import TOY_SETTINGS, command, variables
 from environments.domain import find_domain
 from environments.weights import read_agent
 
-SUPPORT = Path(__file__).parents[1] / "support"
+SUPPORT = Path(__file__).parents[2] / "support"
 WITHOUT_CORE = """
 import sys
 sys.modules["environments.walker2d.native._core"] = None

@@ -10,7 +10,7 @@ from pathlib import Path
 import tomli_w
 from runs import TOY_SETTINGS, variables
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PACKAGES = ("poet", "environments", "evolution", "transfer", "cluster", "meta_learners", "examples", "benchmarks")
 # The position of the encoding among the arguments, for those that may be given it without its name.
 TAKES_ENCODING = {"read_text": 0, "write_text": 1}
