@@ -96,7 +96,7 @@ def test_owner_that_was_taken_for_dead_writes_nothing_more(tmp_path, toy_config,
 def test_owner_who_died_on_this_machine_is_not_waited_for(tmp_path, network, monkeypatch):
     monkeypatch.setattr(ownership, "WATCH", 60.0)
     dead = "import os, sys; from pathlib import Path; from poet.archive.ownership import *;"
-        "from poet.archive import filesystem;"
+    dead += "from poet.archive import filesystem;"
     dead += "filesystem.read_mounts = lambda: 'filer:/ / nfs rw 0 0\\n';"
     dead += "Claim.take(Path(sys.argv[1])); os._exit(9)"
     subprocess.run([sys.executable, "-c", dead, str(tmp_path)], env=variables(), check=False)
