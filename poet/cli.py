@@ -30,7 +30,6 @@ from poet.commands.meta_train import meta_train
 from poet.commands.render import render
 from poet.commands.report import report
 from poet.commands.settings import settings
-from poet.commands.size import size
 from poet.display.output import err, say
 from poet.foreign import printable, shortened
 from poet.session import Interrupted, hold_signals
@@ -70,7 +69,6 @@ _COMMANDS = (
     meta_train,
     meta_test,
     settings,
-    size,
     doctor,
 )
 for command in _COMMANDS:
