@@ -17,7 +17,6 @@ from environments.rollouts import Rollouts
 from environments.stepped import play_one_by_one
 from environments.walker2d import native
 from environments.walker2d.env import EPISODE_LIMIT, WalkerEnv
-from environments.walker2d.patient import run_patiently
 
 CONTROLLER = Controller((24, 40, 40, 4))
 
@@ -29,7 +28,7 @@ def run_reference(batch: Batch, episode_limit: int) -> Rollouts:
     return play_one_by_one(partial(WalkerEnv, episode_limit=episode_limit), CONTROLLER, batch)
 
 
-ENGINES: dict[str, Engine] = {"reference": run_reference, "patient": partial(run_patiently, CONTROLLER)}
+ENGINES: dict[str, Engine] = {"reference": run_reference}
 if native.problem() is None:
     ENGINES = {"native": native.run_native, **ENGINES}
 
@@ -37,7 +36,6 @@ if native.problem() is None:
 CAPABILITIES = {
     "native": Capabilities(lanes=32, mixed_environments=True),
     "reference": Capabilities(mixed_environments=True),
-    "patient": Capabilities(mixed_environments=True),
 }
 
 
