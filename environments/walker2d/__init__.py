@@ -8,7 +8,6 @@ from typing import Any
 from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.parametric import ParametricEncoding
-from environments.encodings.steady import SteadyEncoding
 from environments.equipped import play_steps
 from environments.tasks.env import TaskSource
 from environments.walker2d import native
@@ -58,8 +57,6 @@ class Walker2D:
             return ParametricEncoding.from_options(options)
         if name == CPPNEncoding.name:
             return CPPNEncoding.from_options(options, cppn_inputs(), published=cppn_published_inputs())
-        if name == SteadyEncoding.name:
-            return SteadyEncoding(options)
         raise ValueError(f"encoding is {name!r}; {self.name} has {ParametricEncoding.name} and {CPPNEncoding.name}")
 
     def make_env(

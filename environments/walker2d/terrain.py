@@ -23,7 +23,6 @@ from environments.domain import Environment, Genome
 from environments.encodings.cppn import CPPNEncoding, obstacles_of, relief
 from environments.encodings.genes import Range
 from environments.encodings.parametric import ParametricEncoding, ParametricGenome
-from environments.encodings.steady import SteadyEncoding
 
 DOMAINS = ("walker2d", "walker2d-published")  # by what the lidar sees; see `environments.walker2d.env.Lidar`
 SCALE = 30.0  # pixels per metre in the original; fixes every length below
@@ -233,7 +232,7 @@ def terrain_of(environment: Environment | None) -> Terrain:
         return express_track(environment.genome, environment.seed)
     if ours and environment.encoding == CPPNEncoding.name:
         return express_cppn(environment)
-    if not ours or environment.encoding not in (ParametricEncoding.name, SteadyEncoding.name):
+    if not ours or environment.encoding != ParametricEncoding.name:
         raise ValueError(
             f"the environment is {environment.domain} with {environment.encoding} encoding; "
             f"it must be {DOMAINS[0]} with {ParametricEncoding.name} or {CPPNEncoding.name} encoding"
