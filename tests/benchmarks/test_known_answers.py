@@ -41,6 +41,7 @@ def test_the_bandits_target_is_the_exact_bayes_optimum():
     assert bayes_optimum(bandits.PULLS, ((0, 0),) * bandits.ARMS) == pytest.approx(bandits.OPTIMUM, abs=5e-5)
 
 
+@pytest.mark.slow
 def test_bandits_in_short_are_played_better_than_by_chance_and_no_better_than_is_possible():
     command = [sys.executable, "-m", "benchmarks.known_answers", "bandits", "--short", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -103,6 +104,7 @@ def test_the_sinusoids_anchors_are_what_sampled_tasks_give():
     assert sinusoid.task_blind_error() == pytest.approx(3.00, abs=0.01)
 
 
+@pytest.mark.slow
 def test_sinusoids_in_short_are_fitted_better_than_by_who_does_not_see_the_task():
     learner = sinusoid.train("maml", 10, 1200, seed=0)
     curve = sinusoid.errors(learner, 10)
