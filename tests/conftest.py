@@ -1,5 +1,6 @@
 """Fixtures that several folders share."""
 
+import signal
 import subprocess
 import sys
 
@@ -8,6 +9,9 @@ import tomli_w
 from runs import TOY_SETTINGS, command, variables
 
 from poet.config import build
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background, whose processes would ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

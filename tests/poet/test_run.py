@@ -357,7 +357,6 @@ import signal, sys
 from runs import TOY_SETTINGS
 from poet import Run
 print("once", flush=True)
-signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests are a job in the background it is ignored
 before = signal.getsignal(signal.SIGINT)
 run = Run.create(sys.argv[1], config=TOY_SETTINGS, settings={"iterations": 100000})
 try:
