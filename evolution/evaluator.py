@@ -100,8 +100,8 @@ class Evaluator:
         return self.simulation.make_domain()
 
     @contextmanager
-    def side_by_side(self, purpose: str, chains: int, episodes: int) -> Iterator[Flow]:
-        """Run chains of evaluations at once, so many of them with so many episodes in all; give up what is not done.
+    def side_by_side(self, purpose: str, episodes: int) -> Iterator[Flow]:
+        """Run chains of evaluations at once, with so many episodes in all; give up what is not done.
 
         The chains get their results from `rollouts` and `compute`, and may go on while another phase waits for its own.
         """
@@ -118,7 +118,7 @@ class Evaluator:
 
     def run(self, purpose: str, requests: Sequence[Request]) -> list[Rollouts]:
         """Run requests that depend on nothing, and return one `Rollouts` for each, in order."""
-        with self.side_by_side(purpose, len(requests), sum(request.episodes for request in requests)) as flow:
+        with self.side_by_side(purpose, sum(request.episodes for request in requests)) as flow:
             chains = [flow.start(self.rollouts(purpose, request)) for request in requests]
             return [flow.wait(chain) for chain in chains]
 

@@ -85,6 +85,5 @@ class LearnerKind:
     settings: type[Any]  # a frozen dataclass whose fields all have defaults; commands and checks are made from it
     make: Make
     copies: int = 2  # worlds of each task, unless the user says otherwise
-    horizon: Callable[[Any], int | None] = lambda settings: (
-        None
-    )  # steps after which it cuts fresh episodes, by settings
+    # Steps after which it cuts fresh episodes, by settings; None where it cuts none.
+    horizon: Callable[[Any], int | None] = lambda settings: None

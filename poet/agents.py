@@ -28,6 +28,7 @@ MODULES = {
     "SiLU": "silu",
     "Sigmoid": "sigmoid",
 }  # PyTorch's names of activations, and ours
+TORCH_NAMES = {ours: name for name, ours in MODULES.items()}
 TRANSPARENT = ("Linear", "Identity", "Hardtanh", "Dropout")  # modules that an agent has, or acts the same without
 
 

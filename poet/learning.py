@@ -76,7 +76,7 @@ def learn(
     """
     whole = len(iterations) * len(pairs) * (optimiser.episodes + episodes)
     rounds = [_Iteration(number, evaluator, optimiser, episodes, Tally()) for number in iterations]
-    with evaluator.side_by_side("optimise", len(pairs), whole) as flow:
+    with evaluator.side_by_side("optimise", whole) as flow:
         chains: dict[tuple[int, int], tuple[Chain[tuple[State, Figures]], Chain[Rollouts]]] = {}
         for place, pair in enumerate(pairs):
             step = None

@@ -21,7 +21,7 @@ from environments.controller import NO_ACTIVATION, Controller
 from environments.domain import Environment
 from environments.files import write_aside
 from environments.weights import agent_bytes
-from poet.agents import MODULES
+from poet.agents import TORCH_NAMES
 from poet.archive import inspection
 from poet.archive.best import agent_id, best_agents
 from poet.archive.reading import read_config
@@ -91,12 +91,12 @@ class Agent:
         from safetensors.torch import load  # noqa: PLC0415
 
         layers: list[torch.nn.Module] = []
-        sizes, names = self.controller.sizes, {ours: name for name, ours in MODULES.items()}
+        sizes = self.controller.sizes
         for number, (inputs, outputs) in enumerate(pairwise(sizes)):
             kind = self.controller.output if number == len(sizes) - 2 else self.controller.activation
             layers.append(torch.nn.Linear(inputs, outputs))
             if kind != NO_ACTIVATION:
-                layers.append(getattr(torch.nn, names[kind])())
+                layers.append(getattr(torch.nn, TORCH_NAMES[kind])())
         network = torch.nn.Sequential(*layers)
         network.load_state_dict(load(agent_bytes(self.controller, self.theta)))
         if self.controller.output not in ("tanh", "sigmoid"):

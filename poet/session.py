@@ -96,9 +96,8 @@ def start_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arc
 def resume_run(folder: Path, choices: Choices) -> Archive:
     """Resume the run that a folder holds; for arguments and errors see `open_run`."""
     if choices.base is not None or choices.overrides:
-        _build(
-            choices.base or _settings_of(folder), choices
-        )  # what is wrong in itself is refused before the archive is touched
+        # What is wrong in itself is refused before the archive is touched.
+        _build(choices.base or _settings_of(folder), choices)
     archive = Archive.resume(folder)
     try:
         if choices.agent is not None:

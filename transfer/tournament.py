@@ -143,9 +143,8 @@ def meet(
     Returns:
         For each target its candidates: the direct ones in the visitors' order, then the fine-tuned ones.
     """
-    meetings = sum(len(target.visitors) for target in targets)
     episodes = sum(len(target.visitors) * (2 * target.episodes + optimiser.episodes) for target in targets)
-    with evaluator.side_by_side(purpose, meetings, episodes) as flow:
+    with evaluator.side_by_side(purpose, episodes) as flow:
         chains = [
             [flow.start(trial(target, visitor)) for trial in mine for visitor in target.visitors]
             for target, mine in zip(targets, trials, strict=True)

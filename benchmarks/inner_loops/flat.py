@@ -72,7 +72,7 @@ class Trial:
                 purpose="optimise",
             )
             begun = time.process_time()
-            with evaluator.side_by_side("optimise", 1, optimiser.episodes) as flow:
+            with evaluator.side_by_side("optimise", optimiser.episodes) as flow:
                 state, _ = flow.wait(flow.start(optimiser.step(state, environment, ask)))
             seconds += time.process_time() - begun
             request = evaluator.score_request(

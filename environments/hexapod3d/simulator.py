@@ -27,6 +27,7 @@ from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, observe
 from environments.hexapod3d.terrain import Terrain
+from environments.native_cores import chosen
 from environments.rollouts import NO_OUTCOME, Outcome, Rollouts
 
 CONTROLLER = Controller((bounds()[0].size, 40, 40, BODY.joints))  # 5,218 parameters
@@ -63,17 +64,8 @@ def run(
 
 
 def engine_called(name: str | None) -> str:
-    """Give the name of an engine that can be used: the default one where there is none.
-
-    Raises:
-        ValueError: there is no such engine, or it is not built.
-    """
-    name = name or next(iter(ENGINES))
-    if name == "native" and name not in ENGINES:
-        raise ValueError(f"engine is 'native', but {native.problem()}")
-    if name not in ENGINES:
-        raise ValueError(f"engine is {name!r}; it must be one of {', '.join(ENGINES)}")
-    return name
+    """Give the name of an engine that can be used; see `native_cores.chosen`."""
+    return chosen(name, ENGINES, native.problem())
 
 
 def rollout_pybullet(

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from environments.batch import Batch, Capabilities
 from environments.controller import Controller
+from environments.native_cores import chosen
 from environments.rollouts import Rollouts
 from environments.stepped import play_one_by_one
 from environments.walker2d import native
@@ -58,14 +59,5 @@ def run(batch: Batch, *, episode_limit: int | None = None, engine: str | None = 
 
 
 def engine_called(name: str | None) -> str:
-    """Give the name of an engine that can be used: the default one where there is none.
-
-    Raises:
-        ValueError: there is no such engine, or it is not built.
-    """
-    name = name or next(iter(ENGINES))
-    if name == "native" and name not in ENGINES:
-        raise ValueError(f"engine is 'native', but {native.problem()}")
-    if name not in ENGINES:
-        raise ValueError(f"engine is {name!r}; it must be one of {', '.join(ENGINES)}")
-    return name
+    """Give the name of an engine that can be used; see `native_cores.chosen`."""
+    return chosen(name, ENGINES, native.problem())

@@ -10,6 +10,7 @@ from sqlite3 import Connection
 from cluster.executor import Executor, InProcess
 from cluster.processes import Processes
 from poet.archive import rescoring
+from poet.archive.best import best_agent
 from poet.archive.reading import reading
 from poet.archive.rescoring import Fresh
 from poet.display.output import say
@@ -31,9 +32,15 @@ def fresh(connection: Connection, run: Path) -> dict[int, Fresh]:
     return found.all
 
 
-def rescored(run: Path) -> dict[int, Fresh]:
-    """Play what is not there yet, and keep it where nobody else is writing and the archive can be written."""
+def rescored(run: Path, niche: int | None) -> dict[int, Fresh]:
+    """Play what is not there yet, and keep it where nobody else is writing and the archive can be written.
+
+    Raises:
+        NoNicheError: there is no such niche, if one is named; nothing was played.
+    """
     with reading(run) as connection:
+        if niche is not None:
+            best_agent(connection, niche)
         found = _played(connection)
     if found.played:  # and nobody reads any more: an older archive is brought up to date now
         _keep(run, found.played)

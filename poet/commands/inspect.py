@@ -9,7 +9,6 @@ import typer
 
 from poet import archive as archives
 from poet.archive import inspection
-from poet.archive.best import best_agent
 from poet.commands import tables
 from poet.commands.freshness import rescored
 from poet.commands.selection import Selection, State, select
@@ -69,10 +68,7 @@ def inspect(
     if rescore and view not in worth:
         raise InputError(f"--rescore goes with the views {', '.join(each for each in View if each in worth)}")
     values = () if number is None else (number,)
-    if number is not None:
-        with archives.reading(run) as connection:
-            best_agent(connection, number)  # there must be such a niche before anything is played
-    options = {"fresh": rescored(run)} if rescore else {}
+    options = {"fresh": rescored(run, number)} if rescore else {}
     with archives.reading(run) as connection:
         found: Any = getattr(inspection, view)(connection, *values, **options)
     if view is View.NICHES:

@@ -103,7 +103,7 @@ def advance(
     evaluator = Evaluator(config.simulation(), workers)
     steps = [min(SLICE, wanted - each.steps) for each in searches]
     episodes = sum(steps) * (config.make_optimiser().episodes + config.episodes_per_score)
-    with evaluator.side_by_side("optimise", len(searches), episodes) as flow:
+    with evaluator.side_by_side("optimise", episodes) as flow:
         chains = [
             flow.start(_advance(task, each, count, evaluator, progress))
             for each, count in zip(searches, steps, strict=True)

@@ -13,6 +13,7 @@ from environments.difficulty import LEVELS
 from environments.domain import Domain, Environment
 from environments.sketch import Drawable, Relief, Sketch
 from environments.tasks.curriculum import BOUNDARY, SPLITS
+from poet.agents import TORCH_NAMES
 from poet.archive.domains import Remembered
 from poet.archive.rescoring import EPISODES
 from poet.config import Config
@@ -196,16 +197,6 @@ Report returns on the test tasks over the episode seeds of `curriculum.json`; a 
 """
 
 
-MODULES = {
-    "tanh": "Tanh",
-    "relu": "ReLU",
-    "leaky_relu": "LeakyReLU",
-    "elu": "ELU",
-    "silu": "SiLU",
-    "sigmoid": "Sigmoid",
-}
-
-
 def _activations(domain: Domain | Remembered) -> str:
     hidden, last = domain.controller.activation, domain.controller.output
     same = hidden == last == "tanh"
@@ -213,7 +204,7 @@ def _activations(domain: Domain | Remembered) -> str:
 
 
 def _modules(domain: Domain | Remembered) -> str:
-    kind = MODULES[domain.controller.activation]
+    kind = TORCH_NAMES[domain.controller.activation]
     return f"nn.Sequential(Linear, {kind}, Linear, {kind}, ...)"
 
 

@@ -172,7 +172,7 @@ def test_chain_goes_on_while_another_waits_and_its_results_are_its_own():
             order.append(name)
         return theta
 
-    with evaluator.side_by_side("optimise", 2, 4 * 16) as flow:
+    with evaluator.side_by_side("optimise", 4 * 16) as flow:
         long, short = flow.start(climb("long", 3)), flow.start(climb("short", 1))
         first = flow.wait(short)
         assert not long.done
@@ -190,7 +190,7 @@ def test_chain_goes_on_while_another_waits_and_its_results_are_its_own():
 
 def test_what_is_not_done_when_chains_are_given_up_leaves_nothing_behind():
     evaluator = Evaluator(SIMULATION, InProcess())
-    with evaluator.side_by_side("score", 2, 8) as flow:
+    with evaluator.side_by_side("score", 8) as flow:
         requests = [evaluator.score_request(THETA, PLACE, (1, number), 4) for number in range(2)]
         chains = [flow.start(evaluator.rollouts("score", request)) for request in requests]
         flow.wait(chains[0])

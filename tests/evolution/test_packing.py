@@ -180,7 +180,7 @@ def test_a_few_rows_wait_for_company_but_not_for_ever():
         return await evaluator.rollouts("score", evaluator.score_request(THETA, place, (1, number), 5))
 
     chains = []
-    with evaluator.side_by_side("optimise", 8, 8 * 3 * (LANES + 5)) as flow:
+    with evaluator.side_by_side("optimise", 8 * 3 * (LANES + 5)) as flow:
         for walk in [flow.start(climb(place)) for place in PLACES[:8]]:
             flow.wait(walk)
         returns = [flow.wait(chain).returns for chain in chains]
@@ -202,9 +202,9 @@ def test_a_chain_of_an_outer_phase_goes_on_while_an_inner_one_waits_for_its_own(
             await evaluator.rollouts("outer", evaluator.score_request(THETA, PLACES[0], (1, number), 5), urgency=1)
             order.append(number)
 
-    with evaluator.side_by_side("outer", 1, 15) as outer:
+    with evaluator.side_by_side("outer", 15) as outer:
         chain = outer.start(long())
-        with evaluator.side_by_side("inner", 1, 5) as inner:
+        with evaluator.side_by_side("inner", 5) as inner:
             last = evaluator.score_request(THETA, PLACES[1], (2,), 5)
             given_up = inner.start(evaluator.rollouts("inner", last, urgency=9))
             (found,) = evaluator.run("inner", [evaluator.score_request(THETA, PLACES[2], (3,), 5)])

@@ -47,7 +47,7 @@ def optimiser(request):
 
 
 def run(evaluator, coroutine):
-    with evaluator.side_by_side("optimise", 1, 1) as flow:
+    with evaluator.side_by_side("optimise", 1) as flow:
         return flow.wait(flow.start(coroutine))
 
 

@@ -76,7 +76,7 @@ def asking(evaluator):
 
 
 def awaited(evaluator, chain):
-    with evaluator.side_by_side("optimise", 1, 1) as flow:
+    with evaluator.side_by_side("optimise", 1) as flow:
         return flow.wait(flow.start(chain))
 
 
