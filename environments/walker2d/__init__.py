@@ -15,7 +15,7 @@ from environments.walker2d import native
 from environments.walker2d.difficulty import difficulty, level_vectors
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
 from environments.walker2d.recording import record, sketch
-from environments.walker2d.simulator import CAPABILITIES, CONTROLLER, engine_called, engine_problem, engines, run
+from environments.walker2d.simulator import CONTROLLER, capabilities, engine_called, engine_problem, engines, run
 from environments.walker2d.suites import suites_for
 from environments.walker2d.terrain import DOMAINS, cppn_inputs, cppn_published_inputs
 from environments.walker2d.vector import WalkerVectorEnv
@@ -45,7 +45,7 @@ class Walker2D:
 
     def capabilities(self, engine: str | None = None) -> Capabilities:
         """Say what an engine is good at; see `environments.domain.Domain.capabilities`."""
-        return CAPABILITIES[engine_called(engine)]
+        return capabilities(engine_called(engine))
 
     def run(
         self, batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, trajectory: bool = False

@@ -7,6 +7,7 @@ engine answers to. The native engine is the default where it is built, and on a 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
 from typing import TypeAlias
@@ -36,11 +37,19 @@ if native.problem() is None:
     ENGINES = {"native": native.run_native, **ENGINES}
 
 
+ROOM = 65_536  # episodes, somewhat more than the largest cards play side by side; their thetas are 740 MB
 CAPABILITIES = {
     "cuda": Capabilities(lanes=32, mixed_environments=True, device="cuda"),
     "native": Capabilities(lanes=32, mixed_environments=True, worlds=True),
     "reference": Capabilities(mixed_environments=True),
 }
+
+
+@cache
+def capabilities(engine: str) -> Capabilities:
+    """Say what an engine is good at in this process: one that has a GPU of its own takes much at once."""
+    found = CAPABILITIES[engine]
+    return replace(found, room=ROOM) if engine == "cuda" and driver.mine() is not None else found
 
 
 @cache

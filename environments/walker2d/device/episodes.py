@@ -148,7 +148,7 @@ def _play(card: driver.Card, batch: Batch, limit: int, published: bool, contacts
         if plan is None:
             needed = card.local_memory(kernel) + 4 * BLOCK * (COLUMN_BYTES + NODE_BYTES * courses.nodes)
             raise driver.CardMemoryError(
-                f"the GPU {card.description.name} has {card.free_bytes() // 2**20:,} MiB of memory left, and the walker "
+                f"the GPU {card.description.name} has {card.free_bytes() // 2**20:,} MiB of memory left and the walker "
                 f"needs {int(needed / SHARE) // 2**20:,} MiB; free some, or take the engine native"
             )
         for rows in _parts(order, plan.rows):
