@@ -242,13 +242,14 @@ def test_nvrtc_compiles_the_kernel(architecture):
     assert takes.stack < 24_000
 
 
-def evolve(folder, workers, card=None, **extra):
+def evolve(folder, workers, card=None, engine=None, **extra):
     """Evolve a tiny run; its exit status, what it said, and the figures of its archive."""
+    engines = [] if engine is None else ["--set", f"engine={engine}"]
     settings = {"es.pairs": 8, "episode_limit": 60, "score_episodes": 2, "reproduction.every": 2}
     chosen = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     resumed = [] if folder.exists() else [*chosen, "--seed", "3", "--iterations", "3"]
     env = {**fake_card.os.environ, **(fake_card.variables(card, **extra) if card else {})}
-    line = command("evolve", folder, "--workers", workers, *resumed)
+    line = command("evolve", folder, "--workers", workers, *engines, *resumed)
     done = subprocess.run(line, env=env, capture_output=True, text=True, check=False)
     shown = subprocess.run(command("inspect", folder, "--json", "--pairs"), capture_output=True, text=True, check=False)
     return done.returncode, done.stderr + done.stdout, shown.stdout
@@ -268,10 +269,13 @@ def test_a_run_is_the_same_on_a_card_whatever_the_workers_and_goes_on_without_on
         log = (card / "log").read_text()
         assert log.count("context") == 1  # one process has the card, though others work beside it
         assert log.count("launch") > 0
-    for workers in (1, 2):
+    for workers, launches in ((1, 3), (2, 0)):
         folder = tmp_path / f"lost_{workers}"
-        status, said, _ = evolve(folder, workers, card, FAKE_CUDA_LAUNCHES="4")
+        status, said, _ = evolve(folder, workers, card, "cuda", FAKE_CUDA_LAUNCHES=str(launches))
         assert status == 1
         assert "error: the GPU Fake H100 failed at computing (CUDA_ERROR_LAUNCH_FAILED" in said
         assert "resume with: poet evolve" in said
-        assert evolve(folder, 1)[::2] == (0, expected)
+        status, said, _ = evolve(folder, 1)
+        assert status == 2
+        assert "engine is 'cuda', but there is no NVIDIA driver" in said
+        assert evolve(folder, 1, engine="native")[::2] == (0, expected)
