@@ -10,6 +10,7 @@ import heapq
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import traceback
@@ -128,7 +129,7 @@ class Processes:
                     _, ticket = heapq.heappop(self._waiting)
                     worker.tickets.append(ticket)
                     try:
-                        worker.pipe.send((ticket, self._tasks[ticket].item))
+                        worker.pipe.send((ticket, pickle.dumps(self._tasks[ticket].item, pickle.HIGHEST_PROTOCOL)))
                     except OSError:
                         self._replace(worker)
 
@@ -219,10 +220,10 @@ def _serve(pipe: Connection) -> None:
     try:
         pipe.send((GREETING, None, None))  # whatever ends this worker from now on is an item's doing
         while True:
-            ticket, item = pipe.recv()
+            ticket, pickled = pipe.recv()
             result, failure = None, None
             try:
-                result = item()
+                result = pickle.loads(pickled)()
             except (MemoryError, OSError):
                 os._exit(1)  # the machine's fault, not the item's: it may run elsewhere
             except Exception:
