@@ -137,7 +137,7 @@ def test_item_that_a_worker_cannot_read_is_told_with_its_cause_and_ends_no_worke
     assert executor._pool[0].process.pid == pid
     executor.close()
     assert (four, nine) == (4, 9)
-    assert re.search(r"Unreadable.* failed: [\s\S]*no_such_module", str(failure))
+    assert re.search(r"could not be read failed: [\s\S]*no_such_module", str(failure))
 
 
 def test_workers_that_cannot_start_end_the_run_and_not_a_loop(tmp_path):
