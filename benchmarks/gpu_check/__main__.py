@@ -69,6 +69,7 @@ def _parts(paper_seconds: float = 0.0) -> dict[str, Part]:
         return check
 
     return {
+        "compiling": Part("the kernels, for this card", 180, of("compiling", "check_compiling", False)),
         "engine": Part("the engine says that it works, and auto means it", 60, of("engine", "check_engine", False)),
         "episodes": Part("1,200 whole episodes, every bit", 90, of("agreement", "check_episodes", False)),
         "edges": Part("odd batches, the hardest courses, sick agents", 60, of("agreement", "check_edges", False)),

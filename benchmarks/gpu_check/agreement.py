@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.gpu_check.counting import check_launched, counted
 from benchmarks.gpu_check.target import CheckError, Figures, Target, Tell
 from benchmarks.walker_agreement import COURSES, controllers
 from environments.domain import Batch, Environment, find_domain
@@ -69,7 +70,10 @@ def compare(target: Target, batch: Batch, limit: int, what: str, domain: str = "
         CheckError: a row differs; the message shows the first.
     """
     body = find_domain(domain)
-    found = body.run(batch, engine=target.engine, episode_limit=limit)
+    with counted() as launches:
+        found = body.run(batch, engine=target.engine, episode_limit=limit)
+    if len(batch) and not target.rehearsal:
+        check_launched(launches.count, what)
     expected = body.run(batch, engine=target.yardstick, episode_limit=limit)
     differ = np.flatnonzero(rows_that_differ(found, expected))
     if len(differ):

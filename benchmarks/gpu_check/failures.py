@@ -12,12 +12,14 @@ import numpy as np
 from benchmarks.gpu_check.agreement import compare, course
 from benchmarks.gpu_check.commands import Ended, poet, python
 from benchmarks.gpu_check.runs import SMALL, check_same, evolve, iterations
+from benchmarks.gpu_check.counting import ALWAYS
 from benchmarks.gpu_check.target import CheckError, Figures, Target, Tell
 from benchmarks.walker_agreement import controllers
 from environments.domain import Batch
 
 MISTAKE, FAILED = 2, 1
-TRAP = 'extern "C" __global__ void fail() { asm("trap;"); }'
+# In the driver's own language, which it compiles itself.
+TRAP = b".version 7.0\n.target sm_70\n.address_size 64\n.visible .entry fail() { trap; }\n\0"
 
 
 def check_refusals(target: Target, tell: Tell, place: Path) -> Figures:
@@ -43,7 +45,7 @@ def check_failing_kernel(target: Target, tell: Tell, place: Path) -> Figures:
     words = ["--preset", "quick", "--iterations", 200, *SMALL]
     evolve(run, "auto", *["--preset", "quick", "--iterations", 1, *SMALL])
     ended = python(
-        "-m", "benchmarks.gpu_check.failures", "evolve", run, "--iterations", 200, "--workers", 1, seconds=90
+        "-m", "benchmarks.gpu_check.failures", "evolve", run, "--iterations", 200, "--workers", 1, seconds=90, **ALWAYS
     )
     sentence = _sentence(ended, FAILED)
     done = iterations(run)
@@ -95,16 +97,13 @@ def _sentence(ended: Ended, status: int) -> str:
 
 
 def _trap_once_on_its_way(run: Path, begun: int) -> None:
-    """Wait until a run has gone on for some iterations, and then let a kernel fail in this process's context."""
-    from cuda.core import Device, LaunchConfig, Program, ProgramOptions, launch  # noqa: PLC0415
+    """Wait until a run has gone on for some iterations, and then let a kernel fail in the engine's own context."""
+    from environments.walker2d.device import driver  # noqa: PLC0415
 
     while iterations(run) < begun + 2:
         time.sleep(0.05)
-    device = Device()
-    device.set_current()
-    options = ProgramOptions(arch=f"sm_{device.arch}")
-    kernel = Program(TRAP, "c++", options).compile("cubin").get_kernel("fail")
-    launch(device.create_stream(), LaunchConfig(grid=1, block=1), kernel)
+    card = driver.card(0)
+    card.launch(card.load(TRAP, "fail"), 1, 1, [])
 
 
 def main() -> None:

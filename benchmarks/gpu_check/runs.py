@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu_check.commands import INTERRUPTED, poet, python
+from benchmarks.gpu_check.counting import ALWAYS, check_launched, poet_on_card
 from benchmarks.gpu_check.target import CheckError, Figures, Target, Tell
 
 OWN = ("session", "timing", "rescore", "receipt")  # tables of one process's own: times, hosts, caches
 SMALL = [
-    *("--set", "es.pairs=8", "--set", "episode_limit=150", "--set", "reproduction.every=1"),
+    *("--set", "es.pairs=8", "--set", "episode_limit=100", "--set", "reproduction.every=1"),
     *("--set", "reproduction.parent_score=-200", "--set", "minimal_criterion.lower=-200", "--set", "transfer.every=2"),
 ]
 Tables = dict[str, list[tuple[Any, ...]]]
@@ -92,15 +93,19 @@ def check_archives(target: Target, tell: Tell, place: Path) -> Figures:
     for name, (words, seconds) in plans.items():
         ours, theirs = place / f"{name}-{target.engine}", place / f"{name}-{target.yardstick}"
         began = time.monotonic()
-        done = evolve(ours, target.engine, *words, seconds=seconds)
-        spent = time.monotonic() - began
+        words_of_it = ["evolve", ours, *words, "--set", f"engine={target.engine}", "--workers", 1]
+        ended, launches = poet_on_card(place, *words_of_it, seconds=seconds)
+        ended.must(0, INTERRUPTED)
+        spent, done = time.monotonic() - began, iterations(ours)
         if not done:
             raise CheckError(f"{name}: no iteration ended within {seconds:.0f} s on {target.engine}")
+        if not target.rehearsal:
+            check_launched(launches, name)
         if seconds < math.inf:  # both to where the first was stopped, ends included
             poet("evolve", ours, "--iterations", done).must()
         evolve(theirs, target.yardstick, *words, *([] if seconds == math.inf else ["--iterations", done]))
         rows = check_same(ours, theirs, name)
-        tell(f"{name}: {done} iterations on {target.engine} in {spent:.0f} s; all {rows} rows of the archive equal "
+        tell(f"{name}: {done} iterations on {target.engine} in {spent:.0f} s, {launches} launches; all {rows} rows of the archive equal "
              f"{target.yardstick}'s; a flipped bit was found")  # fmt: skip
         figures[name] = {"iterations": done, "rows": rows, "seconds": spent}
     return figures
@@ -115,15 +120,18 @@ def check_resumes(target: Target, tell: Tell, place: Path) -> Figures:
         )
     words = ["--preset", "quick", "--iterations", 2, *SMALL]
     run, unbroken = place / "resumed", place / "unbroken"
-    evolve(run, "auto", *words)
-    ended = poet("evolve", run, "--iterations", 200, until=lambda: iterations(run) >= 4, kill=True)
+    evolve(run, "auto", *words, **ALWAYS)
+    ended = poet("evolve", run, "--iterations", 200, **ALWAYS, until=lambda: iterations(run) >= 4, kill=True)
     killed = iterations(run)
     if ended.status != -signal.SIGKILL:
         raise CheckError(f"the run was to be killed, and ended with {ended.status}: {ended.last}")
     poet("doctor", run).must()
     stages = (target.without(), {}, target.without())
     for n, extra in enumerate(stages, 1):
-        poet("evolve", run, "--iterations", killed + n, **extra).must()
+        ended, launches = poet_on_card(place, "evolve", run, "--iterations", killed + n, "--workers", 1, **extra)
+        ended.must()
+        if bool(launches) != (not extra and not target.rehearsal):
+            raise CheckError(f"{launches} kernels were started {'without' if extra else 'with'} the card")
     evolve(unbroken, "auto", *words, **target.without())
     poet("evolve", unbroken, "--iterations", killed + len(stages), **target.without()).must()
     rows = check_same(run, unbroken, "the resumed run")

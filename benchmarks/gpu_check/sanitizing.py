@@ -5,6 +5,7 @@ python -m benchmarks.gpu_check.sanitizing [--planted]      what is run under it
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,19 @@ from environments.domain import Batch
 PLACES = ("/usr/local/cuda/bin", "/opt/cuda/bin")
 TOOLS = ("memcheck", "initcheck")
 NOTICED = 9  # the status that we ask it to end with
-OUT_OF_BOUNDS = 'extern "C" __global__ void write(int* here) { here[1 << 28] = 1; }'
+OUT_OF_BOUNDS = b"""
+.version 7.0
+.target sm_70
+.address_size 64
+.visible .entry write(.param .u64 here) {
+    .reg .u64 %place;
+    ld.param.u64 %place, [here];
+    cvta.to.global.u64 %place, %place;
+    add.u64 %place, %place, 1073741824;
+    st.global.u32 [%place], 1;
+    ret;
+}
+\0"""
 
 
 def find_sanitizer() -> str | None:
@@ -55,17 +68,12 @@ def _run(program: str, tool: str, *words: str) -> subprocess.CompletedProcess[st
 
 def plant() -> None:
     """Write far out of bounds on the card."""
-    from cuda.core import Device, LaunchConfig, Program, ProgramOptions, launch  # noqa: PLC0415
+    from environments.walker2d.device import driver  # noqa: PLC0415
 
-    device = Device()
-    device.set_current()
-    stream = device.create_stream()
-    memory = device.allocate(64, stream=stream)
-    kernel = (
-        Program(OUT_OF_BOUNDS, "c++", ProgramOptions(arch=f"sm_{device.arch}")).compile("cubin").get_kernel("write")
-    )
-    launch(stream, LaunchConfig(grid=1, block=1), kernel, memory.handle)
-    stream.sync()
+    card = driver.card(0)
+    with card.room(64) as memory:
+        card.launch(card.load(OUT_OF_BOUNDS, "write"), 1, 1, [ctypes.c_uint64(memory.address)])
+        card.wait()
 
 
 def main() -> None:
