@@ -128,11 +128,11 @@ def supervise(name: str, line: list[str], out: Path, budget: float) -> Verdict:
         alarm = threading.Timer(budget, _end, [mark])
         alarm.start()
         try:
-            assert process.stdout is not None
-            for text in process.stdout:
-                log.write(text)
-                print(f"  {text}", end="", flush=True)
-            process.wait()
+            with process:
+                assert process.stdout is not None
+                for text in process.stdout:
+                    log.write(text)
+                    print(f"  {text}", end="", flush=True)
         finally:
             alarm.cancel()
             _end(mark)

@@ -11,8 +11,8 @@ import numpy as np
 
 from benchmarks.gpu_check.agreement import compare, course
 from benchmarks.gpu_check.commands import Ended, poet, python
-from benchmarks.gpu_check.runs import SMALL, check_same, evolve, iterations
 from benchmarks.gpu_check.counting import ALWAYS
+from benchmarks.gpu_check.runs import SMALL, check_same, evolve, iterations
 from benchmarks.gpu_check.target import CheckError, Figures, Target, Tell
 from benchmarks.walker_agreement import controllers
 from environments.domain import Batch

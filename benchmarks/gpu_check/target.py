@@ -6,7 +6,7 @@ fail the check and not skip it.
 
 from __future__ import annotations
 
-import importlib
+import ctypes
 import os
 import shutil
 import subprocess
@@ -67,18 +67,20 @@ def find_target() -> Target:
 
 
 def find_card() -> str | None:
-    """Ask the driver, and then PyTorch, for the first card's name; None if neither knows of one."""
-    tool = shutil.which("nvidia-smi")
-    if tool is not None:
-        asked = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    """Ask NVIDIA's program, or else its driver, for the first card; None if neither knows of one."""
+    program = shutil.which("nvidia-smi")
+    if program is not None:
+        asked = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
         told = subprocess.run(asked, capture_output=True, text=True, check=False)
         if told.returncode == 0 and told.stdout.strip():
             return told.stdout.splitlines()[0].strip()
     try:
-        torch = importlib.import_module("torch")
-    except ImportError:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
         return None
-    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else None
+    count = ctypes.c_int()
+    there = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    return "a card without a name" if there else None
 
 
 def _without_native() -> Path:
