@@ -83,6 +83,7 @@ def _parts(paper_seconds: float = 0.0) -> dict[str, Part]:
         "full-card": Part("hardly any memory left", 40, of("failures", "check_full_card", False)),
         "learners": Part("PPO, RL2, ProMP, TRPO, bfloat16, resuming", 120, of("learners", "check_learners")),
         "sanitizer": Part("compute-sanitizer", 90, of("sanitizing", "check_sanitizer", False)),
+        "profile": Part("what Nsight Compute counts", 60, of("profiling", "check_profile", False)),
         "tests": Part("the tests that need a card", 90, of("engine", "run_tests", False)),
         PAPER: Part(
             "the paper's settings, for as long as there is",
