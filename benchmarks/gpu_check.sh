@@ -74,6 +74,7 @@ spent=$(($(date +%s) - began))
 echo "set up in $spent s"
 cd "$work/tree" || exit 1
 export PYTHONPATH=$work/tree${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 PIP_NO_INDEX=1
+export XDG_CACHE_HOME=$work/cache # kernels are compiled here and now, and nothing is left behind
 # shellcheck disable=SC2086 # the names of parts are words of their own
 "$python" -m benchmarks.gpu_check --out "$out" --seconds $((seconds - spent)) --paper-seconds "$paper" ${only:+--only $only}
 status=$?

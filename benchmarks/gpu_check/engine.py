@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import subprocess
 import sys
 
-from benchmarks.gpu_check.commands import poet, python
+from benchmarks.gpu_check.commands import poet
 from benchmarks.gpu_check.target import CheckError, Figures, SkippedError, Target, Tell
 
 TESTS = ("tests/environments/walker2d", "tests/meta_learners")
@@ -36,16 +35,15 @@ def check_engine(target: Target, tell: Tell) -> Figures:
 
 
 def measure_speed(target: Target, tell: Tell) -> Figures:
-    """Run `benchmarks.walker_gpu`, briefly in a rehearsal."""
-    sizes = ["--worlds", 256, "--seconds", 1] if target.rehearsal else ["--seconds", 3]
-    ended = python("-m", "benchmarks.walker_gpu", "--json", *sizes)
-    figures: Figures = json.loads(ended.must())
-    for line in ended.said.splitlines():
+    """Measure as `benchmarks.walker_gpu` does, which tells every figure once it is there; briefly in a rehearsal."""
+    from benchmarks import walker_gpu  # noqa: PLC0415
+
+    sizes, seconds = ([256], 1.0) if target.rehearsal else (list(walker_gpu.WORLDS), 2.0)
+    figures = walker_gpu.run(sizes, seconds, "both", walker_gpu.LIMIT, walker_gpu.why_no_card())
+    for line in walker_gpu.table(figures).splitlines():
         tell(line)
-    for name in ("device", "gpu_flat", "gpu_obstacles", "cpu_flat", "cpu_obstacles"):
-        tell(f"{name}: {figures[name]}")
     if not target.rehearsal and not figures["gpu_flat"]:
-        raise CheckError("there is a card, and the benchmark measured none")
+        raise CheckError(f"there is a card, and none was measured: {figures['why_no_device']}")
     return figures
 
 
