@@ -13,7 +13,7 @@ import ctypes
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -146,10 +146,10 @@ def _play(card: driver.Card, batch: Batch, limit: int, published: bool, contacts
         resident = BLOCK * card.resident(kernel, BLOCK)
         plan = planned(len(batch), resident, free, courses.nodes * published, not card.impatient)
         if plan is None:
-            needed = card.local_memory(kernel) + BLOCK * (COLUMN_BYTES + NODE_BYTES * courses.nodes) + ROW_BYTES
+            needed = card.local_memory(kernel) + 4 * BLOCK * (COLUMN_BYTES + NODE_BYTES * courses.nodes)
             raise driver.CardMemoryError(
-                f"the GPU {card.description.name} has {card.free_bytes() // 2**20:,} MiB of free memory, and the walker "
-                f"needs {int(2 * needed / SHARE) // 2**20:,} MiB; free some, or take the engine native"
+                f"the GPU {card.description.name} has {card.free_bytes() // 2**20:,} MiB of memory left and the walker "
+                f"needs {int(needed / SHARE) // 2**20:,} MiB; free some, or take the engine native"
             )
         for rows in _parts(order, plan.rows):
             found = _play_part(card, kernel, courses, batch.rows(rows), limit, published, plan.threads)
