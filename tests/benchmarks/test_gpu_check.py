@@ -50,34 +50,41 @@ def test_a_zero_of_another_sign_is_another_result(rollouts):
 
 
 @pytest.fixture
-def broken_engine(monkeypatch):
-    """An engine that is wrong in the last bit of one return in all."""
+def engine_of(monkeypatch):
+    """Make an engine of a function, as one that is checked."""
 
-    def play(batch, limit):
-        found = native.run_native(batch, limit)
-        return agreement.damaged(found, "returns", len(batch) - 1, 0) if len(batch) else found
+    def make(play):
+        monkeypatch.setitem(simulator.ENGINES, "broken", play)
+        simulator.engines.cache_clear()
+        return Target(engine="broken", yardstick="native", device="cpu", card=None)
 
-    monkeypatch.setitem(simulator.ENGINES, "broken", play)
-    return Target(engine="broken", yardstick="native", device="cpu", card=None)
+    yield make
+    simulator.engines.cache_clear()
+
+
+def wrong_in_one_bit(batch, limit):
+    """Be wrong in the last bit of one return in all."""
+    found = native.run_native(batch, limit)
+    return agreement.damaged(found, "returns", len(batch) - 1, 0) if len(batch) else found
+
+
+def leaning_on_neighbours(batch, limit):
+    found = native.run_native(batch, 20)
+    return Rollouts(found.returns + 1e-9 * found.returns[0], found.lengths, found.outcomes)
 
 
 @needs_native
 @pytest.mark.parametrize("check", [agreement.check_episodes, agreement.check_edges])
-def test_an_engine_that_is_wrong_in_one_bit_fails(broken_engine, check, monkeypatch):
+def test_an_engine_that_is_wrong_in_one_bit_fails(engine_of, check, monkeypatch):
     monkeypatch.setattr(agreement, "LIMIT", 20)
     with pytest.raises(CheckError, match=r"1 of \d+ episodes differ; row \d+: broken has return"):
-        check(broken_engine, silent)
+        check(engine_of(wrong_in_one_bit), silent)
 
 
 @needs_native
-def test_an_engine_whose_rows_depend_on_their_neighbours_fails(monkeypatch):
-    def play(batch, limit):
-        found = native.run_native(batch, 20)
-        return Rollouts(found.returns + 1e-9 * found.returns[0], found.lengths, found.outcomes)
-
-    monkeypatch.setitem(simulator.ENGINES, "broken", play)
+def test_an_engine_whose_rows_depend_on_their_neighbours_fails(engine_of):
     with pytest.raises(CheckError, match="differ when they are played shuffled"):
-        agreement.check_repeats(Target(engine="broken", yardstick="native", device="cpu", card=None), silent)
+        agreement.check_repeats(engine_of(leaning_on_neighbours), silent)
 
 
 @needs_native
