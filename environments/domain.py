@@ -130,7 +130,7 @@ class OneEnvironmentACall(Protocol):
         ...
 
 
-OPTIONAL = ("record", "sketch", "difficulty", "level_vectors", "suites", "make_worlds")
+OPTIONAL = ("record", "sketch", "difficulty", "level_vectors", "suites", "make_worlds", "stream", "shapes")
 """What a domain may have besides.
 
 Set on whoever stands for a domain, not looked up when asked for: protocols that are checked at run time see that.

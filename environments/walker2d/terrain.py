@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment, Genome
 from environments.encodings.cppn import CPPNEncoding, obstacles_of, relief
+from environments.encodings.drawn import LEAST_GAP, DrawnEncoding
 from environments.encodings.genes import Range
 from environments.encodings.parametric import ParametricEncoding, ParametricGenome
 
@@ -49,7 +50,7 @@ Corners: TypeAlias = list[tuple[float, float]]
 class Terrain:
     """One course: a polyline of ground and four-cornered obstacles, in metres."""
 
-    ground: NDArray[np.float64]  # (200, 2) x and height; neighbours make the ground's edges
+    ground: NDArray[np.float64]  # (n, 2) x and height, 200 of a generator's; neighbours make the ground's edges
     boxes: NDArray[np.float64]  # (k, 4, 2) corners of static polygons, in order of creation
 
 
@@ -219,6 +220,34 @@ def express_track(genome: Genome, seed: int) -> Terrain:
     return Terrain(np.column_stack([np.arange(POINTS) * STEP, np.full(POINTS, START_HEIGHT)]), np.stack([xs, ys], 2))
 
 
+def drawn_encoding() -> DrawnEncoding:
+    """Give the encoding of courses that are drawn: from the end of the start pad to the end of the ground."""
+    return DrawnEncoding(round(START_PAD * STEP, 3), round((POINTS - 1) * STEP, 3))
+
+
+@lru_cache(maxsize=256)
+def express_drawn(environment: Environment) -> Terrain:
+    """Build the course of a drawn genome: its points among those of ordinary ground, its boxes as they are.
+
+    Raises:
+        ValueError: the genome is not valid.
+    """
+    encoding = drawn_encoding()
+    points, boxes = encoding.parts(environment.genome)
+    drawn = np.array([x for x, _ in points])
+    grid = np.arange(POINTS) * STEP
+    # Points of the grid give way to those that were drawn near them: no edge is shorter than the encoding's least.
+    free = np.abs(grid[:, None] - drawn[None, :]).min(axis=1, initial=np.inf) > LEAST_GAP
+    xs = np.sort(np.concatenate([grid[free], drawn]))
+    ground = np.column_stack([xs, START_HEIGHT + encoding.heights(points, xs)])
+    corners = [
+        [(x, y), (x + width, y), (x + width, y + height), (x, y + height)] for x, y, width, height in boxes
+    ]
+    placed = np.array(corners, dtype=np.float64).reshape(-1, 4, 2) + np.array([0.0, START_HEIGHT])
+    ground.flags.writeable = placed.flags.writeable = False
+    return Terrain(ground, placed)
+
+
 def terrain_of(environment: Environment | None) -> Terrain:
     """Express a task of this domain; flat ground when None.
 
@@ -232,9 +261,11 @@ def terrain_of(environment: Environment | None) -> Terrain:
         return express_track(environment.genome, environment.seed)
     if ours and environment.encoding == CPPNEncoding.name:
         return express_cppn(environment)
+    if ours and environment.encoding == DrawnEncoding.name:
+        return express_drawn(environment)
     if not ours or environment.encoding != ParametricEncoding.name:
         raise ValueError(
             f"the environment is {environment.domain} with {environment.encoding} encoding; "
-            f"it must be {DOMAINS[0]} with {ParametricEncoding.name} or {CPPNEncoding.name} encoding"
+            f"it must be {DOMAINS[0]} with {ParametricEncoding.name}, {CPPNEncoding.name} or {DrawnEncoding.name} encoding"
         )
     return express(ParametricGenome.from_json(environment.genome), environment.seed)
