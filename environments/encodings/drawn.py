@@ -23,7 +23,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 """Left and lower edge, width and height, m."""
 
 PARTS = ("ground", "boxes")
-MOST_POINTS, MOST_BOXES = 120, 60
+MOST_POINTS, MOST_BOXES = 240, 120
 LEAST_GAP = 0.02  # m between neighbouring points along x
 HIGHEST = 8.0  # m over or under the start pad
 BOX_SIDE = (0.05, 10.0)  # m
@@ -81,7 +81,7 @@ class DrawnEncoding:
         for (before, _), (after, _) in pairwise(ground):
             if after - before < LEAST_GAP - 1e-9:
                 raise ValueError(
-                    f"points of the ground lie at {before:g} and then {after:g} m; x must rise by {LEAST_GAP} m at least"
+                    f"points of the ground lie at {before:g} and {after:g} m; x must rise by {LEAST_GAP} m at least"
                 )
         for left, bottom, width, height in boxes:
             _within("width of a box", width, *BOX_SIDE)

@@ -17,9 +17,17 @@ from environments.walker2d.drawing import FPS
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, START, WalkerEnv
 from environments.walker2d.recording import record, sketch
 from environments.walker2d.simulator import CAPABILITIES, CONTROLLER, ENGINES, engine_called, run
-from environments.walker2d.suites import suites_for
 from environments.walker2d.streaming import shapes, stream
-from environments.walker2d.terrain import DOMAINS, FINISH, cppn_inputs, cppn_published_inputs, drawn_encoding
+from environments.walker2d.suites import suites_for
+from environments.walker2d.terrain import (
+    DOMAINS,
+    FINISH,
+    cppn_inputs,
+    cppn_published_inputs,
+    drawing,
+    drawn_encoding,
+    drawn_from,
+)
 from environments.walker2d.vector import WalkerVectorEnv
 
 
@@ -39,6 +47,8 @@ class Walker2D:
     course = FINISH - START
     shapes = staticmethod(shapes)
     stream = staticmethod(stream)
+    drawing = staticmethod(drawing)
+    drawn_from = staticmethod(drawn_from)
 
     def __init__(self, name: str) -> None:
         self.name = name
