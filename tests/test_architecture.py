@@ -53,9 +53,9 @@ FLOORS = {
         {"commands"},
         {"__init__"},
         {"run"},
-        {"controls", "evaluate", "export", "report"},
+        {"compare", "controls", "evaluate", "export", "report"},
         {"session", "niches", "fresh", "diagnosis"},
-        {"archive", "display"},
+        {"archive", "display", "page"},
         {GROUND},
     ],
 }
