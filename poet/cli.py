@@ -17,6 +17,7 @@ from rich.logging import RichHandler
 
 from cluster import mpi
 from cluster.launch import LaunchError, launched
+from poet.commands.compare import compare
 from poet.commands.complaints import BAD_INPUT, FAILED, complaint
 from poet.commands.control import app as control
 from poet.commands.doctor import doctor
@@ -68,6 +69,7 @@ _COMMANDS = (
     render,
     export,
     evaluate,
+    compare,
     meta_train,
     meta_test,
     settings,

@@ -54,9 +54,9 @@ FLOORS = {
         {"studio"},
         {"__init__"},
         {"run"},
-        {"controls", "evaluate", "export", "report"},
+        {"compare", "controls", "evaluate", "export", "report"},
         {"session", "niches", "fresh", "diagnosis"},
-        {"archive", "display"},
+        {"archive", "display", "page"},
         {GROUND},
     ],
 }
