@@ -54,7 +54,7 @@ def serve(
         from poet.studio.app import Studio  # noqa: PLC0415
         from poet.studio.guard import Doorkeeper, Guard  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if error.name in ("starlette", "uvicorn"):
+        if (error.name or "").partition(".")[0] in ("starlette", "uvicorn"):
             raise InputError(MISSING) from error
         raise
     paths = [Path(folder) for folder in folders]
@@ -100,4 +100,5 @@ def _listening(port: int | None) -> socket.socket:
                 raise InputError(f"port {port} of {HOST} cannot be used: {error.strerror}; name another") from error
         else:
             break
+    listener.listen()  # so that who is quicker than the server waits
     return listener

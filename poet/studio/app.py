@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from cluster.executor import InProcess
 from poet import archive as archives
 from poet import report as reports
 from poet.archive.best import best_agent
 from poet.config import Config
+from poet.compare.comparing import MatrixSettings, compare_folders
+from poet.compare.page import page_of
 from poet.errors import InputError, NoNicheError
 from poet.foreign import printable_values
 from poet.report.data import gather
@@ -59,6 +63,7 @@ class Studio:
             "/api/runs/{run:int}/suites/{suite}/{level:int}": self.level,
             "/api/events": self.events,
             "/report/{run:int}": self.report,
+            "/compare": self.compare,
         }
         post: dict[str, Callable[[Request], Any]] = {
             "/api/runs/{run:int}/ground": self.ground,
@@ -108,9 +113,23 @@ class Studio:
         if known is not None and known[0] == at:
             return known[1]
         with archives.reading(tracker.folder, seen=True) as connection:
-            text = reports.assemble(printable_values(gather(connection, tracker.name, 0)))
+            text = reports.assemble(gather(connection, tracker.name, 0))
         self._reports[number] = (at, text)
         return text
+
+    async def compare(self, request: Request) -> Response:
+        """Give the comparison of all runs as they stand; with ?matrix=yes every agent plays in every niche first."""
+        settings = MatrixSettings(wanted="matrix" in request.query_params)
+
+        def page() -> str:
+            folders = [tracker.folder for tracker in self.hub.trackers]
+            return page_of(compare_folders(folders, settings=settings, make_executor=lambda: nullcontext(InProcess())))
+
+        try:
+            text = await run_in_threadpool(page)
+        except InputError as error:
+            text = f"<!doctype html><title>Compare</title><p>{escape(str(error))}</p>"
+        return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
 
     # What there is
 

@@ -6,20 +6,14 @@ import json
 from functools import cache
 from importlib.resources import files
 
+from poet.page import SCRIPTS
 from poet.report.data import ANGLE_UNIT, LENGTH_UNIT
 
 KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 SHARED = (
-    ("poet.report", "base"),
-    ("poet.report", "colours"),
-    ("poet.report", "vector"),
-    ("poet.report", "saving"),
-    ("poet.report", "charts"),
-    ("poet.report", "relief"),
-    ("poet.report", "drawing"),
-    ("poet.report", "scene"),
-    ("poet.report", "sticks"),
-)  # the report's scripts that know no run, in order of need
+    *(("poet.page", name) for name in SCRIPTS if name != "grid"),
+    *(("poet.report", name) for name in ("relief", "drawing", "scene", "sticks")),
+)  # the scripts of our pages that know no run, in order of need
 OFFERED = (
     "byId, make, number, short, fixed, unpack, fitCanvas, ticks, drawn, redrawAll, colour, setTheme, shade, "
     "lineChart, openCourse, paintCourse, paintStrip, paintFinish, paintBackdrop, paintScene, openEpisode, "
@@ -49,7 +43,7 @@ def static(name: str) -> tuple[str, str] | None:
     if name == "shared.js":
         return shared(), KINDS[".js"]
     if name == "report.css":
-        return (files("poet.report") / "style.css").read_text(encoding="utf-8"), KINDS[".css"]
+        return (files("poet.page") / "style.css").read_text(encoding="utf-8"), KINDS[".css"]
     folder = files("poet.studio") / "static"
     names = {entry.name for entry in folder.iterdir()}
     ending = f".{name.rpartition('.')[2]}"

@@ -116,7 +116,7 @@ class Tracker:
         fresh = [_niche(row, config) for row in connection.execute(ADMISSIONS, [len(self.niches)])]
         self.courses += [_sketch(row.pop("niche_itself"), config) for row in fresh]
         self.niches += fresh
-        changed = self._update_niches(connection)
+        changed = self._update_niches(connection, since)
         points = self._points(connection, config, since)
         self._next += sum(point["iterations"] for point in points)
         self._curve.extend(points)
@@ -144,19 +144,19 @@ class Tracker:
             "events": events[-EVENTS:],
         }
 
-    def _update_niches(self, connection: Connection) -> list[Row]:
-        """Take in what changes of niches: when they were solved and retired, and scores of those that are active."""
+    def _update_niches(self, connection: Connection, since: int) -> list[Row]:
+        """Take in what changes of niches: when they were solved and retired, and the scores of who was active."""
         changed = []
         for number, retired, solved in connection.execute("SELECT id, retired, solved FROM niche ORDER BY id"):
             row = self.niches[number]
             if (row["retired"], row["solved"]) != (retired, solved):
                 row["retired"], row["solved"] = retired, solved
                 changed.append(row)
-        active = [row["id"] for row in self.niches if row["retired"] is None]
-        places = ",".join("?" * len(active))
-        query = f"SELECT niche, score, best_score, best_iteration FROM pair WHERE niche IN ({places})"
+        there = [row["id"] for row in self.niches if row["retired"] is None or row["retired"] >= since]
+        wanted = "" if since == 0 else f"WHERE niche IN ({','.join(map(str, there))})"
+        query = f"SELECT niche, score, best_score, best_iteration FROM pair {wanted}"
         told = {row["id"] for row in changed}
-        for niche, score, best_score, best_iteration in connection.execute(query, active):
+        for niche, score, best_score, best_iteration in connection.execute(query):
             row = self.niches[niche]
             rounded = [None if value is None else round(value, 1) for value in (score, best_score)]
             if [row["score"], row["best_score"], row["best_iteration"]] != [*rounded, best_iteration]:

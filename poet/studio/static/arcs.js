@@ -94,22 +94,19 @@ export function paintArcs() {
 function tell(id) {
   cursor = id;
   paintArcs();
-  const run = runOf(), niche = run.niches[id], number_ = run.config && niche;
+  const run = runOf(), niche = run.niches[id];
   const moved = run.moves.filter((move) => move.target === id), left = run.moves.filter((move) => move.source === id);
-  const number_of = (moves, word) => `${moves.length} ${word}`;
   const canvas = make("canvas", { "aria-hidden": "true" }), said = make("div", {},
     make("b", {}, `Niche ${id}`), ` ${niche.description}`, niche.injected ? make("span", { class: "badge" }, "drawn by hand") : null, make("br"),
-    `score ${number(niche.score)}, best ${number(niche.best_score)}; ${niche.solved === null ? "not solved" : `solved at ${number(niche.solved)}`}; of late ${number_of(moved, "moved in")}, ${number_of(left, "moved out")}. `,
-    make("a", { href: `#/try?run=0&from=${id}` }, "Try it"));
-  said.querySelector("a").addEventListener("click", (event) => { event.preventDefault(); open(id); });
+    `score ${number(niche.score)}, best ${number(niche.best_score)}; ${niche.solved === null ? "not solved" : `solved at ${number(niche.solved)}`}; of late ${moved.length} moved in, ${left.length} moved out. `,
+    make("button", { type: "button", onclick: () => open(id) }, "Try it"));
   byId("arcs-said").replaceChildren(canvas, said);
   drawn(canvas, async () => {
-    const course = await courseFor(Number(byId("run").value || 0), id), box = canvas.getBoundingClientRect();
+    const course = await courseFor(id), box = canvas.getBoundingClientRect();
     if (!course || !box.width) return;
     const context = fitCanvas(canvas, box.width, box.height);
     paintBackdrop(context, box.width, box.height);
     paintStrip(context, course, 0, 0, box.width, box.height);
   });
   canvas.redraw();
-  return number_;
 }

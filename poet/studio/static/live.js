@@ -6,7 +6,7 @@ import { onNews, runs } from "./feed.js";
 import { paintArcs, startArcs } from "./arcs.js";
 
 const CHARTS_EVERY = 2000, SHOWN = 40, COURSES = 300; // ms between two drawings of the charts; entries of the feed; courses kept
-let shown = null, chartsAt = 0, chartsLater = null, clock = null;
+let shown = null, chartsAt = 0, chartsLater = null;
 
 const WORDS = {
   reading: ["Reading", "the archive is being read"],
@@ -17,9 +17,9 @@ const WORDS = {
 };
 
 export function startLive() {
-  startArcs(() => runs[shown], courseFor, (niche) => { location.hash = `#/try?run=${shown}&from=${niche}`; });
+  startArcs(() => runs[shown], (niche) => courseFor(shown, niche), (niche) => { location.hash = `#/try?run=${shown}&from=${niche}`; });
   onNews((run, news) => { if (run === shown && !byId("live").hidden) update(news); });
-  clock = setInterval(() => { if (shown !== null && !document.hidden && !byId("live").hidden) standing(runs[shown]); }, 1000);
+  setInterval(() => { if (shown !== null && !document.hidden && !byId("live").hidden) standing(runs[shown]); }, 1000);
 }
 
 export function showLive(run) {

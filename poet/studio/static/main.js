@@ -19,7 +19,10 @@ function startTheme() {
   const set = (theme) => { setTheme(theme); redrawAll(); };
   setTheme(dark.matches ? "dark" : "light");
   dark.addEventListener("change", () => set(dark.matches ? "dark" : "light"));
-  byId("theme").addEventListener("click", () => set(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+  byId("theme").addEventListener("click", () => {
+    set(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+    for (const frame of document.querySelectorAll("iframe[src]")) follow(frame);
+  });
 }
 
 function said(text, lost) {
@@ -45,16 +48,35 @@ function show() {
   showTry(view === "try" ? current : null, query);
   if (view === "explore") explore();
   else byId("explore-frame").removeAttribute("src");
-  if (view === "compare") byId("compare-frame").src = "/compare"; else byId("compare-frame").removeAttribute("src");
+  if (view === "compare") compare(false);
+  else byId("compare-frame").removeAttribute("src");
   redrawAll();
 }
 
 // The report of the run as it stands: made anew when it is opened or asked for, so that what is being read stays.
 function explore() {
   const { pulse, name } = runs[current], frame = byId("explore-frame");
+  frame.onload = () => follow(frame);
   frame.src = `/report/${current}`;
   const again = make("button", { type: "button", onclick: explore }, "Make it anew");
   byId("explore-said").replaceChildren(`The report of ${name} as of iteration ${pulse.iteration}. `, again);
+}
+
+// A page of ours within this one follows this one's light or dark.
+function follow(frame) {
+  const inner = frame.contentDocument;
+  if (inner?.documentElement.dataset.theme && inner.documentElement.dataset.theme !== document.documentElement.dataset.theme) inner.getElementById("theme").click();
+}
+
+// All runs of the studio beside each other; the matrix takes a while, so it is asked for.
+function compare(matrix) {
+  const alone = runs.length < 2, frame = byId("compare-frame");
+  frame.hidden = alone;
+  if (alone) { byId("compare-said").textContent = "There is one run here; start the studio with several to compare them: poet studio RUN RUN"; return; }
+  const play = make("button", { type: "button", onclick: () => compare(true) }, "Play every agent in every niche of the others");
+  byId("compare-said").replaceChildren(...(matrix ? ["The agents play in each other's niches, which can take minutes…"] : [`${runs.map((run) => run.name).join(", ")} as they stand. `, play]));
+  frame.onload = () => { follow(frame); if (matrix) byId("compare-said").textContent = `${runs.map((run) => run.name).join(", ")} as they stood when the agents began to play.`; };
+  frame.src = matrix ? "/compare?matrix=yes" : "/compare";
 }
 
 function begin() {

@@ -17,7 +17,7 @@ export class Player {
 
   clear() {
     this.stop?.abort();
-    Object.assign(this, { agents: [], parts: [], frames: 0, fps: 25, course: null, shapes: null, film: null, at: 0, playing: false, whole: false, rest: 0, returns: [], distances: [], outcomes: [], lengths: [] });
+    Object.assign(this, { agents: [], parts: [], frames: 0, fps: 25, course: null, shapes: null, film: null, at: 0, playing: false, whole: false, last: [], rest: 0, returns: [], distances: [], outcomes: [], lengths: [] });
   }
 
   get empty() { return this.frames === 0; }
@@ -60,8 +60,7 @@ export class Player {
     this.frames = Math.max(this.frames, film.frames);
     this.agents = [...this.agents, agent];
     this.outcomes = [...this.outcomes, film.outcome];
-    this.filmed = [...(this.filmed ?? []), episode];
-    this.last = (this.last ?? []).concat([[film.score, episode.distances.at(-1)]]);
+    this.last.push([film.score, episode.distances.at(-1)]);
   }
 
   start() {
@@ -76,7 +75,7 @@ export class Player {
 
   tick(now) {
     if (!this.playing) return;
-    const passed = (now - this.before) / 1000, last = this.frames - 1;
+    const passed = Math.max(now - this.before, 0) / 1000, last = this.frames - 1;
     this.before = now;
     this.at = Math.min(this.at + passed * this.fps * (this.speed ?? 1), last);
     if (this.at >= last && this.whole) {

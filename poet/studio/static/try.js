@@ -18,7 +18,7 @@ const stage = {
   left: 2, drag: null, past: [], future: [], wanted: null, follow: true, asked: 0,
 };
 const player = new Player(() => { requestPaint(); results(); });
-let waiting = 0, painting = false, later = null;
+let painting = false, later = null;
 
 const canvas = () => byId("stage").firstElementChild;
 const drawnNow = () => stage.genome !== null;
@@ -97,7 +97,6 @@ function hardest() {
 }
 
 function listGrounds() {
-  const run = runs[stage.run];
   const option = (value, text) => make("option", { value }, text);
   const groups = [
     make("optgroup", { label: "Made here" }, option("own", "this one, changed"), option("level", "level ground")),
@@ -106,7 +105,6 @@ function listGrounds() {
   ];
   byId("ground").replaceChildren(...groups);
   listNiches();
-  return run;
 }
 
 function listNiches() {
@@ -206,9 +204,9 @@ function change(environment, over) {
   clearTimeout(later);
   stage.ground = { ...stage.ground, environment };
   later = setTimeout(() => attempt(async () => {
-    const number_ = (stage.asked += 1);
+    const turn = (stage.asked += 1);
     const found = await post(`/api/runs/${stage.run}/ground`, { environment });
-    if (number_ !== stage.asked) return;
+    if (turn !== stage.asked) return;
     await take(found, false);
     remember();
     if (byId("auto").checked && over) await play();
@@ -290,25 +288,26 @@ async function play() {
   byId("results-none").hidden = false;
   byId("results-none").textContent = "They begin…";
   byId("results").hidden = true;
+  byId("results").dataset.whole = "false";
   try {
     await player.play(stage.run, { environment: stage.ground.environment, agents: agentsWanted(), seed: 0 });
   } catch (error) { byId("results-none").textContent = error.message; }
 }
 
 let resultsAt = 0;
+// The table, a few times a second while episodes come, and once more when all are over.
 function results() {
   byId("pause").textContent = player.playing ? "❚❚" : "▶";
   byId("pause").setAttribute("aria-label", player.playing ? "Pause" : "Play on");
   byId("moment").max = Math.max(player.frames - 1, 0);
   byId("moment").value = Math.round(player.at);
-  if (performance.now() - resultsAt < 200 && !player.whole) return;
-  if (player.whole && resultsAt === Infinity && byId("results").dataset.frames === String(player.frames)) return;
+  const done = byId("results").dataset.whole === "true";
+  if (player.whole ? done : performance.now() - resultsAt < 200 && !done) return;
   const found = player.results();
   byId("results").hidden = !found.length;
   byId("results-none").hidden = found.length > 0;
-  byId("results").dataset.frames = player.frames;
   byId("results").dataset.whole = player.whole;
-  resultsAt = player.whole ? Infinity : performance.now();
+  resultsAt = performance.now();
   byId("results").tBodies[0].replaceChildren(...found.map((row, i) => make("tr", { class: i ? null : "first" },
     make("td", {}, `niche ${row.agent}`), make("td", {}, fixed(row.score)), make("td", {}, `${fixed(row.distance)} m`), make("td", {}, row.outcome ?? "…"))));
 }
