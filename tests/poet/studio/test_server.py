@@ -2,14 +2,13 @@
 
 import http.client
 import json
-import signal
-import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import numpy as np
 import pytest
-from runs import TOY_SETTINGS, command, evolved, variables
+from runs import TOY_SETTINGS, evolved
+from studios import TINY, studio
 
 from environments.domain import Batch, Environment, find_domain
 from poet import InputError, Run
@@ -28,33 +27,6 @@ FLAT = {
     "genome": {"ground": [], "boxes": [[12.0, 0.0, 0.5, 2.0]]},
     "seed": 0,
 }
-TINY = {
-    "es.pairs": 2,
-    "score_episodes": 1,
-    "episode_limit": 60,
-    "minimal_criterion.lower": -1000,
-    "minimal_criterion.upper": 1000,
-    "reproduction.every": 2,
-    "reproduction.parent_score": -1000,
-    "reproduction.children": 2,
-    "reproduction.admitted": 4,
-    "reproduction.capacity": 30,
-    "transfer.every": 2,
-}
-
-
-@contextmanager
-def studio(*arguments):
-    """Start `poet studio`; gives its address with a token, and the process."""
-    line = command("studio", *arguments, "--port", 0)
-    with subprocess.Popen(line, env=variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            address = process.stdout.readline().strip()
-            assert address.startswith("http://127.0.0.1:"), process.stderr.read()
-            yield address, process
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
 
 
 @pytest.fixture(scope="module")

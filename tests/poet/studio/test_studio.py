@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from browser import chromium
 from runs import command, variables
-from test_server import TINY, studio
+from studios import TINY, studio
 
 from poet import Run
 
@@ -20,7 +20,15 @@ pytest.importorskip("selenium")
 pytestmark = pytest.mark.slow
 
 WALKS = Path(__file__).parents[3] / "benchmarks/results/open_endedness/first_agent.safetensors"
-SETTINGS = {**TINY, "episode_limit": 1600, "es.sigma": 0.001, "es.step_size": 0.001, "reproduction.every": 6}
+STILL = dict.fromkeys(("sigma", "sigma_floor", "step_size", "step_size_floor"), 0.001)  # so that who walks goes on to
+SETTINGS = {
+    **TINY,
+    "episode_limit": 1600,
+    "reproduction.every": 6,
+    **{f"es.{name}": value for name, value in STILL.items()},
+}
+
+RESULTS = "return document.getElementById('results').dataset.whole"
 
 
 @contextmanager
@@ -55,7 +63,7 @@ def texts(browser, selector):
 
 def outcome(browser):
     """The results' first line, once all episodes are over."""
-    until(lambda: browser.execute_script("return document.getElementById('results').dataset.whole") == "true")
+    until(lambda: browser.execute_script(RESULTS) == "true")
     return texts(browser, "#results tbody tr:first-child td")
 
 
@@ -63,69 +71,73 @@ def test_a_run_is_watched_a_course_is_drawn_and_put_into_it(tmp_path):
     from selenium.webdriver import ActionChains, Keys  # noqa: PLC0415
 
     run = Run.create(tmp_path / "run", settings=SETTINGS, agent=WALKS)
-    with evolving(run.folder) as process, studio(run.folder, "--edit") as (address, _):
-        with chromium(tmp_path / "profile") as browser:
-            come_in(browser, address)
-            until(lambda: "Running" in texts(browser, "#standing-word"))
-            # An admission arrives by itself, with its drawing.
-            until(lambda: browser.find_elements("css selector", "#feed li.new[data-kind=admitted] canvas"))
+    with (
+        evolving(run.folder) as process,
+        studio(run.folder, "--edit") as (address, _),
+        chromium(tmp_path / "profile") as browser,
+    ):
+        come_in(browser, address)
+        until(lambda: "Running" in texts(browser, "#standing-word"))
+        # An admission arrives by itself, with its drawing.
+        until(lambda: browser.find_elements("css selector", "#feed li.new[data-kind=admitted] canvas"))
 
-            # On level ground the agent reaches the end.
-            base = address.partition("/open/")[0]
-            browser.get(f"{base}/#/try?run=0&from=0&agents=0")
-            assert outcome(browser)[3] == "finished"
-            # A box is put in its way by dragging, and it falls over it.
-            browser.find_element("id", "draw").click()
-            canvas = browser.find_element("css selector", "#stage canvas")
-            browser.find_element("css selector", "[data-add=box]").click()
-            until(lambda: "Chosen: box" in texts(browser, "#stage-said")[0])
-            assert outcome(browser)
-            browser.find_element("id", "pause").click()
-            canvas.send_keys("n")  # what is chosen comes into view, at its middle
-            place = browser.execute_script(
-                """const box = document.querySelector('#stage canvas').getBoundingClientRect();
-                return [box.width / 2, (box.height - 44) * 0.62]"""
-            )
-            before = texts(browser, "#stage-said")[0]
-            scale = max(canvas.size["width"] / 24, 20)
-            at = [
-                place[0] + 0.25 * scale - canvas.size["width"] / 2,
-                place[1] - 0.5 * scale - canvas.size["height"] / 2,
-            ]
-            drag = ActionChains(browser).move_to_element_with_offset(canvas, round(at[0]), round(at[1]))
-            drag.click_and_hold().move_by_offset(0, -round(1.2 * scale)).release().perform()
-            assert texts(browser, "#stage-said")[0] != before
-            until(lambda: outcome(browser)[3] == "fell")
-            # The same by keys alone: wider, then back.
-            canvas.send_keys(Keys.SHIFT + Keys.ARROW_RIGHT)
-            until(lambda: "0.6 m wide" in texts(browser, "#stage-said")[0])
-            canvas.send_keys(Keys.CONTROL + "z")
-            until(lambda: "0.6 m wide" not in texts(browser, "#stage-said")[0])
+        # On level ground the agent reaches the end.
+        base = address.partition("/open/")[0]
+        browser.get(f"{base}/#/try?run=0&from=0&agents=0")
+        assert outcome(browser)[3] == "finished"
+        # A box is put in its way by dragging, and it falls over it.
+        browser.find_element("id", "draw").click()
+        canvas = browser.find_element("css selector", "#stage canvas")
+        browser.find_element("css selector", "[data-add=box]").click()
+        until(lambda: "Chosen: box" in texts(browser, "#stage-said")[0])
+        assert outcome(browser)
+        browser.find_element("id", "pause").click()
+        canvas.send_keys("n")  # what is chosen comes into view, at its middle
+        place = browser.execute_script(
+            """const box = document.querySelector('#stage canvas').getBoundingClientRect();
+            return [box.width / 2, (box.height - 44) * 0.62]"""
+        )
+        before = texts(browser, "#stage-said")[0]
+        scale = max(canvas.size["width"] / 24, 20)
+        at = [
+            place[0] + 0.25 * scale - canvas.size["width"] / 2,
+            place[1] - 0.5 * scale - canvas.size["height"] / 2,
+        ]
+        drag = ActionChains(browser).move_to_element_with_offset(canvas, round(at[0]), round(at[1]))
+        drag.click_and_hold().move_by_offset(0, -round(1.2 * scale)).release().perform()
+        assert texts(browser, "#stage-said")[0] != before
+        until(lambda: len(outcome(browser)) == 4)
+        # The same by keys alone: higher, a step at a time, until the agent falls over it.
+        for _ in range(12):
+            if outcome(browser)[3] == "fell":
+                break
+            canvas.send_keys(Keys.SHIFT + Keys.ARROW_UP)
+            until(lambda: browser.execute_script(RESULTS) == "false")
+        assert outcome(browser)[3] == "fell"
 
-            outcome(browser)
-            drawn = until(lambda: texts(browser, "#ground-said .id")[0].split(", ")[2])
-            browser.find_element("id", "inject").click()
-            until(lambda: "drawn by hand" in texts(browser, "#ground-told")[0])
-            row = until(lambda: [each for each in run.inputs() if drawn in json.dumps(each) or each["decision"]])[0]
-            niche = run.niches[row["niche"]]
-            assert niche.environment.id == drawn
-            assert (niche.injected, niche.environment.encoding) == (True, "drawn")
-            browser.get(f"{base}/#/live")
-            until(lambda: any("drawn by hand" in text for text in texts(browser, "#feed li")))
+        drawn = until(lambda: texts(browser, "#ground-said .id")[0].split(", ")[2])
+        browser.find_element("id", "inject").click()
+        until(lambda: "drawn by hand" in texts(browser, "#ground-told")[0])
+        row = until(lambda: [each for each in run.inputs() if drawn in json.dumps(each) or each["decision"]])[0]
+        niche = run.niches[row["niche"]]
+        assert niche.environment.id == drawn
+        assert (niche.injected, niche.environment.encoding) == (True, "drawn")
+        browser.get(f"{base}/#/live")
+        until(lambda: any("drawn by hand" in text for text in texts(browser, "#feed li")))
 
-            # A second browser has no business here, nor has a page of another origin in this one.
-            with chromium(tmp_path / "other") as other:
-                other.get(base)
-                assert "403" in other.page_source
-            with foreign_page(base) as page:
-                browser.get(page)
-                assert until(lambda: browser.execute_script("return window.came")) == "refused"
+        # A second browser has no business here, nor has a page of another origin in this one.
+        with chromium(tmp_path / "other") as other:
+            other.get(base)
+            assert "403" in other.page_source
+        with foreign_page(base) as page:
+            browser.get(page)
+            assert until(lambda: browser.execute_script("return window.came")) == "refused"
 
-            # Killed, the run is said to have stopped within 15 s.
-            come_in(browser, base)
-            process.send_signal(signal.SIGKILL)
-            until(lambda: "Stopped" in texts(browser, "#standing-word"), 15)
-            assert [entry for entry in browser.get_log("browser") if "127.0.0.1" in entry["source"]] == []
+        # Killed, the run is said to have stopped within 15 s.
+        come_in(browser, base)
+        process.send_signal(signal.SIGKILL)
+        until(lambda: "Stopped" in texts(browser, "#standing-word"), 15)
+        assert [entry for entry in browser.get_log("browser") if "127.0.0.1" in entry["source"]] == []
     assert (
         "drawn by hand"
         in subprocess.run(
