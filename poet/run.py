@@ -527,6 +527,63 @@ class Run:
             with make_executor() as workplace:
                 return evaluation.figures(evaluation.play(workplace, progress))
 
+    def compare(
+        self,
+        *others: Run | Path | str,
+        groups: Mapping[str, Sequence[Run | Path | str]] | None = None,
+        output: Path | str | None = None,
+        matrix: bool = True,
+        niches: int = 20,
+        episodes: int = 3,
+        seed: int = 0,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        progress: Told | None = None,
+    ) -> Row:
+        """Lay this run beside others: progress, cost, settings that differ, agents in each other's niches.
+
+        Args:
+            others: more runs, or their folders. All are only read, and may be going on.
+            groups: runs that count as one, by name, such as seeds; for interquartile means with 95 % intervals.
+            output: a page to write, which ends in .html.
+            matrix: whether to play the agents of each run in the niches of all.
+            niches: of each run, at most so many in the matrix, evenly chosen by birth.
+            episodes: of each agent in each niche.
+            seed: of these episodes.
+            workers: processes that simulate; one a core if None.
+            executor: where to simulate instead.
+            progress: called with the episodes done, out of how many.
+
+        Returns:
+            What `poet compare --json` writes.
+
+        Raises:
+            InputError: a folder holds no run, or is named twice, or the page cannot be written.
+            EvaluationError: some episodes could not be simulated.
+        """
+        from poet.compare import page  # noqa: PLC0415 - slow to load
+        from poet.compare.comparing import MatrixSettings, compare_folders  # noqa: PLC0415
+
+        settings = MatrixSettings(
+            wanted=matrix,
+            episodes=_whole("episodes", episodes),
+            niches=_whole("niches", niches),
+            seed=_whole("seed", seed, 0),
+        )
+        with _input_errors():
+            if output is not None:
+                page.check(Path(output))
+            found = compare_folders(
+                [self.folder, *map(_folder, others)],
+                {name: list(map(_folder, members)) for name, members in (groups or {}).items()},
+                settings=settings,
+                make_executor=_maker(workers, executor),
+                progress=progress,
+            )
+            if output is not None:
+                page.write(found, Path(output))
+        return found.to_plain()
+
     def examine(self) -> list[Row]:
         """Compare all that the archive keeps with its checksums, as `poet doctor RUN` does: a row a part.
 
@@ -590,6 +647,10 @@ def _plain(name: str, value: Any) -> Any:
         return plain(value)
     except ValueError as error:
         raise InputError(f"{name} is {value!r}; it must be what TOML can hold") from error
+
+
+def _folder(run: Run | Path | str) -> Path:
+    return run.folder if isinstance(run, Run) else Path(run)
 
 
 def _single(brought: Any, found: Sequence[Environment], do: str) -> Environment:
