@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGES = ("poet", "environments", "evolution", "transfer", "cluster", "meta_learners")
@@ -26,8 +27,9 @@ PACKAGES = ("poet", "environments", "evolution", "transfer", "cluster", "meta_le
 class WarmCommands:
     """Runs `poet` in processes that are forked from one of its own."""
 
-    def __init__(self, environment):
-        self._environment = environment
+    def __init__(self, environment, first=""):
+        """Load in an environment, after a program in Python that changes what is found there."""
+        self._environment, self._first = environment, first
         self._server = None
 
     def loaded_in(self, environment):
@@ -54,7 +56,7 @@ class WarmCommands:
 
     def _ask(self, *question):
         if self._server is None:
-            line, pipe = [sys.executable, "-P", __file__], subprocess.PIPE
+            line, pipe = [sys.executable, "-P", __file__, self._first], subprocess.PIPE
             self._server = subprocess.Popen(line, stdin=pipe, stdout=pipe, text=True, env=self._environment)
         try:
             self._server.stdin.write(f"{json.dumps(question)}\n")
@@ -73,7 +75,8 @@ def _load():
     for package in PACKAGES:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if not module.name.endswith("__main__"):
-                importlib.import_module(module.name)
+                with suppress(ImportError):  # then commands say what is missing
+                    importlib.import_module(module.name)
     gc.freeze()  # a child that collects garbage would copy all of it
 
 
@@ -114,5 +117,6 @@ def _run(words, folder, streams, seconds):
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", DeprecationWarning)  # of forks where there are threads: the linear algebra's rest
+    exec(sys.argv[1])
     _load()
     _serve()
