@@ -14,6 +14,18 @@ from poet.config import build
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background, whose processes would ignore it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Files with the longest tests: begun last, one of them would run on alone while the other workers have nothing to do.
+FIRST = (
+    *("test_hosts.py", "test_native_programs.py", "test_docs.py", "test_native_parity.py", "test_cuda_source.py"),
+    *("test_third_domain.py", "test_training.py", "test_known_answers.py", "test_inspect.py", "test_ppo.py"),
+    *("test_policy_learner.py", "test_native_fuzz.py", "test_fuzz.py", "test_mpi.py", "test_start_and_end.py"),
+    *("test_archive.py", "test_report.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
 
 def pytest_collection_finish():
     """Leave PyTorch one thread, as commands do: more than there are cores spin while they wait for each other."""
