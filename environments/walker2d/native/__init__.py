@@ -56,6 +56,11 @@ def course_of(environment: Environment) -> core.Course:
     return build_course(terrain_of(environment))
 
 
+def model() -> bytes:
+    """Give the walker's own shapes and masses, as the kernels read them."""
+    return core.model()
+
+
 def run_native(batch: Batch, episode_limit: int) -> Rollouts:
     """Run the episodes side by side, a world a SIMD lane, each on the course of its row."""
     published = np.array([Lidar.of(environment) is Lidar.PUBLISHED for environment in batch.environments])

@@ -71,4 +71,11 @@ struct WalkerModel {
     double ray_offset[kRays][2];  // m
 };
 
+// A GPU reads these as the host has laid them out.
+static_assert(sizeof(Shape) == 120 && __builtin_offsetof(Shape, vertex) == 8 && __builtin_offsetof(Shape, first_cell) == 116);
+static_assert(sizeof(TreeNode) == 32 && __builtin_offsetof(TreeNode, height) == 28);
+static_assert(sizeof(CourseView) == 48 && __builtin_offsetof(CourseView, size) == 32 && __builtin_offsetof(CourseView, inverse_cell) == 44);
+static_assert(sizeof(Segment) == 116 && sizeof(Joint) == 36);
+static_assert(sizeof(WalkerModel) == 944 && __builtin_offsetof(WalkerModel, start) == 724 && __builtin_offsetof(WalkerModel, ray_offset) == 784);
+
 }  // namespace walker
