@@ -20,7 +20,7 @@ from environments.domain import NO_OUTCOME, Environment
 from environments.tasks.env import TaskLike, TaskSource
 from environments.tasks.resets import Reset, Seeds, over
 from environments.walker2d import native
-from environments.walker2d.device.courses import NODE, Shelf
+from environments.walker2d.device.shelf import NODE, Shelf
 from environments.walker2d.device.stepper import OnCard, Stepper
 from environments.walker2d.env import EPISODE_LIMIT, Lidar, WalkerEnv
 from environments.walker2d.vector import Course, built, lidar_of
