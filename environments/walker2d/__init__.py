@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
@@ -14,7 +15,7 @@ from environments.walker2d import native
 from environments.walker2d.difficulty import difficulty, level_vectors
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
 from environments.walker2d.recording import record, sketch
-from environments.walker2d.simulator import CAPABILITIES, CONTROLLER, ENGINES, engine_called, run
+from environments.walker2d.simulator import CONTROLLER, capabilities, engine_called, engine_problem, engines, run
 from environments.walker2d.suites import suites_for
 from environments.walker2d.terrain import DOMAINS, cppn_inputs, cppn_published_inputs
 from environments.walker2d.vector import WalkerVectorEnv
@@ -27,7 +28,7 @@ class Walker2D:
     episode_limit = EPISODE_LIMIT
     fall_return = FALL_REWARD
     solved_return = 230.0
-    engines = tuple(ENGINES)
+    engine_problem = staticmethod(engine_problem)
     sketch = staticmethod(sketch)
     record = staticmethod(record)
     difficulty = staticmethod(difficulty)
@@ -37,9 +38,14 @@ class Walker2D:
         self.name = name
         self.suites = suites_for(name)
 
+    @cached_property
+    def engines(self) -> tuple[str, ...]:
+        """Name those that can be used, the default first; the first time asks the driver for GPUs."""
+        return tuple(engines())
+
     def capabilities(self, engine: str | None = None) -> Capabilities:
         """Say what an engine is good at; see `environments.domain.Domain.capabilities`."""
-        return CAPABILITIES[engine_called(engine)]
+        return capabilities(engine_called(engine))
 
     def run(
         self, batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, trajectory: bool = False

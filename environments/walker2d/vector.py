@@ -232,9 +232,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
             None if drawn and course is None else built(course)
             for course, drawn in zip(self._next, self._drawn, strict=True)
         ]
-        self._laid = [
-            built(course) if begun else None for course, begun in zip(self._played, self._begun, strict=True)
-        ]
+        self._laid = [built(course) if begun else None for course, begun in zip(self._played, self._begun, strict=True)]
         for world, course in enumerate(self._laid):
             if course is not None:
                 self._worlds.set_course(world, course)

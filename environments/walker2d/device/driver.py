@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -28,7 +29,7 @@ MAJOR, MINOR = 75, 76  # attributes of a device: its compute capability
 NOTHING_THERE = 100  # the driver's word for no GPU
 FULL = 2  # and for no memory left
 LOOK_SECONDS = 0.0005  # between two looks whether a kernel has ended; so Ctrl-C is heard meanwhile
-WORKER = "POET_LOCAL_WORKER"  # which worker of this machine a process is, as `cluster` tells it
+CREW = "POET_CREW"  # names the workers of this machine that a process is one of, as `cluster` tells it
 
 
 class CardError(RuntimeError):
@@ -88,6 +89,12 @@ def _describe(library: Any, place: int) -> Found:
     return Found(name.value.decode(errors="replace"), (major.value, minor.value))
 
 
+def describe() -> str:
+    """Name the GPUs that this process may use."""
+    cards = found()
+    return cards if isinstance(cards, str) else ", ".join(f"{card.name} ({card.architecture})" for card in cards)
+
+
 @cache
 def problem() -> str | None:
     """Say in a sentence why no kernel can run on a GPU here; None when one can."""
@@ -110,12 +117,34 @@ def problem() -> str | None:
     return None
 
 
-def mine(variables: Mapping[str, str] = os.environ) -> int | None:
-    """Say which GPU is this process's own: workers of a machine have the first ones each, and the others none."""
+@cache
+def mine() -> int | None:
+    """Say which GPU is this process's own: the first that no other worker of its crew has; the first of all if alone.
+
+    A worker keeps it until it ends, however it ends.
+    """
     cards = found()
-    worker = variables.get(WORKER, "0")
-    place = int(worker) if worker.isdigit() else 0
-    return None if isinstance(cards, str) or place >= len(cards) else place
+    if isinstance(cards, str):
+        return None
+    crew = os.environ.get(CREW)
+    return 0 if crew is None else next((place for place in range(len(cards)) if _taken(crew, place)), None)
+
+
+_kept: list[socket.socket] = []
+
+
+def _taken(crew: str, place: int) -> bool:
+    """Take a GPU among the workers of a crew; False where another has it."""
+    # A name of the kernel's own, which is free again when whoever has it ends.
+    name = f"\0poet-{os.getuid()}-{crew}-gpu-{place}"
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(name)
+    except OSError:
+        claim.close()
+        return False
+    _kept.append(claim)
+    return True
 
 
 class Memory:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.walker2d.device.courses import VIEW
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-VIEW = np.dtype(
-    [(name, np.uint64) for name in ("shapes", "starts", "items", "tree")]
-    + [("size", np.int32), ("cells", np.int32), ("origin", np.float32), ("inverse_cell", np.float32)]
-)  # CourseView of native/shapes.hpp
 NODE = 32  # bytes of a TreeNode
 ALIGNMENT = 16  # bytes
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -33,7 +32,22 @@ WORDS, DESK = 5144, 28760  # of a world between steps; bytes in which a thread o
 SHARED = np.dtype(
     [
         (name, np.uint64)
-        for name in "model courses next playing words trees generators steps over spilt desks count limit nodes".split()
+        for name in [
+            "model",
+            "courses",
+            "next",
+            "playing",
+            "words",
+            "trees",
+            "generators",
+            "steps",
+            "over",
+            "spilt",
+            "desks",
+            "count",
+            "limit",
+            "nodes",
+        ]
     ]
 )
 SPILT_THREADS, PUBLISHED_THREADS = 64, 8192  # of the roomy build: for the few worlds that are left to it, and for all
@@ -120,7 +134,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
             return torch.zeros(shape, dtype=dtype, device=self.device)
 
         self._shelf = Shelf(self.device, patience=self.episode_limit + 2)
-        self._model = self._sent(np.frombuffer(native.model(), dtype=np.uint8))
+        self._model = self._sent(np.frombuffer(native.walker_model(), dtype=np.uint8))
         self._slots, self._playing = (zeros(n, dtype=torch.int32) for _ in range(2))
         self._words = zeros(WORDS, n, dtype=torch.int32)
         self._trees = zeros(n, 0, dtype=torch.uint8)
@@ -258,9 +272,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
             larger[:, : self._trees.shape[1]] = self._trees
             self._trees = larger
 
-    def _seed(
-        self, seeds: list[int | None], seeded: NDArray[np.bool_], begin: Tensor, mask: NDArray[np.bool_]
-    ) -> None:
+    def _seed(self, seeds: list[int | None], seeded: NDArray[np.bool_], begin: Tensor, mask: NDArray[np.bool_]) -> None:
         """Make the generators of worlds that are seeded, or begin for the first time."""
         renewed = mask & (seeded | ~self._seeded)
         if not renewed.any():

@@ -72,10 +72,16 @@ struct WalkerModel {
 };
 
 // A GPU reads these as the host has laid them out.
-static_assert(sizeof(Shape) == 120 && __builtin_offsetof(Shape, vertex) == 8 && __builtin_offsetof(Shape, first_cell) == 116);
-static_assert(sizeof(TreeNode) == 32 && __builtin_offsetof(TreeNode, height) == 28);
-static_assert(sizeof(CourseView) == 48 && __builtin_offsetof(CourseView, size) == 32 && __builtin_offsetof(CourseView, inverse_cell) == 44);
-static_assert(sizeof(Segment) == 116 && sizeof(Joint) == 36);
-static_assert(sizeof(WalkerModel) == 944 && __builtin_offsetof(WalkerModel, start) == 724 && __builtin_offsetof(WalkerModel, ray_offset) == 784);
+#define WALKER_AT(type, field, offset) static_assert(__builtin_offsetof(type, field) == offset)
+static_assert(sizeof(Shape) == 120 && sizeof(TreeNode) == 32 && sizeof(CourseView) == 48);
+static_assert(sizeof(Segment) == 116 && sizeof(Joint) == 36 && sizeof(WalkerModel) == 944);
+WALKER_AT(Shape, vertex, 8);
+WALKER_AT(Shape, first_cell, 116);
+WALKER_AT(TreeNode, height, 28);
+WALKER_AT(CourseView, size, 32);
+WALKER_AT(CourseView, inverse_cell, 44);
+WALKER_AT(WalkerModel, joint, 580);
+WALKER_AT(WalkerModel, start, 724);
+WALKER_AT(WalkerModel, ray_offset, 784);
 
 }  // namespace walker
