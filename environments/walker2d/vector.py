@@ -305,6 +305,7 @@ def lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
 
 
 def built(course: Course) -> native.core.Course:
+    """Give the core a course of any kind; raises ValueError where it is not valid."""
     return native.course_of(course) if isinstance(course, Environment) else native.build_course(_ground(course))
 
 

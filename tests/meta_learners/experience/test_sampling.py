@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 from counting import LIMIT, Counting
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import environments
 from environments.domain import Environment
@@ -204,19 +203,6 @@ def test_linear_baseline_reproduces_returns_that_are_linear_in_its_features():
     found = linear_baseline(rollout, truth[:, :-1] * rollout.valid)
     torch.testing.assert_close(found[:, :-1][rollout.valid], truth[:, :-1][rollout.valid], atol=1e-3, rtol=1e-3)
     assert returns_to_go(rollout, 1.0)[:, 0].allclose(rollout.episode_returns(1)[..., 0], atol=1e-3)
-
-
-class Listening(TorchDispatchMode):
-    """Counts operations by name."""
-
-    def __init__(self):
-        super().__init__()
-        self.counts = {}
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        name = str(function).removeprefix("aten.").split(".")[0]
-        self.counts[name] = self.counts.get(name, 0) + 1
-        return function(*args, **(kwargs or {}))
 
 
 def test_a_step_reads_no_number_back_from_the_device_but_the_actions():
