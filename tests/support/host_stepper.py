@@ -1,6 +1,7 @@
 """The kernel that steps worlds on a GPU, compiled for the host: the same text, the same two builds."""
 
 import ctypes
+import fcntl
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -30,9 +31,13 @@ class OnHost:
 
 @cache
 def _built(folder, contacts):
-    library = folder / f"worlds_{contacts}.so"
+    library, making = folder / f"worlds_{contacts}.so", folder / f"worlds_{contacts}.part"
     macros = {"KERNEL": "device", "NATIVE": 1, "LANES": 1, "CONTACTS": contacts, "BLOCK": 64}
     defined = [f"-DWALKER_{name}={value}" for name, value in macros.items()]
-    command = ["g++", *FLAGS, "-fPIC", "-shared", f"-I{SOURCE}", *defined, str(HOST), "-o", str(library)]
-    subprocess.run(command, check=True)
+    command = ["g++", *FLAGS, "-fPIC", "-shared", f"-I{SOURCE}", *defined, str(HOST), "-o", str(making)]
+    with (folder / f"worlds_{contacts}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of one run of tests share a build
+        if not library.exists():
+            subprocess.run(command, check=True)
+            making.rename(library)
     return ctypes.CDLL(str(library)).launch_step
