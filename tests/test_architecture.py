@@ -79,6 +79,9 @@ LEARNING = {"evolution.optimisers.ppo_learning"}  # with torch; a run is read wi
 LIGHT = {"meta_learners", "meta_learners.errors"}  # all else in meta_learners loads torch, which takes seconds
 LAZILY = {  # other files with a function that loads torch
     "environments.agent_files",
+    "environments.walker2d.device.shelf",
+    "environments.walker2d.device.stepper",
+    "environments.walker2d.device.worlds",
     "poet.agents",
     "poet.diagnosis",
     "poet.niches",
