@@ -69,13 +69,17 @@ def _parts(paper_seconds: float = 0.0) -> dict[str, Part]:
         return check
 
     return {
-        "compiling": Part("the kernels, for this card", 180, of("compiling", "check_compiling", False)),
+        "compiling": Part(
+            "the kernels, for this card; without one for an H100", 180, of("compiling", "check_compiling", False)
+        ),
         "engine": Part("the engine says that it works, and auto means it", 60, of("engine", "check_engine", False)),
-        "episodes": Part("1,200 whole episodes, every bit", 90, of("agreement", "check_episodes", False)),
+        "episodes": Part("whole episodes, every bit; 1,200 on a card", 90, of("agreement", "check_episodes", False)),
         "edges": Part("odd batches, the hardest courses, sick agents", 60, of("agreement", "check_edges", False)),
         "repeats": Part("a row depends on itself alone", 30, of("agreement", "check_repeats", False)),
         "speed": Part("steps a second", 90, of("engine", "measure_speed", False)),
-        "steps": Part("a million steps in lockstep, as torch tensors", 60, of("stepping", "check_steps", False)),
+        "steps": Part(
+            "worlds as tensors in lockstep; a million steps on a card", 60, of("stepping", "check_steps", False)
+        ),
         "archives": Part("runs give equal archives", 90, of("runs", "check_archives")),
         "resumes": Part("runs go on from one engine to the other", 90, of("runs", "check_resumes")),
         "refusals": Part("no card, no such engine: a sentence, status 2", 30, of("failures", "check_refusals")),
