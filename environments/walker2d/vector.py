@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from environments.domain import NO_OUTCOME, Environment, Outcome
 from environments.history import without
 from environments.tasks.env import TaskLike, TaskSource
-from environments.tasks.resets import Reset, Seeds, checked_actions, over
+from environments.tasks.resets import Reset, Seeds, checked_actions, checked_threads, over
 from environments.walker2d import native
 from environments.walker2d.drawing import draw
 from environments.walker2d.env import EPISODE_LIMIT, Lidar, WalkerEnv, start_pushes
@@ -60,6 +60,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         autoreset_mode: what to do when an episode is over.
         render_mode: "rgb_array" or None.
         kernel: of the native engine, such as "plain-4"; the fastest when empty.
+        threads: that share the worlds of a step, in groups of the kernel's lanes; no bit depends on how many.
 
     Raises:
         RuntimeError: the native engine is not built.
@@ -76,6 +77,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
         kernel: str = "",
+        threads: int = 1,
     ) -> None:
         reason = native.problem()
         if reason is not None:
@@ -83,7 +85,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         if not courses:
             raise ValueError("courses is empty; give one for each world, or None for flat ground")
         single = WalkerEnv(episode_limit=episode_limit)  # checks the limit
-        self.lidar = _lidar_of(courses, source) if lidar is None else lidar
+        self.lidar = lidar_of(courses, source) if lidar is None else lidar
         self.num_envs = len(courses)
         self.single_observation_space = single.observation_space
         self.single_action_space = single.action_space
@@ -98,7 +100,8 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         self._source = source
         self._tasks = source or TaskSource(self.lidar.value)
         self._kernel = kernel
-        self._worlds = native.core.Worlds(self.num_envs, kernel, self.lidar is Lidar.PUBLISHED)
+        self._threads = checked_threads(threads)
+        self._worlds = self._make_worlds()
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds: list[int | None] = [None] * self.num_envs
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
@@ -112,9 +115,12 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         self._played: list[Course] = [None] * self.num_envs
         self._numbers = np.zeros(self.num_envs, dtype=np.int64)  # of the tasks being played
         self._courses: list[native.core.Course | None] = [
-            None if drawn else _build(course) for course, drawn in zip(courses, self._drawn, strict=True)
+            None if drawn else built(course) for course, drawn in zip(courses, self._drawn, strict=True)
         ]
         self._next_names = [course.id if isinstance(course, Environment) else None for course in courses]
+
+    def _make_worlds(self) -> native.core.Worlds:
+        return native.core.Worlds(self.num_envs, self._kernel, self.lidar is Lidar.PUBLISHED, self._threads)
 
     @property
     def tasks(self) -> list[str | None]:
@@ -221,14 +227,12 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         reason = native.problem()
         if reason is not None:
             raise RuntimeError(f"WalkerVectorEnv needs the native engine, but {reason}")
-        self._worlds = native.core.Worlds(self.num_envs, self._kernel, self.lidar is Lidar.PUBLISHED)
+        self._worlds = self._make_worlds()
         self._courses = [
-            None if drawn and course is None else _build(course)
+            None if drawn and course is None else built(course)
             for course, drawn in zip(self._next, self._drawn, strict=True)
         ]
-        self._laid = [
-            _build(course) if begun else None for course, begun in zip(self._played, self._begun, strict=True)
-        ]
+        self._laid = [built(course) if begun else None for course, begun in zip(self._played, self._begun, strict=True)]
         for world, course in enumerate(self._laid):
             if course is not None:
                 self._worlds.set_course(world, course)
@@ -291,7 +295,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         return infos
 
 
-def _lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
+def lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
     """Say which lidar worlds have: that of the domain their tasks are of; raises ValueError where there are two."""
     found = {course.domain for course in courses if isinstance(course, Environment)}
     found |= {source.domain} if source is not None else set()
@@ -300,7 +304,7 @@ def _lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
     return Lidar(found.pop()) if found else Lidar.NEAREST
 
 
-def _build(course: Course) -> native.core.Course:
+def built(course: Course) -> native.core.Course:
     return native.course_of(course) if isinstance(course, Environment) else native.build_course(_ground(course))
 
 

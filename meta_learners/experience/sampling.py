@@ -223,6 +223,7 @@ class Sampler(Generic[T]):
             fell=arranged(diary.fell),
             carried=carried.to(self.device),
             diverged=diary.diverged,
+            most_ended=int(np.sum(diary.ended, 0).max()),
         )
 
 
@@ -245,6 +246,7 @@ class _Diary:
         self.terminated: list[Any] = []
         self.truncated: list[Any] = []
         self.fell: list[Any] = []
+        self.ended: list[Any] = []
         self.steps = self.diverged = 0
 
     def write(self, reward: Any, score: Any, terminated: Any, truncated: Any, fell: Any) -> bool:
@@ -259,6 +261,7 @@ class _Diary:
         self.terminated.append(terminated & valid)
         self.truncated.append(truncated & ~terminated & valid)
         self.fell.append(fell & valid)
+        self.ended.append(ended & valid)
         self.finished += ended & valid
         self.resetting = ended & ~self.began
         self.began[:] = False

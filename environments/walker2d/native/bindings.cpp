@@ -184,10 +184,10 @@ NB_MODULE(_core, m) {
     });
     nb::class_<Worlds>(m, "Worlds")
         .def("__init__",
-             [](Worlds* self, std::size_t count, const std::string& kernel, bool published_lidar) {
-                 new (self) Worlds(walker::find_kernel(kernel), count, published_lidar);
+             [](Worlds* self, std::size_t count, const std::string& kernel, bool published_lidar, int threads) {
+                 new (self) Worlds(walker::find_kernel(kernel), count, published_lidar, threads);
              },
-             nb::arg("count"), nb::arg("kernel") = "", nb::arg("published_lidar") = false)
+             nb::arg("count"), nb::arg("kernel") = "", nb::arg("published_lidar") = false, nb::arg("threads") = 1)
         .def("__len__", &Worlds::count)
         .def("set_course", &Worlds::set_course)
         .def("reset", &reset)
