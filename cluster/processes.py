@@ -10,9 +10,11 @@ import heapq
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -140,7 +142,8 @@ class Processes:
                     tickets = self._next(worker)
                     worker.tickets.append(tickets)
                     try:
-                        worker.pipe.send([self._tasks[ticket].item for ticket in tickets])
+                        items = [self._tasks[ticket].item for ticket in tickets]
+                        worker.pipe.send([pickle.dumps(item, pickle.HIGHEST_PROTOCOL) for item in items])
                     except OSError:
                         self._replace(worker)
 
@@ -262,12 +265,25 @@ def _serve(pipe: Connection) -> None:
     try:
         pipe.send((GREETING, 0.0, 0.0))  # whatever ends this worker from now on is an item's doing
         while True:
-            items, started = pipe.recv(), time.monotonic()
+            pickled, started = pipe.recv(), time.monotonic()
             try:
-                results = answers(items)
+                results, room = _answers(pickled)
             except (MemoryError, OSError):
                 os._exit(1)  # the machine's fault, not the item's: it may run elsewhere
             seconds = time.monotonic() - started
-            pipe.send((results, seconds, room_for(items[0])))
+            pipe.send((results, seconds, room))
     except (EOFError, OSError):
         return
+
+
+def _answers(pickled: list[bytes]) -> tuple[list[Any], float]:
+    """Give the results of items, one that cannot be read among them a `Failure`, and what there is room for."""
+    try:
+        items = [pickle.loads(each) for each in pickled]
+    except (MemoryError, OSError):
+        raise
+    except Exception:
+        if len(pickled) == 1:
+            return [Failure("an item that could not be read", traceback.format_exc())], 0.0
+        return [result for each in pickled for result in _answers([each])[0]], 0.0
+    return answers(items), room_for(items[0])

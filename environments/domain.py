@@ -135,7 +135,17 @@ class OneEnvironmentACall(Protocol):
         ...
 
 
-OPTIONAL = ("record", "sketch", "difficulty", "level_vectors", "suites", "make_worlds", "engine_problem")
+OPTIONAL = (
+    "record",
+    "sketch",
+    "difficulty",
+    "level_vectors",
+    "suites",
+    "make_worlds",
+    "engine_problem",
+    "stream",
+    "shapes",
+)
 """What a domain may have besides.
 
 Set on whoever stands for a domain, not looked up when asked for: protocols that are checked at run time see that.

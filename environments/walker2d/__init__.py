@@ -8,16 +8,29 @@ from typing import Any
 
 from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
 from environments.encodings.cppn import CPPNEncoding
+from environments.encodings.drawn import DrawnEncoding
 from environments.encodings.parametric import ParametricEncoding
 from environments.equipped import play_steps
 from environments.tasks.env import TaskSource
 from environments.walker2d import native
+from environments.walker2d.device import driver
+from environments.walker2d.device.worlds import WalkerTensorEnv
 from environments.walker2d.difficulty import difficulty, level_vectors
-from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
+from environments.walker2d.drawing import FPS
+from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, START, WalkerEnv
 from environments.walker2d.recording import record, sketch
 from environments.walker2d.simulator import CONTROLLER, capabilities, engine_called, engine_problem, engines, run
+from environments.walker2d.streaming import shapes, stream
 from environments.walker2d.suites import suites_for
-from environments.walker2d.terrain import DOMAINS, cppn_inputs, cppn_published_inputs
+from environments.walker2d.terrain import (
+    DOMAINS,
+    FINISH,
+    cppn_inputs,
+    cppn_published_inputs,
+    drawing,
+    drawn_encoding,
+    drawn_from,
+)
 from environments.walker2d.vector import WalkerVectorEnv
 
 
@@ -33,6 +46,12 @@ class Walker2D:
     record = staticmethod(record)
     difficulty = staticmethod(difficulty)
     level_vectors = staticmethod(level_vectors)
+    fps = FPS
+    course = FINISH - START
+    shapes = staticmethod(shapes)
+    stream = staticmethod(stream)
+    drawing = staticmethod(drawing)
+    drawn_from = staticmethod(drawn_from)
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -63,7 +82,11 @@ class Walker2D:
             return ParametricEncoding.from_options(options)
         if name == CPPNEncoding.name:
             return CPPNEncoding.from_options(options, cppn_inputs(), published=cppn_published_inputs())
-        raise ValueError(f"encoding is {name!r}; {self.name} has {ParametricEncoding.name} and {CPPNEncoding.name}")
+        if name == DrawnEncoding.name:
+            ends = drawn_encoding()
+            return DrawnEncoding.from_options(options, ends.start, ends.end)
+        known = f"{ParametricEncoding.name}, {CPPNEncoding.name} and {DrawnEncoding.name}"
+        raise ValueError(f"encoding is {name!r}; {self.name} has {known}")
 
     def make_env(
         self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None
@@ -74,9 +97,20 @@ class Walker2D:
 
     def make_worlds(
         self, tasks: Sequence[Environment | None], source: TaskSource, **settings: Any
-    ) -> WalkerVectorEnv | None:
-        """Make worlds on the native engine, if it is built; settings are those of `WalkerVectorEnv`."""
-        return None if native.problem() else WalkerVectorEnv(tasks, source=source, **settings)
+    ) -> WalkerVectorEnv | WalkerTensorEnv | None:
+        """Make worlds on the native engine, if it is built; settings are those of `WalkerVectorEnv`.
+
+        With `device`, as PyTorch names a GPU, they are `WalkerTensorEnv`'s; "cpu" means none.
+        """
+        if native.problem():
+            return None
+        if str(device := settings.pop("device", "cpu")) == "cpu":
+            return WalkerVectorEnv(tasks, source=source, **settings)
+        return WalkerTensorEnv(tasks, source=source, device=device, **settings)
+
+    def device_problem(self) -> str | None:
+        """Say in a sentence why worlds cannot be had on a GPU here; None when they can."""
+        return native.problem() or driver.problem()
 
 
 DOMAIN, PUBLISHED = (Walker2D(name) for name in DOMAINS)

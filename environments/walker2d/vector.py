@@ -27,7 +27,7 @@ from environments.tasks.resets import Reset, Seeds, checked_actions, checked_thr
 from environments.walker2d import native
 from environments.walker2d.drawing import draw
 from environments.walker2d.env import EPISODE_LIMIT, Lidar, WalkerEnv, start_pushes
-from environments.walker2d.filming import scene_of
+from environments.walker2d.filming import poses_of, scene_of
 from environments.walker2d.terrain import Terrain, terrain_of
 
 Course = Environment | Terrain | None
@@ -210,6 +210,10 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
             raise gymnasium.error.ResetNeeded("call reset before render: there is nothing to draw")
         return tuple(self._draw(world) for world in range(self.num_envs))
 
+    def poses(self) -> Floats:
+        """Say where the bodies of every world are, as `WalkerEnv.poses`: (n, 5, 3) of x and y in m and angle in rad."""
+        return poses_of([self._worlds.get_state(world) for world in range(self.num_envs)])
+
     def _draw(self, world: int) -> NDArray[np.uint8]:
         state, lidar = self._worlds.get_state(world), self._observations[world, LIDAR]
         return draw(scene_of(state, lidar, _ground(self._played[world]), int(self._steps[world])))
@@ -305,6 +309,7 @@ def lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
 
 
 def built(course: Course) -> native.core.Course:
+    """Give the core a course of any kind; raises ValueError where it is not valid."""
     return native.course_of(course) if isinstance(course, Environment) else native.build_course(_ground(course))
 
 

@@ -126,8 +126,8 @@ class RL2:
             "entropy": figures[2],
         }
         # One reading for all: each makes the processor wait for the device.
-        finite, *told = torch.stack([all_finite((figures, *self._policy.parameters())), *metrics.values()]).tolist()
-        told = dict(zip(metrics, told, strict=True))
+        finite, *values = torch.stack([all_finite((figures, *self._policy.parameters())), *metrics.values()]).tolist()
+        told = dict(zip(metrics, values, strict=True))
         if not finite:
             self.load(State(before, {"steps": self._steps}))
             raise LossError(f"the loss is {told['loss']}, the values' loss {told['value_loss']}")

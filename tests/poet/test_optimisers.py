@@ -143,7 +143,7 @@ def evolved(folder, config):
     return folder
 
 
-def test_a_run_by_cmaes_evolves_transfers_and_survives_a_kill_with_any_workers(tmp_path):
+def test_a_run_by_cmaes_evolves_transfers_and_survives_a_kill_with_any_workers(tmp_path, poet):
     whole = evolved(tmp_path / "whole", build(CMAES, "toy"))
     with reading(whole) as connection:
         totals, entries = summary(connection), niches(connection)
@@ -162,7 +162,7 @@ def test_a_run_by_cmaes_evolves_transfers_and_survives_a_kill_with_any_workers(t
             time.sleep(0.01)
         time.sleep(0.5)
         process.send_signal(signal.SIGKILL)
-    done = subprocess.run(lines, env=variables(), capture_output=True, text=True, check=False)
+    done = poet("evolve", folder, "--config", settings, "--workers", 2)
     assert done.returncode == 0, done.stderr
     assert_equal_archives(folder, whole)
 
@@ -204,7 +204,9 @@ def test_a_run_is_resumed_with_its_own_options_and_no_others(tmp_path):
         open_run(tmp_path / "run", Choices(base=None, overrides=overrides, origin="here"), {}).close()
 
     resume(10)
-    with pytest.raises(InputError, match=r"optimiser\.options\.population was 10, is 9\): only iterations can change"):
+    with pytest.raises(
+        InputError, match=r"optimiser\.options\.population was 10, is 9\): only iterations and"
+    ):
         resume(9)
 
 

@@ -279,8 +279,8 @@ class Card:
     def free(self, memory: Memory) -> None:
         """Give memory back."""
         if memory.address:
-            self._enter()
-            # A card that is lost has said so already, and frees nothing.
+            # A card that is lost has said so already, and frees nothing: what these return is not asked.
+            self._driver.cuCtxSetCurrent(self._context)
             self._driver.cuMemFree(memory.address)
             memory.address = 0
 

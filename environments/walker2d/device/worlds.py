@@ -29,27 +29,11 @@ if TYPE_CHECKING:
 
 # As native/worlds.cu has them, which checks.
 WORDS, DESK = 5144, 28760  # of a world between steps; bytes in which a thread of the roomy build works
-SHARED = np.dtype(
-    [
-        (name, np.uint64)
-        for name in [
-            "model",
-            "courses",
-            "next",
-            "playing",
-            "words",
-            "trees",
-            "generators",
-            "steps",
-            "over",
-            "spilt",
-            "desks",
-            "count",
-            "limit",
-            "nodes",
-        ]
-    ]
+FIELDS = (
+    *("model", "courses", "next", "playing", "words", "trees", "generators", "steps", "over", "spilt", "desks"),
+    *("count", "limit", "nodes"),
 )
+SHARED = np.dtype([(name, np.uint64) for name in FIELDS])
 SPILT_THREADS, PUBLISHED_THREADS = 64, 8192  # of the roomy build: for the few worlds that are left to it, and for all
 HALF = 2**64
 
@@ -312,7 +296,8 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         return found
 
     def _empty(self, *width: int, dtype: Any) -> Tensor:
-        return self._torch.empty(self.num_envs, *width, dtype=dtype, device=self.device)
+        made: Tensor = self._torch.empty(self.num_envs, *width, dtype=dtype, device=self.device)
+        return made
 
     def _sent(self, array: NDArray[Any]) -> Tensor:
         return self._torch.tensor(array, device=self.device)
