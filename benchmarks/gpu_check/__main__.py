@@ -27,7 +27,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.gpu_check.target import CheckError, Figures, SkippedError, Target, Tell, find_target
+from benchmarks.gpu_check.target import SMALL, CheckError, Figures, SkippedError, Target, Tell, find_target
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 PAPER = "paper"
@@ -208,7 +208,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("gpu_check_results"), help="folder of the results")
     parser.add_argument("--seconds", type=float, default=450.0, help="for all parts but the paper's run")
     parser.add_argument("--paper-seconds", type=float, default=0.0, help="for the paper's run, after the others")
+    parser.add_argument("--small", action="store_true", help="do little of everything")
     given = parser.parse_args()
+    if given.small:
+        os.environ[SMALL] = "1"
     given.out = given.out.resolve()
     given.out.mkdir(parents=True, exist_ok=True)
     if given.part:
@@ -224,7 +227,12 @@ def main() -> None:
     print(banner(target), flush=True)
     patience = RELAXED if target.rehearsal else 1.0
     verdicts = check_all(names, given.out, time.monotonic() + given.seconds, given.paper_seconds, patience)
-    found = {"rehearsal": target.rehearsal, **machine(target), "parts": [asdict(verdict) for verdict in verdicts]}
+    found = {
+        "rehearsal": target.rehearsal,
+        **machine(target),
+        "small": target.small,
+        "parts": [asdict(verdict) for verdict in verdicts],
+    }
     (given.out / "results.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     files = bring_home(given.out)
     print(summary(target, verdicts), f"results: {', '.join(files)} in {given.out}", sep="\n", flush=True)
