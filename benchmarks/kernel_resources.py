@@ -1,4 +1,6 @@
-"""What a thread of the walker's GPU kernel takes, by NVRTC's word: python -m benchmarks.kernel_resources
+"""What a thread of the walker's GPU kernel takes, by NVRTC's word.
+
+    python -m benchmarks.kernel_resources
 
 Needs no GPU. Compiles for each architecture, with the small list of contacts and the whole one, which takes minutes.
 """
@@ -12,6 +14,7 @@ ARCHITECTURES = ("sm_80", "sm_90", "sm_120")
 
 
 def main():
+    """Compile, and print what each kernel takes."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--architecture", action="append", help=f"such as sm_90; may be repeated: {ARCHITECTURES}")

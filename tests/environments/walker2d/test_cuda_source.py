@@ -234,7 +234,7 @@ def test_what_cannot_be_compiled_is_told_in_a_sentence(small_kernel):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_120"])
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_120"])
 def test_nvrtc_compiles_the_kernel(architecture):
     code, takes = toolchain.compiled(episodes.SOURCE, architecture, episodes.macros(episodes.CONTACTS))
     assert episodes.KERNEL.encode() in code
