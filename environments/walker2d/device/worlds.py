@@ -115,7 +115,8 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         torch, n = self._torch, self.num_envs
 
         def zeros(*shape: int, dtype: Any) -> Tensor:
-            return torch.zeros(shape, dtype=dtype, device=self.device)
+            made: Tensor = torch.zeros(shape, dtype=dtype, device=self.device)
+            return made
 
         self._shelf = Shelf(self.device, patience=self.episode_limit + 2)
         self._model = self._sent(np.frombuffer(native.walker_model(), dtype=np.uint8))
