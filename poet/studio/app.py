@@ -20,9 +20,9 @@ from cluster.executor import InProcess
 from poet import archive as archives
 from poet import report as reports
 from poet.archive.best import best_agent
-from poet.config import Config
 from poet.compare.comparing import MatrixSettings, compare_folders
 from poet.compare.page import page_of
+from poet.config import Config
 from poet.errors import InputError, NoNicheError
 from poet.foreign import printable_values
 from poet.report.data import gather
