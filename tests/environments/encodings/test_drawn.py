@@ -22,12 +22,8 @@ def test_points_and_boxes_lie_where_they_were_drawn():
     heights = np.interp([5.0, 14.666, 20.0, 25.0, 30.0, 80.0], x, y) - START_HEIGHT
     # Level on the pad, which ends at 9.333 m; straight from there to the first point; level after the last.
     assert heights == pytest.approx([0.0, 0.5, 1.0, -0.5, -2.0, -2.0], abs=1e-3)
-    assert terrain.boxes.tolist() == [
-        [
-            [40.0, START_HEIGHT + y] if x == 0 else [42.0, START_HEIGHT + y]
-            for x, y in ((0, 0.5), (1, 0.5), (1, 0.75), (0, 0.75))
-        ]
-    ]
+    corners = [(40.0, 0.5), (42.0, 0.5), (42.0, 0.75), (40.0, 0.75)]
+    assert terrain.boxes.tolist() == [[[x, START_HEIGHT + y] for x, y in corners]]
 
 
 def test_the_seed_of_the_terrain_changes_nothing():
