@@ -20,7 +20,7 @@ from environments import plugins
 from environments.agent_files import LARGEST_LAYER, MOST_LAYERS
 from environments.controller import NO_ACTIVATION, Controller, check_activation
 from environments.documents import NotTOMLError, check_plain, parse_toml
-from environments.domain import Domain, Encoding, Environment, find_domain
+from environments.domain import Domain, Encoding, Environment, engine_unusable, find_domain
 from environments.equipped import equip
 from environments.settings import Bounds, build_settings, check_bounds
 from environments.settings import differences as list_differences
@@ -148,9 +148,8 @@ class Config:
             InputError: something is not installed, or not built; the message says what.
         """
         try:
-            engines = find_domain(self.domain).engines
-            if self.engine not in ("auto", *engines):
-                raise ValueError(f"engine is {self.engine!r}; it must be one of auto, {', '.join(engines)}")
+            if wrong := engine_unusable(find_domain(self.domain), self.engine, "auto"):
+                raise ValueError(f"engine {wrong}")
             self.make_encoding()
             self.find_measure()
             self.make_optimiser()

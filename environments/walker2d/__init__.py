@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
@@ -16,7 +17,7 @@ from environments.walker2d.difficulty import difficulty, level_vectors
 from environments.walker2d.drawing import FPS
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, START, WalkerEnv
 from environments.walker2d.recording import record, sketch
-from environments.walker2d.simulator import CAPABILITIES, CONTROLLER, ENGINES, engine_called, run
+from environments.walker2d.simulator import CONTROLLER, capabilities, engine_called, engine_problem, engines, run
 from environments.walker2d.streaming import shapes, stream
 from environments.walker2d.suites import suites_for
 from environments.walker2d.terrain import (
@@ -38,7 +39,7 @@ class Walker2D:
     episode_limit = EPISODE_LIMIT
     fall_return = FALL_REWARD
     solved_return = 230.0
-    engines = tuple(ENGINES)
+    engine_problem = staticmethod(engine_problem)
     sketch = staticmethod(sketch)
     record = staticmethod(record)
     difficulty = staticmethod(difficulty)
@@ -54,9 +55,14 @@ class Walker2D:
         self.name = name
         self.suites = suites_for(name)
 
+    @cached_property
+    def engines(self) -> tuple[str, ...]:
+        """Name those that can be used, the default first; the first time asks the driver for GPUs."""
+        return tuple(engines())
+
     def capabilities(self, engine: str | None = None) -> Capabilities:
         """Say what an engine is good at; see `environments.domain.Domain.capabilities`."""
-        return CAPABILITIES[engine_called(engine)]
+        return capabilities(engine_called(engine))
 
     def run(
         self, batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, trajectory: bool = False

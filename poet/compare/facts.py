@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from poet.archive import inspection
 from poet.archive.best import BestAgent, best_agents
 from poet.archive.reading import one_moment, read_config, reading
 from poet.config import Config
-from poet.errors import InputError
+from poet.names import names_of
 
 Row = dict[str, Any]
 Column = list[float | None]
@@ -105,29 +104,6 @@ def read_run(folder: Path, name: str) -> RunFacts:
     """Read one run; raises InputError where the folder holds none."""
     with reading(folder) as connection, one_moment(connection):
         return facts_of(connection, name)
-
-
-def names_of(folders: Sequence[Path]) -> list[str]:
-    """Name runs by their folders, with as many of the folders above as it takes to tell them apart.
-
-    Raises:
-        InputError: one is named twice.
-    """
-    whole = [folder.resolve() for folder in folders]
-    for place, folder in enumerate(whole):
-        if folder in whole[:place]:
-            raise InputError(f"{folders[place]} is named twice; name each run once")
-    lengths = [1] * len(whole)
-    while True:
-        names = ["/".join(folder.parts[-length:]) for folder, length in zip(whole, lengths, strict=True)]
-        unclear = {name for name, count in Counter(names).items() if count > 1}
-        if not unclear:
-            return names
-        # Of two equal names one folder may be all used up: the root's own.
-        lengths = [
-            length + (name in unclear and length < len(folder.parts))
-            for folder, length, name in zip(whole, lengths, names, strict=True)
-        ]
 
 
 def facts_of(connection: Connection, name: str) -> RunFacts:

@@ -15,9 +15,10 @@ from poet import Run
 from poet.archive.reading import reading
 from poet.archive.store import Archive
 from poet.compare.comparing import MatrixSettings, compare_folders
-from poet.compare.facts import MEASURES, names_of
+from poet.compare.facts import MEASURES
 from poet.compare.groups import aggregate, interquartile_mean
 from poet.errors import InputError
+from poet.names import names_of
 
 
 def here():
