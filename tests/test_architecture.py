@@ -54,7 +54,7 @@ FLOORS = {
         {"__init__"},
         {"run"},
         {"compare", "controls", "evaluate", "export", "report"},
-        {"session", "niches", "fresh", "diagnosis"},
+        {"curves", "session", "niches", "fresh", "diagnosis"},
         {"archive", "display", "page"},
         {GROUND},
     ],
@@ -68,6 +68,7 @@ ENGINES = [
     "pygame",
     "pyarrow",
     "tensorboardX",
+    "wandb",
     "environments.walker2d.native._core",
     "environments.hexapod3d.native._core",
 ]

@@ -164,4 +164,4 @@ def test_somebody_elses_learner_learns_on_it(exported):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice on spaces, and torch's own
         check_env(env)
-        PPO("MlpPolicy", env, n_steps=256, device="cpu").learn(512)
+        PPO("MlpPolicy", env, n_steps=64, batch_size=64, n_epochs=2, device="cpu").learn(64)
