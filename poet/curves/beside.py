@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -146,6 +147,8 @@ class Curved:
             do()
         except (PlaceError, DiskError) as error:
             self._boards.remove(board)
+            with suppress(PlaceError, DiskError):
+                board.close()
             self._say(f"warning: the run goes on without its curves: {error}; a resumed run adds what is missing")
 
 
