@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from runs import TOY_SETTINGS, assert_equal_archives, command, evolved, variables
+from runs import TOY_SETTINGS, assert_equal_archives, command, evolved, typed, variables
 from tensorboardX.proto import event_pb2
 
 from poet import Run
@@ -91,7 +91,7 @@ def test_curves_change_nothing_of_the_run(run, tmp_path):
     assert_equal_archives(run.folder, evolved(tmp_path / "without", SETTINGS))
 
 
-@pytest.mark.parametrize("cut", [0, 9], ids=["at a record's end", "within a record"])
+@pytest.mark.parametrize("cut", [pytest.param(0, marks=pytest.mark.slow), 9])
 def test_a_run_that_was_killed_goes_on_with_its_curves_without_gap_or_repetition(run, tmp_path, toy_file, cut):
     import tomli_w  # noqa: PLC0415
 
@@ -126,13 +126,12 @@ def test_an_older_copy_of_a_run_voids_what_it_has_not_done(run, tmp_path):
     assert [step for step, _ in itertools.groupby(step for (step, _), _ in found)] == [*range(14), 5, 6, 7]
 
 
-def test_curves_of_another_run_are_left_alone(run, tmp_path, poet):
+def test_curves_of_another_run_are_left_alone(run, tmp_path, monkeypatch, capsys):
     folder = evolved(tmp_path / "other", {**SETTINGS, "seed": 5}, iterations=2)
     board = run.folder / "tensorboard"
     before = {path: path.read_bytes() for path in board.iterdir()}
-    done = poet("evolve", folder, "--iterations", 3, "--workers", 1, "--tensorboard-dir", board)
-    assert done.returncode == 2
-    assert f"error: {board} holds curves of something else" in done.stderr
+    assert typed(monkeypatch, "evolve", folder, "--iterations", 3, "--workers", 1, "--tensorboard-dir", board) == 2
+    assert f"error: {board} holds curves of something else" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in board.iterdir()} == before
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"):
@@ -174,13 +173,8 @@ def test_points_of_an_iteration_do_not_read_all_scores(run):
 
 
 def test_who_has_no_client_of_weights_and_biases_is_told_before_anything_is_made(tmp_path, monkeypatch, capsys):
-    from poet import cli  # noqa: PLC0415
-
     monkeypatch.setitem(sys.modules, "wandb", None)
-    monkeypatch.setattr("sys.argv", ["poet", "evolve", str(tmp_path / "run"), "--wandb", "toys"])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert end.value.code == 2
+    assert typed(monkeypatch, "evolve", tmp_path / "run", "--wandb", "toys") == 2
     assert capsys.readouterr().err.strip() == (
         "error: --wandb needs the client of Weights & Biases, which is not installed: pip install wandb"
     )
