@@ -31,6 +31,7 @@ from poet.commands.meta_train import meta_train
 from poet.commands.render import render
 from poet.commands.report import report
 from poet.commands.settings import settings
+from poet.commands.studio import studio
 from poet.display.output import err, say
 from poet.foreign import printable, shortened
 from poet.session import Interrupted, hold_signals
@@ -64,6 +65,7 @@ _COMMANDS = (
     inject,
     inspect,
     report,
+    studio,
     render,
     export,
     evaluate,

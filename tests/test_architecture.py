@@ -51,6 +51,7 @@ FLOORS = {
         {"__main__"},
         {"cli"},
         {"commands"},
+        {"studio"},
         {"__init__"},
         {"run"},
         {"compare", "controls", "evaluate", "export", "report"},

@@ -38,14 +38,9 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(run):
-    import subprocess  # noqa: PLC0415
-
-    from runs import command, variables  # noqa: PLC0415
-
+def page(run, poet):
     path = run.parent / "report.html"
-    line = command("report", run, "-o", path, "--films", 2)
-    done = subprocess.run(line, env=variables(), capture_output=True, text=True, check=False)
+    done = poet("report", run, "-o", path, "--films", 2)
     assert done.returncode == 0, done.stderr
     return path
 
