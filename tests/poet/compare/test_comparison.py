@@ -113,7 +113,10 @@ def test_a_pairing_scores_the_same_whoever_else_is_compared_and_whatever_is_left
 def test_many_niches_are_sampled_and_it_is_said_of_which_run(runs):
     found = compared(*runs[:2], niches=2, episodes=1)
     counts = [run["niches"] for run in found["runs"]]
-    assert f"2 of the {counts[0]} niches of first/toy take part in the matrix, evenly chosen by birth" in found["notes"]
+    parts = [
+        f"2 of the {count} niches of {name}" for count, name in zip(counts, ("first/toy", "second/toy"), strict=True)
+    ]
+    assert f"{', '.join(parts)} take part in the matrix, evenly chosen by birth" in found["notes"]
     assert not any("take part" in note for note in compared(*runs[:2], niches=max(counts), episodes=1)["notes"])
 
 
