@@ -55,7 +55,7 @@ FLOORS = {
         {"__init__"},
         {"run"},
         {"compare", "controls", "evaluate", "export", "report"},
-        {"session", "niches", "fresh", "diagnosis"},
+        {"curves", "session", "niches", "fresh", "diagnosis"},
         {"archive", "display", "page"},
         {GROUND},
     ],
@@ -71,6 +71,7 @@ ENGINES = [
     "tensorboardX",
     "cuda.bindings.driver",
     "cuda.bindings.nvrtc",
+    "wandb",
     "environments.walker2d.native._core",
     "environments.hexapod3d.native._core",
 ]
