@@ -45,6 +45,7 @@ from poet.config import Config, if_installed
 from poet.errors import InputError
 from poet.export import card
 from poet.export.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
+from poet.export.tried import tried_rows, write_tried
 
 Row = dict[str, Any]
 
@@ -120,9 +121,11 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
         rows = _split_and_order(found, settings)
         best = best_agents(connection)
         agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
+        tried = tried_rows(connection, rows, settings.fractions)
     with writing_folder(folder, listed_files) as aside:
         (aside / AGENTS).mkdir()
         _write_rows(aside, rows)
+        write_tried(aside, tried)
         for name, content in agents.items():
             (aside / name).write_bytes(content)
         controller = domain.controller
