@@ -161,3 +161,4 @@ class FewShotKind:
     settings: type[Any]  # a frozen dataclass whose fields all have defaults; commands and checks are made from it
     make: MakeFewShot
     takes: frozenset[str]  # of CLASSES and NUMBERS
+    fixed_ways: bool = False  # whether it can be tested with no other number of classes than it was trained with

@@ -69,7 +69,8 @@ class Numbers:
         if self.deviations is None:
             return None
         below = torch.special.ndtr((targets - self.means) / self.deviations).mean(0)
-        return ((below - 0.5).abs() <= level / 2).to(targets.dtype)
+        inside: Tensor = (below - 0.5).abs() <= level / 2
+        return inside.to(targets.dtype)
 
 
 Prediction = Logits | Numbers

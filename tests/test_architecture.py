@@ -42,7 +42,7 @@ FLOORS = {
         {"few_shot_contracts"},
         {"training", "contracts"},
         {"registry"},
-        {"gradient", "black_box", "metric"},
+        {"gradient", "black_box", "metric", "bayesian"},
         {"few_shot"},
         {"learner"},
         {"experience"},

@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from meta_learners.episodes import EpisodeFamily, Numbered, TaskBatch, one_hot
+from meta_learners.episodes import EpisodeFamily, Numbered, TaskBatch
 from meta_learners.few_shot.module_learner import ModuleLearner
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import CLASSES, FewShotKind
-from meta_learners.metric.learner import Features, MetricSettings
+from meta_learners.metric.learner import Features, MetricSettings, features_of
 from meta_learners.networks.embedding import Embedding, seeded
 from meta_learners.predictions import Logits
 
@@ -32,13 +32,9 @@ class GoodEmbedding(nn.Module):
         self.head = nn.Linear(self.embedding.size, classes)
 
     def predict(self, batch: TaskBatch, generator: torch.Generator) -> Logits:
-        assert batch.ways is not None
-        there = batch.support.present.reshape(*batch.support.present.shape, *(1,) * len(self.embedding.shape))
-        support, query = (
-            nn.functional.normalize(self.embedding(each), dim=-1)
-            for each in (torch.where(there, batch.support.inputs, 0), batch.query.inputs)
-        )
-        return Logits(logistic(Features(support, one_hot(batch.support, batch.ways), query)))
+        found = features_of(self.embedding, batch)
+        support, query = (nn.functional.normalize(each, dim=-1) for each in (found.support, found.query))
+        return Logits(logistic(Features(support, found.labels, query)))
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Logits]:
         assert batch.classes is not None

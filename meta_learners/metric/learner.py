@@ -20,7 +20,7 @@ from meta_learners.learner import CLASSES, FewShotKind
 from meta_learners.networks.embedding import Embedding, seeded
 from meta_learners.predictions import Logits
 
-__all__ = ["Features", "MetricSettings", "Rule", "kind_of", "query_loss"]
+__all__ = ["Features", "MetricSettings", "Rule", "features_of", "kind_of", "query_loss"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +59,20 @@ class Sorter(nn.Module):
         self.rule = rule  # registered where it is a module
 
     def predict(self, batch: TaskBatch, generator: torch.Generator) -> Logits:
-        assert batch.ways is not None
-        labels = one_hot(batch.support, batch.ways)
-        # What is not there may be anything, even not finite.
-        there = batch.support.present.reshape(*batch.support.present.shape, *(1,) * len(self.embedding.shape))
-        support = self.embedding(torch.where(there, batch.support.inputs, 0))
-        return Logits(self.rule(Features(support, labels, self.embedding(batch.query.inputs))))
+        return Logits(self.rule(features_of(self.embedding, batch)))
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Logits]:
         found = self.predict(batch, generator)
         return query_loss(found, batch), found
+
+
+def features_of(embedding: Embedding, batch: TaskBatch) -> Features:
+    """Embed a batch of tasks of classes."""
+    assert batch.ways is not None
+    # What is not there may be anything, even not finite.
+    there = batch.support.present.reshape(*batch.support.present.shape, *(1,) * len(embedding.shape))
+    support = embedding(torch.where(there, batch.support.inputs, 0))
+    return Features(support, one_hot(batch.support, batch.ways), embedding(batch.query.inputs))
 
 
 def query_loss(prediction: Logits, batch: TaskBatch) -> Tensor:
@@ -78,25 +82,25 @@ def query_loss(prediction: Logits, batch: TaskBatch) -> Tensor:
 
 
 def kind_of(
-    rule: Callable[[tuple[int, ...], Any], Rule],
+    rule: Callable[[tuple[int, ...], Any, int], Rule],
     *,
     of: type[MetricSettings] = MetricSettings,
     maps: bool = False,
-    largest_norm: float | None = None,
+    fixed_ways: bool = False,
 ) -> FewShotKind:
-    """Make the kind of a learner of a rule that is made for the shape of features and the settings."""
+    """Make the kind of a learner of a rule that is made for the shape of features, the settings and N classes."""
 
     def make(name: str, family: EpisodeFamily, settings: Any, *, seed: int, device: str) -> ModuleLearner:
         with seeded(torch_generator((seed, Stream.PARAMETERS))):
             embedding = Embedding(family.input_shape, settings.width, maps=maps)
-            sorter = Sorter(embedding, rule(embedding.map_shape if maps else (embedding.size,), settings))
+            shape = embedding.map_shape if maps else (embedding.size,)
+            sorter = Sorter(embedding, rule(shape, settings, family.ways or 0))
         return ModuleLearner(
             name,
             sorter,
             rate=settings.step_size,
-            largest_norm=largest_norm,
             halve_after=settings.halve_after,
             device=device,
         )
 
-    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES}))
+    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES}), fixed_ways=fixed_ways)

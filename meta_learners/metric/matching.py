@@ -36,4 +36,4 @@ class Matching(nn.Module):
         return of_class.clamp(min=floor).logsumexp(2)
 
 
-LEARNER = kind_of(lambda shape, settings: Matching())
+LEARNER = kind_of(lambda shape, settings, ways: Matching())

@@ -26,4 +26,4 @@ def prototypical(features: Features) -> Tensor:
     return 2 * products - centres.square().sum(-1)[:, None] - features.query.square().sum(-1, keepdim=True)
 
 
-LEARNER = kind_of(lambda shape, settings: prototypical)
+LEARNER = kind_of(lambda shape, settings, ways: prototypical)

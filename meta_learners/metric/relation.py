@@ -11,11 +11,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from meta_learners.episodes import EpisodeFamily, TaskBatch, one_hot
+from meta_learners.episodes import EpisodeFamily, TaskBatch
 from meta_learners.few_shot.module_learner import ModuleLearner
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import CLASSES, FewShotKind
-from meta_learners.metric.learner import Features, MetricSettings
+from meta_learners.metric.learner import Features, MetricSettings, features_of
 from meta_learners.networks.embedding import Embedding, block, seeded
 from meta_learners.predictions import Logits
 
@@ -50,11 +50,7 @@ class Relation(nn.Module):
         return found.reshape(tasks, queries, ways)
 
     def predict(self, batch: TaskBatch, generator: torch.Generator) -> Logits:
-        assert batch.ways is not None
-        there = batch.support.present.reshape(*batch.support.present.shape, *(1,) * len(self.embedding.shape))
-        support = self.embedding(torch.where(there, batch.support.inputs, 0))
-        labels = one_hot(batch.support, batch.ways)
-        return Logits(self.scores(Features(support, labels, self.embedding(batch.query.inputs))))
+        return Logits(self.scores(features_of(self.embedding, batch)))
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Logits]:
         found = self.predict(batch, generator)

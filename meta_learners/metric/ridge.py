@@ -52,4 +52,4 @@ class Ridge(nn.Module):
         return self.log_scale.exp() * ridge(features, self._penalty)
 
 
-LEARNER = kind_of(lambda shape, settings: Ridge(settings.penalty), of=RidgeSettings)
+LEARNER = kind_of(lambda shape, settings, ways: Ridge(settings.penalty), of=RidgeSettings)

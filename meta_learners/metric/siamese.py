@@ -10,15 +10,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from meta_learners.episodes import EpisodeFamily, TaskBatch, one_hot
+from meta_learners.episodes import EpisodeFamily, TaskBatch
 from meta_learners.few_shot.module_learner import ModuleLearner
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import CLASSES, FewShotKind
-from meta_learners.metric.learner import MetricSettings
+from meta_learners.metric.learner import MetricSettings, features_of
+from meta_learners.metric.pairs import nearest_class, pair_loss
 from meta_learners.networks.embedding import Embedding, seeded
 from meta_learners.predictions import Logits
 
-__all__ = ["LEARNER", "Siamese", "balanced"]
+__all__ = ["LEARNER", "Siamese"]
 
 
 class Siamese(nn.Module):
@@ -37,32 +38,15 @@ class Siamese(nn.Module):
 
     def pairs(self, batch: TaskBatch) -> Tensor:
         """Give the logits of every query with every support example (M, Q, S)."""
-        there = batch.support.present.reshape(*batch.support.present.shape, *(1,) * len(self.embedding.shape))
-        support = self.embedding(torch.where(there, batch.support.inputs, 0))
-        return self.same(self.embedding(batch.query.inputs)[:, :, None], support[:, None])
+        found = features_of(self.embedding, batch)
+        return self.same(found.query[:, :, None], found.support[:, None])
 
     def predict(self, batch: TaskBatch, generator: torch.Generator) -> Logits:
-        return _nearest(self.pairs(batch), batch)
+        return nearest_class(self.pairs(batch), batch)
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Logits]:
         logits = self.pairs(batch)
-        alike = (batch.query.targets[:, :, None] == batch.support.targets[:, None]).to(logits.dtype)
-        counted = batch.query.present[:, :, None] & batch.support.present[:, None]
-        losses = nn.functional.binary_cross_entropy_with_logits(logits, alike, reduction="none")
-        return (losses * balanced(alike, counted)).sum(), _nearest(logits.detach(), batch)
-
-
-def balanced(alike: Tensor, counted: Tensor) -> Tensor:
-    """Give weights that sum to 1, to a half over the pairs of the same class; pairs that do not count weigh 0."""
-    same, other = alike * counted, (1 - alike) * counted
-    return 0.5 * (same / same.sum().clamp(min=1) + other / other.sum().clamp(min=1))
-
-
-def _nearest(pairs: Tensor, batch: TaskBatch) -> Logits:
-    assert batch.ways is not None
-    of_class = one_hot(batch.support, batch.ways).bool()[:, None]  # (M, 1, S, N)
-    floor = torch.finfo(pairs.dtype).min / 4
-    return Logits(pairs[..., None].masked_fill(~of_class, floor).amax(2))
+        return pair_loss(logits, batch), nearest_class(logits.detach(), batch)
 
 
 def _make(name: str, family: EpisodeFamily, settings: MetricSettings, *, seed: int, device: str) -> ModuleLearner:

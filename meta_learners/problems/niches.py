@@ -7,32 +7,29 @@ any terrain seed, so that there are as many as one likes. Classes are split by l
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from environments.domain import Domain, Encoding, Environment, Genome
 from environments.settings import Bounds
-from environments.sketch import Drawable, Sketch
-from environments.tasks.curriculum import SPLITS, Curriculum
+from environments.sketch import Sketch
+from environments.tasks.curriculum import SPLITS
 from meta_learners.episodes import FamilyKind, Source, SplitError, TaskBatch, check_split, one_hot
 from meta_learners.errors import MetaLearningError
 from meta_learners.keys import Key, Stream, numpy_generator
 from meta_learners.predictions import Logits
+from meta_learners.problems.archive import Pool, pool_of
 from meta_learners.problems.classes import EpisodeSettings, batch_of, choose_classes, choose_examples
 
-__all__ = ["KIND", "NicheSettings", "Niches", "genomes_of", "relief_of"]
+__all__ = ["KIND", "NicheSettings", "Niches", "relief_of"]
 
 CHANNELS = 3
 SCALE = 20.0  # per m: heights of 5 cm are where the logarithmic scale begins
-ATTEMPTS = 20  # mutations of a split's genomes for each that is wanted: an encoding may give one that is there
 
 Floats = NDArray[np.float32]
 
@@ -53,26 +50,15 @@ class Niches:
 
     Args:
         settings: the size of a task.
-        genomes: by split.
-        domain: whose courses the genomes make.
-        encoding: of the genomes.
-
-    Raises:
-        MetaLearningError: the domain cannot show its courses, or an example is longer than they are.
+        pool: the genomes.
     """
 
     name = "niches"
     splits = SPLITS
     target_size = 1
 
-    def __init__(
-        self, settings: NicheSettings, genomes: Mapping[str, list[Genome]], domain: Domain, encoding: Encoding
-    ) -> None:
-        if not isinstance(domain, Drawable):
-            raise MetaLearningError(f"domain {domain.name} does not show its courses; family niches needs their ground")
-        self.settings = settings
-        self._genomes, self._domain, self._encoding = genomes, domain, encoding
-        self._filled: dict[str, list[Genome]] = {}
+    def __init__(self, settings: NicheSettings, pool: Pool) -> None:
+        self.settings, self._pool = settings, pool
         self._banks: dict[str, Floats] = {}
 
     @property
@@ -85,16 +71,7 @@ class Niches:
 
     @property
     def train_classes(self) -> int:
-        return len(self.genomes("train"))
-
-    def genomes(self, split: str) -> list[Genome]:
-        """List a split's classes: those of the archive, and mutations where they are too few."""
-        if split not in self._filled:
-            others = [each for name in self.splits if name != split for each in self._genomes[name]]
-            self._filled[split] = _filled_up(
-                self._genomes[split], others, self._encoding, self.settings.classes, self.splits.index(split)
-            )
-        return self._filled[split]
+        return len(self._pool.of("train"))
 
     def draw(self, count: int, split: str, key: Key) -> TaskBatch:
         """Draw tasks."""
@@ -138,12 +115,10 @@ class Niches:
 
     def _bank(self, split: str) -> Floats:
         if split not in self._banks:
-            domain: Any = self._domain
-            genomes = self.genomes(split)
             self._banks[split] = np.stack(
                 [
-                    np.stack([relief_of(domain.sketch(self._environment(genome, seed))) for seed in self._seeds(split)])
-                    for genome in genomes
+                    np.stack([relief_of(self._pool.sketch(genome, seed)) for seed in self._seeds(split)])
+                    for genome in self._pool.of(split)
                 ]
             )
         return self._banks[split]
@@ -152,11 +127,8 @@ class Niches:
         rng = numpy_generator((0, self.splits.index(split), Stream.EPISODES))
         return [int(seed) for seed in rng.integers(2**31, size=self.settings.courses)]
 
-    def _environment(self, genome: Genome, seed: int) -> Environment:
-        return Environment(domain=self._domain.name, encoding=self._encoding.name, genome=genome, seed=seed)
-
     def _neighbours(self, split: str) -> NDArray[np.int64]:
-        vectors = np.stack([self._encoding.vector(genome) for genome in self.genomes(split)])
+        vectors = np.stack([self._pool.encoding.vector(genome) for genome in self._pool.of(split)])
         gaps = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
         np.fill_diagonal(gaps, -1)  # itself first, also where another is the same
         order: NDArray[np.int64] = np.argsort(gaps, axis=1, kind="stable")
@@ -202,58 +174,8 @@ def statistics(inputs: Tensor) -> Tensor:
     )
 
 
-def genomes_of(curriculum: Curriculum) -> dict[str, list[Genome]]:
-    """List by split the genomes that a curriculum tells of, each once, where it comes first; its own tasks before."""
-    found: dict[str, list[Genome]] = {split: [] for split in SPLITS}
-    seen: set[str] = set()
-    rows = [(task.environment.genome, task.split) for task in curriculum.stages]
-    rows += [(row["genome"], row["split"]) for row in curriculum.tried()]
-    for genome, split in rows:
-        text = _text(genome)
-        if split in found and text not in seen:
-            found[split].append(genome)
-        seen.add(text)
-    return found
-
-
-def _filled_up(
-    genomes: list[Genome], others: list[Genome], encoding: Encoding, wanted: int, number: int
-) -> list[Genome]:
-    found, seen = list(genomes), {_text(genome) for genome in (*genomes, *others)}
-    rng = numpy_generator((1, number, Stream.TASKS))
-    for _ in range(ATTEMPTS * wanted if genomes else 0):
-        if len(found) >= wanted:
-            break
-        child = encoding.mutate(found[int(rng.integers(len(found)))], rng)
-        if _text(child) not in seen:
-            seen.add(_text(child))
-            found.append(child)
-    return found
-
-
-def _text(genome: Genome) -> str:
-    return json.dumps(genome, sort_keys=True)
-
-
-def encoding_of(curriculum: Curriculum) -> Encoding:
-    """Make the encoding of a curriculum's genomes.
-
-    Raises:
-        MetaLearningError: it does not say which that is.
-    """
-    said = curriculum.document.get("encoding")
-    if said is None:
-        raise MetaLearningError(f"the curriculum in {curriculum.folder} does not say how its genomes are encoded")
-    try:
-        return curriculum.domain.encoding(said["name"], said["options"])
-    except ValueError as error:
-        raise MetaLearningError(f"the curriculum in {curriculum.folder} cannot be used: {error}") from error
-
-
 def _make(settings: NicheSettings, source: Source) -> Niches:
-    if source.curriculum is None:
-        raise MetaLearningError("family niches needs a curriculum; name the folder that `poet export` wrote")
-    return Niches(settings, genomes_of(source.curriculum), source.curriculum.domain, encoding_of(source.curriculum))
+    return Niches(settings, pool_of(source.curriculum, settings.classes, "niches"))
 
 
 KIND = FamilyKind(settings=NicheSettings, make=_make, needs="curriculum")

@@ -108,6 +108,7 @@ def test(
     as_json: bool,
 ) -> None:
     """Measure a trained learner beside its rivals, for each number of shots."""
+    from meta_learners.registry import few_shot_kind  # noqa: PLC0415
     from meta_learners.training.few_shot import (  # noqa: PLC0415
         family_of,
         fingerprint,
@@ -138,6 +139,8 @@ def test(
             family = family_of(plan, source, **other, **({} if number is None else {SHOTS: number}))
             if family.input_shape != (own := family_of(plan, source)).input_shape:
                 raise InputError(f"inputs of shape {family.input_shape} are not those learned from, {own.input_shape}")
+            if few_shot_kind(plan.learner).fixed_ways and family.ways != own.ways:
+                raise InputError(f"tasks have {family.ways} classes; {plan.learner} was made for {own.ways}")
             protocol = FewShotProtocol(split=split or family.splits[-1], tasks=tasks, alone_tasks=alone_tasks)
             figures = few_shot_figures(
                 trained,

@@ -50,7 +50,7 @@ def meta_train(
     curriculum: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[CURRICULUM]", help="Folder that `poet export` wrote; left out for families of other tasks."
+            metavar="CURRICULUM", help="Folder that `poet export` wrote; left out for families of other tasks."
         ),
     ] = None,
     iterations: Annotated[int, typer.Option(min=1, max=10**9, help="Meta-steps to come to.")] = 200,
