@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="a list of name, measured, target, better, within, source, certainty and reached",
+        help="a list with each target's source, and how certain it is",
     )
     options = parser.parse_args()
     torch.set_num_threads(1)

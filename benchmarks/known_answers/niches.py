@@ -1,6 +1,6 @@
 """Telling a niche by a stretch of 60 points of its ground: 5 classes, 1 example of each.
 
-Parametric genomes bred without selection from the root's children, whole branches held out. What is to be beaten is
+Parametric genomes in lines of descent from the root, without selection, whole lines held out. What is to be beaten is
 seven statistics that a person would measure; what was reached before, of other genomes of the same kind, is beside.
 """
 
@@ -15,10 +15,10 @@ from environments.tasks.curriculum import SPLITS
 from meta_learners.problems.archive import Pool
 from meta_learners.problems.niches import Niches, NicheSettings
 
-GENOMES, SHORT_GENOMES = 100, 24  # of each split
-BRANCHES = 4  # children of the root that each split descends from
+GENOMES, SHORT_GENOMES = 100, 20  # of each split
+CHAINS, LENGTH = 4, 25  # lines of descent of each split, and mutations in each
 LEARNERS = ("prototypical", "matching", "siamese", "relation", "ridge", "good-embedding", "graph")
-HAND, LEARNED, NEAREST_LEARNED = 0.454, 0.827, 0.618  # measured earlier, of 101 genomes held out
+RAW, HAND, LEARNED, NEAREST_LEARNED = 0.231, 0.454, 0.827, 0.618  # measured earlier, of 101 genomes held out
 OURS = "computed earlier with our courses, other genomes"
 
 
@@ -26,20 +26,22 @@ def family(genomes: int, *, nearest: bool = False) -> Niches:
     """Breed genomes, and make tasks of them."""
     domain = find_domain("walker2d")
     encoding = domain.encoding("parametric", {})
-    rng, root = np.random.default_rng(0), encoding.initial()
-    branches = []
-    while len(branches) < BRANCHES * len(SPLITS):
-        child = encoding.mutate(encoding.mutate(root, rng), rng)
-        if child not in branches:
-            branches.append(child)
-    split = {name: branches[number :: len(SPLITS)] for number, name in enumerate(SPLITS)}
+    rng, split = np.random.default_rng(0), {}
+    for name in SPLITS:
+        split[name] = []
+        for _ in range(CHAINS):
+            child = encoding.initial()
+            for number in range(LENGTH):
+                child = encoding.mutate(child, rng)
+                if number % (CHAINS * LENGTH // genomes) == 0:
+                    split[name].append(child)
     settings = NicheSettings(courses=12, classes=genomes, nearest=nearest)
     return Niches(settings, Pool(split, domain, encoding, genomes))
 
 
 def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Train each learner, and measure it on genomes of other branches."""
-    steps = 120 if short else 1500
+    steps = 120 if short else 800
     problem = family(SHORT_GENOMES if short else GENOMES)
     answers = []
     for name in LEARNERS[:1] if short else LEARNERS:
@@ -48,7 +50,8 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
         hand = found["seven statistics by hand"]
         if not answers:
             answers += [Answer("niches: seven statistics by hand, accuracy", hand, HAND, "beside", 0, OURS, "computed")]
-        answers += [Answer(f"niches: {name}, accuracy (statistics by hand)", found[name], hand, "higher")]
+        aim, target = ("nearest raw example", RAW) if short else ("statistics by hand", hand)
+        answers += [Answer(f"niches: {name}, accuracy ({aim})", found[name], target, "higher")]
         if not short:
             answers += [Answer(f"niches: {name}, accuracy", found[name], LEARNED, "beside", 0, OURS, "computed")]
     if not short:

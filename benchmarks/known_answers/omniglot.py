@@ -20,7 +20,7 @@ from meta_learners.problems.hausdorff import modified_hausdorff
 from meta_learners.problems.omniglot import VARIABLE, one_shot_runs
 from meta_learners.registry import make_family
 
-STEPS, SHORT_STEPS = 4000, 150
+STEPS, SHORT_STEPS = 1000, 150
 LEARNERS = ("prototypical", "matching", "siamese", "relation", "ridge", "good-embedding")
 PIXELS = 0.402  # 5-way 1-shot, the nearest in pixels
 HAUSDORFF = 0.388  # published error on the runs

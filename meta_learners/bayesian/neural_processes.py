@@ -114,7 +114,7 @@ class NeuralProcess(nn.Module):
         return mean, FLOOR + (1 - FLOOR) * spread.sigmoid()
 
     def _decode(self, asked: Tensor, known: list[Tensor]) -> Numbers:
-        leading = torch.broadcast_tensors(*(each[..., 0] for each in (asked, *known)))[0].shape
+        leading = (*max(known, key=Tensor.dim).shape[:-2], asked.shape[1])  # draws, where there are some, come first
         parts = [each.expand(*leading, each.shape[-1]) for each in (asked, *known)]
         mean, spread = self.decode(torch.cat(parts, -1)).chunk(2, -1)
         deviation = FLOOR + (1 - FLOOR) * nn.functional.softplus(spread)

@@ -24,7 +24,7 @@ __all__ = ["KIND", "CurveSettings", "Curves", "process"]
 
 INPUTS, LENGTHS, SCALES, NOISE = (-2.0, 2.0), (0.1, 0.6), (0.1, 1.0), 0.02
 JITTER = 1e-6  # of variance, so that nearly equal points can be factored
-GRID = 6  # lengths by scales that the process tries where it must infer them
+GRID = 10  # lengths by scales that the process tries where it must infer them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

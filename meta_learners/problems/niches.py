@@ -158,17 +158,16 @@ def relief_of(sketch: Sketch) -> Floats:
 
 def statistics(inputs: Tensor) -> Tensor:
     """Give seven figures of each example (M, K, 3, points): (M, K, 7)."""
-    ground, _, height = inputs.unbind(2)
-    standing = height > 0
+    ground, top, height = inputs.unbind(2)
+    rises = ground.abs()
+    usual = ground.median(-1, keepdim=True).values
     return torch.stack(
         [
-            ground.abs().mean(-1),
-            ground.std(-1),
-            ground.amax(-1),
-            ground.amin(-1),
+            *rises.quantile(torch.tensor([0.25, 0.5, 0.75]).to(rises), -1),
+            (ground - usual).abs().median(-1).values,
+            top.abs().quantile(0.9, -1),
+            top.amax(-1),
             height.amax(-1),
-            standing.to(height.dtype).mean(-1),
-            height.sum(-1) / standing.sum(-1).clamp(min=1),
         ],
         -1,
     )
