@@ -92,17 +92,6 @@ class Make(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class LearnerKind:
-    """What an entry point of the group `poet.learners` names: all that it takes to train a learner by name."""
-
-    settings: type[Any]  # a frozen dataclass whose fields all have defaults; commands and checks are made from it
-    make: Make
-    copies: int = 2  # worlds of each task, unless the user says otherwise
-    # Steps after which it cuts fresh episodes, by settings; None where it cuts none.
-    horizon: Callable[[Any], int | None] = lambda settings: None
-
-
 class FewShotLearner(Protocol):
     """A meta-learner that is given examples: takes outer steps on tasks, and tells the queries of new ones.
 
@@ -162,3 +151,15 @@ class FewShotKind:
     make: MakeFewShot
     takes: frozenset[str]  # of CLASSES and NUMBERS
     fixed_ways: bool = False  # whether it can be tested with no other number of classes than it was trained with
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerKind:
+    """What an entry point of the group `poet.learners` names: all that it takes to train a learner by name."""
+
+    settings: type[Any]  # a frozen dataclass whose fields all have defaults; commands and checks are made from it
+    make: Make
+    copies: int = 2  # worlds of each task, unless the user says otherwise
+    # Steps after which it cuts fresh episodes, by settings; None where it cuts none.
+    horizon: Callable[[Any], int | None] = lambda settings: None
+    few_shot: FewShotKind | None = None  # the same learner where it is given examples instead

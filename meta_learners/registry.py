@@ -51,9 +51,10 @@ def few_shot_kind(name: str) -> FewShotKind:
         ValueError: there is none of this name, it cannot be loaded, or it acts instead.
     """
     kind = any_kind(name)
-    if not isinstance(kind, FewShotKind):
+    found = kind.few_shot if isinstance(kind, LearnerKind) else kind
+    if found is None:
         raise ValueError(f"learner {name!r} acts and is not given examples; make it by make_learner")
-    return kind
+    return found
 
 
 def any_kind(name: str) -> LearnerKind | FewShotKind:

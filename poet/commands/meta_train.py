@@ -109,12 +109,14 @@ def meta_train(
     device or number of threads rounds otherwise. TensorBoard reads
     DIR/tensorboard.
     """
-    from meta_learners.learner import FewShotKind  # noqa: PLC0415
+    from meta_learners.learner import FewShotKind, LearnerKind  # noqa: PLC0415
     from meta_learners.training.folder import Training, last_metrics  # noqa: PLC0415
     from meta_learners.training.plan import NAME, Plan, read_plan  # noqa: PLC0415
 
     prepare(device, threads)
     kind = _kind(learner)
+    if isinstance(kind, LearnerKind) and kind.few_shot is not None and family is not None:
+        kind = kind.few_shot  # of learners that can do either, a family of examples asks for this
     if isinstance(kind, FewShotKind):
         _refuse_of_acting(
             learner,

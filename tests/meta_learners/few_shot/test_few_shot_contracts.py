@@ -74,6 +74,18 @@ TestNP = process("np")
 TestANP = process("anp")
 
 
+def gradient(name, family=None):
+    settings = {"hidden": [8], "inner_steps": 2}
+    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, settings), family or Lines(), numbered=True)
+
+
+TestMAML = gradient("maml")
+TestMetaCurvature = gradient("meta-curvature")
+TestMetaCurvatureOfClasses = gradient("meta-curvature", Blobs())
+TestReptile = gradient("reptile")
+TestANIL = gradient("anil")
+
+
 class Broken:
     """A learner with one fault; what is not about the fault is as it was."""
 
