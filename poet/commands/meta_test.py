@@ -12,7 +12,7 @@ from rich.table import Table
 
 from environments.tasks.curriculum import Curriculum
 from poet.commands import few_shot
-from poet.commands.learning import Device, Threads, prepare
+from poet.commands.learning import Device, Threads, WorldThreads, prepare
 from poet.display.output import LARGEST, Json, show
 from poet.display.waiting import waiting
 from poet.errors import InputError
@@ -80,6 +80,7 @@ def meta_test(
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the test's episodes.")] = 0,
     device: Device = "cpu",
     threads: Threads = 1,
+    world_threads: WorldThreads = 1,
     as_json: Json = False,
 ) -> None:
     """Measure how fast a trained learner adapts to tasks that it has not seen.
@@ -108,7 +109,10 @@ def meta_test(
     sorting: dict[str, Any] = {"--shots": shots, "--tasks": tasks, "--alone-tasks": alone_tasks}
     sorting |= {"--family-set": family_set, "--data": data}
     if is_few_shot(folder):
-        _refuse({**acting, "--suite": suite}, "of learners that act, and the one in", folder)
+        threaded = None if world_threads == 1 else world_threads
+        _refuse(
+            {**acting, "--suite": suite, "--world-threads": threaded}, "of learners that act, and the one in", folder
+        )
         few_shot.test(
             folder,
             curriculum=curriculum,
@@ -143,7 +147,10 @@ def meta_test(
     else:
         limit = plan.episode_limit
         names, environments = _split_tasks(curriculum, found_at, split, plan)
-    family = EnvironmentFamily(plan.domain, {"test": environments}, episode_limit=limit)
+    try:
+        family = EnvironmentFamily(plan.domain, {"test": environments}, episode_limit=limit, threads=world_threads)
+    except ValueError as error:
+        raise InputError(f"--world-{error}") from error
     trained = restored_learner(plan, family, device)
     iteration = resume(trained, folder)
     stages = len(protocol.adaptations)

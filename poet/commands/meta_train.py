@@ -23,6 +23,7 @@ from poet.commands.learning import (
     LEARNERS,
     Device,
     Threads,
+    WorldThreads,
     complete_family,
     complete_learner,
     prepare,
@@ -99,15 +100,16 @@ def meta_train(
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of everything random.")] = 0,
     device: Device = "cpu",
     threads: Threads = 1,
+    world_threads: WorldThreads = 1,
     save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = SAVE_EVERY,
     as_json: Json = False,
 ) -> None:
     """Train a meta-learner on a curriculum's train tasks or another family's, or resume the training in DIR.
 
     The same command resumes, to the same result as if it had never stopped.
-    --iterations, --device, --threads and --save-every may change; another
-    device or number of threads rounds otherwise. TensorBoard reads
-    DIR/tensorboard.
+    --iterations, --device, --threads, --world-threads and --save-every may
+    change; another device or number of --threads rounds otherwise. TensorBoard
+    reads DIR/tensorboard.
     """
     from meta_learners.learner import FewShotKind, LearnerKind  # noqa: PLC0415
     from meta_learners.training.folder import Training, last_metrics  # noqa: PLC0415
@@ -121,7 +123,7 @@ def meta_train(
         _refuse_of_acting(
             learner,
             {"--copies": copies, "--episode-limit": episode_limit, "--fall-reward": fall_reward}
-            | {"--open-over": open_over or None},
+            | {"--open-over": open_over or None, "--world-threads": None if world_threads == 1 else world_threads},
         )
         few_shot.train(
             kind,
@@ -165,7 +167,7 @@ def meta_train(
         fall_reward=fall_reward,
         seed=seed,
     )
-    with interruptible(), Training(output, plan, loaded, device=device) as training:
+    with interruptible(), Training(output, plan, loaded, device=device, world_threads=world_threads) as training:
         done = training.iteration
         if done >= iterations:
             say(f"{output} has its {done} meta-steps; --iterations N goes on to N")

@@ -29,30 +29,37 @@ ORDER BY child.iteration, child.number
 
 
 def write_tried(folder: Path, rows: Sequence[Row]) -> None:
-    """Write the rows that `tried_rows` gave, one a line."""
+    """Write the rows that `with_splits` gave, one a line."""
     text = "".join(f"{json.dumps(row, allow_nan=False)}\n" for row in rows)
     (folder / TRIED).write_text(text, encoding="utf-8")
 
 
-def tried_rows(connection: Connection, tasks: Sequence[Row], fractions: Fractions) -> list[Row]:
-    """List every environment that was tried, once, in order of trial; `tasks` tell the niches' splits."""
-    splits = {row["id"]: row["split"] for row in tasks}
-    found: dict[str, Row] = {}
-    sizes = Counter(split for split in splits.values() if split != BOUNDARY)
-    for row in connection.execute(QUERY):
-        if row["environment"] in found:
-            continue
-        split = splits.get(row["environment"]) or splits.get(row["parent"] or "", BOUNDARY)
-        if split == BOUNDARY and row["environment"] not in splits:
-            split = min(fractions.wanted, key=lambda name: sizes[name] / fractions.shares[SPLITS.index(name)])
-        sizes[split] += row["environment"] not in splits
-        found[row["environment"]] = {
+def tried_rows(connection: Connection) -> list[Row]:
+    """List what was tried, in order of trial."""
+    return [
+        {
             "id": row["environment"],
             "genome": read_genome(row["genome"]),
             "terrain_seed": row["terrain_seed"],
             "parent": row["parent"],
             "iteration": row["iteration"],
             "decision": row["decision"],
-            "split": split,
         }
+        for row in connection.execute(QUERY)
+    ]
+
+
+def with_splits(rows: Sequence[Row], tasks: Sequence[Row], fractions: Fractions) -> list[Row]:
+    """Take every environment once, where it comes first, and add its split; `tasks` tell the niches' own."""
+    splits = {row["id"]: row["split"] for row in tasks}
+    found: dict[str, Row] = {}
+    sizes = Counter(split for split in splits.values() if split != BOUNDARY)
+    for row in rows:
+        if row["id"] in found:
+            continue
+        split = splits.get(row["id"]) or splits.get(row["parent"] or "", BOUNDARY)
+        if split == BOUNDARY and row["id"] not in splits:
+            split = min(fractions.wanted, key=lambda name: sizes[name] / fractions.shares[SPLITS.index(name)])
+        sizes[split] += row["id"] not in splits
+        found[row["id"]] = {**row, "split": split}
     return list(found.values())
