@@ -25,6 +25,7 @@ Loss = Callable[[Parameters, B], Tensor]
 """From parameters stacked over M tasks and their batch to every task's loss (M,)."""
 
 RATE = "rate."  # begins the names of learned rates, which lie among the meta-parameters
+MASK = "mask."  # likewise, before a layer's name, of masks (M, outputs) by which its slopes are multiplied
 CURVATURE = "curvature."  # likewise of learned curvatures: `in.` and `out.` of a weight's name, or a bias's name
 
 
@@ -40,6 +41,9 @@ class Inner:
     # Meta-Curvature (Park and Oliva 2019, arXiv:1902.03356): slopes are first multiplied by a learned matrix in each of
     # a weight's two directions, and by a number for each bias; all begin as the identity.
     curvature: bool = False
+    # MT-net (Lee and Choi 2018, arXiv:1801.05558): only some units of each layer adapt to a task. The caller draws the
+    # masks and lays them among the meta-parameters.
+    masked: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -86,9 +90,14 @@ def _curved(meta: Mapping[str, Tensor], name: str, slope: Tensor) -> Tensor:
     return meta[CURVATURE + name] * slope
 
 
+def _masked(mask: Tensor, slope: Tensor) -> Tensor:
+    """Multiply what each unit (M, outputs) adapts by its mask: of its weights (M, inputs, outputs), or its bias."""
+    return slope * (mask[:, None] if slope.dim() == 3 else mask)
+
+
 def initial_of(meta: Mapping[str, Tensor]) -> Parameters:
-    """Leave the learned rates and curvatures out of the meta-parameters."""
-    return {name: each for name, each in meta.items() if not name.startswith((RATE, CURVATURE))}
+    """Leave the learned rates, curvatures and masks out of the meta-parameters."""
+    return {name: each for name, each in meta.items() if not name.startswith((RATE, CURVATURE, MASK))}
 
 
 def adapt(inner: Inner, loss: Loss[B], meta: Mapping[str, Tensor], batches: Sequence[B], tasks: int) -> Parameters:
@@ -119,6 +128,8 @@ def inner_step(inner: Inner, loss: Loss[B], meta: Mapping[str, Tensor], paramete
         return loss({**parameters, **places}, batch).sum()
 
     slopes = _slopes(total, {name: parameters[name] for name in names}, inner.second_order, meta)
+    if inner.masked:
+        slopes = {name: _masked(meta[MASK + name.partition(".")[0]], each) for name, each in slopes.items()}
     if inner.curvature:
         slopes = {name: _curved(meta, name, each) for name, each in slopes.items()}
     stepped = {

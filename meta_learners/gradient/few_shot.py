@@ -1,7 +1,7 @@
 """Learners by gradients that are given examples: a few steps on a task's support, from a learned start.
 
-MAML, first-order MAML, Reptile, ANIL, Meta-SGD and Meta-Curvature, by the bilevel core. E-MAML and ProMP change how
-MAML accounts for the data that a policy collects; with given data there is nothing to change.
+MAML, first-order MAML, Reptile, ANIL, Meta-SGD, Meta-Curvature, T-net and MT-net, by the bilevel core. E-MAML and ProMP
+change how MAML accounts for the data that a policy collects; with given data there is nothing to change.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
-from meta_learners.gradient.bilevel import Inner, adapt, initial_of, outer_gradient, reptile_gradient
+from meta_learners.gradient.bilevel import MASK, Inner, adapt, initial_of, outer_gradient, reptile_gradient
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.policies import Network, Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction, judge
 
-__all__ = ["FEW_SHOT", "GradientFewShot", "GradientSettings"]
+__all__ = ["FEW_SHOT", "GradientFewShot", "GradientSettings", "masks"]
 
 INNER = {
     "maml": {},
@@ -32,7 +32,11 @@ INNER = {
     "anil": {},
     "meta-sgd": {"learned_rates": True},
     "meta-curvature": {"curvature": True},
+    "t-net": {},
+    "mt-net": {"masked": True},
 }
+TRANSFORMED = ("t-net", "mt-net")
+TEMPERATURE = 1.0  # of the draws of masks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +80,17 @@ class GradientFewShot:
         device: str | torch.device = "cpu",
     ) -> None:
         self.name, self._settings, self._ways, self._device = name, settings, ways, device
-        self._network = Network((inputs, *settings.hidden, outputs), activation="relu")
-        adapted = self._network.last_layer if name == "anil" else None
-        self._inner = Inner(steps=settings.inner_steps, rate=settings.inner_rate, adapted=adapted, **INNER[name])
+        sizes = (inputs, *settings.hidden, outputs)
+        self._network = Network(sizes, activation="relu", transformed=name in TRANSFORMED)
+        adapted = {"anil": self._network.last_layer} | dict.fromkeys(TRANSFORMED, self._network.layers)
+        self._inner = Inner(
+            steps=settings.inner_steps, rate=settings.inner_rate, adapted=adapted.get(name), **INNER[name]
+        )
         initial = self._network.initial(torch_generator((seed, Stream.PARAMETERS)))
-        self._adam = Adam(self._inner.meta_parameters(initial), settings.step_size, device=device)
+        meta = self._inner.meta_parameters(initial)
+        if self._inner.masked:
+            meta |= {f"{MASK}layer{number}": torch.zeros(size) for number, size in enumerate(sizes[1:])}  # logits
+        self._adam = Adam(meta, settings.step_size, device=device)
 
     def loss(self, parameters: Parameters, examples: Examples) -> Tensor:
         """Give every task's mean loss (M,): squared errors, or cross-entropies."""
@@ -105,7 +115,8 @@ class GradientFewShot:
         else:
 
             def objective(leaves: Parameters) -> Tensor:
-                return self.loss(adapt(self._inner, self.loss, leaves, supports, batch.tasks), batch.query).mean()
+                chosen = self._with_masks(leaves, batch.tasks, key)
+                return self.loss(adapt(self._inner, self.loss, chosen, supports, batch.tasks), batch.query).mean()
 
             loss, gradient = outer_gradient(objective, meta)
         norm = torch.stack([each.norm() for each in gradient.values()]).norm()
@@ -127,10 +138,18 @@ class GradientFewShot:
         if self._ways != batch.ways:
             raise ValueError(f"tasks have {batch.ways} classes; this learner was made for {self._ways}")
         meta = {name: each.detach() for name, each in self._adam.parameters.items()}
-        adapted = adapt(self._inner, self.loss, meta, [batch.support] * self._inner.steps, batch.tasks)
+        chosen = self._with_masks(meta, batch.tasks, key)
+        adapted = adapt(self._inner, self.loss, chosen, [batch.support] * self._inner.steps, batch.tasks)
         with torch.no_grad():
             told = self._network(adapted, batch.query.inputs.flatten(2))
         return Numbers.of(told) if self._ways is None else Logits(told)
+
+    def _with_masks(self, meta: Parameters, tasks: int, key: Key) -> Parameters:
+        """Draw each task's masks from their logits, once for all its steps."""
+        if not self._inner.masked:
+            return meta
+        generator = torch_generator((*key, Stream.CHOICES))
+        return {name: masks(each, tasks, generator) if name.startswith(MASK) else each for name, each in meta.items()}
 
     @property
     def start(self) -> Parameters:
@@ -148,6 +167,13 @@ class GradientFewShot:
             ValueError: it is another network's, or of other settings.
         """
         self._adam.load(state.tensors)
+
+
+def masks(logits: Tensor, tasks: int, generator: torch.Generator) -> Tensor:
+    """Draw masks of 0 and 1 (M, units); slopes pass as through the probabilities that were rounded."""
+    chance = torch.rand(tasks, *logits.shape, generator=generator).clamp(1e-6, 1 - 1e-6).to(logits)
+    soft = ((logits + chance.logit()) / TEMPERATURE).sigmoid()  # a difference of two Gumbel draws is logistic
+    return (soft >= 0.5).to(soft) + soft - soft.detach()
 
 
 def _make(name: str, family: EpisodeFamily, settings: GradientSettings, *, seed: int, device: str) -> GradientFewShot:

@@ -82,6 +82,8 @@ def gradient(name, family=None):
 TestMAML = gradient("maml")
 TestMetaCurvature = gradient("meta-curvature")
 TestMetaCurvatureOfClasses = gradient("meta-curvature", Blobs())
+TestTNet = gradient("t-net")
+TestMTNet = gradient("mt-net")
 TestReptile = gradient("reptile")
 TestANIL = gradient("anil")
 

@@ -5,7 +5,7 @@ import torch
 
 from meta_learners.few_shot_contracts import Lines
 from meta_learners.gradient.bilevel import Inner, adapt, inner_step
-from meta_learners.gradient.few_shot import GradientFewShot, GradientSettings
+from meta_learners.gradient.few_shot import GradientFewShot, GradientSettings, masks
 from meta_learners.gradient.supervised import SupervisedLearner
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.networks.policies import Network, stack
@@ -14,13 +14,14 @@ from meta_learners.registry import make_few_shot
 SETTINGS = GradientSettings(hidden=(8, 8), inner_steps=2, inner_rate=0.05)
 
 
-def test_curvature_that_is_the_identity_is_maml_bit_for_bit():
-    maml, curved = (GradientFewShot(name, 1, 1, None, SETTINGS) for name in ("maml", "meta-curvature"))
+@pytest.mark.parametrize("name", ["meta-curvature", "t-net"])
+def test_what_is_learned_besides_is_maml_bit_for_bit_where_it_is_the_identity(name):
+    maml, curved = (GradientFewShot(each, 1, 1, None, SETTINGS) for each in ("maml", name))
     batch = Lines().draw(4, "train", (0,))
     assert torch.equal(maml.predict(batch, (0,)).mean, curved.predict(batch, (0,)).mean)
     for learner in (maml, curved):
         learner.meta_step(batch, (0,))
-    assert all(torch.equal(each, curved.start[name]) for name, each in maml.start.items())
+    assert all(torch.equal(each, curved.start[place]) for place, each in maml.start.items())
     assert not torch.equal(maml.predict(batch, (0,)).mean, curved.predict(batch, (0,)).mean)
 
 
@@ -79,3 +80,41 @@ def test_what_with_given_data_is_maml_is_refused():
         make_few_shot("promp", Lines())
     with pytest.raises(ValueError, match="learner 'rl2' acts and is not given examples"):
         make_few_shot("rl2", Lines())
+
+
+def test_a_fixed_transform_moves_the_product_by_the_transform_and_its_transpose_times_the_slope():
+    network, inner = Network((2, 3), transformed=True), Inner(rate=0.5, adapted=Network((2, 3)).layers)
+    generator = torch.Generator().manual_seed(0)
+    start = {name: each.double() for name, each in network.initial(generator).items()}
+    start["transform0"] = torch.randn(3, 3, generator=generator, dtype=torch.float64)
+    x, y = (torch.randn(1, 4, size, generator=generator, dtype=torch.float64) for size in (2, 3))
+
+    def loss(parameters, _):
+        return (network(parameters, x) - y).square().sum((1, 2))
+
+    product = (start["layer0.weight"] @ start["transform0"]).requires_grad_()
+    plain = (x @ product + start["layer0.bias"] @ start["transform0"] - y).square().sum()
+    (slope,) = torch.autograd.grad(plain, product)
+    found = inner_step(inner, loss, start, stack(start, 1), None)
+    moved = found["layer0.weight"][0] @ found["transform0"][0] - product
+    assert torch.equal(found["transform0"][0], start["transform0"])
+    assert torch.allclose(moved, -0.5 * slope @ start["transform0"].T @ start["transform0"])
+
+
+def test_masks_are_of_0_and_1_as_likely_as_their_logits_say_and_slopes_pass():
+    logits = torch.tensor([-2.0, 0.0, 2.0]).requires_grad_()
+    drawn = masks(logits, 20_000, torch.Generator().manual_seed(0))
+    assert set(drawn.detach().round(decimals=5).unique().tolist()) == {0.0, 1.0}
+    assert torch.allclose(drawn.mean(0), logits.sigmoid(), atol=0.01)
+    (slope,) = torch.autograd.grad(drawn.sum(), logits)
+    assert (slope > 0).all()
+
+
+def test_a_layer_that_is_masked_does_not_adapt():
+    learner = GradientFewShot("mt-net", 1, 1, None, SETTINGS)
+    for name, each in learner._adam.parameters.items():
+        if name.startswith("mask."):
+            each.fill_(-50.0)
+    batch = Lines().draw(2, "train", (0,))
+    unadapted = learner._network(stack(learner.start, 2), batch.query.inputs)
+    assert torch.equal(learner.predict(batch, (0,)).mean, unadapted)
