@@ -23,7 +23,7 @@ from meta_learners.networks.adam import Adam
 from meta_learners.networks.policies import Network, Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction, judge
 
-__all__ = ["FEW_SHOT", "GradientFewShot", "GradientSettings", "masks"]
+__all__ = ["FEW_SHOT", "GradientFewShot", "GradientSettings", "masks", "task_losses"]
 
 INNER = {
     "maml": {},
@@ -94,15 +94,7 @@ class GradientFewShot:
 
     def loss(self, parameters: Parameters, examples: Examples) -> Tensor:
         """Give every task's mean loss (M,): squared errors, or cross-entropies."""
-        there = examples.present
-        # What is not there may be anything, even not finite.
-        told = self._network(parameters, torch.where(there[..., None], examples.inputs.flatten(2), 0))
-        if self._ways is None:
-            losses = (told - torch.where(there[..., None], examples.targets, 0)).square().mean(-1)
-        else:
-            losses = nn.functional.cross_entropy(told.flatten(0, 1), examples.targets.flatten(), reduction="none")
-        losses = losses.reshape(there.shape)
-        return torch.where(there, losses, 0).sum(1) / there.sum(1).clamp(min=1)
+        return task_losses(self._network, self._ways, parameters, examples)
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Adapt to the supports, and descend the loss of the queries."""
@@ -167,6 +159,18 @@ class GradientFewShot:
             ValueError: it is another network's, or of other settings.
         """
         self._adam.load(state.tensors)
+
+
+def task_losses(network: Network, ways: int | None, parameters: Parameters, examples: Examples) -> Tensor:
+    """Give every task's mean loss (M,) by stacked parameters: squared errors, or cross-entropies of N classes."""
+    there = examples.present
+    # What is not there may be anything, even not finite.
+    told = network(parameters, torch.where(there[..., None], examples.inputs.flatten(2), 0))
+    if ways is None:
+        losses = (told - torch.where(there[..., None], examples.targets, 0)).square().mean(-1)
+    else:
+        losses = nn.functional.cross_entropy(told.flatten(0, 1), examples.targets.flatten(), reduction="none")
+    return torch.where(there, losses.reshape(there.shape), 0).sum(1) / there.sum(1).clamp(min=1)
 
 
 def masks(logits: Tensor, tasks: int, generator: torch.Generator) -> Tensor:

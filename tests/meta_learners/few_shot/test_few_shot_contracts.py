@@ -88,6 +88,9 @@ TestReptile = gradient("reptile")
 TestANIL = gradient("anil")
 
 
+TestIMAML = few_shot_contract(lambda tasks: make_few_shot("imaml", tasks, {"hidden": [8], "inner_steps": 3}), Lines())
+
+
 class Broken:
     """A learner with one fault; what is not about the fault is as it was."""
 
