@@ -39,12 +39,14 @@ FLOORS = {
         {GROUND},
     ],
     "meta_learners": [
+        {"few_shot_contracts"},
         {"training", "contracts"},
         {"registry"},
-        {"gradient", "black_box"},
+        {"gradient", "black_box", "metric", "bayesian"},
+        {"few_shot"},
         {"learner"},
         {"experience"},
-        {"networks", "families"},
+        {"networks", "families", "problems"},
         {GROUND},
     ],
     "poet": [
