@@ -36,7 +36,7 @@ class WarmCommands:
         """Whether a process that is started in this environment would find what these find."""
         return _without_test(environment) == _without_test(self._environment)
 
-    def run(self, *arguments, folder=None, timeout=120):
+    def run(self, *arguments, folder=None, timeout=240):
         """Run a command to its end, with what it says captured as text, in this process's folder or another."""
         words = list(map(str, arguments))
         with tempfile.TemporaryDirectory() as place:
