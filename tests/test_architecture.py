@@ -39,12 +39,14 @@ FLOORS = {
         {GROUND},
     ],
     "meta_learners": [
+        {"few_shot_contracts"},
         {"training", "contracts"},
         {"registry"},
-        {"gradient", "black_box"},
+        {"gradient", "black_box", "metric", "bayesian"},
+        {"few_shot"},
         {"learner"},
         {"experience"},
-        {"networks", "families"},
+        {"networks", "families", "problems"},
         {GROUND},
     ],
     "poet": [
@@ -55,7 +57,7 @@ FLOORS = {
         {"__init__"},
         {"run"},
         {"compare", "controls", "evaluate", "export", "report"},
-        {"session", "niches", "fresh", "diagnosis"},
+        {"curves", "session", "niches", "fresh", "diagnosis"},
         {"archive", "display", "page"},
         {GROUND},
     ],
@@ -71,6 +73,7 @@ ENGINES = [
     "tensorboardX",
     "cuda.bindings.driver",
     "cuda.bindings.nvrtc",
+    "wandb",
     "environments.walker2d.native._core",
     "environments.hexapod3d.native._core",
 ]

@@ -21,6 +21,7 @@ from meta_learners.experience.batches import Experience, experience
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
 from meta_learners.gradient.bilevel import Inner, flatten, initial_of, inner_step, reptile_gradient
+from meta_learners.gradient.few_shot import FEW_SHOT
 from meta_learners.gradient.surrogate import Collected, Surrogate
 from meta_learners.gradient.trust_region import TrustRegion, trust_region_step
 from meta_learners.gradient.variants import variant
@@ -260,5 +261,5 @@ def _make(name: str, family: TaskFamily[Any], settings: PolicySettings, *, seed:
     return PolicyLearner(name, family.observation_size, family.actions, settings, seed=seed, device=device)
 
 
-LEARNER = LearnerKind(settings=PolicySettings, make=_make, horizon=lambda settings: settings.steps)
+LEARNER = LearnerKind(settings=PolicySettings, make=_make, horizon=lambda settings: settings.steps, few_shot=FEW_SHOT)
 """Of every name in `variants.py`."""
