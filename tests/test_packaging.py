@@ -15,7 +15,7 @@ from runs import variables
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = PROJECT["tool"]["scikit-build"]["wheel"]["packages"]
-LEFT_OUT = (".cpp", ".hpp", "CMakeLists.txt")  # sources of what is compiled
+LEFT_OUT = (".cpp", "CMakeLists.txt")  # sources of what is compiled at once; NVRTC reads the headers later
 
 
 def tracked():
