@@ -40,7 +40,7 @@ def measure_speed(target: Target, tell: Tell) -> Figures:
 
     little = target.rehearsal or target.small
     seconds, limit = (1.0, 100) if little else (2.0, walker_gpu.LIMIT)
-    worlds = [64] if little else list(walker_gpu.WORLDS)
+    worlds = [256] if little else list(walker_gpu.WORLDS)
     figures = walker_gpu.run(worlds, seconds, "both", limit, walker_gpu.why_no_card())
     for line in walker_gpu.table(figures).splitlines():
         tell(line)

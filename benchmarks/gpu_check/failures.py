@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from benchmarks.walker_agreement import controllers
 from environments.domain import Batch
 
 MISTAKE, FAILED = 2, 1
+NOT_STARTED = 70
 # In the driver's own language, which it compiles itself.
 TRAP = b".version 7.0\n.target sm_70\n.address_size 64\n.visible .entry fail() { trap; }\n\0"
 
@@ -31,7 +33,9 @@ def check_refusals(target: Target, tell: Tell, place: Path) -> Figures:
     }
     for name, (words, extra) in attempts.items():
         run = place / f"refused-{len(figures)}"
-        figures[name] = _sentence(poet("evolve", run, "--preset", "quick", *words, **extra), MISTAKE)
+        figures[name] = _sentence(
+            poet("evolve", run, "--preset", "quick", "--iterations", 1, *SMALL, *words, **extra), MISTAKE
+        )
         if (run / "archive.sqlite").exists():
             raise CheckError(f"{name}: refused, and yet {run.name} was written")
         tell(f"{name}: {figures[name]}")
@@ -102,8 +106,13 @@ def _trap_once_on_its_way(run: Path, begun: int) -> None:
 
     while iterations(run) < begun + 2:
         time.sleep(0.05)
-    card = driver.card(0)
-    card.launch(card.load(TRAP, "fail"), 1, 1, [])
+    try:
+        card = driver.card(0)
+        card.launch(card.load(TRAP, "fail"), 1, 1, [])
+    except BaseException as error:
+        # Else the run would go on, and look as if a failing kernel did no harm.
+        print(f"the kernel that was to fail could not be started: {error}", file=sys.stderr, flush=True)
+        os._exit(NOT_STARTED)
 
 
 def main() -> None:
