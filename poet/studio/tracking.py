@@ -63,7 +63,7 @@ class Tracker:
         self._next = 0  # the first iteration that is not read yet
         self._counts = {"moves": 0, "attempts": 0, "children": 0}
         self._signature: tuple[tuple[int, int], ...] | None = None
-        self._recent: deque[Point] = deque()
+        self._recent: list[Point] = []
         self._pulse: Row = {"standing": "reading", "problem": None}
         self._lookout, self._workers = Lookout(folder), Workers()
         self._waiting: list[str] = []
@@ -120,7 +120,7 @@ class Tracker:
         points = self._points(connection, config, since)
         self._next += sum(point["iterations"] for point in points)
         self._curve.extend(points)
-        self._recent.extend(points)
+        self._recent = _latest([*self._recent, *points], SPEED)
         moves = [dict(row) for row in connection.execute(_MOVES, [since])][-MOVES:]
         self._moves += moves
         self._count(connection, since)
@@ -262,8 +262,7 @@ class Tracker:
         finished = self._next >= self.config.iterations
         standing = "running" if held else "done" if finished else "stopped"
         working = self._workers.look(session["process"]) if held and session else []
-        while len(self._recent) > 1 and sum(point["seconds"] for point in self._recent) > SPEED:
-            self._recent.popleft()
+        self._recent = _latest(self._recent, SPEED)
         seconds, steps = (sum(point[name] for point in self._recent) for name in ("seconds", "steps"))
         pace = sum(point["iterations"] for point in self._recent) / seconds if seconds else None
         return {
@@ -352,6 +351,15 @@ def _signature(folder: Path) -> tuple[tuple[int, int], ...]:
 
 def _by_iteration(connection: Connection, query: str, *values: Any) -> dict[int, tuple[Any, ...]]:
     return {row[0]: tuple(row)[1:] for row in connection.execute(query, values)}
+
+
+def _latest(points: Sequence[Point], seconds: float) -> list[Point]:
+    """Give the last points that took so many seconds together, and one at least."""
+    total, first = 0.0, len(points)
+    while first > 0 and (total <= seconds or first == len(points)):
+        first -= 1
+        total += points[first]["seconds"]
+    return list(points[first:])
 
 
 def _upto(places: Sequence[int], iterations: Iterable[int]) -> list[int]:

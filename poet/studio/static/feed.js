@@ -14,6 +14,12 @@ export function onNews(listener) { listeners.add(listener); }
 
 function tell(number, news) { for (const listener of listeners) listener(number, news); }
 
+// Take news in and tell everyone.
+export function take(news) {
+  apply(news);
+  tell(news.run, news);
+}
+
 function apply(news) {
   const run = runs[news.run];
   if (!run) return;
@@ -52,8 +58,7 @@ export async function connect(said) {
     const news = JSON.parse(event.data);
     if (news.anew) { connect(said); return; }
     if (number(event.lastEventId) <= number(known[news.run])) return;
-    apply(news);
-    tell(news.run, news);
+    take(news);
   });
   source.addEventListener("error", () => {
     const over = source.readyState === EventSource.CLOSED;
