@@ -140,11 +140,13 @@ class PolicyLearner:
             metrics = self._reptile(phases)
         else:
             metrics = self._trust_region(seen) if self._outer == "trpo" else self._ppo(seen)
-        means = dict(zip(("return_before", "return_after"), torch.stack([before, after]).mean(1).tolist(), strict=True))
+        means = torch.stack([before, after]).mean(1)
+        told = torch.cat([means, rollouts[-1].falls[None]]).tolist()  # one reading for all
         return {
-            **means,
+            "return_before": told[0],
+            "return_after": told[1],
             "diverged": float(sum(each.diverged for each in rollouts)),
-            "falls": rollouts[-1].falls.item(),
+            "falls": told[2],
             **metrics,
         }
 

@@ -32,6 +32,7 @@ from environments.files import explained, open_lock, open_log, write_aside
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
 from environments.tasks.task import draw
+from meta_learners.devices import prepare_device
 from meta_learners.errors import MetaLearningError, TrainingError
 from meta_learners.experience.running import Underway
 from meta_learners.experience.sampling import Sampler
@@ -74,6 +75,7 @@ class Training:
             raise MetaLearningError(f"world {error}") from error
         if not (folder / NAME).exists():
             _check_horizon(plan)
+        prepare_device(device)
         with ExitStack() as opened:
             opened.enter_context(claim(folder))
             if (folder / NAME).exists():

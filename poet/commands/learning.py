@@ -50,8 +50,11 @@ def prepare(device: str, threads: int) -> None:
     """
     import torch  # noqa: PLC0415
 
+    from meta_learners.devices import prepare_device  # noqa: PLC0415
+
     torch.set_num_threads(threads)
     try:
+        prepare_device(device)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].partition(". ")[0]  # of some devices PyTorch's first line is a page

@@ -111,6 +111,13 @@ def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(c
     assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
 
 
+def test_threads_of_worlds_change_no_bit_of_a_training(curriculum, tmp_path):
+    line = ["meta-train", curriculum, "--learner", "ppo", *TINY, "--copies", 20, "--set", "steps=25", "-o"]
+    assert run(*line, tmp_path / "one").returncode == 0
+    assert run(*line, tmp_path / "two", "--world-threads", 2).returncode == 0
+    assert results(tmp_path / "one") == results(tmp_path / "two")
+
+
 def test_worlds_of_a_damaged_checkpoint_are_refused_in_a_sentence(curriculum, tmp_path):
     folder, line = tmp_path / "ppo", ["meta-train", curriculum, "--learner", "ppo", *TINY, "--set", "steps=6", "-o"]
     assert run(*line, folder).returncode == 0
