@@ -7,23 +7,17 @@ MAML accounts for the data that a policy collects; with given data both are MAML
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from meta_learners.episodes import Examples
 from meta_learners.gradient.bilevel import Inner, adapt, initial_of, inner_step, outer_gradient, reptile_gradient
 from meta_learners.learner import LossError, Metrics, State
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.policies import Network, Parameters, stack
 
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """Labelled examples of M tasks."""
-
-    inputs: Tensor  # (M, K, i)
-    targets: Tensor  # (M, K, o)
+__all__ = ["Examples", "SupervisedLearner"]
 
 
 class SupervisedLearner:

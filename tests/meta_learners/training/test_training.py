@@ -230,7 +230,7 @@ def test_one_task_has_no_interval_and_all_splits_are_shown_apart(trained):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--learner", "memory"], "--learner is 'memory'; installed learners are anil, e-maml, fomaml, "),
+        (["--learner", "memory"], "--learner is 'memory'; installed learners are anil, "),
         (["--learner", "promp", "--set", "steps=7"], "steps is 7, and episodes have up to"),
         (["--fall-reward", "nan"], "fall_reward is nan; it must be in [-1000000, 1000000]"),
         (["--set", "hiden=3"], "unknown setting hiden; known are hidden"),
