@@ -70,7 +70,7 @@ def _load():
     for package in PACKAGES:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if not module.name.endswith("__main__"):
-                with suppress(ImportError):  # then commands say what is missing
+                with suppress(Exception):  # then commands say what is missing
                     importlib.import_module(module.name)
     gc.freeze()  # a child that collects garbage would copy all of it
 
