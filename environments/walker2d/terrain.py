@@ -260,8 +260,8 @@ def drawn_from(environment: Environment) -> Environment:
         here, height = round(x, 3), round(y - START_HEIGHT, 3)
         if here < encoding.start or here > encoding.end:
             continue
-        if points and here - points[-1][0] < LEAST_GAP:  # at a pit's far wall
-            points.pop()
+        if points:  # a pit's far wall may stand closer to its floor's last point
+            here = max(here, round(points[-1][0] + LEAST_GAP, 3))
         while len(points) > 1 and _straight(points[-2], points[-1], [here, height]):
             points.pop()
         points.append([here, height])
