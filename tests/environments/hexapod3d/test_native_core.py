@@ -8,13 +8,11 @@ from hexapods import HARD, ROUGH, crowd, task, violent
 
 from environments.domain import Batch, Environment, Outcome, find_domain
 from environments.hexapod3d import DOMAIN, JOINTS, native
-from environments.hexapod3d.body import BODY
-from environments.hexapod3d.engine import ANGLES, STATE_SIZE, World
+from environments.hexapod3d.engine import STATE_SIZE, World
 from environments.hexapod3d.episode import START_HEIGHT, starts
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import STANCE
 from environments.hexapod3d.simulator import CONTROLLER
-from environments.hexapod3d.task import grounded, rotation
 
 pytestmark = pytest.mark.skipif(native.problem() is not None, reason="the core is not built")
 

@@ -218,8 +218,13 @@ inline void find_contacts(Contacts& contacts, const Course& course, const Frame&
         contacts.count = 0;
         return;
     }
-    if (!in_reach(course, foot, m)) return;
-    const P3 at = sphere - middle, low{at.x - r, at.y - r, at.z - r}, high{at.x + r, at.y + r, at.z + r};
+    const P3 at = sphere - middle;
+    // A point of the box that is nearer than the radius meets the sphere's box however that is turned.
+    const double inner = 0.99 * r;
+    const bool sure = __builtin_fabs(at.x) <= half.x && __builtin_fabs(at.y) <= half.y &&
+                      __builtin_fabs(at.z) <= half.z + inner;
+    if (!sure && !in_reach(course, foot, m)) return;
+    const P3 low{at.x - r, at.y - r, at.z - r}, high{at.x + r, at.y + r, at.z + r};
     const double most_x = course.rows - 1, most_y = course.columns - 1;
     const auto first = [](int line) { return line > 1 ? line - 1 : 0; };
     const auto last = [](int line, int most) { return line + 1 < most ? line + 1 : most; };

@@ -14,8 +14,8 @@ using ForceZ = Spatial<Vec<Nought, D, Nought>, Vec<D, Nought, D>>;
 using ForceY = Spatial<Vec<D, Nought, D>, Vec<Nought, D, Nought>>;
 using ForceTip = Spatial<Vec<Nought, Nought, D>, Vec<Nought, D, Nought>>;  // of a last link, which bears no other
 // Joint axes.
-using AxisZ = Spatial<Vec<Nought, Nought, double>, Vec<Nought, double, Nought>>;
-using AxisY = Spatial<Vec<Nought, double, Nought>, Vec<Nought, Nought, double>>;
+using AxisZ = Spatial<Vec<Nought, Nought, D>, Vec<Nought, D, Nought>>;
+using AxisY = Spatial<Vec<Nought, D, Nought>, Vec<Nought, Nought, D>>;
 
 struct Turn {
     D cosine, sine;
@@ -35,18 +35,41 @@ HEXAPOD_INLINE auto about_y(Turn t) {
     return Mat{Vec{t.cosine, Nought{}, t.sine}, Vec{Nought{}, One{}, Nought{}}, Vec{-t.sine, Nought{}, t.cosine}};
 }
 
-struct Leg {
-    // Where its links stand; the arms reach from the parent's centre of mass to the link's, in the link's frame.
-    AboutZ coxa;
-    AboutY femur, tibia;
+// What impulses on a leg need to know of it.
+struct Chain {
+    AxisZ coxa_axis;
+    AxisY femur_axis, tibia_axis;
     Turn turn[3];
-    Vec<D, D, Nought> coxa_arm;
+    Vec<D, D, Nought> coxa_arm;  // from the parent's centre of mass to the link's, in the link's frame
     Vec<D, Nought, D> femur_arm, tibia_arm;
-    // What the forward dynamics leave for the answers to impulses.
+    // What the forward dynamics leave.
     ForceZ coxa_force;
     ForceY femur_force;
     ForceTip tibia_force;
     D inverse[3];
+};
+
+// Gives all rows of a chain, one after another, with those of another beside them.
+template <class F>
+HEXAPOD_INLINE void each_row(Chain& a, const Chain& b, F give) {
+#define HEXAPOD_ROW(name) give(a.name, b.name)
+    HEXAPOD_ROW(coxa_axis.top.z); HEXAPOD_ROW(coxa_axis.bottom.y);
+    HEXAPOD_ROW(femur_axis.top.y); HEXAPOD_ROW(femur_axis.bottom.z);
+    HEXAPOD_ROW(tibia_axis.top.y); HEXAPOD_ROW(tibia_axis.bottom.z);
+    HEXAPOD_ROW(turn[0].cosine); HEXAPOD_ROW(turn[0].sine); HEXAPOD_ROW(turn[1].cosine); HEXAPOD_ROW(turn[1].sine);
+    HEXAPOD_ROW(turn[2].cosine); HEXAPOD_ROW(turn[2].sine);
+    HEXAPOD_ROW(coxa_arm.x); HEXAPOD_ROW(coxa_arm.y);
+    HEXAPOD_ROW(femur_arm.x); HEXAPOD_ROW(femur_arm.z);
+    HEXAPOD_ROW(tibia_arm.x); HEXAPOD_ROW(tibia_arm.z);
+    HEXAPOD_ROW(coxa_force.top.y); HEXAPOD_ROW(coxa_force.bottom.x); HEXAPOD_ROW(coxa_force.bottom.z);
+    HEXAPOD_ROW(femur_force.top.x); HEXAPOD_ROW(femur_force.top.z); HEXAPOD_ROW(femur_force.bottom.y);
+    HEXAPOD_ROW(tibia_force.top.z); HEXAPOD_ROW(tibia_force.bottom.y);
+    HEXAPOD_ROW(inverse[0]); HEXAPOD_ROW(inverse[1]); HEXAPOD_ROW(inverse[2]);
+#undef HEXAPOD_ROW
+}
+
+struct Leg {
+    Chain chain;
     // The frame of the tibia, which carries the foot.
     M3 basis;
     V3 origin;
@@ -74,10 +97,11 @@ struct Row {
     D inverse, rhs, impulse;
 };
 
+// The nth contact of every world: of whichever leg it is there.
 struct Slot {
     V3 place, normal;
     D distance;
-    M active;
+    M active, leg;
     Row rows[3];  // the normal's and two of friction
 };
 
@@ -102,22 +126,13 @@ struct Group {
 
     int limits;
     Limit limit[kJoints];
-    int slots[kLegs];
-    Slot slot[kLegs][kMaxPoints];
+    int slots;
+    Slot slot[kLegs * kMaxPoints];
     M idle;  // lanes that nobody watches
 
     Contacts contacts[W][kLegs];
     const Course* course[W];
 };
-
-HEXAPOD_INLINE AxisZ coxa_axis(const Model& m, int leg) {
-    const double sign = m.sign[3 * leg];
-    return {{{}, {}, sign}, {{}, sign * m.middle[3 * leg], {}}};
-}
-HEXAPOD_INLINE AxisY lower_axis(const Model& m, int joint) {
-    const double sign = m.sign[joint];
-    return {{{}, sign, {}}, {{}, {}, -(sign * m.middle[joint])}};
-}
 
 HEXAPOD_INLINE D clamped(D x, double most) {
     const D least = splat(-most), highest = splat(most);

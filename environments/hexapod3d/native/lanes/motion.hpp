@@ -118,25 +118,25 @@ inline void accelerate(Group& g, const Model& m) {
     D excess[kLegs][3];
     Link links[kLegs][3];
     for (int i = kLegs - 1; i >= 0; --i) {
-        Leg& leg = g.legs[i];
+        Chain& leg = g.legs[i].chain;
         const int j = 3 * i;
         const auto coxa = about_z(leg.turn[0]);
         const auto femur = about_y(leg.turn[1]), tibia = about_y(leg.turn[2]);
-        Link& c = links[i][0] = ride(coxa, leg.coxa_arm, coxa_axis(m, i), g.speed[6 + j], motion, up, m.link_mass[j],
+        Link& c = links[i][0] = ride(coxa, leg.coxa_arm, leg.coxa_axis, g.speed[6 + j], motion, up, m.link_mass[j],
                                      m.link_inertia[j], m.gravity);
-        Link& f = links[i][1] = ride(femur, leg.femur_arm, lower_axis(m, j + 1), g.speed[7 + j], c.motion, c.up,
+        Link& f = links[i][1] = ride(femur, leg.femur_arm, leg.femur_axis, g.speed[7 + j], c.motion, c.up,
                                      m.link_mass[j + 1], m.link_inertia[j + 1], m.gravity);
-        Link& t = links[i][2] = ride(tibia, leg.tibia_arm, lower_axis(m, j + 2), g.speed[8 + j], f.motion, f.up,
+        Link& t = links[i][2] = ride(tibia, leg.tibia_arm, leg.tibia_axis, g.speed[8 + j], f.motion, f.up,
                                      m.link_mass[j + 2], m.link_inertia[j + 2], m.gravity);
-        const auto of_tibia = fold(tibia, leg.tibia_arm, lower_axis(m, j + 2),
+        const auto of_tibia = fold(tibia, leg.tibia_arm, leg.tibia_axis,
                                    own_inertia(m.link_mass[j + 2], m.link_inertia[j + 2]), t, g.torque[j + 2],
                                    leg.tibia_force, leg.inverse[2], excess[i][2]);
         f.resting = f.resting + of_tibia.force;
-        const auto of_femur = fold(femur, leg.femur_arm, lower_axis(m, j + 1),
+        const auto of_femur = fold(femur, leg.femur_arm, leg.femur_axis,
                                    own_inertia(m.link_mass[j + 1], m.link_inertia[j + 1]) + of_tibia.inertia, f,
                                    g.torque[j + 1], leg.femur_force, leg.inverse[1], excess[i][1]);
         c.resting = c.resting + of_femur.force;
-        const auto of_coxa = fold(coxa, leg.coxa_arm, coxa_axis(m, i),
+        const auto of_coxa = fold(coxa, leg.coxa_arm, leg.coxa_axis,
                                   own_inertia(m.link_mass[j], m.link_inertia[j]) + of_femur.inertia, c, g.torque[j],
                                   leg.coxa_force, leg.inverse[0], excess[i][0]);
         resting = resting + of_coxa.force;
@@ -150,7 +150,7 @@ inline void accelerate(Group& g, const Model& m) {
         g.speed[degree] = clamped(g.speed[degree] + acceleration * m.time_step, kMostSpeed);
     };
     for (int i = 0; i < kLegs; ++i) {
-        const Leg& leg = g.legs[i];
+        const Chain& leg = g.legs[i].chain;
         const int j = 3 * i;
         const auto bend = [&](int part, auto turn, auto arm, auto axis, auto force, const S6& parent) {
             const S6 carried = inwards(turn, arm, parent);
@@ -160,9 +160,9 @@ inline void accelerate(Group& g, const Model& m) {
             const auto joint = axis * bent;
             return S6{moved.top + joint.top, moved.bottom + joint.bottom};
         };
-        const S6 c = bend(0, about_z(leg.turn[0]), leg.coxa_arm, coxa_axis(m, i), leg.coxa_force, start);
-        const S6 f = bend(1, about_y(leg.turn[1]), leg.femur_arm, lower_axis(m, j + 1), leg.femur_force, c);
-        bend(2, about_y(leg.turn[2]), leg.tibia_arm, lower_axis(m, j + 2), leg.tibia_force, f);
+        const S6 c = bend(0, about_z(leg.turn[0]), leg.coxa_arm, leg.coxa_axis, leg.coxa_force, start);
+        const S6 f = bend(1, about_y(leg.turn[1]), leg.femur_arm, leg.femur_axis, leg.femur_force, c);
+        bend(2, about_y(leg.turn[2]), leg.tibia_arm, leg.tibia_axis, leg.tibia_force, f);
     }
     const auto back = transposed(trunk);
     const V3 spin = back * start.top, velocity = back * (start.bottom + cross(motion.top, motion.bottom));
@@ -174,38 +174,34 @@ inline void accelerate(Group& g, const Model& m) {
     gain(5, velocity.z);
 }
 
-// The change of all speeds by impulses on one leg's joints and, in its frame, on the trunk.
-inline void answer_impulse(const Group& g, const Model& m, int pushed, const S6* trunk_force, const D* pushes,
+// The change of all speeds by impulses on one leg's joints and, in its frame, on the trunk. `which` is the number of
+// that leg in each lane, and `pushed` what is known of it.
+inline void answer_impulse(const Group& g, const Chain& pushed, M which, const S6* trunk_force, const D* pushes,
                            D* change) {
     D excess[3];
-    S6 force{};
-    {
-        const Leg& leg = g.legs[pushed];
-        const int j = 3 * pushed;
-        excess[2] = pushes[2];
-        const auto t = outwards(about_y(leg.turn[2]), leg.tibia_arm, leg.tibia_force * (leg.inverse[2] * excess[2]));
-        excess[1] = pushes[1] - dot(lower_axis(m, j + 1), t);
-        const auto f = outwards(about_y(leg.turn[1]), leg.femur_arm,
-                                t + leg.femur_force * (leg.inverse[1] * excess[1]));
-        excess[0] = pushes[0] - dot(coxa_axis(m, pushed), f);
-        const auto c = outwards(about_z(leg.turn[0]), leg.coxa_arm, f + leg.coxa_force * (leg.inverse[0] * excess[0]));
-        force = trunk_force ? *trunk_force + c : S6{c.top, c.bottom};
-    }
-    const S6 start = answered(g.answer, force);
+    excess[2] = pushes[2];
+    const auto t = outwards(about_y(pushed.turn[2]), pushed.tibia_arm,
+                            pushed.tibia_force * (pushed.inverse[2] * excess[2]));
+    excess[1] = pushes[1] - dot(pushed.femur_axis, t);
+    const auto f = outwards(about_y(pushed.turn[1]), pushed.femur_arm,
+                            t + pushed.femur_force * (pushed.inverse[1] * excess[1]));
+    excess[0] = pushes[0] - dot(pushed.coxa_axis, f);
+    const auto c = outwards(about_z(pushed.turn[0]), pushed.coxa_arm,
+                            f + pushed.coxa_force * (pushed.inverse[0] * excess[0]));
+    const S6 start = answered(g.answer, trunk_force ? *trunk_force + c : S6{c.top, c.bottom});
     for (int i = 0; i < kLegs; ++i) {
-        const Leg& leg = g.legs[i];
-        const int j = 3 * i;
+        const Chain& leg = g.legs[i].chain;
+        const M here = which == i;
         const auto bend = [&](int part, auto turn, auto arm, auto axis, auto force, const S6& parent) {
             const S6 carried = inwards(turn, arm, parent);
-            const D felt = dot(carried, force);
-            const D bent = leg.inverse[part] * (i == pushed ? excess[part] - felt : -felt);
-            change[6 + j + part] = bent;
+            const D bent = leg.inverse[part] * (select(here, excess[part], D{}) - dot(carried, force));
+            change[6 + 3 * i + part] = bent;
             const auto joint = axis * bent;
             return S6{carried.top + joint.top, carried.bottom + joint.bottom};
         };
-        const S6 c = bend(0, about_z(leg.turn[0]), leg.coxa_arm, coxa_axis(m, i), leg.coxa_force, start);
-        const S6 f = bend(1, about_y(leg.turn[1]), leg.femur_arm, lower_axis(m, j + 1), leg.femur_force, c);
-        bend(2, about_y(leg.turn[2]), leg.tibia_arm, lower_axis(m, j + 2), leg.tibia_force, f);
+        const S6 c = bend(0, about_z(leg.turn[0]), leg.coxa_arm, leg.coxa_axis, leg.coxa_force, start);
+        const S6 f = bend(1, about_y(leg.turn[1]), leg.femur_arm, leg.femur_axis, leg.femur_force, c);
+        bend(2, about_y(leg.turn[2]), leg.tibia_arm, leg.tibia_axis, leg.tibia_force, f);
     }
     const auto back = transposed(g.trunk);
     const V3 spin = back * start.top, velocity = back * start.bottom;
@@ -219,40 +215,49 @@ inline void answer_impulse(const Group& g, const Model& m, int pushed, const S6*
 
 // The C library's sine and cosine, as Bullet calls them.
 HEXAPOD_INLINE void sine_cosine(D angle, D& sine, D& cosine) {
+    double sines[W], cosines[W];
     for (int i = 0; i < W; ++i) {
-        sine[i] = __builtin_sin(angle[i]);
-        cosine[i] = __builtin_cos(angle[i]);
+        sines[i] = __builtin_sin(angle[i]);
+        cosines[i] = __builtin_cos(angle[i]);
     }
+    __builtin_memcpy(&sine, sines, sizeof sine);
+    __builtin_memcpy(&cosine, cosines, sizeof cosine);
 }
 
 // Places links and feet by position, turn and angles.
 inline void pose(Group& g, const Model& m) {
     for (int i = 0; i < kLegs; ++i) {
         Leg& leg = g.legs[i];
+        Chain& chain = leg.chain;
         const int j = 3 * i;
         D s[3], c[3];
         for (int part = 0; part < 3; ++part) {
             sine_cosine(-g.angle[j + part] * 0.5, s[part], c[part]);
             s[part] = s[part] * m.sign[j + part];
         }
-        leg.coxa = {{}, {}, c[0] * m.hip_turn_z[i] + s[0] * m.hip_turn_w[i],
-                    c[0] * m.hip_turn_w[i] - s[0] * m.hip_turn_z[i]};
-        leg.femur = {{}, s[1], {}, c[1]};
-        leg.tibia = {{}, s[2], {}, c[2]};
-        leg.turn[0] = turn_of(leg.coxa);
-        leg.turn[1] = turn_of(leg.femur);
-        leg.turn[2] = turn_of(leg.tibia);
-        const auto hip = rotated(leg.coxa, Vec{splat(m.hip_x[i]), splat(m.hip_y[i]), Nought{}});
-        leg.coxa_arm = {m.middle[j] + hip.x, hip.y, {}};
-        const auto knee = rotated(leg.femur, Vec{splat(m.reach[j + 1]), Nought{}, Nought{}});
-        leg.femur_arm = {m.middle[j + 1] + knee.x, {}, knee.z};
-        const auto ankle = rotated(leg.tibia, Vec{splat(m.reach[j + 2]), Nought{}, Nought{}});
-        leg.tibia_arm = {m.middle[j + 2] + ankle.x, {}, ankle.z};
-        const Q4 coxa = leg.coxa * g.turn, femur = leg.femur * coxa, tibia = leg.tibia * femur;
-        leg.origin = g.position + rotated(conjugate(coxa), leg.coxa_arm);
-        leg.origin = leg.origin + rotated(conjugate(femur), leg.femur_arm);
-        leg.origin = leg.origin + rotated(conjugate(tibia), leg.tibia_arm);
-        leg.basis = matrix(conjugate(tibia));
+        chain.coxa_axis = {{{}, {}, splat(m.sign[j])}, {{}, splat(m.sign[j] * m.middle[j]), {}}};
+        const auto lower = [&](int k) {
+            return AxisY{{{}, splat(m.sign[k]), {}}, {{}, {}, splat(-(m.sign[k] * m.middle[k]))}};
+        };
+        chain.femur_axis = lower(j + 1);
+        chain.tibia_axis = lower(j + 2);
+        const AboutZ coxa{{}, {}, c[0] * m.hip_turn_z[i] + s[0] * m.hip_turn_w[i],
+                          c[0] * m.hip_turn_w[i] - s[0] * m.hip_turn_z[i]};
+        const AboutY femur{{}, s[1], {}, c[1]}, tibia{{}, s[2], {}, c[2]};
+        chain.turn[0] = turn_of(coxa);
+        chain.turn[1] = turn_of(femur);
+        chain.turn[2] = turn_of(tibia);
+        const auto hip = rotated(coxa, Vec{splat(m.hip_x[i]), splat(m.hip_y[i]), Nought{}});
+        chain.coxa_arm = {m.middle[j] + hip.x, hip.y, {}};
+        const auto knee = rotated(femur, Vec{splat(m.reach[j + 1]), Nought{}, Nought{}});
+        chain.femur_arm = {m.middle[j + 1] + knee.x, {}, knee.z};
+        const auto ankle = rotated(tibia, Vec{splat(m.reach[j + 2]), Nought{}, Nought{}});
+        chain.tibia_arm = {m.middle[j + 2] + ankle.x, {}, ankle.z};
+        const Q4 hip_turn = coxa * g.turn, knee_turn = femur * hip_turn, ankle_turn = tibia * knee_turn;
+        leg.origin = g.position + rotated(conjugate(hip_turn), chain.coxa_arm);
+        leg.origin = leg.origin + rotated(conjugate(knee_turn), chain.femur_arm);
+        leg.origin = leg.origin + rotated(conjugate(ankle_turn), chain.tibia_arm);
+        leg.basis = matrix(conjugate(ankle_turn));
     }
 }
 

@@ -46,7 +46,7 @@ struct Arms {
     V3 world, coxa, femur, tibia;
 };
 
-HEXAPOD_INLINE Arms arms_of(const Group& g, const Leg& leg, V3 place) {
+HEXAPOD_INLINE Arms arms_of(const Group& g, const Chain& leg, V3 place) {
     Arms a;
     a.world = place - g.position;
     a.coxa = about_z(leg.turn[0]) * (g.trunk * a.world) - leg.coxa_arm;
@@ -60,9 +60,18 @@ HEXAPOD_INLINE D along(V3 direction, A axis, V3 arm) {
     return dot(direction, cross(axis.top, arm) + axis.bottom);
 }
 
+// The three degrees of freedom of the leg that each lane means.
+HEXAPOD_INLINE void of_leg(const D* degrees, M leg, D* found) {
+    for (int k = 0; k < 3; ++k) found[k] = degrees[6 + k];
+    for (int i = 1; i < kLegs; ++i) {
+        const M here = leg == i;
+        for (int k = 0; k < 3; ++k) found[k] = select(here, degrees[6 + 3 * i + k], found[k]);
+    }
+}
+
 // Sets up a row along a direction at a foot: its Jacobian, the answer of all speeds, and what it meets already.
-HEXAPOD_INLINE D prepare(const Group& g, const Model& m, int i, const Arms& arms, V3 direction, Row& row) {
-    const Leg& leg = g.legs[i];
+HEXAPOD_INLINE D prepare(const Group& g, const Chain& leg, M which, const D* leg_speed, const Arms& arms, V3 direction,
+                         Row& row) {
     const V3 turning = cross(arms.world, direction);
     D* jacobian = row.jacobian;
     jacobian[0] = turning.x;
@@ -75,19 +84,20 @@ HEXAPOD_INLINE D prepare(const Group& g, const Model& m, int i, const Arms& arms
     const V3 coxa = about_z(leg.turn[0]) * trunk;
     const V3 femur = about_y(leg.turn[1]) * coxa;
     const V3 tibia = about_y(leg.turn[2]) * femur;
-    jacobian[6] = along(coxa, coxa_axis(m, i), arms.coxa);
-    jacobian[7] = along(femur, lower_axis(m, 3 * i + 1), arms.femur);
-    jacobian[8] = along(tibia, lower_axis(m, 3 * i + 2), arms.tibia);
+    jacobian[6] = along(coxa, leg.coxa_axis, arms.coxa);
+    jacobian[7] = along(femur, leg.femur_axis, arms.femur);
+    jacobian[8] = along(tibia, leg.tibia_axis, arms.tibia);
     const S6 force{-trunk, -(g.trunk * turning)};
-    answer_impulse(g, m, i, &force, jacobian + 6, row.change);
-    D resistance{}, speed{};
+    answer_impulse(g, leg, which, &force, jacobian + 6, row.change);
+    D resistance{}, speed{}, bent[3] = {};
     for (int k = 0; k < 6; ++k) {
         resistance += jacobian[k] * row.change[k];
         speed += g.speed[k] * jacobian[k];
     }
+    of_leg(row.change, which, bent);
     for (int k = 0; k < 3; ++k) {
-        resistance += jacobian[6 + k] * row.change[6 + 3 * i + k];
-        speed += g.speed[6 + 3 * i + k] * jacobian[6 + k];
+        resistance += jacobian[6 + k] * bent[k];
+        speed += leg_speed[k] * jacobian[6 + k];
     }
     row.inverse = select(resistance > kEpsilon, 1.0 / resistance, D{});
     row.impulse = D{};
@@ -109,15 +119,24 @@ HEXAPOD_INLINE void along_plane(V3 n, V3& first, V3& second) {
     second = unit(second);
 }
 
-inline void prepare_slot(const Group& g, const Model& m, int i, Slot& slot) {
+inline void prepare_slot(const Group& g, const Model& m, Slot& slot) {
     const double dt = m.time_step;
-    const Arms arms = arms_of(g, g.legs[i], slot.place);
+    Chain leg;
+    each_row(leg, g.legs[0].chain, [&](D& to, const D& from) {
+        // From the same row of the leg that each lane means.
+        const char* first = reinterpret_cast<const char*>(&from);
+        for (int lane = 0; lane < W; ++lane)
+            to[lane] = reinterpret_cast<const double*>(first + slot.leg[lane] * sizeof(Leg))[lane];
+    });
+    D leg_speed[3] = {};
+    of_leg(g.speed, slot.leg, leg_speed);
+    const Arms arms = arms_of(g, leg, slot.place);
     V3 directions[3];
     directions[0] = slot.normal;
     along_plane(slot.normal, directions[1], directions[2]);
     for (int which = 0; which < 3; ++which) {
         Row& row = slot.rows[which];
-        const D speed = prepare(g, m, i, arms, directions[which], row);
+        const D speed = prepare(g, leg, slot.leg, leg_speed, arms, directions[which], row);
         if (which == 0) {
             const D distance = slot.distance + kSlop;
             const M apart = distance > 0.0;
@@ -145,7 +164,7 @@ inline void prepare_limits(Group& g, const Model& m) {
         limit.side = select(active, select(low, splat(1.0), splat(-1.0)), D{});
         D pushes[3] = {};
         pushes[j % 3] = limit.side;
-        answer_impulse(g, m, j / 3, nullptr, pushes, limit.change);
+        answer_impulse(g, g.legs[j / 3].chain, M{} + j / 3, nullptr, pushes, limit.change);
         const D resistance = limit.side * limit.change[6 + j];
         limit.inverse = select(resistance > kEpsilon, 1.0 / resistance, D{});
         const D depth = select(low, below, above), speed = limit.side * g.speed[6 + j];
@@ -157,10 +176,10 @@ inline void prepare_limits(Group& g, const Model& m) {
     }
 }
 
-HEXAPOD_INLINE D felt(const Row& row, const D* change, int leg) {
+HEXAPOD_INLINE D felt(const Row& row, const D* change, const D* leg_change) {
     D sum{};
     for (int k = 0; k < 6; ++k) sum += row.jacobian[k] * change[k];
-    for (int k = 0; k < 3; ++k) sum += row.jacobian[6 + k] * change[6 + 3 * leg + k];
+    for (int k = 0; k < 3; ++k) sum += row.jacobian[6 + k] * leg_change[k];
     return sum;
 }
 
@@ -198,11 +217,9 @@ inline void solve(Group& g, const Model& m) {
     prepare_limits(g, m);
     M busy = M{};
     for (int i = 0; i < g.limits; ++i) busy |= g.limit[i].active;
-    for (int i = 0; i < kLegs; ++i) {
-        for (int k = 0; k < g.slots[i]; ++k) {
-            prepare_slot(g, m, i, g.slot[i][k]);
-            busy |= g.slot[i][k].active;
-        }
+    for (int n = 0; n < g.slots; ++n) {
+        prepare_slot(g, m, g.slot[n]);
+        busy |= g.slot[n].active;
     }
     if (!any(busy)) return;
     D change[kDegrees] = {};
@@ -220,32 +237,33 @@ inline void solve(Group& g, const Model& m) {
             spread(change, limit.change, step);
             note(limit.active, step / limit.inverse);
         }
-        for (int i = 0; i < kLegs; ++i) {
-            for (int k = 0; k < g.slots[i]; ++k) {
-                Slot& slot = g.slot[i][k];
-                Row& row = slot.rows[0];
-                const D wanted = row.rhs - felt(row, change, i) * row.inverse;
-                const D step = bounded(row.impulse, wanted, D{}, splat(kMostImpulse), still);
-                spread(change, row.change, step);
-                note(slot.active, step / row.inverse);
-            }
+        for (int n = 0; n < g.slots; ++n) {
+            Slot& slot = g.slot[n];
+            Row& row = slot.rows[0];
+            D leg_change[3] = {};
+            of_leg(change, slot.leg, leg_change);
+            const D wanted = row.rhs - felt(row, change, leg_change) * row.inverse;
+            const D step = bounded(row.impulse, wanted, D{}, splat(kMostImpulse), still);
+            spread(change, row.change, step);
+            note(slot.active, step / row.inverse);
         }
-        for (int i = 0; i < kLegs; ++i) {
-            for (int k = 0; k < g.slots[i]; ++k) {
-                Slot& slot = g.slot[i][k];
-                Row &a = slot.rows[1], &b = slot.rows[2];
-                const D limit = m.friction * slot.rows[0].impulse;
-                D step_b = b.rhs - felt(b, change, i) * b.inverse, step_a = a.rhs - felt(a, change, i) * a.inverse;
-                const D sum_a = a.impulse + step_a, sum_b = b.impulse + step_b;
-                const M out = sum_a * sum_a + sum_b * sum_b >= limit * limit;
-                D most_a = splat(__builtin_inf()), most_b = most_a;
-                cut_to_cone(out & slot.active & ~still, limit, sum_a, sum_b, most_a, most_b);
-                step_a = bounded(a.impulse, step_a, -most_a, most_a, still);
-                step_b = bounded(b.impulse, step_b, -most_b, most_b, still);
-                spread(change, a.change, step_a);
-                spread(change, b.change, step_b);
-                note(slot.active, step_a / a.inverse + step_b / b.inverse);
-            }
+        for (int n = 0; n < g.slots; ++n) {
+            Slot& slot = g.slot[n];
+            Row &a = slot.rows[1], &b = slot.rows[2];
+            const D limit = m.friction * slot.rows[0].impulse;
+            D leg_change[3] = {};
+            of_leg(change, slot.leg, leg_change);
+            D step_a = a.rhs - felt(a, change, leg_change) * a.inverse;
+            D step_b = b.rhs - felt(b, change, leg_change) * b.inverse;
+            const D sum_a = a.impulse + step_a, sum_b = b.impulse + step_b;
+            const M out = sum_a * sum_a + sum_b * sum_b >= limit * limit;
+            D most_a = splat(__builtin_inf()), most_b = most_a;
+            cut_to_cone(out & slot.active & ~still, limit, sum_a, sum_b, most_a, most_b);
+            step_a = bounded(a.impulse, step_a, -most_a, most_a, still);
+            step_b = bounded(b.impulse, step_b, -most_b, most_b, still);
+            spread(change, a.change, step_a);
+            spread(change, b.change, step_b);
+            note(slot.active, step_a / a.inverse + step_b / b.inverse);
         }
         still |= residual <= kEnough;
         if (!any(~still)) break;

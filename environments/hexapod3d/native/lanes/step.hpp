@@ -34,34 +34,52 @@ inline void place_lane(Group& g, int lane, const Course* course, const double* p
 }
 
 inline void touch(Group& g, const Model& m) {
-    for (int i = 0; i < kLegs; ++i) {
-        const Leg& leg = g.legs[i];
-        int most = 0;
-        for (int lane = 0; lane < W; ++lane) {
-            if (!g.course[lane]) continue;
+    int filled[W] = {};
+    g.slots = 0;
+    for (int lane = 0; lane < W; ++lane) {
+        if (!g.course[lane]) continue;
+        for (int i = 0; i < kLegs; ++i) {
+            const Leg& leg = g.legs[i];
             const Frame foot{{leg.basis.p.x[lane], leg.basis.p.y[lane], leg.basis.p.z[lane]},
                              {leg.basis.q.x[lane], leg.basis.q.y[lane], leg.basis.q.z[lane]},
                              {leg.basis.r.x[lane], leg.basis.r.y[lane], leg.basis.r.z[lane]},
                              {leg.origin.x[lane], leg.origin.y[lane], leg.origin.z[lane]}};
-            find_contacts(g.contacts[lane][i], *g.course[lane], foot, m);
-            most = g.contacts[lane][i].count > most ? g.contacts[lane][i].count : most;
-        }
-        g.slots[i] = most;
-        for (int k = 0; k < most; ++k) {
-            Slot& slot = g.slot[i][k];
-            for (int lane = 0; lane < W; ++lane) {
-                const bool active = g.course[lane] && k < g.contacts[lane][i].count;
-                const Point& p = g.contacts[lane][i].points[k];
-                slot.active[lane] = active ? -1 : 0;
-                slot.place.x[lane] = active ? p.foot[0] : 0.0;
-                slot.place.y[lane] = active ? p.foot[1] : 0.0;
-                slot.place.z[lane] = active ? p.foot[2] : 0.0;
-                slot.normal.x[lane] = active ? p.normal[0] : 0.0;
-                slot.normal.y[lane] = active ? p.normal[1] : 0.0;
-                slot.normal.z[lane] = active ? p.normal[2] : 1.0;
-                slot.distance[lane] = active ? p.distance : 0.0;
+            Contacts& contacts = g.contacts[lane][i];
+            find_contacts(contacts, *g.course[lane], foot, m);
+            for (int k = 0; k < contacts.count; ++k) {
+                const Point& p = contacts.points[k];
+                Slot& slot = g.slot[filled[lane]++];
+                slot.active[lane] = -1;
+                slot.leg[lane] = i;
+                slot.place.x[lane] = p.foot[0];
+                slot.place.y[lane] = p.foot[1];
+                slot.place.z[lane] = p.foot[2];
+                slot.normal.x[lane] = p.normal[0];
+                slot.normal.y[lane] = p.normal[1];
+                slot.normal.z[lane] = p.normal[2];
+                slot.distance[lane] = p.distance;
             }
         }
+        g.slots = filled[lane] > g.slots ? filled[lane] : g.slots;
+    }
+    // Lanes with fewer contacts than others stand on nothing, by a row that does nothing.
+    for (int lane = 0; lane < W; ++lane) {
+        for (int n = filled[lane]; n < g.slots; ++n) {
+            Slot& slot = g.slot[n];
+            slot.active[lane] = slot.leg[lane] = 0;
+            slot.place.x[lane] = slot.place.y[lane] = slot.place.z[lane] = 0.0;
+            slot.normal.x[lane] = slot.normal.y[lane] = slot.distance[lane] = 0.0;
+            slot.normal.z[lane] = 1.0;
+        }
+    }
+}
+
+// Keeps the impulses of the contacts, by which feet are known to bear.
+inline void keep_impulses(Group& g) {
+    for (int lane = 0; lane < W; ++lane) {
+        int n = 0;
+        for (Contacts& contacts : g.contacts[lane])
+            for (int k = 0; k < contacts.count; ++k) contacts.impulse[k] = g.slot[n++].rows[0].impulse[lane];
     }
 }
 
@@ -78,9 +96,7 @@ inline void step(Group& g, const Model& m, Ticks& spent) {
     accelerate(g, m);
     lap(spent.forward);
     solve(g, m);
-    for (int i = 0; i < kLegs; ++i)
-        for (int k = 0; k < g.slots[i]; ++k)
-            for (int lane = 0; lane < W; ++lane) g.contacts[lane][i].impulse[k] = g.slot[i][k].rows[0].impulse[lane];
+    keep_impulses(g);
     lap(spent.solver);
     drift(g, m);
     pose(g, m);
