@@ -159,7 +159,7 @@ def shared_robot() -> Robot:
 
 
 def agrees(lanes: Lanes, steps: int = 60) -> bool:
-    """Say whether lanes give Bullet's states, to the last bit, through so many violent control steps on rough ground."""
+    """Say whether lanes give Bullet's states, to the last bit, through so many violent steps on rough ground."""
     rng = np.random.default_rng(0)
     course = Terrain(0.03 * rng.standard_normal((terrain.ROWS, terrain.COLUMNS)))
     targets = rng.uniform(gait.LOW, gait.HIGH, (-(-steps // 5), BODY.joints)).repeat(5, axis=0)[:steps]

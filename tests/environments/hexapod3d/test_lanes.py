@@ -124,7 +124,7 @@ def clearance(states, terrain):
 
 
 def test_of_240_violent_episodes_none_earns_by_a_foot_in_the_ground():
-    """A foot that a leg throws down at 7 m/s moves by more than its radius in a step of physics, and may get through."""
+    """A foot thrown down at 7 m/s moves by more than its radius in a step of physics, and may get through."""
     through = {}
     for number in range(6):
         seeds = [seed for seed in range(240) if seed % 3 == number % 3 and bool(seed % 4) == (number < 3)]

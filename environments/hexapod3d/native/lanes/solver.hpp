@@ -225,17 +225,21 @@ inline void solve(Group& g, const Model& m) {
     D change[kDegrees] = {};
     M still = ~busy;
     for (int iteration = 0; iteration < m.iterations; ++iteration) {
+        // How much the iteration changes, until it is plain that no world is done; the last asks no more.
         D residual{};
-        const bool last = iteration + 1 == m.iterations;
-        const auto note = [&](M active, D step) {
-            if (!last) residual = max(residual, select(active, step * step, D{}));
+        bool open = iteration + 1 < m.iterations;
+        const auto note = [&](M active, auto step) {
+            if (!open) return;
+            const D change = step();
+            residual = max(residual, select(active, change * change, D{}));
+            open = any((residual <= kEnough) & ~still);
         };
         for (int n = 0; n < g.limits; ++n) {
             Limit& limit = g.limit[iteration & 1 ? n : g.limits - 1 - n];
             const D speed = limit.side * change[6 + limit.joint];
             const D step = bounded(limit.impulse, limit.rhs - speed * limit.inverse, D{}, splat(kLimitImpulse), still);
             spread(change, limit.change, step);
-            note(limit.active, step / limit.inverse);
+            note(limit.active, [&] { return step / limit.inverse; });
         }
         for (int n = 0; n < g.slots; ++n) {
             Slot& slot = g.slot[n];
@@ -245,7 +249,7 @@ inline void solve(Group& g, const Model& m) {
             const D wanted = row.rhs - felt(row, change, leg_change) * row.inverse;
             const D step = bounded(row.impulse, wanted, D{}, splat(kMostImpulse), still);
             spread(change, row.change, step);
-            note(slot.active, step / row.inverse);
+            note(slot.active, [&] { return step / row.inverse; });
         }
         for (int n = 0; n < g.slots; ++n) {
             Slot& slot = g.slot[n];
@@ -263,7 +267,7 @@ inline void solve(Group& g, const Model& m) {
             step_b = bounded(b.impulse, step_b, -most_b, most_b, still);
             spread(change, a.change, step_a);
             spread(change, b.change, step_b);
-            note(slot.active, step_a / a.inverse + step_b / b.inverse);
+            note(slot.active, [&] { return step_a / a.inverse + step_b / b.inverse; });
         }
         still |= residual <= kEnough;
         if (!any(~still)) break;
