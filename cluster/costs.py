@@ -5,9 +5,9 @@ Expectations decide order, chunks and deadlines; they never influence results.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 
-from cluster.executor import WorkItem
+from cluster.executor import WorkItem, amounts
 
 MEMORY = 0.3  # weight of the newest measurement
 KINDS = 4096  # remembered; the oldest are forgotten
@@ -37,14 +37,6 @@ class Costs:
         if self._overall is None:
             return None
         return sum(self._by_kind.get(key, self._overall) * amount for key, amount in amounts(item).items())
-
-
-def amounts(item: WorkItem[object]) -> Mapping[Hashable, float]:
-    """Say how much work an item holds of each kind."""
-    given: Mapping[Hashable, float] | None = getattr(item, "amounts", None)
-    if given is None:
-        given = {getattr(item, "kind", type(item).__name__): getattr(item, "amount", 1.0)}
-    return {key: max(float(amount), 1e-9) for key, amount in given.items()}
 
 
 def _blend(old: float | None, new: float) -> float:

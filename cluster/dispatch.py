@@ -18,7 +18,7 @@ from itertools import count, islice
 from typing import Any
 
 from cluster.costs import Costs
-from cluster.executor import Failure, WorkItem
+from cluster.executor import Failure, WorkItem, goes_together, work
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class Worker:
     chunks: deque[Chunk] = field(default_factory=deque)  # sent and unanswered; it works on the first
     since: float = 0.0  # when it began the first
     hangs: bool = False
+    room: float = 0.0  # work that it had best take at once; see `cluster.executor`
+    speed: float | None = None  # of one with room: how often it is as fast as expected of others, once measured
 
 
 @dataclass
@@ -120,7 +122,7 @@ class Dispatch:
     def next(self, now: float) -> tuple[int, Chunk] | None:
         """Cut the next chunk, for one of the workers that hold least; None if nobody or nothing waits."""
         worker = next((next(iter(hungry)) for hungry in self._hungry if hungry), None)
-        chunk = None if worker is None else self._cut()
+        chunk = None if worker is None else self._cut(self.workers[worker])
         if worker is None or chunk is None:
             return None
         held = self.workers[worker]
@@ -130,19 +132,34 @@ class Dispatch:
         self._note(worker)
         return worker, chunk
 
-    def answer(self, worker: int, results: Sequence[Any], seconds: Sequence[float], now: float) -> None:
-        """Take in a worker's answer to the first of its chunks."""
+    def answer(
+        self, worker: int, results: Sequence[Any], seconds: Sequence[float], now: float, room: float = 0.0
+    ) -> None:
+        """Take in a worker's answer to the first of its chunks, and how much work it had best take at once."""
         held = self.workers.get(worker)
         if held is None or not held.chunks:
             return
         first = held.chunks.popleft()
-        held.since, held.hangs = now, False
+        held.since, held.hangs, held.room = now, False, room
         self._note(worker)
+        # Costs are those of workers that do one item after another, as long as there are any.
+        learns = not room or all(each.room for each in self.workers.values())
+        if room and not learns:
+            self._measure(held, first, sum(seconds))
         for ticket, result, spent in zip(first.tickets, results, seconds, strict=True):
             task = self.tasks.pop(ticket, None)
             if task is not None:  # else it was abandoned, or another worker was faster
-                self._costs.learn(task.item, spent)
+                if learns:
+                    self._costs.learn(task.item, spent)
                 self._results.append((ticket, result))
+
+    def _measure(self, held: Worker, chunk: Chunk, seconds: float) -> None:
+        """Compare what a worker with room took for a chunk with what others would have."""
+        expected = [self._costs.expect(self.tasks[ticket].item) for ticket in chunk.tickets if ticket in self.tasks]
+        known = sum(each for each in expected if each is not None)
+        # A small chunk does not show what it can do.
+        if len(expected) > 1 and known > 0:
+            held.speed = known / max(seconds, 1e-6)
 
     def lose(self, worker: int) -> int:
         """Forget a worker that is no more; return how many items will be run again."""
@@ -211,15 +228,19 @@ class Dispatch:
                 self._wait(ticket, FIRST)
         return len(lost)
 
-    def _cut(self) -> Chunk | None:
-        """Take the next items that should travel together."""
+    def _cut(self, worker: Worker) -> Chunk | None:
+        """Take the next items that should travel together to a worker."""
         while self._careful:
             ticket = self._careful.popleft()
             if ticket in self.tasks:
                 # Starting a process apart takes a while.
                 return Chunk((ticket,), True, self._limit([ticket]) + self._patience.floor)
+        speeds = sum(self._speed(each) for each in self.workers.values())
+        if worker.room:
+            whole = math.inf if worker.speed is None else self._left * worker.speed / speeds
+            return self._cut_for_room(worker.room, whole)
         low, high = CHUNK_SECONDS
-        target = min(max(self._left / (SHARE * max(len(self.workers), 1)), low), high)
+        target = min(max(self._left / (SHARE * max(speeds, 1.0)), low), high)
         tickets: list[int] = []
         expected = 0.0
         while self._waiting and len(tickets) < CHUNK_ITEMS:
@@ -234,6 +255,28 @@ class Dispatch:
             heapq.heappop(self._waiting)
             self._left += negative
         return Chunk(tuple(tickets), False, self._limit(tickets)) if tickets else None
+
+    def _cut_for_room(self, room: float, target: float) -> Chunk | None:
+        """Take as much work as a worker has room for and is its share, in items that may run together."""
+        tickets: list[int] = []
+        expected = 0.0
+        while self._waiting:
+            _, negative, ticket = self._waiting[0]
+            task = self.tasks.get(ticket)
+            if task is not None and ticket not in tickets:
+                joins = goes_together(task.item) and work(task.item) <= room and expected + task.cost <= target
+                if tickets and not joins:
+                    break
+                tickets.append(ticket)
+                expected += task.cost
+                room = room - work(task.item) if goes_together(task.item) else 0.0
+            heapq.heappop(self._waiting)
+            self._left += negative
+        return Chunk(tuple(tickets), False, self._limit(tickets)) if tickets else None
+
+    @staticmethod
+    def _speed(worker: Worker) -> float:
+        return 1.0 if worker.speed is None else worker.speed
 
     def _limit(self, tickets: Sequence[int]) -> float:
         expected = sum(self.tasks[ticket].expected for ticket in tickets)

@@ -12,13 +12,19 @@ where it is of several; `shared`, the names of its attributes whose values it
 has in common with many others, so that they need to be sent only once; and
 `parts`, of which each may have shared values too. Shared values must not be
 changed by an item.
+
+Where a process has a device that does much at once, items may say so: `room`
+is how much work, in `amount`, the process that asks had best take at once, and
+0 where one item after another is as good; `together(items)`, a function of
+their class, then gives the results of several. An error with `ends_run` says
+that what items run on is lost, so that no other item would fare better.
 """
 
 from __future__ import annotations
 
 import heapq
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any, Protocol, TypeVar
@@ -38,9 +44,53 @@ class Failure:
 
     item: str  # enough to run it again by hand
     reason: str
+    final: bool = False  # what items run on is lost; the reason is a sentence
 
     def __str__(self) -> str:
         return f"{self.item} failed: {self.reason}"
+
+
+def failure(item: WorkItem[Any], error: Exception) -> Failure:
+    """Say that an item raised; to be called while the error is handled."""
+    if getattr(error, "ends_run", False):
+        return Failure(str(item), str(error), final=True)
+    return Failure(str(item), traceback.format_exc())
+
+
+def answers(items: Sequence[WorkItem[Any]]) -> list[Any]:
+    """Run items in this process, together where that is meant; a `Failure` in the place of a result of one that raised.
+
+    Raises:
+        MemoryError, OSError: the machine's fault, not the items'.
+    """
+    if len(items) > 1 and room_for(items[0]):
+        try:
+            return list(type(items[0]).together(items))  # type: ignore[attr-defined]
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:
+            if getattr(error, "ends_run", False):
+                return [failure(item, error) for item in items]
+    return [_answer(item) for item in items]
+
+
+def room_for(item: WorkItem[Any]) -> float:
+    """Say how much work like an item's this process had best take at once."""
+    return float(getattr(item, "room", 0.0))
+
+
+def goes_together(item: WorkItem[Any]) -> bool:
+    """Say whether an item is of a kind that may run together with others."""
+    return hasattr(item, "together")
+
+
+def _answer(item: WorkItem[Any]) -> Any:
+    try:
+        return item()
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        return failure(item, error)
 
 
 class WorkersError(RuntimeError):
@@ -89,6 +139,19 @@ def run(executor: Executor, items: Sequence[WorkItem[T]], progress: Progress | N
     return [results[ticket] for ticket in tickets]
 
 
+def amounts(item: WorkItem[Any]) -> Mapping[Hashable, float]:
+    """Say how much work an item holds of each kind."""
+    given: Mapping[Hashable, float] | None = getattr(item, "amounts", None)
+    if given is None:
+        given = {getattr(item, "kind", type(item).__name__): getattr(item, "amount", 1.0)}
+    return {key: max(float(amount), 1e-9) for key, amount in given.items()}
+
+
+def work(item: WorkItem[Any]) -> float:
+    """Say how much work an item holds, of all kinds together."""
+    return sum(amounts(item).values())
+
+
 class InProcess:
     """Runs items in the calling process, one whenever results are asked for."""
 
@@ -106,14 +169,19 @@ class InProcess:
         return tickets
 
     def collect(self) -> Sequence[tuple[int, Any]]:
-        """Run the most urgent item; see `Executor.collect`."""
+        """Run the most urgent item, and what goes with it; see `Executor.collect`."""
         if not self._waiting:
             return []
-        _, ticket, item = heapq.heappop(self._waiting)
+        taken = [heapq.heappop(self._waiting)]
+        left = room_for(taken[0][2]) - work(taken[0][2])
+        while self._waiting and goes_together(self._waiting[0][2]) and work(self._waiting[0][2]) <= left:
+            taken.append(heapq.heappop(self._waiting))
+            left -= work(taken[-1][2])
         try:
-            return [(ticket, item())]
-        except Exception:
-            return [(ticket, Failure(str(item), traceback.format_exc()))]
+            results = answers([item for _, _, item in taken])
+        except Exception as error:  # the machine's fault, and there is no other
+            results = [failure(item, error) for _, _, item in taken]
+        return [(ticket, result) for (_, ticket, _), result in zip(taken, results, strict=True)]
 
     def abandon(self) -> None:
         """Forget what was not run."""

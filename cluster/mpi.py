@@ -29,10 +29,21 @@ from typing import Any, NoReturn
 
 from cluster.costs import Costs
 from cluster.dispatch import AHEAD, Dispatch, Load, Patience
-from cluster.executor import Executor, Failure, InProcess, WorkersError, WorkItem, run
+from cluster.executor import (
+    Executor,
+    Failure,
+    InProcess,
+    WorkersError,
+    WorkItem,
+    answers,
+    failure,
+    room_for,
+    run,
+    work,
+)
 from cluster.launch import Launch, LaunchError
 from cluster.parcels import PROTOCOL, Ledger, Sharing, Store
-from cluster.processes import Processes
+from cluster.processes import CREW, Processes
 from cluster.starting import watched
 
 logger = logging.getLogger(__name__)
@@ -270,9 +281,9 @@ class Ranks:
             if tag == GREETING:
                 self._hosts[rank], self._processes[rank] = message
             elif tag == ANSWER:
-                results, seconds, idle = message
+                results, seconds, idle, room = message
                 self._load.add(rank, sum(seconds), idle, len(results))
-                self._dispatch.answer(rank, results, seconds, time.monotonic())
+                self._dispatch.answer(rank, results, seconds, time.monotonic(), room)
             elif tag == READY:
                 self._ready.add(rank)
         return received
@@ -329,6 +340,7 @@ def serve(launch: Launch) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)  # rank 0 alone decides what they mean
     logging.disable()
+    os.environ.setdefault(CREW, str(os.getppid()))  # the ranks of this host have one launcher
     inbox: queue.SimpleQueue[tuple[int, bool, Any]] = queue.SimpleQueue()
     # Not a SimpleQueue: after a wake-up for nothing past its deadline, its `get` waits for ever (CPython 3.11).
     outbox: queue.Queue[bytes] = queue.Queue()
@@ -337,8 +349,8 @@ def serve(launch: Launch) -> NoReturn:
     while True:
         count, careful, parcel = inbox.get()
         idle = time.monotonic() - finished
-        results, seconds = bench.work(count, careful, parcel)
-        outbox.put(_pickled_answer(results, seconds, idle))
+        results, seconds, room = bench.work(count, careful, parcel)
+        outbox.put(_pickled_answer(results, seconds, idle, room))
         finished = time.monotonic()
 
 
@@ -350,19 +362,22 @@ class _Bench:
         self._here = InProcess()
         self._apart: Processes | None = None
 
-    def work(self, count: int, careful: bool, parcel: Any) -> tuple[list[Any], list[float]]:
-        """Run the items of a chunk: results and seconds of each."""
+    def work(self, count: int, careful: bool, parcel: Any) -> tuple[list[Any], list[float], float]:
+        """Run the items of a chunk: results and seconds of each, and how much more it could have been at once."""
         try:
             items = self._store.unpack(parcel)
         except Exception:
-            return [Failure("an item that could not be read", traceback.format_exc())] * count, [0.0] * count
+            return [Failure("an item that could not be read", traceback.format_exc())] * count, [0.0] * count, 0.0
         executor = self._choose(careful)
+        room = 0.0 if careful or not items else room_for(items[0])
+        if room and len(items) > 1:
+            return *_together(items), room
         results, seconds = [], []
         for item in items:
             started = time.monotonic()
             results += run(executor, [item])
             seconds.append(time.monotonic() - started)
-        return results, seconds
+        return results, seconds, room
 
     def _choose(self, careful: bool) -> Executor:
         """Keep a process apart for as long as careful items follow one another: it is slow to start."""
@@ -374,12 +389,23 @@ class _Bench:
         return self._apart or self._here
 
 
-def _pickled_answer(results: list[Any], seconds: list[float], idle: float) -> bytes:
+def _together(items: list[Any]) -> tuple[list[Any], list[float]]:
+    """Run items in this process, together where that is meant; the time is shared out by their work."""
+    started = time.monotonic()
     try:
-        return pickle.dumps((results, seconds, idle), PROTOCOL)
+        results = answers(items)
+    except Exception as error:  # the machine's fault, which here there is no way to say
+        results = [failure(item, error) for item in items]
+    each = (time.monotonic() - started) / sum(work(item) for item in items)
+    return results, [each * work(item) for item in items]
+
+
+def _pickled_answer(results: list[Any], seconds: list[float], idle: float, room: float) -> bytes:
+    try:
+        return pickle.dumps((results, seconds, idle, room), PROTOCOL)
     except Exception:
         failures = [Failure("an item whose result cannot be sent", traceback.format_exc())] * len(results)
-        return pickle.dumps((failures, seconds, idle), PROTOCOL)
+        return pickle.dumps((failures, seconds, idle, room), PROTOCOL)
 
 
 def _carry(launch: Launch, inbox: queue.SimpleQueue[Any], outbox: queue.Queue[bytes]) -> None:

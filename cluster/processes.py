@@ -10,8 +10,10 @@ import heapq
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -24,14 +26,23 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
-from cluster.executor import Failure, WorkersError, WorkItem
+from cluster.executor import (
+    Failure,
+    WorkersError,
+    WorkItem,
+    answers,
+    goes_together,
+    room_for,
+    work,
+)
 
 logger = logging.getLogger(__name__)
 
 MOST_WORKERS = 1024  # processes of one machine
 AHEAD = 2  # items at a worker, so that none waits for a round trip
 ATTEMPTS = 3  # deaths of a worker that one item may be charged with
-GREETING = -1  # in place of a ticket
+GREETING = None  # in place of results
+CREW = "POET_CREW"  # a variable that names the workers of this machine that belong together, to themselves
 STILLBIRTHS = 10  # in a row, after which it is no use to try again
 HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 CHILD_VARIABLES = {
@@ -47,8 +58,10 @@ CHILD_VARIABLES = {
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    tickets: deque[int] = field(default_factory=deque)  # of items sent and not yet answered; it works on the first
+    tickets: deque[list[int]] = field(default_factory=deque)  # of items sent together and not yet answered, in order
     started: bool = False
+    room: float = 0.0  # work that it had best take at once; see `cluster.executor`
+    rate: float = 0.0  # work a second, as measured; 0 before
 
 
 @dataclass
@@ -58,6 +71,7 @@ class _Task:
     item: WorkItem[Any]
     urgency: int
     deaths: int = 0  # of workers that it is charged with
+    alone: bool = False  # a worker ended while it ran this together with others
 
 
 def cores() -> int:
@@ -125,26 +139,53 @@ class Processes:
         for depth in range(1, AHEAD + 1):
             for worker in list(self._pool):
                 if self._waiting and len(worker.tickets) < depth:
-                    _, ticket = heapq.heappop(self._waiting)
-                    worker.tickets.append(ticket)
+                    tickets = self._next(worker)
+                    worker.tickets.append(tickets)
                     try:
-                        worker.pipe.send((ticket, self._tasks[ticket].item))
+                        items = [self._tasks[ticket].item for ticket in tickets]
+                        worker.pipe.send([pickle.dumps(item, pickle.HIGHEST_PROTOCOL) for item in items])
                     except OSError:
                         self._replace(worker)
 
+    def _next(self, worker: _Worker) -> list[int]:
+        """Take what a worker runs next: an item, or its share of what waits if it has room for much at once."""
+        _, ticket = heapq.heappop(self._waiting)
+        tickets = [ticket]
+        if not worker.room or not self._joins(ticket):
+            return tickets
+        share = worker.room
+        if worker.rate:
+            waiting = sum(work(self._tasks[each].item) for _, each in self._waiting) + work(self._tasks[ticket].item)
+            share = min(share, waiting * worker.rate / sum(other.rate for other in self._pool))
+        left = share - work(self._tasks[ticket].item)
+        while self._waiting and self._joins(each := self._waiting[0][1]) and work(self._tasks[each].item) <= left:
+            heapq.heappop(self._waiting)
+            tickets.append(each)
+            left -= work(self._tasks[each].item)
+        return tickets
+
+    def _joins(self, ticket: int) -> bool:
+        task = self._tasks[ticket]
+        return goes_together(task.item) and not task.alone
+
     def _receive(self, worker: _Worker) -> None:
         try:
-            ticket, result, failure = worker.pipe.recv()
+            results, seconds, room = worker.pipe.recv()
         except (EOFError, OSError):
             self._replace(worker)
             return
-        if ticket == GREETING:
+        if results is GREETING:
             worker.started, self._stillborn = True, 0
             return
-        worker.tickets.popleft()
-        task = self._tasks.pop(ticket, None)
-        if task is not None:  # else it was abandoned
-            self._results.append((ticket, result if failure is None else Failure(str(task.item), failure)))
+        done = 0.0
+        for ticket, result in zip(worker.tickets.popleft(), results, strict=True):
+            task = self._tasks.pop(ticket, None)
+            if task is not None:  # else it was abandoned
+                self._results.append((ticket, result))
+                done += work(task.item)
+        worker.room = room
+        if done and seconds:
+            worker.rate = done / seconds
 
     def _replace(self, worker: _Worker) -> None:
         worker.process.join()
@@ -154,9 +195,13 @@ class Processes:
         logger.warning("replaced worker pid=%s exitcode=%s", worker.process.pid, worker.process.exitcode)
         worker.pipe.close()
         self._pool[self._pool.index(worker)] = self._hire()
-        lost = [ticket for ticket in worker.tickets if ticket in self._tasks]
-        if worker.started and lost and lost[0] == worker.tickets[0]:
-            self._charge(lost[0])
+        lost = [ticket for tickets in worker.tickets for ticket in tickets if ticket in self._tasks]
+        at = worker.tickets[0] if worker.tickets else []
+        if worker.started and len(at) == 1 and at[0] in self._tasks:
+            self._charge(at[0])
+        for ticket in at:
+            if ticket in self._tasks and len(at) > 1:  # which of them it was shows when each runs alone
+                self._tasks[ticket].alone = True
         for ticket in lost:
             if ticket in self._tasks:
                 heapq.heappush(self._waiting, (self._tasks[ticket].urgency, ticket))
@@ -173,8 +218,9 @@ class Processes:
 @contextmanager
 def _child_variables() -> Iterator[None]:
     """Start a child whose libraries keep to one thread and which imports nothing from the working folder."""
-    before = {name: os.environ.get(name) for name in CHILD_VARIABLES}
-    os.environ.update(CHILD_VARIABLES)
+    variables = CHILD_VARIABLES | {CREW: str(os.getpid())}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -217,16 +263,27 @@ def _serve(pipe: Connection) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     try:
-        pipe.send((GREETING, None, None))  # whatever ends this worker from now on is an item's doing
+        pipe.send((GREETING, 0.0, 0.0))  # whatever ends this worker from now on is an item's doing
         while True:
-            ticket, item = pipe.recv()
-            result, failure = None, None
+            pickled, started = pipe.recv(), time.monotonic()
             try:
-                result = item()
+                results, room = _answers(pickled)
             except (MemoryError, OSError):
                 os._exit(1)  # the machine's fault, not the item's: it may run elsewhere
-            except Exception:
-                failure = traceback.format_exc()
-            pipe.send((ticket, result, failure))
+            seconds = time.monotonic() - started
+            pipe.send((results, seconds, room))
     except (EOFError, OSError):
         return
+
+
+def _answers(pickled: list[bytes]) -> tuple[list[Any], float]:
+    """Give the results of items, one that cannot be read among them a `Failure`, and what there is room for."""
+    try:
+        items = [pickle.loads(each) for each in pickled]
+    except (MemoryError, OSError):
+        raise
+    except Exception:
+        if len(pickled) == 1:
+            return [Failure("an item that could not be read", traceback.format_exc())], 0.0
+        return [result for each in pickled for result in _answers([each])[0]], 0.0
+    return answers(items), room_for(items[0])

@@ -22,6 +22,8 @@ class Capabilities:
     lanes: int = 1  # episodes that it plays side by side, for about the price of one
     mixed_environments: bool = False  # they may be of different environments, at no extra price
     device: str = "cpu"  # or "cuda"
+    room: int = 0  # episodes that this process had best give it at once, where that is far more than `lanes`
+    worlds: bool = False  # those of the domain's `make_worlds` play as it does, though it is not the default
     bit_exact: bool = True  # a row gives the same bits on every machine, whatever it is batched with
 
 

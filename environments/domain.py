@@ -7,7 +7,7 @@ through the entry-point group ``poet.domains``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ __all__ = [
     "Outcome",
     "Rollouts",
     "Trajectories",
+    "engine_unusable",
     "find_domain",
     "id_of",
 ]
@@ -76,7 +77,11 @@ class Domain(Protocol):
     episode_limit: int  # control steps
     fall_return: float  # the reward of falling; also what a diverged episode scores
     solved_return: float  # with the course's end reached, solved from here on
-    engines: tuple[str, ...]  # the first is the default
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Name those that can be used here, the default first."""
+        ...
 
     def capabilities(self, engine: str | None = None) -> Capabilities:
         """Say what an engine is good at; the default one when None."""
@@ -130,7 +135,17 @@ class OneEnvironmentACall(Protocol):
         ...
 
 
-OPTIONAL = ("record", "sketch", "difficulty", "level_vectors", "suites", "make_worlds")
+OPTIONAL = (
+    "record",
+    "sketch",
+    "difficulty",
+    "level_vectors",
+    "suites",
+    "make_worlds",
+    "engine_problem",
+    "stream",
+    "shapes",
+)
 """What a domain may have besides.
 
 Set on whoever stands for a domain, not looked up when asked for: protocols that are checked at run time see that.
@@ -174,6 +189,22 @@ class Grouped:
             return found
 
         return by_environment(batch, alone)
+
+
+def engine_unusable(domain: Domain, name: str, *others: str) -> str | None:
+    """Say what is wrong with the name of an engine, as the end of a sentence; None when it can be used.
+
+    Args:
+        domain: whose engine is meant.
+        name: that was asked for.
+        others: names that are valid besides.
+    """
+    names = (*others, *domain.engines)
+    if name in names:
+        return None
+    ask: Callable[[str], str | None] | None = getattr(domain, "engine_problem", None)
+    problem = ask(name) if ask else None
+    return f"is {name!r}, but {problem}" if problem else f"is {name!r}; it must be one of {', '.join(names)}"
 
 
 @cache

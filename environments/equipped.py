@@ -68,9 +68,10 @@ class Equipped:
 def play_steps(
     domain: Domain, controller: Controller, batch: Batch, episode_limit: int, engine: str | None, trajectory: bool
 ) -> Rollouts:
-    """Play a batch's episodes step by step: side by side where the default engine is meant and has worlds."""
+    """Play a batch's episodes step by step: side by side where there are worlds of the engine that is meant."""
     make = getattr(domain, "make_worlds", None)
-    if make is not None and engine in (None, domain.engines[0]) and len(batch):
+    stands_for = engine in (None, domain.engines[0]) or domain.capabilities(engine).worlds
+    if make is not None and stands_for and len(batch):
         tasks = [batch.environments[place] for place in batch.places.tolist()]
         # Episodes that are over may begin anew: what a world does then is not counted.
         modes = {"episode_limit": episode_limit, "autoreset_mode": AutoresetMode.NEXT_STEP}

@@ -6,16 +6,17 @@ A domain that has both functions is `Drawable`; others do without pictures.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.controller import Controller
 from environments.domain import Environment
 
-__all__ = ["Drawable", "Gauge", "Recording", "Relief", "Sketch", "StickRecording", "Surveyed"]
+__all__ = ["Drawable", "Gauge", "Recording", "Relief", "Sketch", "StickRecording", "Streamed", "Stretch", "Surveyed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +71,17 @@ class StickRecording:
     fps: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Some frames of several episodes that are played side by side; who has ended stays as it was."""
+
+    poses: NDArray[np.float64]  # (frames, episodes, bodies, 3) x and y in m, angle in rad
+    returns: NDArray[np.float64]  # (frames, episodes) rewards until then
+    distances: NDArray[np.float64]  # (frames, episodes) m from the start
+    lengths: NDArray[np.int32]  # (episodes,) control steps taken until the stretch's end
+    outcomes: NDArray[np.int8]  # (episodes,) of those that are over, NO_OUTCOME of the others
+
+
 @runtime_checkable
 class Surveyed(Protocol):
     """A Gymnasium environment that knows how far along its course the body is."""
@@ -97,4 +109,32 @@ class Drawable(Protocol):
         self, environment: Environment, theta: NDArray[np.float32], seed: int, episode_limit: int
     ) -> Recording | StickRecording:
         """Play one episode of an agent and keep every pose."""
+        ...
+
+
+@runtime_checkable
+class Streamed(Protocol):
+    """A domain that plays many episodes on one course and shows them as they go."""
+
+    fps: int  # control steps a second
+    course: float  # m from start to finish
+
+    def shapes(self) -> Sequence[NDArray[np.float64]]:
+        """Give the corners of a body's parts in their own frames, back to front: (corners, 2) in m."""
+        ...
+
+    def stream(
+        self,
+        environment: Environment,
+        thetas: NDArray[np.float32],
+        seeds: NDArray[np.uint64],
+        *,
+        episode_limit: int,
+        controller: Controller,
+        stride: int = 1,
+    ) -> Iterator[Stretch] | None:
+        """Play one episode for each row of thetas (n, P) and seeds (n,), or say by None that it cannot be done here.
+
+        Every so many steps are a frame (`stride`), and so is the first moment.
+        """
         ...

@@ -21,6 +21,10 @@ class Failed(Protocol):
     reason: str
 
 
+class LostError(RuntimeError):
+    """What episodes run on is lost: none that are still to come could be run either."""
+
+
 class Workers(Protocol):
     """What evaluation asks of an executor; `cluster.executor.Executor` is one."""
 
@@ -123,8 +127,14 @@ class Exchange:
         return results
 
     def take_in(self) -> None:
-        """Wait for results, and let the chains go on that await them."""
+        """Wait for results, and let the chains go on that await them.
+
+        Raises:
+            LostError: an item says that what it ran on is lost.
+        """
         for ticket, result in self._workers.collect():
+            if isinstance(result, Failed) and getattr(result, "final", False):
+                raise LostError(result.reason)
             results, place = self._places.pop(ticket)
             del self._numbers[ticket]
             results.put(place, result)

@@ -6,7 +6,7 @@ admission of children is in `poet.algorithm`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -49,7 +49,7 @@ class Child:
 
 def bear_children(
     parents: Sequence[tuple[int, Environment]],
-    encoding: Encoding,
+    encoding_of: Callable[[Environment], Encoding],
     settings: ReproductionSettings,
     seed: int,
     iteration: int,
@@ -62,7 +62,7 @@ def bear_children(
         environment = Environment(
             domain=parent.domain,
             encoding=parent.encoding,
-            genome=encoding.mutate(parent.genome, rng),
+            genome=encoding_of(parent).mutate(parent.genome, rng),
             seed=int(rng.integers(TERRAIN_SEEDS)),
         )
         children.append(Child(number, niche, environment))

@@ -8,7 +8,7 @@ are cut and packed has no influence on what any row returns.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
@@ -250,6 +250,28 @@ class Item:
         for part in self.parts:
             found[part.kind] += part.amount
         return found
+
+    @property
+    def room(self) -> int:
+        """How many episodes this process had best play at once, for the executor; 0 where lanes are enough."""
+        simulation = self.parts[0].simulation
+        return simulation.make_domain().capabilities(simulation.engine).room
+
+    @staticmethod
+    def together(items: Sequence[Item]) -> list[Rollouts]:
+        """Run several items, in one batch those that may be: the rows of each."""
+        found: dict[int, Rollouts] = {}
+        groups: dict[Hashable, list[int]] = {}
+        for number, item in enumerate(items):
+            groups.setdefault(item.parts[0].simulation.how, []).append(number)
+        for numbers in groups.values():
+            rollouts = Item(tuple(part for number in numbers for part in items[number].parts))()
+            start = 0
+            for number in numbers:
+                stop = start + items[number].episodes
+                found[number] = rollouts.rows(slice(start, stop))
+                start = stop
+        return [found[number] for number in range(len(items))]
 
     def __call__(self) -> Rollouts:
         return self.parts[0].simulation.play(Batch.join([part.batch() for part in self.parts]))

@@ -99,8 +99,8 @@ def reproduce(
     ]
     if not parents and not inputs:
         return population
-    encoding = config.make_encoding()
-    children = bear_children(parents, encoding, config.reproduction, config.seed, journal.iteration) if parents else []
+    settings, seed, at = config.reproduction, config.seed, journal.iteration
+    children = bear_children(parents, config.encoding_of, settings, seed, at) if parents else []
     # One tournament after another: the first child tried is mostly admitted, and ends it.
     for child, record in _screen(children, inputs, population, config, evaluator, journal):
         if child.environment.genome in _active_genomes(population):

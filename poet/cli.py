@@ -17,6 +17,7 @@ from rich.logging import RichHandler
 
 from cluster import mpi
 from cluster.launch import LaunchError, launched
+from poet.commands.compare import compare
 from poet.commands.complaints import BAD_INPUT, FAILED, complaint
 from poet.commands.control import app as control
 from poet.commands.doctor import doctor
@@ -30,6 +31,7 @@ from poet.commands.meta_train import meta_train
 from poet.commands.render import render
 from poet.commands.report import report
 from poet.commands.settings import settings
+from poet.commands.studio import studio
 from poet.display.output import err, say
 from poet.foreign import printable, shortened
 from poet.session import Interrupted, hold_signals
@@ -63,9 +65,11 @@ _COMMANDS = (
     inject,
     inspect,
     report,
+    studio,
     render,
     export,
     evaluate,
+    compare,
     meta_train,
     meta_test,
     settings,

@@ -20,7 +20,7 @@ from environments import plugins
 from environments.agent_files import LARGEST_LAYER, MOST_LAYERS
 from environments.controller import NO_ACTIVATION, Controller, check_activation
 from environments.documents import NotTOMLError, check_plain, parse_toml
-from environments.domain import Domain, Encoding, find_domain
+from environments.domain import Domain, Encoding, Environment, engine_unusable, find_domain
 from environments.equipped import equip
 from environments.settings import Bounds, build_settings, check_bounds
 from environments.settings import differences as list_differences
@@ -34,6 +34,8 @@ from poet.errors import InputError
 from transfer.rules import TransferSettings
 
 T = TypeVar("T")
+
+DRAWN = "drawn"  # the encoding of ground that people draw, which may be put into a run of any other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +148,8 @@ class Config:
             InputError: something is not installed, or not built; the message says what.
         """
         try:
-            engines = find_domain(self.domain).engines
-            if self.engine not in ("auto", *engines):
-                raise ValueError(f"engine is {self.engine!r}; it must be one of auto, {', '.join(engines)}")
+            if wrong := engine_unusable(find_domain(self.domain), self.engine, "auto"):
+                raise ValueError(f"engine {wrong}")
             self.make_encoding()
             self.find_measure()
             self.make_optimiser()
@@ -173,6 +174,21 @@ class Config:
     def make_encoding(self) -> Encoding:
         """Make the encoding that the settings name."""
         return find_domain(self.domain).encoding(self.encoding.name, self.encoding.options)
+
+    def encoding_of(self, environment: Environment) -> Encoding:
+        """Make the encoding of an environment of this run: the settings' own, or of what a person drew, that one's.
+
+        Raises:
+            ValueError: environments of that encoding do not belong into the run, or the domain does not have it.
+        """
+        if environment.encoding == self.encoding.name:
+            return self.make_encoding()
+        if environment.encoding != DRAWN:
+            raise ValueError(
+                f"the environment has a genome of the encoding {environment.encoding}; the run's encoding is "
+                f"{self.encoding.name}, and what a person drew may be {DRAWN}"
+            )
+        return find_domain(self.domain).encoding(DRAWN, {})
 
     def find_measure(self) -> Any:
         """Load the measure of novelty that the settings name, a `poet.novelty.Measure`."""

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from environments.documents import parse_json
 from environments.domain import Environment, find_domain
-from poet.config import Config
+from poet.config import DRAWN, Config
 from poet.errors import InputError
 
 Brought: TypeAlias = "Environment | Mapping[str, Any] | Path | str"
@@ -84,13 +84,13 @@ def check_environment(name: str, environment: Environment, config: Config) -> En
     """
     if environment.domain != config.domain:
         raise InputError(f"{name} is one of {environment.domain}; the run's agents live in {config.domain}")
-    if environment.encoding != config.encoding.name:
+    if environment.encoding not in (config.encoding.name, DRAWN):
         raise InputError(
             f"{name} has a genome of the encoding {environment.encoding}; the run's encoding is {config.encoding.name}"
         )
     try:
         environment = Environment.from_json(environment.to_json())  # what an archive can hold of it
-        config.make_encoding().check(environment.genome)
+        config.encoding_of(environment).check(environment.genome)
         find_domain(config.domain).make_env(environment).close()
     except NotImplementedError:  # a body without an environment to step: its encoding has said all
         pass

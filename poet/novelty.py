@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from environments.domain import Environment
 from evolution.evaluator import Evaluator
@@ -22,7 +23,7 @@ from poet.phases import Phase
 from poet.population import Population
 from poet.records import Journal
 
-__all__ = ["Measure", "archive_score", "by_encoding", "by_pata_ec"]
+__all__ = ["Measure", "archive_score", "by_encoding", "by_pata_ec", "places_of"]
 
 
 class Measure(Protocol):
@@ -43,12 +44,27 @@ class Measure(Protocol):
 def by_encoding(
     candidates: Sequence[Environment], population: Population, config: Config, evaluator: Evaluator, journal: Journal
 ) -> list[float]:
-    """Compare genomes, as POET does."""
-    encoding = config.make_encoding()
-    archive = np.stack([encoding.vector(niche.environment.genome) for niche in population.niches])
-    return [
-        novelty(encoding.vector(candidate.genome), archive, config.reproduction.neighbours) for candidate in candidates
-    ]
+    """Compare genomes, as POET does; ground of another encoding, which a person drew, lies where `places_of` says."""
+    known = [niche.environment for niche in population.niches]
+    places = places_of([*known, *candidates], config)
+    archive = places[: len(known)]
+    return [novelty(place, archive, config.reproduction.neighbours) for place in places[len(known) :]]
+
+
+def places_of(environments: Sequence[Environment], config: Config) -> NDArray[np.float64]:
+    """Place environments by their genomes: (n, d), an axis for every number of every encoding that is among them.
+
+    An environment lies at 0 on the axes of other encodings than its own: of ground that was drawn that is level
+    ground, so that to a course of another encoding both are as far as they are from there, taken together.
+    """
+    kinds = {each.encoding: config.encoding_of(each) for each in environments}
+    vectors = [kinds[each.encoding].vector(each.genome) for each in environments]
+    sizes = {each.encoding: len(vector) for each, vector in zip(environments, vectors, strict=True)}
+    starts = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
+    places = np.zeros((len(environments), sum(sizes.values())))
+    for row, each, vector in zip(places, environments, vectors, strict=True):
+        row[starts[each.encoding] : starts[each.encoding] + len(vector)] = vector
+    return places
 
 
 def by_pata_ec(

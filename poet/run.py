@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -32,6 +32,7 @@ from poet.display.live import Display
 from poet.errors import InputError
 from poet.export.splits import Fractions, SplitBy, StageOrder
 from poet.fresh import fresh_episodes, keep
+from poet.names import names_of
 from poet.niches import Agent, Descent, KeptAgent, Niche, agents_of, descents_of, kept_agents_of, niches_of
 from poet.population import Population
 from poet.records import Journal
@@ -367,6 +368,7 @@ class Run:
         stage_order: str = "birth",
         seed: int = 0,
         workers: int | None = None,
+        others: Sequence[Run | Path | str] = (),
     ) -> Row:
         """Write environments and agents as a curriculum for any learner; the same archive gives the same bytes.
 
@@ -377,12 +379,13 @@ class Run:
             stage_order: in which order to learn the tasks: birth or difficulty.
             seed: decides between equally good splits.
             workers: processes that play the fresh episodes that are missing.
+            others: more runs, or their folders, whose environments and agents belong to the same curriculum.
 
         Returns:
             What its `curriculum.json` holds.
 
         Raises:
-            InputError: the splits are impossible, or nothing can be written there.
+            InputError: the splits are impossible, the runs cannot be one curriculum, or nothing can be written there.
         """
         from poet.export import curriculum  # noqa: PLC0415 - slow to load
 
@@ -392,9 +395,13 @@ class Run:
             stage_order=_choice(StageOrder, "stage_order", stage_order),
             seed=_whole("seed", seed, 0),
         )
-        with _input_errors(), self._reading() as connection:
-            fresh = fresh_episodes(connection, _maker(workers, None)).all
-            return curriculum.export(connection, Path(output), settings, fresh)
+        folders, make_executor = [self.folder, *map(_folder, others)], _maker(workers, None)
+        with _input_errors(), ExitStack() as stack:
+            connections = [stack.enter_context(Run(folder)._reading()) for folder in folders]
+            sources = [curriculum.Source(*each) for each in zip(names_of(folders), connections, strict=True)]
+            return curriculum.export_sources(
+                sources, Path(output), settings, lambda place: fresh_episodes(connections[place], make_executor).all
+            )
 
     def report(self, output: Path | str, *, films: int = 12, workers: int | None = None) -> int:
         """Write one page that shows all of the run, and needs no network.
@@ -527,6 +534,63 @@ class Run:
             with make_executor() as workplace:
                 return evaluation.figures(evaluation.play(workplace, progress))
 
+    def compare(
+        self,
+        *others: Run | Path | str,
+        groups: Mapping[str, Sequence[Run | Path | str]] | None = None,
+        output: Path | str | None = None,
+        matrix: bool = True,
+        niches: int = 20,
+        episodes: int = 3,
+        seed: int = 0,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        progress: Told | None = None,
+    ) -> Row:
+        """Lay this run beside others: progress, cost, settings that differ, agents in each other's niches.
+
+        Args:
+            others: more runs, or their folders. All are only read, and may be going on.
+            groups: runs that count as one, by name, such as seeds; for interquartile means with 95 % intervals.
+            output: a page to write, which ends in .html.
+            matrix: whether to play the agents of each run in the niches of all.
+            niches: of each run, at most so many in the matrix, evenly chosen by birth.
+            episodes: of each agent in each niche.
+            seed: of these episodes.
+            workers: processes that simulate; one a core if None.
+            executor: where to simulate instead.
+            progress: called with the episodes done, out of how many.
+
+        Returns:
+            What `poet compare --json` writes.
+
+        Raises:
+            InputError: a folder holds no run, or is named twice, or the page cannot be written.
+            EvaluationError: some episodes could not be simulated.
+        """
+        from poet.compare import page  # noqa: PLC0415 - slow to load
+        from poet.compare.comparing import MatrixSettings, compare_folders  # noqa: PLC0415
+
+        settings = MatrixSettings(
+            wanted=matrix,
+            episodes=_whole("episodes", episodes),
+            niches=_whole("niches", niches),
+            seed=_whole("seed", seed, 0),
+        )
+        with _input_errors():
+            if output is not None:
+                page.check(Path(output))
+            found = compare_folders(
+                [self.folder, *map(_folder, others)],
+                {name: list(map(_folder, members)) for name, members in (groups or {}).items()},
+                settings=settings,
+                make_executor=_maker(workers, executor),
+                progress=progress,
+            )
+            if output is not None:
+                page.write(found, Path(output))
+        return found.to_plain()
+
     def examine(self) -> list[Row]:
         """Compare all that the archive keeps with its checksums, as `poet doctor RUN` does: a row a part.
 
@@ -590,6 +654,10 @@ def _plain(name: str, value: Any) -> Any:
         return plain(value)
     except ValueError as error:
         raise InputError(f"{name} is {value!r}; it must be what TOML can hold") from error
+
+
+def _folder(run: Run | Path | str) -> Path:
+    return run.folder if isinstance(run, Run) else Path(run)
 
 
 def _single(brought: Any, found: Sequence[Environment], do: str) -> Environment:

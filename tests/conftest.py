@@ -7,11 +7,30 @@ import sys
 import pytest
 import tomli_w
 from runs import TOY_SETTINGS, command, variables
+from warm import WarmCommands
 
 from poet.config import build
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background, whose processes would ignore it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Files with the longest tests: begun last, one of them would run on alone while the other workers have nothing to do.
+FIRST = (
+    *("test_hosts.py", "test_native_programs.py", "test_docs.py", "test_native_parity.py", "test_cuda_source.py"),
+    *("test_third_domain.py", "test_training.py", "test_known_answers.py", "test_inspect.py", "test_ppo.py"),
+    *("test_policy_learner.py", "test_native_fuzz.py", "test_fuzz.py", "test_mpi.py", "test_start_and_end.py"),
+    *("test_archive.py", "test_report.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
+
+def pytest_collection_finish():
+    """Leave PyTorch one thread, as commands do: more than there are cores spin while they wait for each other."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture
@@ -27,13 +46,23 @@ def toy_file(tmp_path):
     return path
 
 
-@pytest.fixture
-def poet():
+@pytest.fixture(scope="session")
+def warm():
+    commands = WarmCommands(variables())
+    yield commands
+    commands.close()
+
+
+@pytest.fixture(scope="session")
+def poet(warm):
     """Run the command line to its end: poet("evolve", folder) gives the finished process."""
 
     def run(*arguments, **extra):
+        environment = variables(**extra)
+        if warm.loaded_in(environment):
+            return warm.run(*arguments)
         return subprocess.run(
-            command(*arguments), capture_output=True, text=True, timeout=120, check=False, env=variables(**extra)
+            command(*arguments), capture_output=True, text=True, timeout=120, check=False, env=environment
         )
 
     return run

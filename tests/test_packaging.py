@@ -66,7 +66,13 @@ def test_a_wheel_has_every_file_of_the_packages_and_says_what_it_offers(tmp_path
         metadata = email.message_from_bytes(opened.read(f"{info}/METADATA"))
         entries = opened.read(f"{info}/entry_points.txt").decode()
     wanted = {name for name in tracked() if name.split("/")[0] in PACKAGES and not name.endswith(LEFT_OUT)}
-    assert {"poet/archive/schema.sql", "poet/presets/quick.toml", "poet/report/page.html", "poet/py.typed"} <= wanted
+    assert {
+        "poet/archive/schema.sql",
+        "poet/presets/quick.toml",
+        "poet/report/page.html",
+        "poet/page/style.css",
+        "poet/py.typed",
+    } <= wanted
     assert wanted - held == set()
     assert {name.split("/")[0] for name in held} == {*PACKAGES, info}
     assert metadata["Version"] == "7.8.9"

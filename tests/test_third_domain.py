@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from runs import SUPPORT, command, variables
+from runs import SUPPORT, variables
+from warm import WarmCommands
 
 SOURCE = Path(__file__).parents[1] / "examples" / "third_domain"
 SMALL = [
@@ -30,31 +31,30 @@ def installed(tmp_path_factory):
     return folder
 
 
-def run(line, folder, **extra):
-    """Run a command in a folder of its own, with the package on Python's path."""
-    (folder / "work").mkdir(exist_ok=True)
-    paths = os.pathsep.join([str(folder / "site"), str(SUPPORT)])
-    return subprocess.run(
-        list(map(str, line)),
-        cwd=folder / "work",
-        env=variables(PYTHONPATH=paths, MPLCONFIGDIR=str(folder), **extra),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=250,
-    )
+def with_package(folder):
+    """The environment of a process with the package on Python's path."""
+    return variables(PYTHONPATH=os.pathsep.join([str(folder / "site"), str(SUPPORT)]), MPLCONFIGDIR=str(folder))
+
+
+@pytest.fixture
+def commands(installed):
+    found = WarmCommands(with_package(installed))
+    yield found
+    found.close()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_every_command_works_with_a_third_partys_domain(installed):
+def test_every_command_works_with_a_third_partys_domain(installed, commands):
+    work = installed / "work"
+    work.mkdir()
+
     def poet(*arguments):
-        done = run(command(*arguments), installed)
+        done = commands.run(*arguments, folder=work, timeout=250)
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done.stdout
 
-    work = installed / "work"
     config = installed / "site" / "cartpole_domain" / "quick.toml"
     small = [part for setting in SMALL for part in ("--set", setting)]
     poet("evolve", "run", "--config", config, "--workers", 2, *small)
@@ -82,7 +82,7 @@ def test_every_command_works_with_a_third_partys_domain(installed):
     poet("evaluate", "run", "--niches", "--episodes", 1, "--workers", 1)
     suite = json.loads(poet("evaluate", "run", "--suite", "short-poles", "--episodes", 1, "--workers", 1, "--json"))
     assert "0.25 m" in json.dumps(suite)
-    refused = run(command("evaluate", "run", "--suite", "walker"), installed)  # which it does not have
+    refused = commands.run("evaluate", "run", "--suite", "walker", folder=work)  # which it does not have
     assert refused.returncode == 2
     assert "\n" not in refused.stderr.strip()
     learner = ["--tasks", 2, "--copies", 1, "--iterations", 1, "--episode-limit", 30]
@@ -94,7 +94,8 @@ def test_every_command_works_with_a_third_partys_domain(installed):
 @pytest.mark.slow
 def test_its_package_passes_the_contracts_that_its_readme_shows(installed):
     line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", installed / "source" / "tests"]
-    done = run(line, installed)
+    environment = with_package(installed)
+    done = subprocess.run(line, env=environment, cwd=installed, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     readme = (SOURCE / "README.md").read_text(encoding="utf-8")
     shown = (SOURCE / "tests" / "test_contracts.py").read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from environments.plain import whole_seed
 from environments.tasks.env import TaskSource
 
 NO_LIMIT = 2**31 - 1  # control steps
+MOST_THREADS = 1024  # of one vector's worlds
 Seeds: TypeAlias = int | np.integer[Any] | Sequence[int | None] | NDArray[np.integer[Any]] | None
 
 
@@ -78,6 +79,18 @@ def checked_limit(steps: object, name: str = "episode_limit") -> int:
     if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
         raise ValueError(f"{name} is {steps!r}; it must be at least 1, a whole number")
     return int(steps)
+
+
+def checked_threads(threads: object) -> int:
+    """Give how many threads step worlds as a plain number.
+
+    Raises:
+        ValueError: it is no whole number, or out of range.
+    """
+    checked = checked_limit(threads, "threads")
+    if checked > MOST_THREADS:
+        raise ValueError(f"threads is {checked}; it must be at most {MOST_THREADS}")
+    return checked
 
 
 def checked_actions(actions: object, space: gymnasium.Space[Any]) -> NDArray[np.float32]:

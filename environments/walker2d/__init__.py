@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
 from environments.encodings.cppn import CPPNEncoding
+from environments.encodings.drawn import DrawnEncoding
 from environments.encodings.parametric import ParametricEncoding
 from environments.equipped import play_steps
 from environments.tasks.env import TaskSource
 from environments.walker2d import native
 from environments.walker2d.difficulty import difficulty, level_vectors
-from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, WalkerEnv
+from environments.walker2d.drawing import FPS
+from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, START, WalkerEnv
 from environments.walker2d.recording import record, sketch
-from environments.walker2d.simulator import CAPABILITIES, CONTROLLER, ENGINES, engine_called, run
+from environments.walker2d.simulator import CONTROLLER, capabilities, engine_called, engine_problem, engines, run
+from environments.walker2d.streaming import shapes, stream
 from environments.walker2d.suites import suites_for
-from environments.walker2d.terrain import DOMAINS, cppn_inputs, cppn_published_inputs
+from environments.walker2d.terrain import (
+    DOMAINS,
+    FINISH,
+    cppn_inputs,
+    cppn_published_inputs,
+    drawing,
+    drawn_encoding,
+    drawn_from,
+)
 from environments.walker2d.vector import WalkerVectorEnv
 
 
@@ -27,19 +39,30 @@ class Walker2D:
     episode_limit = EPISODE_LIMIT
     fall_return = FALL_REWARD
     solved_return = 230.0
-    engines = tuple(ENGINES)
+    engine_problem = staticmethod(engine_problem)
     sketch = staticmethod(sketch)
     record = staticmethod(record)
     difficulty = staticmethod(difficulty)
     level_vectors = staticmethod(level_vectors)
+    fps = FPS
+    course = FINISH - START
+    shapes = staticmethod(shapes)
+    stream = staticmethod(stream)
+    drawing = staticmethod(drawing)
+    drawn_from = staticmethod(drawn_from)
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.suites = suites_for(name)
 
+    @cached_property
+    def engines(self) -> tuple[str, ...]:
+        """Name those that can be used, the default first; the first time asks the driver for GPUs."""
+        return tuple(engines())
+
     def capabilities(self, engine: str | None = None) -> Capabilities:
         """Say what an engine is good at; see `environments.domain.Domain.capabilities`."""
-        return CAPABILITIES[engine_called(engine)]
+        return capabilities(engine_called(engine))
 
     def run(
         self, batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, trajectory: bool = False
@@ -57,7 +80,11 @@ class Walker2D:
             return ParametricEncoding.from_options(options)
         if name == CPPNEncoding.name:
             return CPPNEncoding.from_options(options, cppn_inputs(), published=cppn_published_inputs())
-        raise ValueError(f"encoding is {name!r}; {self.name} has {ParametricEncoding.name} and {CPPNEncoding.name}")
+        if name == DrawnEncoding.name:
+            ends = drawn_encoding()
+            return DrawnEncoding.from_options(options, ends.start, ends.end)
+        known = f"{ParametricEncoding.name}, {CPPNEncoding.name} and {DrawnEncoding.name}"
+        raise ValueError(f"encoding is {name!r}; {self.name} has {known}")
 
     def make_env(
         self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -27,17 +28,35 @@ def scene_of(state: bytes, lidar: Singles, terrain: Terrain, step: int) -> Scene
         terrain: of the world.
         step: of the episode.
     """
-    numbers = np.frombuffer(state, dtype=np.float32, count=3 * BODIES)
-    centres, angles = numbers[: 2 * BODIES].reshape(BODIES, 2), numbers[2 * BODIES :]
-    sine, cosine, _ = native.core.functions(np.ascontiguousarray(angles))
-    turns = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], 1)  # (5, 2, 2)
-    middles, corners = _shapes()
-    places = centres - np.einsum("bij,bj->bi", turns, middles)  # of the bodies' own origins
+    (places,), _, (turns,) = _placed([state])
+    _, corners = _shapes()
     outlines = [(places[b] + corners[b] @ turns[b].T).astype(np.float64) for b in DRAWN]
     eye = places[0]
     ends = (1 - lidar[:, None]) * eye + lidar[:, None] * (eye + np.array(RAY_DIRECTIONS, dtype=np.float32))
     rays = [(float(x), float(y)) for x, y in ends[:LIDAR_RAYS]]
     return Scene(terrain=terrain, bodies=outlines, position=(float(eye[0]), float(eye[1])), rays=rays, step=step)
+
+
+def poses_of(states: Sequence[bytes]) -> NDArray[np.float64]:
+    """Read where the bodies of worlds are, in the order to draw them in: (worlds, 5, 3) as `WalkerEnv.poses`."""
+    places, angles, _ = _placed(states)
+    return np.concatenate([places, angles[..., None]], axis=-1)[:, DRAWN].astype(np.float64)
+
+
+def drawn_shapes() -> list[NDArray[np.float64]]:
+    """Give the corners of the bodies in their own frames, in the order to draw them in, in m."""
+    _, corners = _shapes()
+    return [corners[body].astype(np.float64) for body in DRAWN]
+
+
+def _placed(states: Sequence[bytes]) -> tuple[Singles, Singles, Singles]:
+    """Give the bodies' own origins (worlds, 5, 2), angles (worlds, 5) and turns (worlds, 5, 2, 2)."""
+    numbers = np.stack([np.frombuffer(state, dtype=np.float32, count=3 * BODIES) for state in states])
+    centres, angles = numbers[:, : 2 * BODIES].reshape(-1, BODIES, 2), numbers[:, 2 * BODIES :]
+    sine, cosine, _ = (part.reshape(-1, BODIES) for part in native.core.functions(np.ascontiguousarray(angles).ravel()))
+    turns = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], 2)
+    middles, _ = _shapes()
+    return centres - np.einsum("wbij,bj->wbi", turns, middles), angles, turns
 
 
 @cache

@@ -14,13 +14,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment, Genome
 from environments.encodings.cppn import CPPNEncoding, obstacles_of, relief
+from environments.encodings.drawn import BOX_SIDE, HIGHEST, LEAST_GAP, MOST_BOXES, MOST_POINTS, DrawnEncoding
 from environments.encodings.genes import Range
 from environments.encodings.parametric import ParametricEncoding, ParametricGenome
 
@@ -49,7 +50,7 @@ Corners: TypeAlias = list[tuple[float, float]]
 class Terrain:
     """One course: a polyline of ground and four-cornered obstacles, in metres."""
 
-    ground: NDArray[np.float64]  # (200, 2) x and height; neighbours make the ground's edges
+    ground: NDArray[np.float64]  # (n, 2) x and height, 200 of a generator's; neighbours make the ground's edges
     boxes: NDArray[np.float64]  # (k, 4, 2) corners of static polygons, in order of creation
 
 
@@ -219,6 +220,84 @@ def express_track(genome: Genome, seed: int) -> Terrain:
     return Terrain(np.column_stack([np.arange(POINTS) * STEP, np.full(POINTS, START_HEIGHT)]), np.stack([xs, ys], 2))
 
 
+def drawn_encoding() -> DrawnEncoding:
+    """Give the encoding of courses that are drawn: from the end of the start pad to the end of the ground."""
+    return DrawnEncoding(round(START_PAD * STEP, 3), round((POINTS - 1) * STEP, 3))
+
+
+@lru_cache(maxsize=256)
+def express_drawn(environment: Environment) -> Terrain:
+    """Build the course of a drawn genome: its points among those of ordinary ground, its boxes as they are.
+
+    Raises:
+        ValueError: the genome is not valid.
+    """
+    encoding = drawn_encoding()
+    points, boxes = encoding.parts(environment.genome)
+    drawn = np.array([x for x, _ in points])
+    grid = np.arange(POINTS) * STEP
+    # Points of the grid give way to those that were drawn near them: no edge is shorter than the encoding's least.
+    free = np.abs(grid[:, None] - drawn[None, :]).min(axis=1, initial=np.inf) > LEAST_GAP
+    xs = np.sort(np.concatenate([grid[free], drawn]))
+    ground = np.column_stack([xs, START_HEIGHT + encoding.heights(points, xs)])
+    corners = [[(x, y), (x + width, y), (x + width, y + height), (x, y + height)] for x, y, width, height in boxes]
+    placed = np.array(corners, dtype=np.float64).reshape(-1, 4, 2) + np.array([0.0, START_HEIGHT])
+    ground.flags.writeable = placed.flags.writeable = False
+    return Terrain(ground, placed)
+
+
+def drawn_from(environment: Environment) -> Environment:
+    """Give a course as points and boxes that can be moved: the same ground, to a centimetre or two at a pit's walls.
+
+    Raises:
+        ValueError: the course is not valid, or has more parts than a drawn one may.
+    """
+    encoding, terrain = drawn_encoding(), terrain_of(environment)
+    if environment.encoding == encoding.name:
+        return environment
+    points: list[list[float]] = []
+    for x, y in terrain.ground.tolist():
+        here, height = round(x, 3), round(y - START_HEIGHT, 3)
+        if here < encoding.start or here > encoding.end:
+            continue
+        if points and here - points[-1][0] < LEAST_GAP:  # at a pit's far wall
+            points.pop()
+        while len(points) > 1 and _straight(points[-2], points[-1], [here, height]):
+            points.pop()
+        points.append([here, height])
+    boxes = []
+    for corners in terrain.boxes:
+        left, bottom = corners.min(axis=0)
+        width, height = corners.max(axis=0) - (left, bottom)
+        if left + width <= encoding.end:
+            boxes.append([round(float(part), 3) for part in (left, bottom - START_HEIGHT, width, height)])
+    genome = {"ground": points, "boxes": boxes}
+    encoding.check(genome)
+    return Environment(domain=environment.domain, encoding=encoding.name, genome=genome, seed=0)
+
+
+def _straight(first: list[float], middle: list[float], last: list[float]) -> bool:
+    share = (middle[0] - first[0]) / (last[0] - first[0])
+    return abs(first[1] + share * (last[1] - first[1]) - middle[1]) < 5e-4
+
+
+def drawing() -> dict[str, Any]:
+    """Say what may be drawn: where points and boxes may lie, in m, and how many there may be."""
+    encoding = drawn_encoding()
+    return {
+        "kind": "course",
+        "start": encoding.start,
+        "end": encoding.end,
+        "level": START_HEIGHT,
+        "highest": HIGHEST,
+        "side": BOX_SIDE,
+        "gap": LEAST_GAP,
+        "points": MOST_POINTS,
+        "boxes": MOST_BOXES,
+        "initial": encoding.initial(),
+    }
+
+
 def terrain_of(environment: Environment | None) -> Terrain:
     """Express a task of this domain; flat ground when None.
 
@@ -232,9 +311,12 @@ def terrain_of(environment: Environment | None) -> Terrain:
         return express_track(environment.genome, environment.seed)
     if ours and environment.encoding == CPPNEncoding.name:
         return express_cppn(environment)
+    if ours and environment.encoding == DrawnEncoding.name:
+        return express_drawn(environment)
     if not ours or environment.encoding != ParametricEncoding.name:
         raise ValueError(
             f"the environment is {environment.domain} with {environment.encoding} encoding; "
-            f"it must be {DOMAINS[0]} with {ParametricEncoding.name} or {CPPNEncoding.name} encoding"
+            f"it must be {DOMAINS[0]} with {ParametricEncoding.name}, {CPPNEncoding.name} or {DrawnEncoding.name} "
+            "encoding"
         )
     return express(ParametricGenome.from_json(environment.genome), environment.seed)

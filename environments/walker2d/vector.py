@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from environments.domain import NO_OUTCOME, Environment, Outcome
 from environments.history import without
 from environments.tasks.env import TaskLike, TaskSource
-from environments.tasks.resets import Reset, Seeds, checked_actions, over
+from environments.tasks.resets import Reset, Seeds, checked_actions, checked_threads, over
 from environments.walker2d import native
 from environments.walker2d.drawing import draw
 from environments.walker2d.env import EPISODE_LIMIT, Lidar, WalkerEnv, start_pushes
-from environments.walker2d.filming import scene_of
+from environments.walker2d.filming import poses_of, scene_of
 from environments.walker2d.terrain import Terrain, terrain_of
 
 Course = Environment | Terrain | None
@@ -60,6 +60,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         autoreset_mode: what to do when an episode is over.
         render_mode: "rgb_array" or None.
         kernel: of the native engine, such as "plain-4"; the fastest when empty.
+        threads: that share the worlds of a step, in groups of the kernel's lanes; no bit depends on how many.
 
     Raises:
         RuntimeError: the native engine is not built.
@@ -76,6 +77,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
         kernel: str = "",
+        threads: int = 1,
     ) -> None:
         reason = native.problem()
         if reason is not None:
@@ -98,7 +100,8 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         self._source = source
         self._tasks = source or TaskSource(self.lidar.value)
         self._kernel = kernel
-        self._worlds = native.core.Worlds(self.num_envs, kernel, self.lidar is Lidar.PUBLISHED)
+        self._threads = checked_threads(threads)
+        self._worlds = self._make_worlds()
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds: list[int | None] = [None] * self.num_envs
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
@@ -115,6 +118,9 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
             None if drawn else _build(course) for course, drawn in zip(courses, self._drawn, strict=True)
         ]
         self._next_names = [course.id if isinstance(course, Environment) else None for course in courses]
+
+    def _make_worlds(self) -> native.core.Worlds:
+        return native.core.Worlds(self.num_envs, self._kernel, self.lidar is Lidar.PUBLISHED, self._threads)
 
     @property
     def tasks(self) -> list[str | None]:
@@ -204,6 +210,10 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
             raise gymnasium.error.ResetNeeded("call reset before render: there is nothing to draw")
         return tuple(self._draw(world) for world in range(self.num_envs))
 
+    def poses(self) -> Floats:
+        """Say where the bodies of every world are, as `WalkerEnv.poses`: (n, 5, 3) of x and y in m and angle in rad."""
+        return poses_of([self._worlds.get_state(world) for world in range(self.num_envs)])
+
     def _draw(self, world: int) -> NDArray[np.uint8]:
         state, lidar = self._worlds.get_state(world), self._observations[world, LIDAR]
         return draw(scene_of(state, lidar, _ground(self._played[world]), int(self._steps[world])))
@@ -221,7 +231,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         reason = native.problem()
         if reason is not None:
             raise RuntimeError(f"WalkerVectorEnv needs the native engine, but {reason}")
-        self._worlds = native.core.Worlds(self.num_envs, self._kernel, self.lidar is Lidar.PUBLISHED)
+        self._worlds = self._make_worlds()
         self._courses = [
             None if drawn and course is None else _build(course)
             for course, drawn in zip(self._next, self._drawn, strict=True)

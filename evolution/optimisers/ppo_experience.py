@@ -64,7 +64,7 @@ def worlds_of(
     limit = domain.episode_limit if episode_limit is None else episode_limit
     make = getattr(domain, "make_worlds", None)
     worlds = None
-    if make is not None and engine in (None, domain.engines[0]):
+    if make is not None and (engine in (None, domain.engines[0]) or domain.capabilities(engine).worlds):
         worlds = make(
             [environment] * count,
             TaskSource(domain.name),

@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode
 from environments.domain import Environment, find_domain
 from environments.tasks.curriculum import SPLITS, Curriculum
 from environments.tasks.env import TaskEnv, TaskSource
+from environments.tasks.resets import checked_threads
 from environments.tasks.task import draw
 from environments.tasks.worlds import Vectored
 from meta_learners.acting import Actions
@@ -28,18 +29,28 @@ class EnvironmentFamily:
         domain: name of the domain.
         splits: environments that tasks are drawn from.
         episode_limit: steps before truncation; the domain's own when None.
+        threads: that step worlds made here, where the domain's own worlds can share them; no bit depends on how many.
 
     Attributes:
         fall_return: what falling is rewarded with.
 
     Raises:
-        ValueError: the domain is unknown, or an environment belongs to another.
+        ValueError: the domain is unknown, or an environment belongs to another, or there are threads for worlds that
+            are stepped one after another.
     """
 
     def __init__(
-        self, domain: str, splits: Mapping[str, Sequence[Environment]], *, episode_limit: int | None = None
+        self,
+        domain: str,
+        splits: Mapping[str, Sequence[Environment]],
+        *,
+        episode_limit: int | None = None,
+        threads: int = 1,
     ) -> None:
         found = find_domain(domain)
+        if checked_threads(threads) > 1 and not isinstance(found, Vectored):
+            raise ValueError(f"threads is {threads}; worlds of {domain} are stepped one after another, so it must be 1")
+        self._threads = threads
         for environment in (each for tasks in splits.values() for each in tasks):
             if environment.domain != domain:
                 raise ValueError(f"environment {environment.id} is of domain {environment.domain}; it must be {domain}")
@@ -50,10 +61,10 @@ class EnvironmentFamily:
         self.fall_return = found.fall_return
 
     @staticmethod
-    def of(curriculum: Curriculum, *, episode_limit: int | None = None) -> EnvironmentFamily:
+    def of(curriculum: Curriculum, *, episode_limit: int | None = None, threads: int = 1) -> EnvironmentFamily:
         """Take the tasks of an exported curriculum."""
         splits = {name: [task.environment for task in curriculum.split(name)] for name in SPLITS}
-        return EnvironmentFamily(curriculum.domain.name, splits, episode_limit=episode_limit)
+        return EnvironmentFamily(curriculum.domain.name, splits, episode_limit=episode_limit, threads=threads)
 
     def sample_tasks(self, count: int, generator: np.random.Generator, split: str = "train") -> list[Environment]:
         """Draw tasks of a split, without repeats while they last.
@@ -90,11 +101,13 @@ class EnvironmentFamily:
     def worlds(self, count: int) -> Worlds[Environment]:
         """Make worlds that step together: the domain's own, or else Gymnasium's of its environments."""
         if isinstance(self._domain, Vectored):
+            sharing = {} if self._threads == 1 else {"threads": self._threads}  # other people's domains may know none
             own: Any = self._domain.make_worlds(
                 [self._first] * count,
                 TaskSource(self.name),
                 episode_limit=self.episode_limit,
                 autoreset_mode=AutoresetMode.NEXT_STEP,
+                **sharing,
             )
             if own is not None:
                 return own  # type: ignore[no-any-return]

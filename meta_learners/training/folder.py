@@ -57,6 +57,7 @@ class Training:
         plan: must be the one that the folder's training was begun with.
         curriculum: whose sha256 the plan has.
         device: to learn on.
+        world_threads: that share the worlds' steps; no bit depends on how many.
 
     Raises:
         MetaLearningError: the folder holds another training, or cannot be used.
@@ -64,7 +65,13 @@ class Training:
         DiskError: the disk is full or broken; the same call works when it no longer is.
     """
 
-    def __init__(self, folder: Path, plan: Plan, curriculum: Curriculum, *, device: str = "cpu") -> None:
+    def __init__(
+        self, folder: Path, plan: Plan, curriculum: Curriculum, *, device: str = "cpu", world_threads: int = 1
+    ) -> None:
+        try:
+            family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit, threads=world_threads)
+        except ValueError as error:
+            raise MetaLearningError(f"world {error}") from error
         if not (folder / NAME).exists():
             _check_horizon(plan)
         with ExitStack() as opened:
@@ -74,7 +81,7 @@ class Training:
             else:
                 write_plan(folder, plan, curriculum.folder.resolve())
             self.folder, self.plan = folder, plan
-            self.family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit)
+            self.family = family
             self.learner = restored_learner(plan, self.family, device)
             self.iteration, worlds = _restored(self.learner, folder)
             self.seconds = 0.0  # of meta-steps

@@ -29,7 +29,7 @@ Known = Mapping[int, Fresh]  # fresh episodes of niches' best agents, by niche
 # Of ES: figures that the list of scores has never shown, and does not begin to, so that it stays what it was.
 UNLISTED = ("es_deviation", "gradient_norm", "theta_norm")
 NICHES = """
-SELECT niche.id, niche.parent, niche.born, niche.retired, niche.solved, niche.environment, niche.genome,
+SELECT niche.id, niche.encoding, niche.parent, niche.born, niche.retired, niche.solved, niche.environment, niche.genome,
     niche.terrain_seed, niche.archive_score, pair.score, pair.best_score, pair.best_iteration,
     child.source AS first_agent, child.score AS first_score, child.novelty, input.number IS NOT NULL AS injected
 FROM niche JOIN pair ON pair.niche = niche.id LEFT JOIN child ON child.niche = niche.id
@@ -132,9 +132,10 @@ def niches(connection: Connection, fresh: Known | None = None) -> list[Row]:
     and what follows it are of the same agent on fresh episodes (`poet.archive.rescoring`), null where none are known.
     """
     config = read_config(connection)
-    encoding, known = if_installed(config.make_encoding), cached(connection) if fresh is None else fresh
+    known = cached(connection) if fresh is None else fresh
+    encodings: dict[str, Encoding | None] = {}
     return [
-        {**_niche(row, config, encoding), **_worth(known, row["id"])}
+        {**_niche(row, config, encodings), **_worth(known, row["id"])}
         for row in connection.execute(f"{NICHES} ORDER BY niche.id")
     ]
 
@@ -155,7 +156,7 @@ def niche(connection: Connection, number: int, fresh: Known | None = None) -> Ro
         raise NoNicheError(number, count)
     config = read_config(connection)
     return {
-        **_niche(found, config, if_installed(config.make_encoding)),
+        **_niche(found, config, {}),
         **_worth(cached(connection) if fresh is None else fresh, number),
         "ancestors": _ancestors(connection, number),
         "children": _rows(
@@ -304,10 +305,14 @@ def timing(connection: Connection) -> Row:
     }
 
 
-def _niche(row: Any, config: Config, encoding: Encoding | None) -> Row:
+def _niche(row: Any, config: Config, encodings: dict[str, Encoding | None]) -> Row:
+    """Tell of a niche; encodings by name are made as they are met."""
     entry = dict(row)
     genome = read_genome(entry["genome"])
-    place = Environment(domain=config.domain, encoding=config.encoding.name, genome=genome, seed=entry["terrain_seed"])
+    place = Environment(domain=config.domain, encoding=entry["encoding"], genome=genome, seed=entry["terrain_seed"])
+    if place.encoding not in encodings:
+        encodings[place.encoding] = if_installed(lambda: config.encoding_of(place))
+    encoding = encodings[place.encoding]
     difficulty = if_installed(lambda: difficulty_of(place))
     return {
         **entry,

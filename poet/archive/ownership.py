@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 LOCK_NAME, OWNER_NAME = "lock", "owner"
 BEAT = 5.0  # s between two signs of life
 WATCH = 30.0  # s without one, after which the owner is taken for dead; longer than attributes stay cached
+LOCKS = Path("/proc/locks")  # the kernel's table of them
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
@@ -111,6 +112,52 @@ class Claim:
             with suppress(ArchiveError, OSError):
                 self.check()
                 _write(self._path, replace(self._owner, beat=beat), os.O_RDWR)
+
+
+class Lookout:
+    """Tells whether somebody writes a run, without touching its lock: a look must not keep an owner away.
+
+    On a local disk the kernel's table of locks says so. On a network file system, and where there is no such table,
+    the owner's file and the process of the last session do.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._owner: Owner | None = None
+        self._changed = time.monotonic()
+
+    def held(self, host: str | None = None, process: int | None = None) -> bool:
+        """Say whether a run has a living owner; host and process are of its last session, where there was one."""
+        if place_of(self._folder).shared:
+            return self._beats()
+        locked = _is_locked(self._folder / LOCK_NAME)
+        if locked is not None:
+            return locked
+        return process is not None and host == socket.gethostname() and not is_dead(process)
+
+    def _beats(self) -> bool:
+        found = _read(self._folder / OWNER_NAME)
+        if found != self._owner:
+            self._owner, self._changed = found, time.monotonic()
+        return found is not None and not found.surely_dead and time.monotonic() - self._changed < 2 * BEAT + 2
+
+
+def _is_locked(path: Path) -> bool | None:
+    """Say whether any process has a lock on a file; None where the kernel does not tell."""
+    try:
+        lines = LOCKS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    # "1: FLOCK  ADVISORY  WRITE 4242 08:01:1234 0 EOF": a file's device and number; of who waits "->" comes second.
+    wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    number = f":{status.st_ino}"
+    held = [words[-3] for line in lines if "FLOCK" in (words := line.split())[:2] and len(words) >= 8]
+    # Some file systems tell programs another device than the kernel's table has; the number is the same.
+    return any(place == wanted or place.endswith(number) for place in held)
 
 
 def _take_lock(folder: Path) -> IO[str]:

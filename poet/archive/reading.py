@@ -34,8 +34,10 @@ NOT_OURS, DAMAGED = "is not a POET archive", "is damaged or truncated; restore a
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+def reading(folder: Path, *, seen: bool = False) -> Iterator[sqlite3.Connection]:
     """Open the archive of a run read-only, for as long as the block runs; the run may be going on.
+
+    Whoever has just read it and reads it again (`seen`) need not have all niches looked at once more.
 
     Raises:
         InputError: there is no archive, it is damaged, or it is not one that this version can read.
@@ -55,9 +57,10 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         with closing(connection):
             _check_identity(connection, path)
             with up_to_date(connection) as current:
-                with trusting(path):
-                    _check_tables(current)
-                    _niches(current)
+                if not seen:
+                    with trusting(path):
+                        _check_tables(current)
+                        _niches(current)
                 yield current
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterable, Mapping
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
+from environments.domain import Encoding
 from evolution.optimisers.optimiser import KEEP, State
-from poet.config import Config, if_installed
+from poet.config import DRAWN, Config, if_installed
 from poet.population import Niche, Pair
 
 
@@ -22,17 +24,19 @@ def check_niches(niches: Mapping[int, Niche], config: Config, put_in: Container[
 
     Those that people put in, whose ids are given, have no parent, nor have those that the run began in.
     """
-    encoding = if_installed(config.make_encoding)
+    encodings: dict[str, Encoding | None] = {}
     if list(niches) != list(range(len(niches))) or not niches:
         raise ValueError(f"its niches are {_shown(niches)}; they must be numbered from 0 on")
     for niche in niches.values():
         environment = niche.environment
-        if (environment.domain, environment.encoding) != (config.domain, config.encoding.name):
+        if environment.domain != config.domain or environment.encoding not in (config.encoding.name, DRAWN):
             raise ValueError(f"niche {niche.id} is one of {environment.domain} with {environment.encoding} encoding")
         alone = niche.born == 0 or niche.id in put_in
         if (niche.parent is None) != alone or not 0 <= (niche.parent or 0) < max(niche.id, 1):
             raise ValueError(f"niche {niche.id} has the parent {niche.parent}; it must be an older niche")
-        if encoding is not None:
+        if environment.encoding not in encodings:
+            encodings[environment.encoding] = if_installed(partial(config.encoding_of, environment))
+        if (encoding := encodings[environment.encoding]) is not None:
             encoding.check(environment.genome)
 
 

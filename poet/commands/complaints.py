@@ -20,6 +20,7 @@ from cluster.executor import WorkersError
 from environments.files import BROKEN, DiskError, PlaceError
 from environments.plugins import NotInstalledError
 from environments.tasks.curriculum import CurriculumError
+from evolution.chains import LostError
 from evolution.evaluator import EvaluationError
 from meta_learners.errors import MetaLearningError, TrainingError
 from poet.errors import ArchiveError, InputError
@@ -49,7 +50,7 @@ def complaint(error: Exception) -> tuple[str, int]:
     match error:
         case InputError() | CurriculumError() | MetaLearningError() | PlaceError() | NotInstalledError():
             found = str(error), BAD_INPUT
-        case ArchiveError() | DiskError() | EvaluationError() | TrainingError() | WorkersError():
+        case ArchiveError() | DiskError() | EvaluationError() | LostError() | TrainingError() | WorkersError():
             found = str(error), FAILED
         case _ if isinstance(error, ClickException):
             found = _of_usage(error), BAD_INPUT

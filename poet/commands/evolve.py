@@ -15,6 +15,7 @@ from cluster import mpi
 from cluster.executor import Executor, InProcess, WorkersError
 from cluster.processes import Processes
 from environments.files import holds_run
+from evolution.chains import LostError
 from poet import archive as archives
 from poet import config as configuration
 from poet.agents import parse_activations
@@ -96,7 +97,7 @@ def evolve(
         except Interrupted:
             say(f"interrupted: {_how_to_resume(archive, run)}")
             raise
-        except WorkersError as error:
+        except (LostError, WorkersError) as error:
             raise WorkersError(f"{error}: {_how_to_resume(archive, run)}") from error
         finally:
             archive.close()

@@ -1,22 +1,27 @@
-"""`poet export`: the environments and agents of a run as a curriculum for any learner."""
+"""`poet export`: the environments and agents of runs as a curriculum for any learner."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from poet import archive as archives
+from poet.archive.rescoring import Fresh
 from poet.commands import tables
 from poet.commands.freshness import fresh
-from poet.display.output import LARGEST, Json, Run, show
+from poet.display.output import LARGEST, Json, show
 from poet.display.waiting import waiting
 from poet.export.splits import Fractions, SplitBy, StageOrder
+from poet.names import names_of
 
 
 def export(
-    run: Run,
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folder of the run; of several, for one curriculum of all.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write.")],
     split_by: Annotated[SplitBy, typer.Option(help="What decides on a task's split.")] = SplitBy.LINEAGE,
     fractions: Annotated[
@@ -29,7 +34,9 @@ def export(
     """Write the environments and agents of a run as a curriculum for any learner.
 
     No task and its parent ever lie in two splits. The same archive gives the
-    same bytes; an older curriculum in DIR is replaced at once and whole.
+    same bytes; an older curriculum in DIR is replaced at once and whole. Of
+    several runs, an environment that more than one invented is one task, and
+    relatives across runs are kept apart too.
     """
     from poet.export import curriculum  # noqa: PLC0415
 
@@ -39,10 +46,21 @@ def export(
         seed=seed,
         stage_order=stage_order,
     )
-    with archives.reading(run) as connection, archives.one_moment(connection):
-        episodes = fresh(connection, run)
-        with waiting(f"writing {output}"):
-            document = curriculum.export(connection, output, settings, episodes)
+    names = names_of(runs)
+    with ExitStack() as stack:
+        sources = []
+        for run, name in zip(runs, names, strict=True):
+            connection = stack.enter_context(archives.reading(run))
+            stack.enter_context(archives.one_moment(connection))
+            sources.append(curriculum.Source(name, connection))
+
+        def played(place: int) -> dict[int, Fresh]:
+            found = fresh(sources[place].connection, runs[place])
+            if place == len(sources) - 1:
+                stack.enter_context(waiting(f"writing {output}"))
+            return found
+
+        document = curriculum.export_sources(sources, output, settings, played)
     sizes = {name: len(ids) for name, ids in document["splits"]["members"].items()}
     figures = {"folder": str(output), "tasks": len(document["environments"]), "splits": sizes}
     show(

@@ -20,6 +20,15 @@ Device = Annotated[str, typer.Option(help="Where to learn: cpu, cuda or cuda:N."
 Threads = Annotated[
     int, typer.Option(min=1, max=MOST_WORKERS, help="PyTorch's on the processor; part of the last bits.")
 ]
+WorldThreads = Annotated[
+    int,
+    typer.Option(
+        "--world-threads",
+        min=1,
+        max=MOST_WORKERS,
+        help="Threads that share the worlds' steps; the result is the same for any number.",
+    ),
+]
 
 
 def complete_learner(incomplete: str) -> list[str]:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from environments.tasks.curriculum import Curriculum
-from poet.commands.learning import Device, Threads, prepare
+from poet.commands.learning import Device, Threads, WorldThreads, prepare
 from poet.display.output import LARGEST, Json, show
 from poet.display.waiting import waiting
 from poet.errors import InputError
@@ -45,6 +45,7 @@ def meta_test(
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the test's episodes.")] = 0,
     device: Device = "cpu",
     threads: Threads = 1,
+    world_threads: WorldThreads = 1,
     as_json: Json = False,
 ) -> None:
     """Measure how fast a trained learner adapts to tasks that it has not seen.
@@ -74,7 +75,10 @@ def meta_test(
     else:
         limit = plan.episode_limit
         names, tasks = _split_tasks(curriculum, found_at, split, plan)
-    family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=limit)
+    try:
+        family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=limit, threads=world_threads)
+    except ValueError as error:
+        raise InputError(f"--world-{error}") from error
     trained = restored_learner(plan, family, device)
     iteration = resume(trained, folder)
     stages = len(protocol.adaptations)

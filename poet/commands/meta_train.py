@@ -17,7 +17,7 @@ from rich.table import Table
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
 from poet import config as configuration
-from poet.commands.learning import LEARNERS, Device, Threads, complete_learner, prepare
+from poet.commands.learning import LEARNERS, Device, Threads, WorldThreads, complete_learner, prepare
 from poet.display.output import LARGEST, Json, err, say, show
 from poet.errors import InputError
 from poet.session import Interrupted, interruptible, undisturbed
@@ -65,15 +65,16 @@ def meta_train(
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of everything random.")] = 0,
     device: Device = "cpu",
     threads: Threads = 1,
+    world_threads: WorldThreads = 1,
     save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = SAVE_EVERY,
     as_json: Json = False,
 ) -> None:
     """Train a meta-learner on a curriculum's train tasks, or resume the training in DIR.
 
     The same command resumes, to the same result as if it had never stopped.
-    --iterations, --device, --threads and --save-every may change; another
-    device or number of threads rounds otherwise. TensorBoard reads
-    DIR/tensorboard.
+    --iterations, --device, --threads, --world-threads and --save-every may
+    change; another device or number of --threads rounds otherwise. TensorBoard
+    reads DIR/tensorboard.
     """
     from meta_learners.training.folder import Training, last_metrics  # noqa: PLC0415
     from meta_learners.training.plan import NAME, Plan, read_plan  # noqa: PLC0415
@@ -100,7 +101,7 @@ def meta_train(
         fall_reward=fall_reward,
         seed=seed,
     )
-    with interruptible(), Training(output, plan, loaded, device=device) as training:
+    with interruptible(), Training(output, plan, loaded, device=device, world_threads=world_threads) as training:
         done = training.iteration
         if done >= iterations:
             say(f"{output} has its {done} meta-steps; --iterations N goes on to N")

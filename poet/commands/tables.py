@@ -14,6 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from poet.commands.reference import Setting, shown
+from poet.config import DRAWN
 from poet.display.live import duration
 
 Row = Mapping[str, Any]
@@ -110,7 +111,8 @@ def niche(entry: Row) -> RenderableType:
     level = f" ({entry['difficulty_level']})" if entry["difficulty_level"] else ""
     table.add_row("terrain", f"{entry['description']}{level}; terrain seed {entry['terrain_seed']}")
     table.add_row("genome", ", ".join(f"{gene} {_gene(value)}" for gene, value in entry["genome"].items()))
-    first = "none: put in by hand" if entry["injected"] else "none: the run began in it"
+    by_hand = "drawn by hand" if entry["encoding"] == DRAWN else "put in by hand"
+    first = f"none: {by_hand}" if entry["injected"] else "none: the run began in it"
     table.add_row("ancestors", " < ".join(map(str, entry["ancestors"])) or first)
     table.add_row("born", f"iteration {entry['born']}")
     if entry["first_agent"] is not None:

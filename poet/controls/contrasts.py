@@ -20,6 +20,7 @@ from evolution.novelty import novelty
 from poet.archive import inspection
 from poet.archive.reading import read_config, read_population, reading
 from poet.config import Config, build, merge
+from poet.novelty import places_of
 from poet.population import Population
 from poet.records import Journal
 from poet.session import Choices, evolve_archive, open_run, rescore_archive
@@ -123,8 +124,7 @@ def _compare(planned: Plan) -> Row:
 
 def _spread(config: Config, population: Population) -> float | None:
     """Say how far the niches lie from each other's nearest, by the encoding's distance; None of fewer than two."""
-    encoding = config.make_encoding()
-    places = np.stack([encoding.vector(niche.environment.genome) for niche in population.niches])
+    places = places_of([niche.environment for niche in population.niches], config)
     if len(places) < 2:
         return None
     distances = [

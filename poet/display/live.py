@@ -12,6 +12,7 @@ from typing import Protocol
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 
+from environments.domain import Encoding, Environment
 from poet.config import Config
 from poet.display.estimate import Estimate
 from poet.display.frame import Phase, View, frame
@@ -112,14 +113,20 @@ class _Descriptions:
     """Every niche in a few words, each described once: a thousand CPPNs take a fifth of a second."""
 
     def __init__(self, config: Config) -> None:
-        self._encoding = config.make_encoding()
+        self._config = config
+        self._encodings: dict[str, Encoding] = {}
         self._known: dict[int, str] = {}
 
     def of(self, population: Population) -> dict[int, str]:
         """Describe the population's niches, by id."""
         for niche in population.niches[len(self._known) :]:  # in order of admission, and for good
-            self._known[niche.id] = printable(self._encoding.describe(niche.environment.genome))
+            self._known[niche.id] = self._words(niche.environment)
         return self._known
+
+    def _words(self, environment: Environment) -> str:
+        if environment.encoding not in self._encodings:
+            self._encodings[environment.encoding] = self._config.encoding_of(environment)
+        return printable(self._encodings[environment.encoding].describe(environment.genome))
 
 
 def _annecs(config: Config, population: Population) -> str:

@@ -9,7 +9,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from environments.controller import Controller
-from environments.domain import find_domain
+from environments.domain import engine_unusable, find_domain
 from environments.suites import Level, Suite, homes_of, suites_of
 from environments.tasks.curriculum import ALL, BOUNDARY, SPLITS, Curriculum
 from poet import archive as archives
@@ -40,9 +40,8 @@ class Ground:
 
     def rules(self, episodes: int, seed: int, engine: str | None, controller: Controller | None = None) -> Rules:
         """Complete the rules."""
-        engines = find_domain(self.domain).engines
-        if engine is not None and engine not in engines:
-            raise InputError(f"--engine is {engine!r}; it must be one of {', '.join(engines)}")
+        if engine is not None and (wrong := engine_unusable(find_domain(self.domain), engine)):
+            raise InputError(f"--engine {wrong}")
         return Rules(
             domain=self.domain,
             episodes=episodes,

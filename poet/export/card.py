@@ -17,7 +17,9 @@ from poet.agents import TORCH_NAMES
 from poet.archive.domains import Remembered
 from poet.archive.rescoring import EPISODES
 from poet.config import Config
+from poet.export.merging import Found
 from poet.figures import Axes, Figure, LightSource, colormaps, plain_style
+from poet.foreign import printable
 
 Row = Mapping[str, Any]
 
@@ -28,15 +30,48 @@ EARTH, STONE, GRASS = "#d9cdbf", "#8b909a", "#5d8f4e"
 
 
 @plain_style()
-def write(folder: Path, rows: Sequence[Row], config: Config, domain: Domain | Remembered) -> None:
-    """Write `README.md` and its pictures into a curriculum's folder."""
+def write(folder: Path, rows: Sequence[Row], config: Config, domain: Domain | Remembered, origin: str) -> None:
+    """Write `README.md` and its pictures into a curriculum's folder; `origin` says what invented it."""
     pictures = folder / "pictures"
     pictures.mkdir()
     _save(_overview(rows), pictures / "overview.png")
     drawn = isinstance(domain, Drawable)
     if isinstance(domain, Drawable):
         _save(_courses(rows, domain), pictures / "courses.png")
-    (folder / "README.md").write_text(_text(rows, config, domain, drawn), encoding="utf-8")
+    (folder / "README.md").write_text(_text(rows, config, domain, drawn, origin), encoding="utf-8")
+
+
+def origin_of(config: Config, rows: Sequence[Row]) -> str:
+    """Say which run invented tasks."""
+    births = max(row["born"] for row in rows)
+    return f"run seed {config.seed}, encoding\n{config.encoding.name}, {births:,} iterations to the last birth."
+
+
+def origin_of_several(several: Sequence[Found], rows: Sequence[Row]) -> str:
+    """Say which runs invented tasks."""
+    counts = [sum(row["run"] == found.name for row in rows) for found in several]
+    lines = [
+        f"| {_cell(found.name)} | {found.config.seed} | {found.iterations:,} | {count} |"
+        for found, count in zip(several, counts, strict=True)
+    ]
+    shared = sum(bool(row["also_in"]) for row in rows)
+    also = f" {shared} of the tasks were invented by several of them; `also_in` names the others." if shared else ""
+    head = ["| run | seed | iterations | tasks |", "|---|---|---|---|"]
+    return "\n".join(
+        [
+            f"{len(several)} runs,",
+            f"encoding {several[0].config.encoding.name}.",
+            "",
+            *head,
+            *lines,
+            "",
+            f"`run` and `run_niche` say which niche of which run a task is; `niche` numbers it here.{also}",
+        ]
+    )
+
+
+def _cell(name: str) -> str:
+    return printable(name).replace("|", "\\|")
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -125,7 +160,7 @@ def _overview(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _text(rows: Sequence[Row], config: Config, domain: Domain | Remembered, drawn: bool) -> str:
+def _text(rows: Sequence[Row], config: Config, domain: Domain | Remembered, drawn: bool, origin: str) -> str:
     returns = [row["solver_return"] for row in rows]
     levels = [row["difficulty_level"] for row in rows if row["difficulty_level"]]
     counted = ", ".join(f"{levels.count(level)} {level}" for level in dict.fromkeys(sorted(levels, key=_level_rank)))
@@ -144,8 +179,7 @@ def _text(rows: Sequence[Row], config: Config, domain: Domain | Remembered, draw
     gym_id = f"\n# or: gymnasium.make('{ids[0]}', curriculum='.')" if ids else ""
     return f"""# A curriculum of {len(rows)} tasks for {domain.name}
 
-Invented by POET (arXiv:1901.01753) together with agents for them: run seed {config.seed}, encoding
-{config.encoding.name}, {max(row["born"] for row in rows):,} iterations to the last birth.
+Invented by POET (arXiv:1901.01753) together with agents for them: {origin}
 
 {picture}| tasks | {len(rows)} |
 |---|---|

@@ -1,4 +1,4 @@
-"""Export a run's environments and agents as a curriculum that needs nothing of this project.
+"""Export the environments and agents of one run or several as a curriculum that needs nothing of this project.
 
 The folder's format is that of `environments.tasks.curriculum`, which reads it back.
 It is made aside and renamed, and is the same to the last byte whenever the
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from sqlite3 import Connection
@@ -44,6 +44,7 @@ from poet.archive.rescoring import EPISODES, Fresh, of_all
 from poet.config import Config, if_installed
 from poet.errors import InputError
 from poet.export import card
+from poet.export.merging import Found, check_alike, merge
 from poet.export.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
 
 Row = dict[str, Any]
@@ -82,6 +83,13 @@ COLUMNS = pa.schema(
         ("agent", pa.string()),
     ]
 )
+PROVENANCE = pa.schema(
+    [
+        ("run", pa.string()),  # whose row it is
+        ("run_niche", pa.int64()),  # its niche's id there; `niche` is of this curriculum
+        ("also_in", pa.list_(pa.string())),  # other runs that invented it too
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +100,15 @@ class ExportSettings:
     fractions: Fractions = field(default_factory=Fractions)
     seed: int = 0  # of the splits
     stage_order: StageOrder = StageOrder.BIRTH
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A run to export."""
+
+    name: str  # by which tasks of several runs name it
+    connection: Connection  # to its archive
+    fresh: Known | None = None  # the fresh episodes of every niche's best agent, where the caller has them
 
 
 def export(connection: Connection, folder: Path, settings: ExportSettings, fresh: Known | None = None) -> Row:
@@ -112,32 +129,102 @@ def export(connection: Connection, folder: Path, settings: ExportSettings, fresh
         DiskError: the disk is full or broken; an older curriculum is kept.
     """
     check_folder(folder, listed_files)
+    found = find_tasks(connection, "", fresh)
+    seeds = {"run": found.config.seed}
+    return _write(
+        folder, found, found.rows, COLUMNS, settings, {}, {"seeds": seeds}, card.origin_of(found.config, found.rows)
+    )
+
+
+def export_sources(
+    sources: Sequence[Source], folder: Path, settings: ExportSettings, fresh: Callable[[int], Known]
+) -> Row:
+    """Write the curriculum of one run, or one of several; see `export` and `export_several`.
+
+    `fresh` gives the fresh episodes of a source by its place, and is asked when all else that can be wrong is not.
+    """
+    check_folder(folder, listed_files)
+    check_alike([(source.name, read_config(source.connection)) for source in sources])
+    known = [replace(source, fresh=fresh(place)) for place, source in enumerate(sources)]
+    if len(known) == 1:
+        return export(known[0].connection, folder, settings, known[0].fresh)
+    return export_several(known, folder, settings)
+
+
+def export_several(sources: Sequence[Source], folder: Path, settings: ExportSettings) -> Row:
+    """Write one curriculum of several runs; as `export`, but that each task says which runs it is from.
+
+    Raises:
+        InputError: the runs cannot be one curriculum, the splits are impossible, or an archive is damaged.
+        PlaceError: the folder holds something else, or cannot be written.
+        DiskError: the disk is full or broken; an older curriculum is kept.
+    """
+    check_folder(folder, listed_files)
+    ranked = sorted(sources, key=lambda source: source.name)  # in whatever order they were named
+    several = [find_tasks(source.connection, source.name, source.fresh) for source in ranked]
+    merged = merge(several)
+    facts = {
+        "run": {"episode_limit": merged.found.config.episode_limit, "solver_episodes": EPISODES},
+        "seeds": {"runs": {found.name: found.config.seed for found in several}},
+        "runs": {
+            found.name: {
+                "tasks": sum(row["run"] == found.name for row in merged.found.rows),
+                "iterations": found.iterations,
+                "settings": found.config.to_table(),
+            }
+            for found in several
+        },
+    }
+    columns = pa.schema([*COLUMNS, *PROVENANCE])
+    kin, origin = merged.kin, card.origin_of_several(several, merged.found.rows)
+    return _write(folder, merged.found, merged.found.rows, columns, settings, kin, facts, origin)
+
+
+def find_tasks(connection: Connection, name: str, fresh: Known | None) -> Found:
+    """Read what a run gives a curriculum, as of one moment."""
     with one_moment(connection):
         checksums.check_states(connection)
         config = read_config(connection)
         domain = domain_of(connection, config)
-        found, columns = _tasks(connection, config, of_all(connection) if fresh is None else fresh)
-        rows = _split_and_order(found, settings)
+        rows = _tasks(connection, of_all(connection) if fresh is None else fresh)
         best = best_agents(connection)
         agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
+        return Found(name, config, domain, rows, agents, read_population(connection).iteration)
+
+
+def _write(
+    folder: Path,
+    found: Found,
+    tasks: Sequence[Row],
+    columns: pa.Schema,
+    settings: ExportSettings,
+    kin: Mapping[str, Sequence[str]],
+    facts: Mapping[str, Any],
+    origin: str,
+) -> Row:
+    """Write tasks, with the settings, domain and agents of what was found, and further facts of the document."""
+    levelled, level_columns = _with_levels(tasks)
+    rows = _split_and_order(levelled, settings, kin)
+    domain = found.domain
     with writing_folder(folder, listed_files) as aside:
         (aside / AGENTS).mkdir()
-        _write_rows(aside, rows)
-        for name, content in agents.items():
-            (aside / name).write_bytes(content)
+        _write_rows(aside, rows, columns)
+        for name in [row["agent"] for row in rows]:
+            (aside / name).write_bytes(found.agents[name])
         controller = domain.controller
         layers = {"sizes": list(controller.sizes), "activation": controller.activation, "dtype": "float32"}
         if controller.output != controller.activation:
             layers["output"] = controller.output
         (aside / AGENTS / "layers.json").write_text(_pretty(layers), encoding="utf-8")
-        card.write(aside, rows, config, domain)
-        document = seal(_document(aside, rows, columns, config, domain, settings))
-        (aside / DOCUMENT).write_text(_pretty(document), encoding="utf-8")
-    return document
+        card.write(aside, rows, found.config, domain, origin)
+        document = _document(aside, rows, level_columns, found.config, domain, settings)
+        sealed = seal({**document, **facts, "seeds": {**facts["seeds"], **document["seeds"]}})
+        (aside / DOCUMENT).write_text(_pretty(sealed), encoding="utf-8")
+    return sealed
 
 
-def _tasks(connection: Connection, config: Config, fresh: Known) -> tuple[list[Row], list[str] | None]:
-    """List what the archive says of every environment, by admission, and name the columns of their level vectors.
+def _tasks(connection: Connection, fresh: Known) -> list[Row]:
+    """List what the archive says of every environment, by admission.
 
     Equal environments count once.
     One that was admitted again is the child of all its parents: `parents` lists them, `parent` is the first's.
@@ -149,16 +236,22 @@ def _tasks(connection: Connection, config: Config, fresh: Known) -> tuple[list[R
         if row["parent"] is not None and ids[row["parent"]] != row["environment"]:
             parents[row["environment"]][ids[row["parent"]]] = None
     environments = {niche.environment.id: niche.environment for niche in read_population(connection).niches}
-    vectors = if_installed(lambda: level_vectors_of(list(environments.values())))
-    levels = dict(zip(environments, vectors.rows.tolist(), strict=True)) if vectors else {}
     rows, seen = [], set()
     for row in niches:
         if row["environment"] not in seen:
             seen.add(row["environment"])
             task = _task(row, ids, environments[row["environment"]], fresh[row["id"]])
-            level = levels.get(row["environment"])
-            rows.append({**task, "level": level, "parents": list(parents[row["environment"]])})
-    return rows, list(vectors.columns) if vectors else None
+            rows.append({**task, "parents": list(parents[row["environment"]])})
+    return rows
+
+
+def _with_levels(rows: Sequence[Row]) -> tuple[list[Row], list[str] | None]:
+    """Add the level vector of every task, and name the vectors' columns."""
+    vectors = if_installed(lambda: level_vectors_of([_environment(row) for row in rows]))
+    if not vectors:
+        return [{**row, "level": None} for row in rows], None
+    levels = vectors.rows.tolist()
+    return [{**row, "level": level} for row, level in zip(rows, levels, strict=True)], list(vectors.columns)
 
 
 def _task(row: Any, ids: Mapping[int, str], environment: Environment, fresh: Fresh) -> Row:
@@ -192,9 +285,9 @@ def _task(row: Any, ids: Mapping[int, str], environment: Environment, fresh: Fre
     }
 
 
-def _split_and_order(rows: Sequence[Row], settings: ExportSettings) -> list[Row]:
-    """Add split and order to every task; rows come back in their order."""
-    tree = {row["id"]: row["parents"] for row in rows}
+def _split_and_order(rows: Sequence[Row], settings: ExportSettings, kin: Mapping[str, Sequence[str]]) -> list[Row]:
+    """Add split and order to every task; rows come back in their order. Kin are kept apart as parents are."""
+    tree = {row["id"]: [*row["parents"], *kin.get(row["id"], ())] for row in rows}
     if settings.split_by is SplitBy.LINEAGE:
         splits = split_by_lineage(tree, settings.fractions, settings.seed)
     else:
@@ -224,13 +317,13 @@ def _environment(row: Row) -> Environment:
     return Environment(domain=row["domain"], encoding=row["encoding"], genome=row["genome"], seed=row["terrain_seed"])
 
 
-def _write_rows(folder: Path, rows: Sequence[Row]) -> None:
-    named = [{name: row[name] for name in COLUMNS.names} for row in rows]
+def _write_rows(folder: Path, rows: Sequence[Row], columns: pa.Schema) -> None:
+    named = [{name: row[name] for name in columns.names} for row in rows]
     lines = [json.dumps(row, allow_nan=False) for row in named]
     (folder / ROWS).write_text("\n".join([*lines, ""]), encoding="utf-8")
     flat = [{**row, "genome": json.dumps(row["genome"], sort_keys=True)} for row in named]
     table = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(flat, COLUMNS), table)
+    pq.write_table(pa.Table.from_pylist(flat, columns), table)
     (folder / TABLE).write_bytes(table.getvalue())
 
 
@@ -266,7 +359,7 @@ def _document(
         },
         "stages": {"by": settings.stage_order, "order": by_order},
         "level_columns": columns,
-        "seeds": {"run": config.seed, "splits": settings.seed, "evaluation": list(range(EVALUATION_SEEDS))},
+        "seeds": {"splits": settings.seed, "evaluation": list(range(EVALUATION_SEEDS))},
         "run": {
             "episode_limit": config.episode_limit,
             "solver_episodes": EPISODES,

@@ -1,29 +1,21 @@
 """A run as one self-contained page: no network, no framework, opens from a file.
 
-`data` gathers what the page shows; the page itself is `page.html`,
-`style.css` and the scripts, put together here.
+`data` gathers what the page shows; the page itself is `page.html` and the scripts here, after those of all pages
+(`poet.page`).
 """
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from pathlib import Path
 from sqlite3 import Connection
 
-from environments.files import check_file, write_aside
+from poet import page as pages
 from poet.archive.inspection import Known
-from poet.errors import InputError
-from poet.foreign import printable_values
 from poet.report.data import gather
 
-ENDINGS = (".html", ".htm")
 SCRIPTS = (
-    "base",
-    "colours",
-    "vector",
-    "saving",
-    "charts",
+    "niches",
+    "curves",
     "relief",
     "drawing",
     "scene",
@@ -58,23 +50,10 @@ def write(connection: Connection, path: Path, title: str, films: int, fresh: Kno
         PlaceError: the file cannot be written there.
         DiskError: the disk is full or broken; an older page is kept.
     """
-    if path.suffix.lower() not in ENDINGS and not path.is_dir():
-        ending = f"in {path.suffix}" if path.suffix else "in nothing"
-        raise InputError(f"{path} ends {ending}; a report is a page, which ends in {' or '.join(ENDINGS)}")
-    check_file(path)
-    page = assemble(printable_values(gather(connection, title, films, fresh))).encode()
-    write_aside(path, page)
-    return len(page)
+    pages.check_page(path, "a report")
+    return pages.write_page(path, assemble(gather(connection, title, films, fresh)))
 
 
 def assemble(data: object) -> str:
     """Put the page together around its data."""
-    # "<" never stands in the data's text as such, so nothing in it can end the script element.
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    scripts = "\n".join(_part(f"{name}.js") for name in SCRIPTS)
-    page = _part("page.html").replace("/* STYLE */", _part("style.css")).replace("/* SCRIPT */", scripts)
-    return page.replace("/* DATA */", text)
-
-
-def _part(name: str) -> str:
-    return (files("poet.report") / name).read_text(encoding="utf-8")
+    return pages.assemble(data, "poet.report", SCRIPTS)

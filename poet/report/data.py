@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from environments.domain import find_domain
 from environments.settings import flat
-from environments.sketch import Drawable, Gauge, Recording, Relief, StickRecording
+from environments.sketch import Drawable, Gauge, Recording, Relief, Sketch, StickRecording
 from poet.archive import inspection
 from poet.archive.best import best_agents
 from poet.archive.figures import columns
@@ -144,16 +144,17 @@ def _courses(connection: Connection) -> list[Row | None]:
     domain = if_installed(lambda: find_domain(config.domain))
     if not isinstance(domain, Drawable):
         return []
-    sketches = [domain.sketch(niche.environment) for niche in read_population(connection).niches]
-    return [
-        {
-            "ground": pack(sketch.ground / LENGTH_UNIT),
-            "boxes": pack(sketch.boxes / LENGTH_UNIT),
-            "relief": None if sketch.relief is None else _relief(sketch.relief),
-            "finish": sketch.finish,
-        }
-        for sketch in sketches
-    ]
+    return [packed_course(domain.sketch(niche.environment)) for niche in read_population(connection).niches]
+
+
+def packed_course(sketch: Sketch) -> Row:
+    """Pack a course as the pages' scripts draw it."""
+    return {
+        "ground": pack(sketch.ground / LENGTH_UNIT),
+        "boxes": pack(sketch.boxes / LENGTH_UNIT),
+        "relief": None if sketch.relief is None else _relief(sketch.relief),
+        "finish": sketch.finish,
+    }
 
 
 def _relief(relief: Relief) -> Row:
@@ -182,7 +183,7 @@ def _films(connection: Connection, niches: Sequence[Row], films: int, fresh: Kno
     for niche in ranked[:films]:
         agent, seed = best[niche["id"]], fresh[niche["id"]].median_seed
         recording = domain.record(agent.environment, agent.theta, seed, config.episode_limit)
-        found[niche["id"]] = {**_film(recording), "seed": seed, "episodes": len(fresh[niche["id"]].seeds)}
+        found[niche["id"]] = {**film_of(recording), "seed": seed, "episodes": len(fresh[niche["id"]].seeds)}
     return found
 
 
@@ -191,7 +192,8 @@ def _hardness(niche: Row) -> float:
     return float(niche["born"] if niche["difficulty"] is None else niche["difficulty"])
 
 
-def _film(recording: Recording | StickRecording) -> Row:
+def film_of(recording: Recording | StickRecording) -> Row:
+    """Pack an episode as the pages' scripts play it."""
     moves = _sticks(recording) if isinstance(recording, StickRecording) else _bodies(recording)
     return {
         **moves,

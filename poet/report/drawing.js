@@ -5,13 +5,14 @@ const courses = data.courses.map((course) => ({ packed: course, ground: null, bo
 function courseOf(id) {
   const course = courses[id];
   if (!course) return null;
-  if (!course.ground) {
-    course.ground = unpack(course.packed.ground, data.units.length);
-    course.boxes = unpack(course.packed.boxes, data.units.length);
-    course.relief = course.packed.relief && readRelief(course.packed.relief);
-    course.finish = course.packed.finish;
-  }
+  if (!course.ground) Object.assign(course, openCourse(course.packed));
   return course;
+}
+
+// A course as Python packed it.
+function openCourse(packed) {
+  const [ground, boxes] = [packed.ground, packed.boxes].map((text) => unpack(text, data.units.length));
+  return { packed, ground, boxes, relief: packed.relief && readRelief(packed.relief), finish: packed.finish };
 }
 
 const MARGIN = 15; // m of ground drawn beyond either end

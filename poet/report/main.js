@@ -17,14 +17,6 @@ function headline() {
   byId("headline").append(...entries.map(([name, value, note]) => make("div", {}, make("dt", {}, name), make("dd", {}, value, make("small", {}, note)))));
 }
 
-function startTheme() {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const set = (theme) => { setTheme(theme); redrawAll(); };
-  setTheme(dark.matches ? "dark" : "light");
-  dark.addEventListener("change", () => set(dark.matches ? "dark" : "light"));
-  byId("theme").addEventListener("click", () => set(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
-}
-
 byId("title").textContent = document.title = `POET: ${data.title}`;
 byId("subtitle").textContent = `${data.summary.domain}, ${data.summary.encoding} encoding, seed ${data.summary.seed}`;
 startTheme();

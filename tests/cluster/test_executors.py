@@ -1,4 +1,5 @@
 import functools
+import importlib
 import os
 import re
 import signal
@@ -117,6 +118,26 @@ def test_item_that_always_ends_its_worker_is_given_up_by_name_and_the_others_are
     failure = results.pop(20)
     assert re.search(r"end_worker.* failed: it ended its worker 3 times", str(failure))
     assert results == [x * x for x in range(40)]
+
+
+class Unreadable:
+    """An item that a worker cannot make anew, as one of a script's own is not."""
+
+    def __reduce__(self):
+        return importlib.import_module, ("no_such_module",)
+
+    def __call__(self):
+        return None
+
+
+def test_item_that_a_worker_cannot_read_is_told_with_its_cause_and_ends_no_worker():
+    executor = Processes(1)
+    pid = executor._pool[0].process.pid
+    four, failure, nine = run(executor, [functools.partial(square, 2), Unreadable(), functools.partial(square, 3)])
+    assert executor._pool[0].process.pid == pid
+    executor.close()
+    assert (four, nine) == (4, 9)
+    assert re.search(r"could not be read failed: [\s\S]*no_such_module", str(failure))
 
 
 def test_workers_that_cannot_start_end_the_run_and_not_a_loop(tmp_path):

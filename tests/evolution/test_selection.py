@@ -93,7 +93,7 @@ def test_reproduction_is_due_every_so_often_but_never_at_the_start():
 
 
 def children_of(parents, **settings):
-    return bear_children(parents, ParametricEncoding(), ReproductionSettings(**settings), 5, 200)
+    return bear_children(parents, lambda parent: ParametricEncoding(), ReproductionSettings(**settings), 5, 200)
 
 
 def test_parents_are_drawn_evenly():

@@ -1,13 +1,12 @@
 """Agents of other kinds through the commands: begun with, resumed, filmed, exported, evaluated."""
 
 import json
-import subprocess
 import tomllib
 
 import numpy as np
 import pytest
 import torch
-from runs import assert_equal_archives, command, variables
+from runs import assert_equal_archives
 from torch import nn
 
 from environments.agent_files import load_agent
@@ -36,12 +35,8 @@ def evolve(poet, place, name, iterations, *more):
 
 
 @pytest.fixture(scope="module")
-def run(place):
+def run(place, poet):
     """A run that began with it."""
-
-    def poet(*line):
-        return subprocess.run(command(*line), env=variables(), capture_output=True, text=True, check=False)
-
     done = evolve(poet, place, "run", 9)
     assert done.returncode == 0, done.stderr
     return place / "run"

@@ -1,14 +1,13 @@
 """A tiny run of the hexapod through every command that a run has, as the walker's go."""
 
 import json
-import subprocess
 from base64 import b64decode
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 from browser import chromium, open_page
-from runs import command, dump, variables
+from runs import dump
 
 from environments.domain import Batch, find_domain
 from environments.hexapod3d.body import BODY
@@ -40,13 +39,8 @@ def evolve(poet, folder, *more):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-
-    folder = tmp_path_factory.mktemp("hexapod") / "run"
-    line = command("evolve", folder, *TINY, "--workers", 1)
-    done = subprocess.run(line, capture_output=True, text=True, env=variables(), check=False)
-    assert done.returncode == 0, done.stderr
-    return folder
+def made(tmp_path_factory, poet):
+    return evolve(poet, tmp_path_factory.mktemp("hexapod") / "run", "--workers", 1)
 
 
 def test_two_workers_write_the_archive_that_one_writes(made, tmp_path, poet):

@@ -143,7 +143,7 @@ def evolved(folder, config):
     return folder
 
 
-def test_a_run_by_cmaes_evolves_transfers_and_survives_a_kill_with_any_workers(tmp_path):
+def test_a_run_by_cmaes_evolves_transfers_and_survives_a_kill_with_any_workers(tmp_path, poet):
     whole = evolved(tmp_path / "whole", build(CMAES, "toy"))
     with reading(whole) as connection:
         totals, entries = summary(connection), niches(connection)
@@ -162,7 +162,7 @@ def test_a_run_by_cmaes_evolves_transfers_and_survives_a_kill_with_any_workers(t
             time.sleep(0.01)
         time.sleep(0.5)
         process.send_signal(signal.SIGKILL)
-    done = subprocess.run(lines, env=variables(), capture_output=True, text=True, check=False)
+    done = poet("evolve", folder, "--config", settings, "--workers", 2)
     assert done.returncode == 0, done.stderr
     assert_equal_archives(folder, whole)
 

@@ -1,5 +1,6 @@
 """A real headless Chromium, where one is installed (Debian: chromium, chromium-driver)."""
 
+import base64
 import shutil
 import time
 from contextlib import contextmanager
@@ -50,3 +51,34 @@ def open_page(browser, path, seconds=10):
         assert time.perf_counter() - started < seconds, browser.get_log("browser")
         time.sleep(0.01)
     return 1000 * (time.perf_counter() - started)
+
+
+def texts(browser, selector):
+    return [element.text for element in browser.find_elements("css selector", selector)]
+
+
+def wait_until(browser, condition, seconds=8):
+    late = time.monotonic() + seconds
+    while not browser.execute_script(f"return {condition}"):
+        assert time.monotonic() < late, condition
+        time.sleep(0.02)
+
+
+CATCH = """window.caught = [];
+    const address = URL.createObjectURL, click = HTMLAnchorElement.prototype.click;
+    URL.createObjectURL = (blob) => { window.blob = blob; return address(blob); };
+    HTMLAnchorElement.prototype.click = function () {
+        const reader = new FileReader(), name = this.download;
+        reader.onload = () => window.caught.push([name, reader.result.split(',')[1]]);
+        reader.readAsDataURL(window.blob);
+    };"""
+
+
+def caught(browser, group, ending):
+    """Press a button that saves, and catch name and bytes before the browser puts them on disk: it is slow."""
+    browser.execute_script(
+        "window.caught.length = 0; arguments[0].click()", group.find_element("css selector", f"[data-save={ending}]")
+    )
+    wait_until(browser, "window.caught.length")
+    name, text = browser.execute_script("return window.caught[0]")
+    return name, base64.b64decode(text)

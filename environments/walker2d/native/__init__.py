@@ -7,6 +7,7 @@ nothing about physics: it hands terrains, controllers and pushes to the core.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -56,23 +57,39 @@ def course_of(environment: Environment) -> core.Course:
     return build_course(terrain_of(environment))
 
 
+def walker_model() -> bytes:
+    """Give the walker's body as kernels read it: a `WalkerModel`."""
+    return core.model()
+
+
+def by_lidar(batch: Batch, play: Callable[[Batch, bool], Rollouts]) -> Rollouts:
+    """Play a batch's rows with the lidar of their environments; rays are cast by one rule in a call.
+
+    Args:
+        batch: the episodes.
+        play: plays rows whose lidar is the published one, or rows of which no lidar is.
+    """
+    published = np.array([Lidar.of(environment) is Lidar.PUBLISHED for environment in batch.environments])
+    # Environments of one domain have one.
+    if published.all() or not published.any():
+        return play(batch, bool(len(batch)) and bool(published.all()))
+    rays = published[batch.places]
+    groups = (np.flatnonzero(rays), np.flatnonzero(~rays))
+    return in_groups(batch, groups, lambda rows: play(rows, bool(published[rows.places[0]])))
+
+
 def run_native(batch: Batch, episode_limit: int) -> Rollouts:
     """Run the episodes side by side, a world a SIMD lane, each on the course of its row."""
-    published = np.array([Lidar.of(environment) is Lidar.PUBLISHED for environment in batch.environments])
 
-    def play(rows: Batch) -> Rollouts:
+    def play(rows: Batch, published: bool) -> Rollouts:
         returns, lengths, outcomes, _ = core.rollout(
             [course_of(environment) for environment in rows.environments],
             rows.places.astype(np.int32),
             rows.thetas,
             start_pushes(rows.seeds),
             episode_limit,
-            published_lidar=bool(len(rows)) and bool(published[rows.places[0]]),
+            published_lidar=published,
         )
         return Rollouts(returns, lengths, outcomes)
 
-    # Rays are cast by one rule in a call; environments of one domain have one.
-    if published.all() or not published.any():
-        return play(batch)
-    rays = published[batch.places]
-    return in_groups(batch, (np.flatnonzero(rays), np.flatnonzero(~rays)), play)
+    return by_lidar(batch, play)

@@ -127,6 +127,19 @@ nb::tuple functions(Row<const float> x, const std::string& kernel) {
     return result;
 }
 
+nb::bytes bytes_of(const void* data, std::size_t size) { return nb::bytes(static_cast<const char*>(data), size); }
+
+// What a kernel on a GPU reads of a course: shapes, starts, items and tree as bytes, then origin and inverse cell.
+nb::tuple parts(const Course& course) {
+    const auto shapes = static_cast<std::size_t>(course.size()), cells = static_cast<std::size_t>(course.cells());
+    const std::size_t items = static_cast<std::size_t>(course.starts()[cells]);
+    return nb::make_tuple(bytes_of(course.shapes(), shapes * sizeof(walker::Shape)),
+                          bytes_of(course.starts(), (cells + 1) * sizeof(std::int32_t)),
+                          bytes_of(course.items(), items * sizeof(std::int32_t)),
+                          bytes_of(course.tree(), course.nodes() * sizeof(walker::TreeNode)), course.origin(),
+                          course.inverse_cell());
+}
+
 std::vector<std::tuple<std::string, int, bool>> kernels() {
     std::vector<std::tuple<std::string, int, bool>> list;
     for (const walker::Kernel* kernel : walker::kernels()) {
@@ -155,11 +168,13 @@ NB_MODULE(_core, m) {
                  }
                  return corners;
              })
+        .def("parts", &parts)
         .def("__len__", &Course::size);
     m.def("rollout", &rollout, nb::arg("courses"), nb::arg("places"), nb::arg("thetas"), nb::arg("pushes"),
           nb::arg("episode_limit"), nb::arg("kernel") = "", nb::arg("threads") = 1, nb::arg("published_lidar") = false);
     m.def("functions", &functions, nb::arg("x"), nb::arg("kernel") = "");
     m.def("kernels", &kernels);
+    m.def("model", [] { return bytes_of(&walker::walker_model(), sizeof(walker::WalkerModel)); });
     m.def("segments", [] {
         std::vector<std::tuple<float, float, float, float, float>> list;
         for (const walker::Segment& s : walker::walker_model().segment) {
@@ -169,10 +184,10 @@ NB_MODULE(_core, m) {
     });
     nb::class_<Worlds>(m, "Worlds")
         .def("__init__",
-             [](Worlds* self, std::size_t count, const std::string& kernel, bool published_lidar) {
-                 new (self) Worlds(walker::find_kernel(kernel), count, published_lidar);
+             [](Worlds* self, std::size_t count, const std::string& kernel, bool published_lidar, int threads) {
+                 new (self) Worlds(walker::find_kernel(kernel), count, published_lidar, threads);
              },
-             nb::arg("count"), nb::arg("kernel") = "", nb::arg("published_lidar") = false)
+             nb::arg("count"), nb::arg("kernel") = "", nb::arg("published_lidar") = false, nb::arg("threads") = 1)
         .def("__len__", &Worlds::count)
         .def("set_course", &Worlds::set_course)
         .def("reset", &reset)

@@ -24,6 +24,7 @@ class Course {
     const std::int32_t* starts() const { return starts_.data(); }
     const std::int32_t* items() const { return items_.data(); }
     const TreeNode* tree() const { return tree_.data(); }
+    std::size_t nodes() const { return tree_.size(); }
 
    private:
     void index();

@@ -135,14 +135,17 @@ StageTimes rollout(const Kernel& kernel, const Episodes& episodes, int threads) 
     return sum;
 }
 
-Worlds::Worlds(const Kernel& kernel, std::size_t count, bool published_lidar)
-    : kernel_(kernel), published_lidar_(published_lidar), trees_(count), courses_(count) {
+Worlds::Worlds(const Kernel& kernel, std::size_t count, bool published_lidar, int threads)
+    : kernel_(kernel), published_lidar_(published_lidar), trees_(count), courses_(count), crew_(threads) {
     for (std::size_t i = 0; i < count; i += lanes()) groups_.emplace_back(kernel);
 }
 
-CourseView Worlds::course_of(std::size_t world) const {
-    if (!courses_[world]) throw std::logic_error("a world has no course");
-    return view(*courses_[world]);
+CourseView Worlds::course_of(std::size_t world) const { return view(*courses_[world]); }
+
+void Worlds::require_courses(const bool* worlds) const {
+    for (std::size_t world = 0; world < count(); ++world) {
+        if (worlds[world] && !courses_[world]) throw std::logic_error("a world has no course");
+    }
 }
 
 void Worlds::set_course(std::size_t world, std::shared_ptr<const Course> course) {
@@ -153,6 +156,27 @@ void Worlds::set_course(std::size_t world, std::shared_ptr<const Course> course)
 }
 
 void Worlds::reset(const bool* chosen, const double* pushes, float* observations) {
+    require_courses(chosen);
+    // Cut where groups end, so that no two threads write to one, and with about as many chosen worlds in each part:
+    // they are stepped in groups of their own, and few are stepped best in one.
+    std::size_t all = 0;
+    for (std::size_t world = 0; world < count(); ++world) all += static_cast<std::size_t>(chosen[world]);
+    const std::size_t parts = std::min((all + lanes() - 1) / lanes(), static_cast<std::size_t>(crew_.threads()));
+    std::vector<std::size_t> cuts{0};
+    std::size_t passed = 0;
+    for (std::size_t world = 0; world < count(); ++world) {
+        if (lane_of(world) == 0 && passed * parts >= all * cuts.size() && passed < all) cuts.push_back(world);
+        passed += static_cast<std::size_t>(chosen[world]);
+    }
+    cuts.push_back(count());
+    crew_.run(static_cast<std::int64_t>(cuts.size()) - 1, [&](std::int64_t part) {
+        const auto i = static_cast<std::size_t>(part);
+        reset_between(cuts[i], cuts[i + 1], chosen, pushes, observations);
+    });
+}
+
+void Worlds::reset_between(std::size_t first, std::size_t end, const bool* chosen, const double* pushes,
+                           float* observations) {
     const GroupMemory scratch(kernel_);
     std::vector<StepResult> results(lanes());
     StageTimes times{};
@@ -172,7 +196,7 @@ void Worlds::reset(const bool* chosen, const double* pushes, float* observations
         }
         seated.clear();
     };
-    for (std::size_t world = 0; world < count(); ++world) {
+    for (std::size_t world = first; world < end; ++world) {
         if (!chosen[world]) continue;
         trees[seated.size()].resize(trees_[world].size());
         kernel_.reset(scratch.get(), static_cast<int>(seated.size()), course_of(world),
@@ -185,24 +209,31 @@ void Worlds::reset(const bool* chosen, const double* pushes, float* observations
 
 void Worlds::step(const float* actions, const bool* resets, const double* pushes, float* observations,
                   double* rewards, std::int8_t* outcomes) {
+    require_courses(resets);
+    crew_.run(static_cast<std::int64_t>(groups_.size()), [&](std::int64_t group) {
+        step_group(static_cast<std::size_t>(group) * lanes(), actions, resets, pushes, observations, rewards,
+                   outcomes);
+    });
+}
+
+void Worlds::step_group(std::size_t first, const float* actions, const bool* resets, const double* pushes,
+                        float* observations, double* rewards, std::int8_t* outcomes) {
     std::vector<StepResult> results(lanes());
     StageTimes times{};
-    for (std::size_t first = 0; first < count(); first += lanes()) {
-        void* const group = group_of(first);
-        const std::size_t end = first + lanes() < count() ? first + lanes() : count();
-        for (std::size_t world = first; world < end; ++world) {
-            if (resets[world]) {
-                kernel_.reset(group, lane_of(world), course_of(world), static_cast<float>(pushes[world]),
-                              trees_[world].data());
-            }
-            kernel_.set_action(group, lane_of(world), actions + world * kActions);
+    void* const group = group_of(first);
+    const std::size_t end = std::min(first + lanes(), count());
+    for (std::size_t world = first; world < end; ++world) {
+        if (resets[world]) {
+            kernel_.reset(group, lane_of(world), course_of(world), static_cast<float>(pushes[world]),
+                          trees_[world].data());
         }
-        kernel_.step(group, results.data(), &times);
-        for (std::size_t world = first; world < end; ++world) {
-            kernel_.observe(group, lane_of(world), observations + world * kObservations);
-            rewards[world] = results[world - first].reward;
-            outcomes[world] = static_cast<std::int8_t>(results[world - first].outcome);
-        }
+        kernel_.set_action(group, lane_of(world), actions + world * kActions);
+    }
+    kernel_.step(group, results.data(), &times);
+    for (std::size_t world = first; world < end; ++world) {
+        kernel_.observe(group, lane_of(world), observations + world * kObservations);
+        rewards[world] = results[world - first].reward;
+        outcomes[world] = static_cast<std::int8_t>(results[world - first].outcome);
     }
 }
 

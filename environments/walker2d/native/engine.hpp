@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "course.hpp"
+#include "crew.hpp"
 #include "kernel.hpp"
 
 namespace walker {
@@ -53,7 +54,8 @@ StageTimes rollout(const Kernel& kernel, const Episodes& episodes, int threads);
 // Worlds that a learner steps, each on a course of its own.
 class Worlds {
    public:
-    Worlds(const Kernel& kernel, std::size_t count, bool published_lidar);
+    // Groups of worlds are spread over so many threads; no result depends on how many.
+    Worlds(const Kernel& kernel, std::size_t count, bool published_lidar, int threads = 1);
     Worlds(const Worlds&) = delete;
     Worlds& operator=(const Worlds&) = delete;
 
@@ -74,12 +76,18 @@ class Worlds {
     int lane_of(std::size_t world) const { return static_cast<int>(world % lanes()); }
     std::size_t lanes() const { return static_cast<std::size_t>(kernel_.lanes); }
     CourseView course_of(std::size_t world) const;
+    void require_courses(const bool* worlds) const;
+    void reset_between(std::size_t first, std::size_t end, const bool* chosen, const double* pushes,
+                       float* observations);
+    void step_group(std::size_t first, const float* actions, const bool* resets, const double* pushes,
+                    float* observations, double* rewards, std::int8_t* outcomes);
 
     const Kernel& kernel_;
     const bool published_lidar_;
     std::vector<GroupMemory> groups_;
     std::vector<std::vector<TreeNode>> trees_;  // empty but for a published lidar
     std::vector<std::shared_ptr<const Course>> courses_;
+    Crew crew_;
 };
 
 }  // namespace walker

@@ -71,4 +71,17 @@ struct WalkerModel {
     double ray_offset[kRays][2];  // m
 };
 
+// A GPU reads these as the host has laid them out.
+#define WALKER_AT(type, field, offset) static_assert(__builtin_offsetof(type, field) == offset)
+static_assert(sizeof(Shape) == 120 && sizeof(TreeNode) == 32 && sizeof(CourseView) == 48);
+static_assert(sizeof(Segment) == 116 && sizeof(Joint) == 36 && sizeof(WalkerModel) == 944);
+WALKER_AT(Shape, vertex, 8);
+WALKER_AT(Shape, first_cell, 116);
+WALKER_AT(TreeNode, height, 28);
+WALKER_AT(CourseView, size, 32);
+WALKER_AT(CourseView, inverse_cell, 44);
+WALKER_AT(WalkerModel, joint, 580);
+WALKER_AT(WalkerModel, start, 724);
+WALKER_AT(WalkerModel, ray_offset, 784);
+
 }  // namespace walker

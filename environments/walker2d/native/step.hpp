@@ -122,9 +122,9 @@ inline StepResult judge(Group& g, int lane) {
 }
 
 inline std::uint64_t ticks() {
-#if defined(__CUDACC_RTC__)
+#if defined(__CUDACC_RTC__) && defined(WALKER_CLOCK)
     return clock64();
-#elif defined(__x86_64__)
+#elif defined(__x86_64__) && !defined(__CUDACC_RTC__)
     return __rdtsc();
 #else
     return 0;

@@ -21,7 +21,7 @@ struct Column {
     WALKER_INLINE Column& operator+=(int i) { return *this = *this + i; }
 };
 
-// What all threads of a launch share.
+// What all threads of a launch share. `environments/walker2d/device/episodes.py` lays it out.
 struct Launch {
     const WalkerModel* model;
     const CourseView* courses;      // by number
@@ -37,33 +37,38 @@ struct Launch {
     std::uint32_t* taken;           // episodes handed out
     std::int32_t episodes, limit, threads, nodes;
 };
+static_assert(sizeof(Launch) == 112 && kParameters == 2804);
+WALKER_AT(Launch, taken, 88);
+WALKER_AT(Launch, nodes, 108);
 
 constexpr std::int8_t kTooManyContacts = 4;  // more than this build holds: to be played by one that holds more
 
-WALKER_INLINE void play(const Launch& launch, std::int32_t thread, std::int32_t episode, Group& g, ContactRows& rows) {
-    const float* theta = launch.thetas + static_cast<std::size_t>(episode) * kParameters;
+// What a thread is at.
+struct Turn {
+    std::int32_t episode = -1, steps = 0;
+    double total = 0.0;
+};
+
+// Takes the next episode; gives false where none is left.
+WALKER_INLINE bool begin(const Launch& launch, std::int32_t thread, Turn& turn, Group& g) {
+    const std::uint32_t place = atomicAdd(launch.taken, 1u);
+    if (place >= static_cast<std::uint32_t>(launch.episodes)) return false;
+    turn = {launch.order[place], -1, 0.0};  // a step before the first: the reset's own
+    const float* theta = launch.thetas + static_cast<std::size_t>(turn.episode) * kParameters;
     for (int i = 0; i < kParameters; ++i) {
         launch.columns[static_cast<std::size_t>(i) * launch.threads + thread] = theta[i];
     }
     TreeNode* tree = launch.trees ? launch.trees + static_cast<std::size_t>(thread) * launch.nodes : nullptr;
-    reset_lane(g, *launch.model, 0, launch.courses[launch.course_of[episode]], launch.pushes[episode], tree);
-    const Column column{launch.columns + thread, launch.threads};
-    StageTimes times{};
-    StepResult result;
-    double total = 0.0;
-    std::int32_t steps = -1;  // before the reset's own
-    do {
-        act(column, g);
-        step(g, rows, *launch.model, &result, times);
-        ++steps;
-        total += result.reward;
-    } while (result.outcome == Outcome::kRunning && (steps < launch.limit || steps == 0));
+    reset_lane(g, *launch.model, 0, launch.courses[launch.course_of[turn.episode]], launch.pushes[turn.episode], tree);
+    return true;
+}
+
+WALKER_INLINE void finish(const Launch& launch, Turn& turn, const Group& g, Outcome outcome) {
     const bool spilt = g.contacts[0].overflow && kMaxContacts < kMostContacts;
-    launch.returns[episode] = total;
-    launch.lengths[episode] = steps;
-    launch.outcomes[episode] = spilt                                  ? kTooManyContacts
-                               : result.outcome == Outcome::kRunning ? static_cast<std::int8_t>(Outcome::kTimedOut)
-                                                                     : static_cast<std::int8_t>(result.outcome);
+    launch.returns[turn.episode] = turn.total;
+    launch.lengths[turn.episode] = turn.steps;
+    launch.outcomes[turn.episode] = spilt ? kTooManyContacts : static_cast<std::int8_t>(outcome);
+    turn.episode = -1;
 }
 
 }  // namespace walker
@@ -73,9 +78,21 @@ extern "C" __global__ void __launch_bounds__(WALKER_BLOCK) play_episodes(const w
     if (thread >= launch.threads) return;
     walker::Group g;
     walker::ContactRows rows;
+    walker::Turn turn;
+    walker::StageTimes times{};
+    walker::StepResult result;
+    const walker::Column column{launch.columns + thread, launch.threads};
+    // One loop over steps, not one over episodes around it: there a warp's threads would wait for its longest episode.
     for (;;) {
-        const std::uint32_t place = atomicAdd(launch.taken, 1u);
-        if (place >= static_cast<std::uint32_t>(launch.episodes)) return;
-        walker::play(launch, thread, launch.order[place], g, rows);
+        if (turn.episode < 0 && !walker::begin(launch, thread, turn, g)) return;
+        walker::act(column, g);
+        walker::step(g, rows, *launch.model, &result, times);
+        ++turn.steps;
+        turn.total += result.reward;
+        walker::Outcome outcome = result.outcome;
+        if (outcome == walker::Outcome::kRunning && turn.steps >= launch.limit && turn.steps > 0) {
+            outcome = walker::Outcome::kTimedOut;
+        }
+        if (outcome != walker::Outcome::kRunning) walker::finish(launch, turn, g, outcome);
     }
 }

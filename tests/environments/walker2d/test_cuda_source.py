@@ -89,7 +89,7 @@ def test_worlds_with_more_contacts_than_a_build_holds_say_so_and_the_others_are_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_120"])
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_120"])
 def test_nvrtc_compiles_the_kernel(architecture):
     core = pytest.importorskip("cuda.core", reason="cuda-core is not installed")
     options = core.ProgramOptions(

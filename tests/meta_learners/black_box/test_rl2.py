@@ -198,6 +198,7 @@ def test_on_bandits_that_always_pay_it_learns_which_arm_within_seconds():
     assert metrics["return_trial"] > 5.2  # chance 3, the best possible 5.5
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_cuda_it_learns_and_adapts():
     family = TabularMDPs(states=3, actions=2, horizon=4)

@@ -233,6 +233,7 @@ def test_a_step_reads_no_number_back_from_the_device_but_the_actions():
     assert all(number == int(number) for number in per_step.values())
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_rollouts_on_cuda_equal_those_on_the_cpu():
     family, policy = Navigation(), Policy.make(2, Normal(2))

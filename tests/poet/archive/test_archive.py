@@ -138,7 +138,7 @@ def children_of(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
 
 
-def test_run_killed_ten_times_at_random_moments_resumes_to_the_same_archive(tmp_path, finished, toy_file):
+def test_run_killed_ten_times_at_random_moments_resumes_to_the_same_archive(tmp_path, finished, toy_file, poet):
     folder, chance = tmp_path / "run", random.Random(0)
     lines = command("evolve", folder, "--config", toy_file, "--workers", 2)
     reached, kills = [], 0
@@ -157,12 +157,12 @@ def test_run_killed_ten_times_at_random_moments_resumes_to_the_same_archive(tmp_
     assert reached == sorted(reached)
     assert len(set(reached)) >= 5
     assert reached[-1] < 36
-    done = subprocess.run(lines, env=variables(), capture_output=True, text=True, check=False)
+    done = poet("evolve", folder, "--config", toy_file)
     assert done.returncode == 0, done.stderr
     assert_equal_archives(folder, finished)
 
 
-def test_run_killed_while_it_starts_can_be_started_again(tmp_path, finished, toy_file):
+def test_run_killed_while_it_starts_can_be_started_again(tmp_path, finished, toy_file, poet):
     folder, chance = tmp_path / "run", random.Random(1)
     lines = command("evolve", folder, "--config", toy_file, "--workers", 1)
     for _ in range(6):
@@ -174,13 +174,13 @@ def test_run_killed_while_it_starts_can_be_started_again(tmp_path, finished, toy
         time.sleep(chance.uniform(0, 0.03))
         process.kill()
         process.wait()
-    done = subprocess.run(lines, env=variables(), capture_output=True, text=True, check=False)
+    done = poet("evolve", folder, "--config", toy_file)
     assert done.returncode == 0, done.stderr
     assert_equal_archives(folder, finished)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0), (signal.SIGUSR1, 0)])
-def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished, toy_file, number, status):
+def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished, toy_file, poet, number, status):
     folder = tmp_path / "run"
     lines = command("evolve", folder, "--config", toy_file, "--workers", 2)
     process = subprocess.Popen(
@@ -197,7 +197,7 @@ def test_signal_stops_the_run_cleanly_and_says_how_to_resume(tmp_path, finished,
     assert "Traceback" not in complaint
     assert workers
     assert all_end(workers)
-    done = subprocess.run(command("evolve", folder), env=variables(), capture_output=True, text=True, check=False)
+    done = poet("evolve", folder)
     assert done.returncode == 0, done.stderr
     assert_equal_archives(folder, finished)
 

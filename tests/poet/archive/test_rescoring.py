@@ -4,12 +4,11 @@ import json
 import re
 import shutil
 import sqlite3
-import subprocess
 
 import numpy as np
 import pytest
 from old_archives import TO_2, unpack
-from runs import TOY_SETTINGS, command, dump, evolved, variables
+from runs import TOY_SETTINGS, dump, evolved
 
 from cluster.executor import InProcess
 from cluster.processes import Processes
@@ -30,11 +29,11 @@ def unscored(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory, unscored):
+def ended(tmp_path_factory, unscored, poet):
     """The same run after `poet evolve` has come to its end."""
     folder = tmp_path_factory.mktemp("rescoring") / "ended"
     shutil.copytree(unscored, folder)
-    subprocess.run([*command("evolve", folder), "--workers", "1"], env=variables(), check=True, capture_output=True)
+    assert poet("evolve", folder, "--workers", 1).returncode == 0
     return folder
 
 
@@ -207,14 +206,13 @@ def test_rescore_goes_with_the_views_that_show_it(unscored, poet):
 
 
 @pytest.fixture(scope="module")
-def bodies(tmp_path_factory):
+def bodies(tmp_path_factory, poet):
     """Runs of both bodies, two short iterations each."""
     folders = {}
     for preset, limit in (("quick", 60), ("hexapod", 40)):
         folders[preset] = tmp_path_factory.mktemp("bodies") / preset
         line = ("--set", "es.pairs=2", "--set", f"episode_limit={limit}", "--iterations", "2", "--workers", "1")
-        done = command("evolve", folders[preset], "--preset", preset, *line)
-        subprocess.run(done, env=variables(), check=True, capture_output=True)
+        assert poet("evolve", folders[preset], "--preset", preset, *line).returncode == 0
     return folders
 
 

@@ -16,12 +16,11 @@ from runs import TOY_SETTINGS, command, dump, variables
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, poet):
     """A finished run of the toy domain."""
     place = tmp_path_factory.mktemp("cli")
     (place / "toy.toml").write_text(tomli_w.dumps(TOY_SETTINGS))
-    lines = command("evolve", place / "run", "--config", place / "toy.toml", "--workers", 1)
-    done = subprocess.run(lines, env=variables(), capture_output=True, text=True, check=False)
+    done = poet("evolve", place / "run", "--config", place / "toy.toml", "--workers", 1)
     assert done.returncode == 0, done.stderr
     return place / "run"
 

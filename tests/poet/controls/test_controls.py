@@ -179,12 +179,11 @@ def test_an_encoding_without_genes_to_move_is_refused_on_a_path():
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory):
+def toy(tmp_path_factory, poet):
     """A finished toy run, and the file of its settings."""
     place = tmp_path_factory.mktemp("controls")
     (place / "toy.toml").write_text(tomli_w.dumps({**TOY_SETTINGS, "seed": 4}))
-    lines = command("evolve", place / "run", "--config", place / "toy.toml", "--workers", 1)
-    done = subprocess.run(lines, env=variables(), capture_output=True, text=True, check=False)
+    done = poet("evolve", place / "run", "--config", place / "toy.toml", "--workers", 1)
     assert done.returncode == 0, done.stderr
     return place
 

@@ -1,6 +1,5 @@
 import json
 import re
-import subprocess
 import tracemalloc
 
 import imageio.v3 as iio
@@ -8,7 +7,6 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 import synthetic_archive
-from runs import command, variables
 
 from environments.domain import Batch, find_domain
 from environments.weights import agent_bytes
@@ -18,11 +16,11 @@ from poet.report.rendering import Cast, film, scene_of
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, poet):
     """A walker's run of two short iterations."""
     folder = tmp_path_factory.mktemp("render") / "run"
-    lines = command("evolve", folder, "--iterations", 2, "--set", "es.pairs=2", "--set", "episode_limit=40")
-    subprocess.run([*lines, "--workers", "1"], env=variables(), capture_output=True, check=True)
+    short = ("--iterations", 2, "--set", "es.pairs=2", "--set", "episode_limit=40")
+    assert poet("evolve", folder, *short, "--workers", 1).returncode == 0
     return folder
 
 

@@ -14,7 +14,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import synthetic_archive
-from browser import chromium, open_page
+from browser import CATCH, caught, chromium, open_page, texts, wait_until
 
 from environments.domain import Batch, find_domain
 from poet.archive.inspection import transfers
@@ -38,14 +38,9 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(run):
-    import subprocess  # noqa: PLC0415
-
-    from runs import command, variables  # noqa: PLC0415
-
+def page(run, poet):
     path = run.parent / "report.html"
-    line = command("report", run, "-o", path, "--films", 2)
-    done = subprocess.run(line, env=variables(), capture_output=True, text=True, check=False)
+    done = poet("report", run, "-o", path, "--films", 2)
     assert done.returncode == 0, done.stderr
     return path
 
@@ -58,10 +53,6 @@ def browse(page, tmp_path):
         return chromium(tmp_path / "profile", **settings)
 
     return opening
-
-
-def texts(browser, selector):
-    return [element.text for element in browser.find_elements("css selector", selector)]
 
 
 def shown_niche(browser):
@@ -320,13 +311,6 @@ def test_film_plays_by_itself_while_it_is_seen_and_nobody_stopped_it(page, brows
         assert browser.execute_script(script) == 0
 
 
-def wait_until(browser, condition, seconds=8):
-    late = time.monotonic() + seconds
-    while not browser.execute_script(f"return {condition}"):
-        assert time.monotonic() < late, condition
-        time.sleep(0.02)
-
-
 def saved(browser, folder, press):
     """Press a button that saves, and give what it saved."""
     for old in folder.iterdir():
@@ -337,26 +321,6 @@ def saved(browser, folder, press):
         assert time.monotonic() < late
         time.sleep(0.02)
     return found[0]
-
-
-CATCH = """window.caught = [];
-    const address = URL.createObjectURL, click = HTMLAnchorElement.prototype.click;
-    URL.createObjectURL = (blob) => { window.blob = blob; return address(blob); };
-    HTMLAnchorElement.prototype.click = function () {
-        const reader = new FileReader(), name = this.download;
-        reader.onload = () => window.caught.push([name, reader.result.split(',')[1]]);
-        reader.readAsDataURL(window.blob);
-    };"""
-
-
-def caught(browser, group, ending):
-    """Press a button that saves, and catch name and bytes before the browser puts them on disk: it is slow."""
-    browser.execute_script(
-        "window.caught.length = 0; arguments[0].click()", group.find_element("css selector", f"[data-save={ending}]")
-    )
-    wait_until(browser, "window.caught.length")
-    name, text = browser.execute_script("return window.caught[0]")
-    return name, base64.b64decode(text)
 
 
 def test_every_figure_saves_as_svg_png_and_csv(run, page, browse):

@@ -1,7 +1,6 @@
-// What every part needs: the data, making elements, numbers, canvases, and the selected niche.
+// What every part of a page needs: its data, making elements, numbers, canvases.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const niches = data.niches;
 const byId = (id) => document.getElementById(id);
 
 // Strings of an archive are foreign text: they enter the page as text nodes and attributes alone.
@@ -52,16 +51,6 @@ function ticks(low, high, count, whole = false) {
   const found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-6; i += 1) found.push(Number((i * step).toPrecision(12)) + 0);
   return found;
-}
-
-const children = niches.map(() => []);
-for (const niche of niches) if (niche.parent !== null) children[niche.parent].push(niche.id);
-
-let selected = null;
-const selectionListeners = [];
-function select(id, focus = false) {
-  selected = id;
-  for (const listener of selectionListeners) listener(id, focus);
 }
 
 // Whatever is drawn has the attribute data-drawn and a function `redraw`, for other colours or another width.

@@ -96,10 +96,10 @@ async function save(figure, ending) {
   setTimeout(() => URL.revokeObjectURL(address), 60000);
 }
 
-// The buttons that save a figure; `of` gives it when they are pressed.
-function saveMenu(name, of) {
+// The buttons that save a figure; `of` gives it when they are pressed. One that has numbers alone is saved as CSV alone.
+function saveMenu(name, of, endings = Object.keys(FILES)) {
   const button = (ending) => make("button", { type: "button", "data-save": ending, onclick: () => save(of(), ending), "aria-label": `Save ${name} as ${ending.toUpperCase()}` }, ending.toUpperCase());
-  return make("span", { class: "save", role: "group", "aria-label": `Save ${name}` }, ...Object.keys(FILES).map(button));
+  return make("span", { class: "save", role: "group", "aria-label": `Save ${name}` }, ...endings.map(button));
 }
 
 // On paper a canvas would be coarse: `pieces()` gives figures that are drawn in its place, each kept on one page.

@@ -1,0 +1,134 @@
+"""The tasks of several runs as those of one: equal environments are one task, and near relatives are known.
+
+Runs are related where they invented the same environment, which joins their family trees, and where two
+environments have the same genome and differ in the terrain's seed alone: flat ground is the same ground by any seed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from environments.domain import Domain, find_domain
+from poet.archive.domains import Remembered
+from poet.config import Config, if_installed
+from poet.errors import InputError
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a run gives a curriculum."""
+
+    name: str  # of the run
+    config: Config
+    domain: Domain | Remembered
+    rows: Sequence[Row]  # one a task, by admission
+    agents: Mapping[str, bytes]  # files by their names
+    iterations: int  # done
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Several runs as one."""
+
+    found: Found  # with `run`, `run_niche` and `also_in` in its rows, by birth
+    kin: Mapping[str, Sequence[str]]  # tasks with a task's genome that stand before it, none of them its parent
+
+
+def merge(several: Sequence[Found]) -> Merged:
+    """Merge what runs give.
+
+    An environment that several invented is one task: the row, and so the agent, is that of the run whose agent
+    scored highest in it, as within a run; `parents` are those of all.
+
+    Raises:
+        InputError: the runs cannot be one curriculum.
+    """
+    config = _common(several)
+    by_task: dict[str, list[tuple[Found, Row]]] = defaultdict(list)
+    for found in several:
+        for row in found.rows:
+            by_task[row["id"]].append((found, row))
+    rows, agents = [], {}
+    for versions in by_task.values():
+        found, row = max(versions, key=lambda version: _score(version[1]))  # the first of equals
+        parents = dict.fromkeys(parent for _, each in versions for parent in each["parents"])
+        others = [other.name for other, _ in versions if other is not found]
+        provenance = {"run": found.name, "run_niche": row["niche"], "also_in": others}
+        rows.append({**row, **provenance, "parents": [each for each in parents if each != row["id"]]})
+        agents[row["agent"]] = found.agents[row["agent"]]
+    order = {found.name: place for place, found in enumerate(several)}
+    rows.sort(key=lambda row: (row["born"], order[row["run"]], row["run_niche"]))
+    numbered = [{**row, "niche": number} for number, row in enumerate(rows)]
+    return Merged(replace(several[0], config=config, rows=numbered, agents=agents), _kin(numbered))
+
+
+def _score(row: Row) -> float:
+    return float("-inf") if row["luckiest_score"] is None else float(row["luckiest_score"])
+
+
+def _kin(rows: Sequence[Row]) -> dict[str, list[str]]:
+    same: dict[str, list[Row]] = defaultdict(list)
+    kin: dict[str, list[str]] = {}
+    for row in rows:
+        before = same[json.dumps(row["genome"], sort_keys=True)]
+        kin[row["id"]] = [each["id"] for each in before if each["id"] not in row["parents"]]
+        before.append(row)
+    return kin
+
+
+def check_alike(named: Sequence[tuple[str, Config]]) -> None:
+    """Raise InputError unless runs of these names and settings may be one curriculum, as far as settings tell."""
+    (first, config), *others = named
+    for name, other in others:
+        alike = {
+            "domain": (config.domain, other.domain),
+            "encoding.name": (config.encoding.name, other.encoding.name),
+            "episode_limit": (config.episode_limit, other.episode_limit),
+        }
+        for setting, (one, another) in alike.items():
+            if one != another:
+                raise InputError(
+                    f"{first} and {name} cannot be one curriculum: {setting} is {one!r} in the one and "
+                    f"{another!r} in the other"
+                )
+
+
+def _common(several: Sequence[Found]) -> Config:
+    """Give the settings by which all tasks can be made; raises InputError where there are none."""
+    first = several[0]
+    check_alike([(found.name, found.config) for found in several])
+    for found in several[1:]:
+        if found.domain.controller != first.domain.controller:
+            raise InputError(
+                f"{first.name} and {found.name} cannot be one curriculum: the agents of the one are of "
+                f"{first.domain.controller}, and those of the other of {found.domain.controller}"
+            )
+    # An encoding's options bound its genomes; those of one run may leave out what another invented.
+    for found in several:
+        if _fits(found.config, several):
+            return found.config
+    raise InputError(
+        f"{', '.join(found.name for found in several)} cannot be one curriculum: under the encoding.options of none of "
+        "them are the environments of all valid"
+    )
+
+
+def _fits(config: Config, several: Sequence[Found]) -> bool:
+    if all(found.config.encoding.options == config.encoding.options for found in several):
+        return True
+    encoding = if_installed(lambda: find_domain(config.domain).encoding(config.encoding.name, config.encoding.options))
+    if encoding is None:  # nobody can say
+        return False
+    try:
+        for found in several:
+            for row in found.rows:
+                encoding.check(row["genome"])
+    except ValueError:
+        return False
+    return True

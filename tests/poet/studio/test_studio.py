@@ -1,0 +1,198 @@
+"""The studio in a real browser, beside a run that really goes on."""
+
+import http.server
+import json
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from browser import chromium
+from runs import command, variables
+from studios import TINY, studio
+
+from poet import Run
+
+pytest.importorskip("selenium")
+pytestmark = pytest.mark.slow
+
+WALKS = Path(__file__).parents[3] / "benchmarks/results/open_endedness/first_agent.safetensors"
+STILL = dict.fromkeys(("sigma", "sigma_floor", "step_size", "step_size_floor"), 0.001)  # so that who walks goes on to
+SETTINGS = {
+    **TINY,
+    "episode_limit": 1600,
+    "reproduction.every": 6,
+    **{f"es.{name}": value for name, value in STILL.items()},
+}
+
+RESULTS = "return document.getElementById('results').dataset.whole"
+
+
+@contextmanager
+def evolving(folder):
+    """A run that goes on until it is killed."""
+    line = command("evolve", folder, "--iterations", 100_000, "--workers", 1)
+    with subprocess.Popen(line, env=variables(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until(found, seconds=60):
+    """Wait until something is found, and give it."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, f"not found within {seconds} s"
+        time.sleep(0.1)
+    return value
+
+
+def come_in(browser, address):
+    browser.get(address)
+    until(lambda: browser.execute_script("return document.body.dataset.ready") == "true")
+
+
+def texts(browser, selector):
+    script = "return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)"
+    return browser.execute_script(script, selector)
+
+
+def outcome(browser):
+    """The results' first line, once all episodes are over."""
+    until(lambda: browser.execute_script(RESULTS) == "true")
+    return texts(browser, "#results tbody tr:first-child td")
+
+
+def test_a_run_is_watched_a_course_is_drawn_and_put_into_it(tmp_path):
+    from selenium.webdriver import ActionChains, Keys  # noqa: PLC0415
+
+    run = Run.create(tmp_path / "run", settings=SETTINGS, agent=WALKS)
+    with (
+        evolving(run.folder) as process,
+        studio(run.folder, "--edit") as (address, _),
+        chromium(tmp_path / "profile") as browser,
+    ):
+        come_in(browser, address)
+        until(lambda: "Running" in texts(browser, "#standing-word"))
+        # An admission arrives by itself, with its drawing.
+        until(lambda: browser.find_elements("css selector", "#feed li.new[data-kind=admitted] canvas"))
+
+        # On level ground the agent reaches the end.
+        base = address.partition("/open/")[0]
+        browser.get(f"{base}/#/try?run=0&from=0&agents=0")
+        assert outcome(browser)[3] == "finished"
+        # A box is put in its way by dragging, and it falls over it.
+        browser.find_element("id", "draw").click()
+        canvas = browser.find_element("css selector", "#stage canvas")
+        browser.find_element("css selector", "[data-add=box]").click()
+        until(lambda: "Chosen: box" in texts(browser, "#stage-said")[0])
+        assert outcome(browser)
+        browser.find_element("id", "pause").click()
+        canvas.send_keys("n")  # what is chosen comes into view, at its middle
+        place = browser.execute_script(
+            """const box = document.querySelector('#stage canvas').getBoundingClientRect();
+            return [box.width / 2, (box.height - 44) * 0.62]"""
+        )
+        before = texts(browser, "#stage-said")[0]
+        scale = max(canvas.size["width"] / 24, 20)
+        at = [
+            place[0] + 0.25 * scale - canvas.size["width"] / 2,
+            place[1] - 0.5 * scale - canvas.size["height"] / 2,
+        ]
+        drag = ActionChains(browser).move_to_element_with_offset(canvas, round(at[0]), round(at[1]))
+        drag.click_and_hold().move_by_offset(0, -round(1.2 * scale)).release().perform()
+        assert texts(browser, "#stage-said")[0] != before
+        until(lambda: len(outcome(browser)) == 4)
+        # The same by keys alone: higher, a step at a time, until the agent falls over it.
+        for _ in range(12):
+            if outcome(browser)[3] == "fell":
+                break
+            canvas.send_keys(Keys.SHIFT + Keys.ARROW_UP)
+            until(lambda: browser.execute_script(RESULTS) == "false")
+        assert outcome(browser)[3] == "fell"
+
+        drawn = until(lambda: texts(browser, "#ground-said .id")[0].split(", ")[2])
+        browser.find_element("id", "inject").click()
+        until(lambda: "drawn by hand" in texts(browser, "#ground-told")[0])
+        row = until(lambda: [each for each in run.inputs() if drawn in json.dumps(each) or each["decision"]])[0]
+        niche = run.niches[row["niche"]]
+        assert niche.environment.id == drawn
+        assert (niche.injected, niche.environment.encoding) == (True, "drawn")
+        browser.get(f"{base}/#/live")
+        until(lambda: any("drawn by hand" in text for text in texts(browser, "#feed li")))
+
+        # A second browser has no business here, nor has a page of another origin in this one.
+        with chromium(tmp_path / "other") as other:
+            other.get(base)
+            assert "403" in other.page_source
+        with foreign_page(base) as page:
+            browser.get(page)
+            assert until(lambda: browser.execute_script("return window.came")) == "refused"
+
+        # Killed, the run is said to have stopped within 15 s.
+        come_in(browser, base)
+        process.send_signal(signal.SIGKILL)
+        until(lambda: "Stopped" in texts(browser, "#standing-word"), 15)
+        assert [entry for entry in browser.get_log("browser") if "127.0.0.1" in entry["source"]] == []
+    assert (
+        "drawn by hand"
+        in subprocess.run(
+            command("inspect", run.folder, "niche", niche.id),
+            env=variables(),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+
+
+@contextmanager
+def foreign_page(base):
+    """A page of another origin that tries to read the studio with whatever cookies the browser has for it."""
+    tries = f"""<script>fetch("{base}/api/runs", {{credentials: "include"}}).then((answer) => answer.text())
+        .then((text) => {{ window.came = text; }}, () => {{ window.came = "refused"; }})</script>"""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(tries.encode())
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://localhost:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_every_view_fits_a_phone_in_the_dark_without_a_complaint(tmp_path):
+    run = Run.create(tmp_path / "run", settings=TINY)
+    run.evolve(5, workers=1, rescore=False)
+    with (
+        studio(run.folder) as (address, _),
+        chromium(tmp_path / "profile", width=390, height=844, dark=True) as browser,
+    ):
+        come_in(browser, address)
+        assert browser.execute_script("return document.documentElement.dataset.theme") == "dark"
+        base = address.partition("/open/")[0]
+        for view in ("live", "try", "explore", "compare"):
+            browser.get(f"{base}/#/{view}")
+            until(lambda view=view: not browser.find_element("id", view).get_attribute("hidden"))
+            if view == "try":
+                outcome(browser)
+            if view == "explore":
+                browser.switch_to.frame("explore-frame")
+                until(lambda: browser.execute_script("return document.body?.dataset.ready") == "true")
+                browser.switch_to.default_content()
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= 390, view
+        assert browser.get_log("browser") == []
