@@ -131,11 +131,11 @@ HEXAPOD_INLINE double from_edge(P3 from, P3 to, P3 at, P3& nearest) {
     return dot(apart, apart);
 }
 
+// Whether a place lies over a triangle: on the same side of all edges.
 HEXAPOD_INLINE bool over_triangle(const P3* v, P3 normal, P3 at) {
-    const double a = dot(cross(v[1] - v[0], normal), at - v[0]);
-    const double b = dot(cross(v[2] - v[1], normal), at - v[1]);
-    const double c = dot(cross(v[0] - v[2], normal), at - v[2]);
-    return (a > 0 && b > 0 && c > 0) || (a <= 0 && b <= 0 && c <= 0);
+    const bool side = dot(cross(v[1] - v[0], normal), at - v[0]) > 0;
+    return (dot(cross(v[2] - v[1], normal), at - v[1]) > 0) == side &&
+           (dot(cross(v[0] - v[2], normal), at - v[2]) > 0) == side;
 }
 
 // Meets one triangle, given in the field's frame as the sphere's middle is.
@@ -232,21 +232,36 @@ inline void find_contacts(Contacts& contacts, const Course& course, const Frame&
     const int x1 = last(grid_line(high.x * course.scale[0] + 0.5 * most_x, most_x), course.rows - 1);
     const int y0 = first(grid_line(low.y * course.scale[1] + 0.5 * most_y, most_y));
     const int y1 = last(grid_line(high.y * course.scale[1] + 0.5 * most_y, most_y), course.columns - 1);
+    // How far a place lies outside of a span.
+    const auto outside = [](double place, double least, double most) {
+        return place < least ? least - place : place > most ? place - most : 0.0;
+    };
+    // A triangle whose own box is further away than this, of rounding's size too far, meets nothing.
+    const double reach = (r + m.breaking) * (r + m.breaking) * (1 + 1e-9);
     for (int j = y0; j < y1; ++j) {
         if (course.y[j] > high.y || course.y[j + 1] < low.y) continue;
         const double* near = course.heights + static_cast<std::size_t>(j) * course.rows;
         const double* far = near + course.rows;
+        const double beside = outside(at.y, course.y[j], course.y[j + 1]);
         for (int i = x0; i < x1; ++i) {
             if (course.x[i] > high.x || course.x[i + 1] < low.x) continue;
+            const double ahead = outside(at.x, course.x[i], course.x[i + 1]);
+            const double off = ahead * ahead + beside * beside;
             const double a = near[i], b = far[i], c = near[i + 1], d = far[i + 1];
             const double* normals = course.normals + 6 * (static_cast<std::size_t>(j) * (course.rows - 1) + i);
             const P3 corner_b{course.x[i], course.y[j + 1], b}, corner_c{course.x[i + 1], course.y[j], c};
-            const double lower = b < c ? b : c, upper = b > c ? b : c;
-            if ((lower <= high.z || a <= high.z) && (upper >= low.z || a >= low.z)) {
+            // Whether the box of a triangle, b and c and one more corner, meets the sphere's.
+            const auto near_enough = [&](double corner) {
+                const double least = b < c ? (corner < b ? corner : b) : (corner < c ? corner : c);
+                const double most = b > c ? (corner > b ? corner : b) : (corner > c ? corner : c);
+                const double rise = outside(at.z, least, most);
+                return least <= high.z && most >= low.z && off + rise * rise <= reach;
+            };
+            if (near_enough(a)) {
                 const P3 v[3] = {corner_c, corner_b, {course.x[i], course.y[j], a}};
                 meet(contacts, v, p3(normals), at, foot, middle, m);
             }
-            if ((lower <= high.z || d <= high.z) && (upper >= low.z || d >= low.z)) {
+            if (near_enough(d)) {
                 const P3 v[3] = {{course.x[i + 1], course.y[j + 1], d}, corner_b, corner_c};
                 meet(contacts, v, p3(normals + 3), at, foot, middle, m);
             }
