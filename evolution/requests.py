@@ -7,8 +7,10 @@ are cut and packed has no influence on what any row returns.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
@@ -22,6 +24,7 @@ from evolution.noise import Key, directions, episode_seeds, fixed_episode_seeds
 
 # For the executor: what many items have in common, and, by `amount` and `kind`, which ones cost alike.
 SHARED = ("simulation", "environment", "theta")
+THREADED = 4  # parts of an item, from which on threads are worth their start
 PUSHES = ("fresh", "fixed")  # how episodes start, as configurations call it
 
 
@@ -274,7 +277,14 @@ class Item:
         return [found[number] for number in range(len(items))]
 
     def __call__(self) -> Rollouts:
-        return self.parts[0].simulation.play(Batch.join([part.batch() for part in self.parts]))
+        return self.parts[0].simulation.play(Batch.join(self._batches()))
+
+    def _batches(self) -> list[Batch]:
+        """Lay out the rows of each part; in threads where a device would wait for them: drawing noise needs no lock."""
+        if len(self.parts) < THREADED or not self.room:
+            return [part.batch() for part in self.parts]
+        with ThreadPoolExecutor(min(len(self.parts), os.cpu_count() or 1)) as threads:
+            return list(threads.map(lambda part: part.batch(), self.parts))
 
     def __str__(self) -> str:
         return "; ".join(str(part) for part in self.parts)

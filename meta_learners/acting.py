@@ -125,6 +125,7 @@ class Rollout:
     fell: Tensor  # (M, T, N) bool: terminated by a fall, where worlds tell of falls
     carried: Tensor  # (M, N) float32: what the episode that was under way had scored before the first step
     diverged: int  # episodes ended by a number that was not finite
+    most_ended: int  # in one world; known to the host, so that nobody has to ask the device
 
     @property
     def ends(self) -> Tensor:
@@ -141,11 +142,11 @@ class Rollout:
         sums, ended = self._by_episode(episodes)
         return torch.where(ended > 0, sums, torch.nan)[:, :episodes].transpose(1, 2)
 
-    def mean_return(self) -> Tensor | None:
-        """Give the mean score of the episodes that ended, with what they brought along; None where none ended."""
-        sums, ended = self._by_episode(int(self.ends.sum(1).max()))
+    def mean_return(self) -> Tensor:
+        """Give the mean score of the episodes that ended, with what they brought along; NaN where none ended."""
+        sums, ended = self._by_episode(self.most_ended)
         sums[:, 0] += self.carried
-        return (sums * ended).sum() / ended.sum() if ended.any() else None
+        return (sums * ended).sum() / ended.sum()
 
     def _by_episode(self, episodes: int) -> tuple[Tensor, Tensor]:
         """Sum the scores and the ends of each world's first episodes, and of all after them: (M, episodes + 1, N)."""

@@ -5,6 +5,8 @@
     TestMyTasks = family_contract(MyTasks)
     TestMyLearner = learner_contract(lambda family: make_learner("mine", family, {"hidden": 8}))
 
+Families of examples and learners that are given some have checks of their own, in `few_shot_contracts.py`.
+
 pytest collects such classes and reports every check by its name; without pytest, `environments.contracts.failures`
 runs them. A check that fails says what was expected and what came. Nothing here needs pytest.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -141,26 +143,26 @@ class LearnerContract:
         expect(sound, "named figures that are finite", metrics)
 
     def test_a_step_changes_the_learner(self) -> None:
-        expect(not _equal(self.make(self.family).state(), self._taught(1)[0].state()), "another state", "the same")
+        expect(not equal(self.make(self.family).state(), self._taught(1)[0].state()), "another state", "the same")
 
     def test_equal_keys_give_equal_learners(self) -> None:
         first, wanted = self._taught(2)
         second, came = self._taught(2)
         expect(wanted == came, f"the same figures from the same keys, {wanted}", came)
-        expect(_equal(first.state(), second.state()), "the same state from the same keys", _differing(first, second))
+        expect(equal(first.state(), second.state()), "the same state from the same keys", differing(first, second))
 
     def test_a_learner_that_loads_a_state_goes_on_to_the_same_bits(self) -> None:
         with self._sampler() as sampler, self._sampler() as other:
             unbroken = self.make(self.family)
             self._teach(unbroken, sampler, range(2))
-            kept = _through_a_file(unbroken.state())
+            kept = through_a_file(unbroken.state())
             other.running.load(sampler.running.state())
             wanted = self._teach(unbroken, sampler, range(2, 4))
             resumed = self.make(self.family)
             resumed.load(kept)
             came = self._teach(resumed, other, range(2, 4))
         expect(wanted == came, f"the figures of a learner that never stopped, {wanted}", came)
-        expect(_equal(unbroken.state(), resumed.state()), "its state too", f"others of {_differing(unbroken, resumed)}")
+        expect(equal(unbroken.state(), resumed.state()), "its state too", f"others of {differing(unbroken, resumed)}")
 
     def test_a_state_once_given_does_not_change_any_more(self) -> None:
         with self._sampler() as sampler:
@@ -169,7 +171,7 @@ class LearnerContract:
             state = learner.state()
             before = copy.deepcopy(state)
             self._teach(learner, sampler, range(1, 2))
-        expect(_equal(before, state), "the state that was given before a step as it was", "another")
+        expect(equal(before, state), "the state that was given before a step as it was", "another")
 
     def test_adapting_leaves_the_learner_as_it_is_and_follows_its_key(self) -> None:
         with self._sampler() as sampler:
@@ -180,7 +182,7 @@ class LearnerContract:
                 sampler.play(tasks, learner.adapt(sampler, tasks, episodes, (3,)), (4,), episodes=1).rewards
                 for episodes in (0, 1, 1)
             ]
-        expect(_equal(before, learner.state()), "the learner as it was before adapting", _differing(learner, before))
+        expect(equal(before, learner.state()), "the learner as it was before adapting", differing(learner, before))
         same = torch.equal(returns[1], returns[2])
         expect(same, f"the same rewards after the same adaptation, {returns[1]}", returns[2])
 
@@ -192,8 +194,8 @@ class LearnerContract:
             try:
                 metrics = self._teach(learner, broken, range(1, 2))
             except LossError:
-                same = _equal(before, learner.state())
-                expect(same, "the learner as it was before the step that failed", _differing(learner, before))
+                same = equal(before, learner.state())
+                expect(same, "the learner as it was before the step that failed", differing(learner, before))
             except Exception as error:
                 expect(False, "a LossError, or a step, with rewards near the largest number", repr(error))
             else:  # it can bear such rewards
@@ -304,11 +306,19 @@ def _text(value: Any) -> str:
         return repr(value)
 
 
-def _through_a_file(state: State) -> State:
+class HasState(Protocol):
+    """A learner of either kind."""
+
+    def state(self) -> State:
+        """Give all that it keeps."""
+        ...
+
+
+def through_a_file(state: State) -> State:
     return State({name: each.clone() for name, each in state.tensors.items()}, copy.deepcopy(dict(state.facts)))
 
 
-def _equal(one: State, other: State) -> bool:
+def equal(one: State, other: State) -> bool:
     return dict(one.facts) == dict(other.facts) and not _names(one, other)
 
 
@@ -323,5 +333,5 @@ def _names(one: State, other: State) -> list[str]:
     ]
 
 
-def _differing(one: Learner, other: Learner | State) -> str:
+def differing(one: HasState, other: HasState | State) -> str:
     return ", ".join(_names(one.state(), other if isinstance(other, State) else other.state())) or "other facts"

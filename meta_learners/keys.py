@@ -30,6 +30,7 @@ class Stream(IntEnum):
     EPISODES = 2
     ACTIONS = 3
     BATCHES = 4
+    CHOICES = 5  # of a learner's own, such as what it draws to predict
 
 
 def numpy_generator(key: Key) -> np.random.Generator:

@@ -9,11 +9,25 @@ from typing import Any, Protocol, TypeVar
 from torch import Tensor
 
 from meta_learners.acting import Actor
+from meta_learners.episodes import EpisodeFamily, TaskBatch
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key
+from meta_learners.predictions import Prediction
 
-__all__ = ["Learner", "LearnerKind", "LossError", "Make", "Metrics", "State"]
+__all__ = [
+    "CLASSES",
+    "NUMBERS",
+    "FewShotKind",
+    "FewShotLearner",
+    "Learner",
+    "LearnerKind",
+    "LossError",
+    "Make",
+    "MakeFewShot",
+    "Metrics",
+    "State",
+]
 
 T = TypeVar("T")
 
@@ -78,6 +92,67 @@ class Make(Protocol):
         ...
 
 
+class FewShotLearner(Protocol):
+    """A meta-learner that is given examples: takes outer steps on tasks, and tells the queries of new ones.
+
+    Everything random comes from the keys that are passed in, so the state holds no generator.
+    """
+
+    name: str
+
+    def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
+        """Take one outer step on the tasks of a batch.
+
+        Raises:
+            LossError: something is not finite; nothing has changed.
+        """
+        ...
+
+    def predict(self, batch: TaskBatch, key: Key) -> Prediction:
+        """Learn each task from its support alone and tell its queries; their targets are not looked at.
+
+        The learner stays as it is.
+        """
+        ...
+
+    def state(self) -> State:
+        """Give all that `load` needs."""
+        ...
+
+    def load(self, state: State) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: it is another learner's, or of other sizes.
+        """
+        ...
+
+
+class MakeFewShot(Protocol):
+    """Makes a few-shot learner of a kind."""
+
+    def __call__(self, name: str, family: EpisodeFamily, settings: Any, *, seed: int, device: str) -> FewShotLearner:
+        """Give the learner of this name, for a family, with settings of the kind's class, before any meta-step.
+
+        Raises:
+            ValueError: it cannot learn such tasks.
+        """
+        ...
+
+
+CLASSES, NUMBERS = "classes", "numbers"  # what targets can be
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewShotKind:
+    """What an entry point of the group `poet.learners` names for a learner that is given examples."""
+
+    settings: type[Any]  # a frozen dataclass whose fields all have defaults; commands and checks are made from it
+    make: MakeFewShot
+    takes: frozenset[str]  # of CLASSES and NUMBERS
+    fixed_ways: bool = False  # whether it can be tested with no other number of classes than it was trained with
+
+
 @dataclass(frozen=True, kw_only=True)
 class LearnerKind:
     """What an entry point of the group `poet.learners` names: all that it takes to train a learner by name."""
@@ -87,3 +162,4 @@ class LearnerKind:
     copies: int = 2  # worlds of each task, unless the user says otherwise
     # Steps after which it cuts fresh episodes, by settings; None where it cuts none.
     horizon: Callable[[Any], int | None] = lambda settings: None
+    few_shot: FewShotKind | None = None  # the same learner where it is given examples instead

@@ -1,6 +1,7 @@
-"""Meta-learners by name, ours and those of other packages: the entry points of the group `poet.learners`.
+"""Meta-learners and families of examples by name, ours and those of other packages.
 
-An entry point names a `LearnerKind`, and nothing of it is loaded before it is asked for.
+They are the entry points of the groups `poet.learners` and `poet.families`. One of a learner names a `LearnerKind`, of
+who acts, or a `FewShotKind`, of who is given examples; nothing of it is loaded before it is asked for.
 """
 
 from __future__ import annotations
@@ -8,12 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from environments.plugins import LEARNER, find, installed
+from environments.plugins import FAMILY, LEARNER, find, installed
 from environments.settings import build_settings
+from meta_learners.episodes import EpisodeFamily, FamilyKind, Source
 from meta_learners.families.family import TaskFamily
-from meta_learners.learner import Learner, LearnerKind
+from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, FewShotLearner, Learner, LearnerKind
 
-__all__ = ["learner_kind", "learner_names", "make_learner"]
+__all__ = [
+    "any_kind",
+    "family_kind",
+    "few_shot_kind",
+    "learner_kind",
+    "learner_names",
+    "make_family",
+    "make_few_shot",
+    "make_learner",
+]
 
 
 def learner_names() -> list[str]:
@@ -22,15 +33,86 @@ def learner_names() -> list[str]:
 
 
 def learner_kind(name: str) -> LearnerKind:
-    """Load a learner's kind.
+    """Load the kind of a learner that acts.
+
+    Raises:
+        ValueError: there is none of this name, it cannot be loaded, or it is given examples instead.
+    """
+    kind = any_kind(name)
+    if not isinstance(kind, LearnerKind):
+        raise ValueError(f"learner {name!r} learns from examples and does not act; make it by make_few_shot")
+    return kind
+
+
+def few_shot_kind(name: str) -> FewShotKind:
+    """Load the kind of a learner that is given examples.
+
+    Raises:
+        ValueError: there is none of this name, it cannot be loaded, or it acts instead.
+    """
+    kind = any_kind(name)
+    found = kind.few_shot if isinstance(kind, LearnerKind) else kind
+    if found is None:
+        raise ValueError(f"learner {name!r} acts and is not given examples; make it by make_learner")
+    return found
+
+
+def any_kind(name: str) -> LearnerKind | FewShotKind:
+    """Load a learner's kind, whichever it is.
 
     Raises:
         ValueError: there is none of this name, or it cannot be loaded.
     """
     kind = find(LEARNER, name)
-    if not isinstance(kind, LearnerKind):
-        raise ValueError(f"learner {name!r} cannot be used: its entry point must name a LearnerKind, not {kind!r}")
+    if not isinstance(kind, LearnerKind | FewShotKind):
+        raise ValueError(
+            f"learner {name!r} cannot be used: its entry point must name a LearnerKind or a FewShotKind, not {kind!r}"
+        )
     return kind
+
+
+def family_kind(name: str) -> FamilyKind:
+    """Load the kind of a family of examples.
+
+    Raises:
+        ValueError: there is none of this name, or it cannot be loaded.
+    """
+    kind = find(FAMILY, name)
+    if not isinstance(kind, FamilyKind):
+        raise ValueError(f"family {name!r} cannot be used: its entry point must name a FamilyKind, not {kind!r}")
+    return kind
+
+
+def make_family(name: str, settings: Any = None, source: Source | None = None) -> EpisodeFamily:
+    """Make a family of examples.
+
+    Args:
+        name: of the family.
+        settings: of the class `family_kind(name).settings`, or a table of some of them; all as they are when None.
+        source: where its tasks come from, if from anywhere.
+
+    Raises:
+        ValueError: there is no such family, or a setting is unknown or out of range.
+        MetaLearningError: its source is missing, or will not do.
+    """
+    kind = family_kind(name)
+    return kind.make(_built(kind.settings, settings), source or Source())
+
+
+def make_few_shot(
+    name: str, family: EpisodeFamily, settings: Any = None, *, seed: int = 0, device: str = "cpu"
+) -> FewShotLearner:
+    """Make a learner for a family of examples; otherwise as `make_learner`.
+
+    Raises:
+        ValueError: also where it cannot learn such tasks.
+    """
+    kind = few_shot_kind(name)
+    asked = NUMBERS if family.ways is None else CLASSES
+    if asked not in kind.takes:
+        told = " and ".join(sorted(kind.takes))
+        raise ValueError(f"learner {name!r} tells {told}; family {family.name!r} asks for {asked}")
+    return kind.make(name, family, _built(kind.settings, settings), seed=seed, device=device)
 
 
 def make_learner(
@@ -49,6 +131,8 @@ def make_learner(
         ValueError: there is no such learner, or a setting is unknown or out of range.
     """
     kind = learner_kind(name)
-    if settings is None or isinstance(settings, Mapping):
-        settings = build_settings(kind.settings, settings or {})
-    return kind.make(name, family, settings, seed=seed, device=device)
+    return kind.make(name, family, _built(kind.settings, settings), seed=seed, device=device)
+
+
+def _built(of: type[Any], settings: Any) -> Any:
+    return build_settings(of, settings or {}) if settings is None or isinstance(settings, Mapping) else settings

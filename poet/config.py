@@ -368,8 +368,8 @@ def check_used(overrides: Mapping[str, Any], config: Config, origin: str) -> Non
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """List the settings that differ, as ``es.pairs was 256, is 64``; iterations may always differ."""
-    return list_differences(old.to_table(), new.to_table(), free=("iterations",))
+    """List the settings that differ, as ``es.pairs was 256, is 64``; iterations and the engine may always differ."""
+    return list_differences(old.to_table(), new.to_table(), free=("iterations", "engine"))
 
 
 LEAST_LIFE = 300  # iterations of a niche, below which what moves into it is replaced before it has learned

@@ -17,6 +17,7 @@ import numpy as np
 
 from cluster.processes import cores
 from environments.domain import Batch, Environment, find_domain
+from environments.walker2d.device.trial import tried
 from environments.walker2d.simulator import engine_status
 from poet.archive import checksums
 from poet.archive.reading import reading
@@ -55,6 +56,7 @@ def diagnose() -> list[Finding]:
         ("Python", True, lambda: f"{sys.version.split()[0]}, {cores()} cores"),
         ("walker", True, _walker),
         ("native engine", False, _native),
+        ("GPU engine", False, tried),
         ("hexapod", False, _hexapod),
         ("MPI", False, _mpi),
         ("PyTorch", False, _torch),

@@ -28,6 +28,8 @@ from poet import config as configuration
 from poet import grounds
 from poet.archive import inputs, inspection
 from poet.config import Config
+from poet.curves import weights_and_biases
+from poet.curves.beside import FOLDER, Curves, beside, complete
 from poet.display.live import Display
 from poet.errors import InputError
 from poet.export.splits import Fractions, SplitBy, StageOrder
@@ -165,6 +167,8 @@ class Run:
         executor: Executor | None = None,
         progress: bool | Callable[[Progress], object] = False,
         rescore: bool = True,
+        tensorboard: bool | Path | str = False,
+        wandb: str | None = None,
     ) -> None:
         """Run on to so many iterations in all; each is on disk before the next begins.
 
@@ -177,12 +181,20 @@ class Run:
             executor: where to simulate instead (`cluster.executor.Executor`); it stays open.
             progress: True shows what goes on, on standard error; a function is called after every iteration.
             rescore: whether to score the best agents on fresh episodes at the end, as `Run.rescore` does.
+            tensorboard: True writes curves for TensorBoard into the run's folder, a path into that one. What they
+                lack of earlier iterations is read from the archive.
+            wandb: the project on Weights & Biases to send curves to.
 
         Raises:
             InputError: the run has done more iterations already, another process is writing it, or it is damaged.
             ArchiveError: it could not be written on; what was committed before is intact.
             WorkersError: no worker can be kept alive.
         """
+        if wandb is not None:
+            weights_and_biases.check_installed()
+        curves = Curves(
+            self.folder / FOLDER if tensorboard is True else Path(tensorboard) if tensorboard else None, wandb
+        )
         make_executor = _maker(workers, executor)
         overrides = {} if iterations is None else {"iterations": _whole("iterations", iterations)}
         with interruptible_by_keyboard(), _input_errors():
@@ -190,7 +202,9 @@ class Run:
             archive = resume_run(self.folder, Choices(base=None, overrides=overrides, origin="settings"))
             with closing(archive):
                 if archive.population.iteration < archive.config.iterations or (rescore and not is_done(archive)):
-                    live(archive, make_executor, lambda: _display(progress, archive), rescore=rescore)
+                    live(archive, make_executor, lambda: _curved(progress, archive, curves), rescore=rescore)
+                else:
+                    complete(archive, curves)
                 archive.check()  # what is read next must be of this run
 
     def rescore(
@@ -714,6 +728,11 @@ def _display(progress: bool | Callable[[Progress], object], archive: archives.Ar
 
         return make_display(err, archive.config, archive.path.parent, archive.population, archive.accepted_transfers())
     return _Telling(archive.config.iterations, progress or None)
+
+
+def _curved(progress: bool | Callable[[Progress], object], archive: archives.Archive, curves: Curves) -> Display:
+    """Choose what hears of the run, and put curves beside it."""
+    return beside(_display(progress, archive), archive, curves, logger.warning)
 
 
 class _Telling:

@@ -65,7 +65,7 @@ def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arch
 
     Args:
         folder: of the run.
-        choices: a run that is resumed must have them; only its number of iterations may change.
+        choices: a run that is resumed must have them; only its number of iterations and its engine may change.
         default: the table that a new run is built from where no other was named.
 
     Raises:
@@ -165,13 +165,15 @@ def _reconcile(archive: Archive, folder: Path, choices: Choices) -> None:
     settings = archive.config.to_table()
     wanted = _build(settings if choices.base is None else choices.base, choices)
     _check_same(archive.config, wanted, f"{folder} holds a run with other settings")
-    edited = _edited(folder) or archive.config
+    own = {"engine": choices.overrides["engine"]} if "engine" in choices.overrides else {}
+    edited = _edited(folder, own) or archive.config
     _check_same(archive.config, edited, f"{folder / CONFIG_NAME} is not what the run was started with")
     iterations = choices.overrides.get("iterations", edited.iterations)
     if iterations < archive.population.iteration:
         raise InputError(f"iterations is {iterations}; this run has done {archive.population.iteration} already")
-    if iterations != archive.config.iterations:
-        archive.extend(iterations)
+    engine = own.get("engine", edited.engine)  # a domain's agree to the bit
+    if (iterations, engine) != (archive.config.iterations, archive.config.engine):
+        archive.extend(iterations, engine)
 
 
 def _settings_of(folder: Path) -> dict[str, Any]:
@@ -180,17 +182,19 @@ def _settings_of(folder: Path) -> dict[str, Any]:
         return read_config(connection).to_table()
 
 
-def _edited(folder: Path) -> Config | None:
-    """Read the configuration file beside the archive, where somebody may have changed it."""
+def _edited(folder: Path, own: Mapping[str, Any]) -> Config | None:
+    """Read the configuration file beside the archive, where somebody may have changed it; `own` replaces some of it."""
     path = folder / CONFIG_NAME
-    return configuration.build(configuration.read_file(path), str(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    return configuration.build(configuration.merge(configuration.read_file(path), own), str(path))
 
 
 def _check_same(config: Config, wanted: Config, complaint: str) -> None:
     changed = configuration.differences(config, wanted)
     if changed:
         raise InputError(
-            f"{complaint} ({'; '.join(changed)}): only iterations can change; "
+            f"{complaint} ({'; '.join(changed)}): only iterations and the engine can change; "
             "leave the others as they were to resume it, or name another folder"
         )
 

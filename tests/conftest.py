@@ -58,11 +58,10 @@ def poet(warm):
     """Run the command line to its end: poet("evolve", folder) gives the finished process."""
 
     def run(*arguments, **extra):
-        environment = variables(**extra)
-        if warm.loaded_in(environment):
-            return warm.run(*arguments)
-        return subprocess.run(
-            command(*arguments), capture_output=True, text=True, timeout=120, check=False, env=environment
+        if not extra:
+            return warm.run(*arguments, environment=variables())
+        return subprocess.run(  # loaded in that environment
+            command(*arguments), capture_output=True, text=True, timeout=120, check=False, env=variables(**extra)
         )
 
     return run

@@ -39,12 +39,14 @@ FLOORS = {
         {GROUND},
     ],
     "meta_learners": [
+        {"few_shot_contracts"},
         {"training", "contracts"},
         {"registry"},
-        {"gradient", "black_box"},
+        {"gradient", "black_box", "metric", "bayesian"},
+        {"few_shot"},
         {"learner"},
         {"experience"},
-        {"networks", "families"},
+        {"networks", "families", "problems"},
         {GROUND},
     ],
     "poet": [
@@ -55,7 +57,7 @@ FLOORS = {
         {"__init__"},
         {"run"},
         {"compare", "controls", "evaluate", "export", "report"},
-        {"session", "niches", "fresh", "diagnosis"},
+        {"curves", "session", "niches", "fresh", "diagnosis"},
         {"archive", "display", "page"},
         {GROUND},
     ],
@@ -69,6 +71,9 @@ ENGINES = [
     "pygame",
     "pyarrow",
     "tensorboardX",
+    "cuda.bindings.driver",
+    "cuda.bindings.nvrtc",
+    "wandb",
     "environments.walker2d.native._core",
     "environments.hexapod3d.native._core",
 ]
@@ -77,6 +82,9 @@ LEARNING = {"evolution.optimisers.ppo_learning"}  # with torch; a run is read wi
 LIGHT = {"meta_learners", "meta_learners.errors"}  # all else in meta_learners loads torch, which takes seconds
 LAZILY = {  # other files with a function that loads torch
     "environments.agent_files",
+    "environments.walker2d.device.shelf",
+    "environments.walker2d.device.stepper",
+    "environments.walker2d.device.worlds",
     "poet.agents",
     "poet.diagnosis",
     "poet.niches",
@@ -290,7 +298,7 @@ def test_torch_is_loaded_by_what_learns_by_it_and_by_few_others_when_they_need_i
 
 def loaded(code, *arguments):
     """Run code in a fresh process and list which of the slow libraries it has loaded."""
-    ask = "import sys; print(*sorted({'torch', 'matplotlib', 'pyarrow', 'scipy', 'mpi4py'} & set(sys.modules)))"
+    ask = "import sys; print(*sorted({'torch', 'matplotlib', 'pyarrow', 'scipy', 'mpi4py', 'cuda'} & set(sys.modules)))"
     line = [sys.executable, "-c", f"{code}\n{ask}", *map(str, arguments)]
     done = subprocess.run(line, env=variables(), cwd=SUPPORT, check=True, capture_output=True, text=True)
     return done.stdout.splitlines()[-1].split()

@@ -173,7 +173,7 @@ def _interrupt(process, said, seconds):
 
 def run_line(line, folder, warm):
     if line.words[0] == "poet" and line.marker != "stopped" and not SHELLS.search(line.text):
-        done = warm.run(*line.words[1:], folder=folder, timeout=240)
+        done = warm.run(*line.words[1:], folder=folder)
         status, said = done.returncode, done.stdout + done.stderr
     else:
         status, said = typed(line.text, folder, LONG if line.marker == "stopped" else None)

@@ -50,7 +50,7 @@ def test_every_command_works_with_a_third_partys_domain(installed, commands):
     work.mkdir()
 
     def poet(*arguments):
-        done = commands.run(*arguments, folder=work, timeout=250)
+        done = commands.run(*arguments, folder=work)
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done.stdout

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.gpu_check.target import CheckError, Figures, SkippedError, Target, Tell, find_target
+from benchmarks.gpu_check.target import SMALL, CheckError, Figures, SkippedError, Target, Tell, find_target
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 PAPER = "paper"
@@ -69,13 +69,17 @@ def _parts(paper_seconds: float = 0.0) -> dict[str, Part]:
         return check
 
     return {
-        "compiling": Part("the kernels, for this card", 180, of("compiling", "check_compiling", False)),
+        "compiling": Part(
+            "the kernels, for this card; without one for an H100", 180, of("compiling", "check_compiling", False)
+        ),
         "engine": Part("the engine says that it works, and auto means it", 60, of("engine", "check_engine", False)),
-        "episodes": Part("1,200 whole episodes, every bit", 90, of("agreement", "check_episodes", False)),
+        "episodes": Part("whole episodes, every bit; 1,200 on a card", 90, of("agreement", "check_episodes", False)),
         "edges": Part("odd batches, the hardest courses, sick agents", 60, of("agreement", "check_edges", False)),
         "repeats": Part("a row depends on itself alone", 30, of("agreement", "check_repeats", False)),
         "speed": Part("steps a second", 90, of("engine", "measure_speed", False)),
-        "steps": Part("a million steps in lockstep, as torch tensors", 60, of("stepping", "check_steps", False)),
+        "steps": Part(
+            "worlds as tensors in lockstep; a million steps on a card", 60, of("stepping", "check_steps", False)
+        ),
         "archives": Part("runs give equal archives", 90, of("runs", "check_archives")),
         "resumes": Part("runs go on from one engine to the other", 90, of("runs", "check_resumes")),
         "refusals": Part("no card, no such engine: a sentence, status 2", 30, of("failures", "check_refusals")),
@@ -204,7 +208,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("gpu_check_results"), help="folder of the results")
     parser.add_argument("--seconds", type=float, default=450.0, help="for all parts but the paper's run")
     parser.add_argument("--paper-seconds", type=float, default=0.0, help="for the paper's run, after the others")
+    parser.add_argument("--small", action="store_true", help="do little of everything")
     given = parser.parse_args()
+    if given.small:
+        os.environ[SMALL] = "1"
     given.out = given.out.resolve()
     given.out.mkdir(parents=True, exist_ok=True)
     if given.part:
@@ -220,7 +227,12 @@ def main() -> None:
     print(banner(target), flush=True)
     patience = RELAXED if target.rehearsal else 1.0
     verdicts = check_all(names, given.out, time.monotonic() + given.seconds, given.paper_seconds, patience)
-    found = {"rehearsal": target.rehearsal, **machine(target), "parts": [asdict(verdict) for verdict in verdicts]}
+    found = {
+        "rehearsal": target.rehearsal,
+        **machine(target),
+        "small": target.small,
+        "parts": [asdict(verdict) for verdict in verdicts],
+    }
     (given.out / "results.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     files = bring_home(given.out)
     print(summary(target, verdicts), f"results: {', '.join(files)} in {given.out}", sep="\n", flush=True)

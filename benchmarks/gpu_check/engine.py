@@ -38,8 +38,10 @@ def measure_speed(target: Target, tell: Tell) -> Figures:
     """Measure as `benchmarks.walker_gpu` does, which tells every figure once it is there; briefly in a rehearsal."""
     from benchmarks import walker_gpu  # noqa: PLC0415
 
-    sizes, seconds = ([256], 1.0) if target.rehearsal else (list(walker_gpu.WORLDS), 2.0)
-    figures = walker_gpu.run(sizes, seconds, "both", walker_gpu.LIMIT, walker_gpu.why_no_card())
+    little = target.rehearsal or target.small
+    seconds, limit = (1.0, 100) if little else (2.0, walker_gpu.LIMIT)
+    worlds = [64] if little else list(walker_gpu.WORLDS)
+    figures = walker_gpu.run(worlds, seconds, "both", limit, walker_gpu.why_no_card())
     for line in walker_gpu.table(figures).splitlines():
         tell(line)
     if not target.rehearsal and not figures["gpu_flat"]:

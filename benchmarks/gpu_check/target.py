@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+SMALL = "POET_GPU_CHECK_SMALL"  # in the environment: do little of everything
+
 Tell: TypeAlias = Callable[[str], None]
 Figures: TypeAlias = dict[str, Any]
 
@@ -36,15 +38,16 @@ class Target:
     yardstick: str
     device: str  # where learners compute
     card: str | None  # its name; None in a rehearsal
+    small: bool = False  # do little of everything, where that is asked for
 
     @property
     def rehearsal(self) -> bool:
         """Whether there is no card, so that the native engine stands in its place and Box2D in the native one's."""
         return self.card is None
 
-    def sized(self, whole: int, rehearsed: int) -> int:
+    def sized(self, whole: int, little: int) -> int:
         """Choose how much is done: the reference, against which one rehearses, is thirty times slower."""
-        return rehearsed if self.rehearsal else whole
+        return little if self.rehearsal or self.small else whole
 
     def needs_card(self, what: str) -> None:
         """Raise SkippedError in a rehearsal."""
@@ -55,7 +58,8 @@ class Target:
         """Give environment variables with which a process is without the engine, as where its card is gone."""
         if not self.rehearsal:
             return {"CUDA_VISIBLE_DEVICES": ""}
-        return {"PYTHONPATH": f"{_without_native()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+        paths = (str(_without_native()), os.environ.get("PYTHONPATH"))
+        return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}  # an empty one would be the working folder
 
 
 def find_target() -> Target:
@@ -63,7 +67,7 @@ def find_target() -> Target:
     card = find_card()
     if card is None:
         return Target(engine="native", yardstick="reference", device="cpu", card=None)
-    return Target(engine="cuda", yardstick="native", device="cuda", card=card)
+    return Target(engine="cuda", yardstick="native", device="cuda", card=card, small=SMALL in os.environ)
 
 
 def find_card() -> str | None:

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.known_answers.answer import Answer
 
-NAMES = ("sinusoid", "bandits", "mdps", "navigation")
+NAMES = ("sinusoid", "bandits", "mdps", "navigation", "niches", "omniglot", "curves", "recall")
 
 
 def main() -> None:
@@ -31,7 +31,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
-        "--json", action="store_true", help="a list of name, measured, target, better, within and reached"
+        "--json",
+        action="store_true",
+        help="a list with each target's source, and how certain it is",
     )
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -17,6 +17,9 @@ class Answer:
     target: float
     better: Literal["higher", "lower", "equal", "beside"]  # beside: to compare with, not to reach
     within: float = 0.0  # of the target, where it should be equal
+    source: str = ""  # of the target
+    # How surely the target is what the source says: computed here or exact, read there, read elsewhere, or remembered.
+    certainty: Literal["", "computed", "read", "second-hand", "remembered"] = ""
 
     @property
     def reached(self) -> bool:

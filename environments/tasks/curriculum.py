@@ -35,6 +35,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "SPLITS",
     "TABLE",
+    "TRIED",
     "Curriculum",
     "CurriculumError",
     "Task",
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 FORMAT, SCHEMA_VERSION = "poet-curriculum", 1
 DOCUMENT, ROWS, TABLE, AGENTS = "curriculum.json", "tasks.jsonl", "tasks.parquet", "agents"
+TRIED = "tried.jsonl"  # every genome that the run tried; exports of older versions have none
 SPLITS = ("train", "validation", "test")
 ALL = "all"  # in the place of a split: every task, on the boundary too
 BOUNDARY = "boundary"  # tasks left out, so that no parent and child lie in two splits
@@ -197,6 +199,27 @@ class Curriculum:
                     raise CurriculumError(f"{path}, line {number} is not a row of the table of tasks")
                 if not isinstance(row["id"], str) or row["id"] not in self.tasks:
                     raise CurriculumError(f"{path}, line {number}: {row['id']!r} is no task of this curriculum")
+                yield row
+
+    def tried(self) -> Iterator[dict[str, Any]]:
+        """Give every environment that the run tried, admitted or not: id, genome, terrain_seed, parent, split.
+
+        Nothing where the curriculum does not tell.
+
+        Raises:
+            CurriculumError: the table is damaged.
+        """
+        path = self.folder / TRIED
+        if not path.is_file():
+            return
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    row = parse_json(line)
+                except ValueError as error:
+                    raise CurriculumError(f"{path}, line {number}: it {error}") from error
+                if not isinstance(row, dict) or not {"id", "genome", "terrain_seed", "split"} <= set(row):
+                    raise CurriculumError(f"{path}, line {number} is not a row of the table of what was tried")
                 yield row
 
     def agent(self, number: str) -> NDArray[np.float32]:

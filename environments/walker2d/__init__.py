@@ -13,6 +13,8 @@ from environments.encodings.parametric import ParametricEncoding
 from environments.equipped import play_steps
 from environments.tasks.env import TaskSource
 from environments.walker2d import native
+from environments.walker2d.device import driver
+from environments.walker2d.device.worlds import WalkerTensorEnv
 from environments.walker2d.difficulty import difficulty, level_vectors
 from environments.walker2d.drawing import FPS
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, START, WalkerEnv
@@ -95,9 +97,20 @@ class Walker2D:
 
     def make_worlds(
         self, tasks: Sequence[Environment | None], source: TaskSource, **settings: Any
-    ) -> WalkerVectorEnv | None:
-        """Make worlds on the native engine, if it is built; settings are those of `WalkerVectorEnv`."""
-        return None if native.problem() else WalkerVectorEnv(tasks, source=source, **settings)
+    ) -> WalkerVectorEnv | WalkerTensorEnv | None:
+        """Make worlds on the native engine, if it is built; settings are those of `WalkerVectorEnv`.
+
+        With `device`, as PyTorch names a GPU, they are `WalkerTensorEnv`'s; "cpu" means none.
+        """
+        if native.problem():
+            return None
+        if str(device := settings.pop("device", "cpu")) == "cpu":
+            return WalkerVectorEnv(tasks, source=source, **settings)
+        return WalkerTensorEnv(tasks, source=source, device=device, **settings)
+
+    def device_problem(self) -> str | None:
+        """Say in a sentence why worlds cannot be had on a GPU here; None when they can."""
+        return native.problem() or driver.problem()
 
 
 DOMAIN, PUBLISHED = (Walker2D(name) for name in DOMAINS)

@@ -85,7 +85,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         if not courses:
             raise ValueError("courses is empty; give one for each world, or None for flat ground")
         single = WalkerEnv(episode_limit=episode_limit)  # checks the limit
-        self.lidar = _lidar_of(courses, source) if lidar is None else lidar
+        self.lidar = lidar_of(courses, source) if lidar is None else lidar
         self.num_envs = len(courses)
         self.single_observation_space = single.observation_space
         self.single_action_space = single.action_space
@@ -115,7 +115,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         self._played: list[Course] = [None] * self.num_envs
         self._numbers = np.zeros(self.num_envs, dtype=np.int64)  # of the tasks being played
         self._courses: list[native.core.Course | None] = [
-            None if drawn else _build(course) for course, drawn in zip(courses, self._drawn, strict=True)
+            None if drawn else built(course) for course, drawn in zip(courses, self._drawn, strict=True)
         ]
         self._next_names = [course.id if isinstance(course, Environment) else None for course in courses]
 
@@ -233,12 +233,10 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
             raise RuntimeError(f"WalkerVectorEnv needs the native engine, but {reason}")
         self._worlds = self._make_worlds()
         self._courses = [
-            None if drawn and course is None else _build(course)
+            None if drawn and course is None else built(course)
             for course, drawn in zip(self._next, self._drawn, strict=True)
         ]
-        self._laid = [
-            _build(course) if begun else None for course, begun in zip(self._played, self._begun, strict=True)
-        ]
+        self._laid = [built(course) if begun else None for course, begun in zip(self._played, self._begun, strict=True)]
         for world, course in enumerate(self._laid):
             if course is not None:
                 self._worlds.set_course(world, course)
@@ -301,7 +299,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         return infos
 
 
-def _lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
+def lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
     """Say which lidar worlds have: that of the domain their tasks are of; raises ValueError where there are two."""
     found = {course.domain for course in courses if isinstance(course, Environment)}
     found |= {source.domain} if source is not None else set()
@@ -310,7 +308,8 @@ def _lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
     return Lidar(found.pop()) if found else Lidar.NEAREST
 
 
-def _build(course: Course) -> native.core.Course:
+def built(course: Course) -> native.core.Course:
+    """Give the core a course of any kind; raises ValueError where it is not valid."""
     return native.course_of(course) if isinstance(course, Environment) else native.build_course(_ground(course))
 
 

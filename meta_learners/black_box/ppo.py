@@ -6,6 +6,7 @@ meta-step taken, fine-tuning it is training from scratch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.acting import Rollout
-from meta_learners.experience.proximal import clipped_surrogate, minibatches, standardised
+from meta_learners.experience.proximal import all_finite, clipped_surrogate, kept_rows, minibatches, standardised
 from meta_learners.experience.returns import advantages
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
@@ -94,17 +95,20 @@ class PPO:
         actor = self._policy.actor(self._adam.parameters)
         rollout = sampler.play(tasks, actor, key, steps=self.settings.steps, go_on=self.settings.run_on)
         losses = self._improve(self._adam, _merged(self._data(self._adam.parameters, rollout)), key)
-        if not all(each.isfinite().all() for each in (losses, *self._adam.parameters.values())):
+        sound = all_finite((losses, *self._adam.parameters.values()))
+        # One reading for all: each makes the processor wait for the device.
+        told = torch.stack([sound, *losses, rollout.mean_return(), rollout.falls]).tolist()
+        finite, policy_loss, value_loss, entropy, mean, falls = told
+        if not finite:
             self._adam.load(before)
             raise LossError(
-                f"the losses of policy and values are {losses[0].item()} and {losses[1].item()}, "
+                f"the losses of policy and values are {policy_loss} and {value_loss}, "
                 "and they or the parameters after them are not finite"
             )
-        figures = dict(zip(("loss", "value_loss", "entropy"), losses.tolist(), strict=True))
-        mean = rollout.mean_return()
-        if mean is None:  # no episode ended: there is no return to tell
+        figures = {"loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
+        if math.isnan(mean):  # no episode ended: there is no return to tell
             return figures
-        return {"return_before": mean.item(), "falls": rollout.falls.item(), **figures}
+        return {"return_before": mean, "falls": falls, **figures}
 
     def adapt(self, sampler: Sampler[T], tasks: Sequence[T], episodes: int, key: Key) -> PolicyActor:
         """Fine-tune a copy of the policy to each task: one update after every episode."""
@@ -159,8 +163,7 @@ class PPO:
         gains = standardised(data["gains"], data["weights"])
         data = {**data, "gains": gains}
         found = []
-        for rows in minibatches(gains.shape[1], settings.epochs, settings.minibatches, generator):
-            at = rows.to(gains.device)
+        for at in minibatches(gains.shape[1], settings.epochs, settings.minibatches, generator, gains.device):
             leaves = {name: each.detach().requires_grad_() for name, each in adam.parameters.items()}
             losses = self._losses(leaves, {name: each[:, at] for name, each in data.items()})
             loss = losses[0] + 0.5 * losses[1] - settings.entropy * losses[2]
@@ -183,8 +186,8 @@ class PPO:
 
 def _merged(data: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Make the valid steps of all tasks those of one."""
-    valid = data["weights"].flatten() > 0
-    return {name: each.flatten(0, 1)[valid][None] for name, each in data.items()}
+    rows = kept_rows({name: each.flatten(0, 1) for name, each in data.items()}, data["weights"].flatten() > 0, 0)
+    return {name: each[None] for name, each in rows.items()}
 
 
 def _make(name: str, family: TaskFamily[Any], settings: PPOSettings, *, seed: int, device: str) -> PPO:

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.acting import Head, Rollout
-from meta_learners.experience.proximal import clipped_surrogate, minibatches
+from meta_learners.experience.proximal import all_finite, clipped_surrogate, kept_rows, minibatches
 from meta_learners.experience.returns import accumulated_over, trial_advantages
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
@@ -115,21 +115,24 @@ class RL2:
             group["lr"] = settings.step_size * (max(1 - self._steps / settings.decay, 0.0) if settings.decay else 1.0)
         shuffling = torch_generator((*key, Stream.BATCHES))
         figures = improve(self._policy, self._head, self._optimiser, rollout, settings, shuffling)
-        if not all(each.isfinite().all() for each in (figures, *self._policy.parameters())):
-            self.load(State(before, {"steps": self._steps}))
-            raise LossError(f"the loss is {figures[0].item()}, the values' loss {figures[1].item()}")
-        self._steps += 1
         returns = rollout.episode_returns(settings.episodes).mean((0, 1))
-        policy_loss, value_loss, entropy = figures.tolist()
-        return {
-            "return_before": returns[0].item(),
-            "return_after": returns[-1].item(),
-            "return_trial": returns.sum().item(),
-            "falls": rollout.falls.item(),
-            "loss": policy_loss,
-            "value_loss": value_loss,
-            "entropy": entropy,
+        metrics = {
+            "return_before": returns[0],
+            "return_after": returns[-1],
+            "return_trial": returns.sum(),
+            "falls": rollout.falls,
+            "loss": figures[0],
+            "value_loss": figures[1],
+            "entropy": figures[2],
         }
+        # One reading for all: each makes the processor wait for the device.
+        finite, *values = torch.stack([all_finite((figures, *self._policy.parameters())), *metrics.values()]).tolist()
+        told = dict(zip(metrics, values, strict=True))
+        if not finite:
+            self.load(State(before, {"steps": self._steps}))
+            raise LossError(f"the loss is {told['loss']}, the values' loss {told['value_loss']}")
+        self._steps += 1
+        return told
 
     def actor(self) -> RecurrentActor:
         """Give what plays, with nothing to remember yet."""
@@ -223,8 +226,7 @@ def improve(
     trials = laid_out(policy, head, rollout, settings)
     count = trials["valid"].shape[1]
     found = []
-    for rows in minibatches(count, settings.epochs, settings.minibatches, generator):
-        at = rows.to(trials["valid"].device)
+    for at in minibatches(count, settings.epochs, settings.minibatches, generator, trials["valid"].device):
         parts = losses(policy, head, {name: each[:, at] for name, each in trials.items()}, settings.clip)
         loss = parts[0] + settings.value * parts[1] - settings.entropy * parts[2]
         optimiser.zero_grad()
@@ -266,8 +268,7 @@ def laid_out(policy: RecurrentPolicy, head: Head, rollout: Rollout, settings: RL
     before = functional.pad(remembered[window - 1 : -1 : window], (0, 0, 0, 0, 1, 0))
     windows = {name: in_windows(each, window) for name, each in trials.items()}
     windows["memory"] = before.flatten(0, 1)[None]
-    taught = windows["valid"].any(0)
-    return {name: each[:, taught] for name, each in windows.items()}
+    return kept_rows(windows, windows["valid"].any(0), 1)
 
 
 def in_windows(steps: Tensor, window: int) -> Tensor:

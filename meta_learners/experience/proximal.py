@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -14,10 +14,23 @@ def clipped_surrogate(log_ratio: Tensor, gains: Tensor, clip: float) -> Tensor:
     return torch.minimum(ratio * gains, ratio.clamp(1 - clip, 1 + clip) * gains)
 
 
-def minibatches(count: int, epochs: int, batches: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Shuffle `count` rows anew for each epoch, and give them in so many parts, or fewer: indices, on the CPU."""
+def minibatches(
+    count: int, epochs: int, batches: int, generator: torch.Generator, device: torch.device
+) -> Iterator[Tensor]:
+    """Shuffle `count` rows anew for each epoch, and give them in so many parts, or fewer: indices, on the device."""
     for _ in range(epochs):
-        yield from torch.randperm(count, generator=generator).chunk(batches)
+        yield from torch.randperm(count, generator=generator).to(device).chunk(batches)
+
+
+def kept_rows(data: Mapping[str, Tensor], kept: Tensor, axis: int) -> dict[str, Tensor]:
+    """Keep the rows of an axis where `kept` (n,) is true, of all tensors; the device is asked once which those are."""
+    rows = kept.nonzero()[:, 0]
+    return {name: each.index_select(axis, rows) for name, each in data.items()}
+
+
+def all_finite(tensors: Iterable[Tensor]) -> Tensor:
+    """Say whether all numbers are finite, () bool, without asking the device tensor by tensor."""
+    return torch.stack([each.isfinite().all() for each in tensors]).all()
 
 
 def standardised(gains: Tensor, weights: Tensor) -> Tensor:

@@ -2,13 +2,15 @@
 
 Generalised advantage estimation (Schulman et al. 2016, arXiv:1506.02438); the
 baseline of Duan et al. 2016 (arXiv:1604.06778), fitted to every task by itself.
-Pure functions of tensors, M tasks and N worlds at once.
+Pure functions of tensors, M tasks and N worlds at once. None loops over time on a
+GPU, where every round would launch kernels of its own.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from meta_learners.acting import Rollout
 
@@ -41,11 +43,11 @@ def trial_advantages(rewards: Tensor, values: Tensor, valid: Tensor, discount: f
     Episodes' ends are none here: what is learnt in one is worth something in the next. Only a trial's end is worth
     nothing more. Steps that are not valid are passed over.
     """
-    following, after = torch.zeros_like(values), torch.zeros_like(values[0])
-    for step in reversed(range(len(values))):
-        following[step] = after
-        after = torch.where(valid[step], values[step], after)
-    return accumulated_over(valid, rewards + discount * following - values, discount * trace)
+    number = torch.arange(len(values), device=values.device)[:, None]
+    following = torch.where(valid, number, len(values)).flip(0).cummin(0).values.flip(0)  # the first valid from here on
+    following = torch.cat([following[1:], torch.full_like(following[:1], len(values))])
+    ahead = torch.cat([values, torch.zeros_like(values[:1])]).gather(0, following)
+    return accumulated_over(valid, rewards + discount * ahead - values, discount * trace)
 
 
 def accumulated_over(valid: Tensor, parts: Tensor, kept: float) -> Tensor:
@@ -56,12 +58,27 @@ def accumulated_over(valid: Tensor, parts: Tensor, kept: float) -> Tensor:
 
 def accumulated(parts: Tensor, kept: Tensor) -> Tensor:
     """Sum from behind: a step's part and, of what comes after it, the share that it keeps. All (T, ...)."""
+    return doubled(parts, kept) if parts.is_cuda else one_after_another(parts, kept)
+
+
+def one_after_another(parts: Tensor, kept: Tensor) -> Tensor:
+    """Do what `accumulated` says step by step."""
     result = torch.empty_like(parts)
     ahead = torch.zeros_like(parts[0])
     for step in reversed(range(len(parts))):
         ahead = parts[step] + kept[step] * ahead
         result[step] = ahead
     return result
+
+
+def doubled(parts: Tensor, kept: Tensor) -> Tensor:
+    """Do what `accumulated` says of all steps at once, looking twice as far in every round; it rounds otherwise."""
+    ahead = 1
+    while ahead < len(parts):
+        parts = torch.cat([parts[:-ahead] + kept[:-ahead] * parts[ahead:], parts[-ahead:]])
+        kept = torch.cat([kept[:-ahead] * kept[ahead:], kept[-ahead:]])
+        ahead *= 2
+    return parts
 
 
 def returns_to_go(rollout: Rollout, discount: float) -> Tensor:
@@ -72,16 +89,13 @@ def returns_to_go(rollout: Rollout, discount: float) -> Tensor:
 
 def time_in_episode(rollout: Rollout) -> Tensor:
     """Count the steps since each episode began: (M, T + 1, N) float32."""
-    shape = rollout.observations.shape[:3]
-    count, now = rollout.rewards.new_zeros(shape), rollout.rewards.new_zeros(shape[0], shape[2])
     # The row after an end holds that episode's last observation, unless a new one began without a step between.
     again = torch.zeros_like(rollout.valid)
     again[:, :-1] = rollout.ends[:, :-1] & rollout.valid[:, 1:]
-    on = rollout.valid & ~again
-    for step in range(1, shape[1]):
-        now = (now + 1) * on[:, step - 1]
-        count[:, step] = now
-    return count
+    number = torch.arange(1, again.shape[1] + 1, device=again.device)[:, None]
+    broken = torch.where(rollout.valid & ~again, 0, number).cummax(1).values  # the row where the count last began
+    count = functional.pad(number - broken, (0, 0, 1, 0))
+    return count.to(rollout.rewards.dtype)
 
 
 def linear_baseline(rollout: Rollout, targets: Tensor, *, regularisation: float = 1e-5) -> Tensor:

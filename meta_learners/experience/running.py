@@ -6,7 +6,7 @@ arrays, whatever simulates them: played again, they come to where they stood. Ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -52,6 +52,7 @@ class RunningWorlds(Generic[T]):
         self._width: tuple[int, ...] = () if actions.discrete else (actions.size,)
         self._kind: type[np.generic] = np.int64 if actions.discrete else np.float32
         self._actions: NDArray[Any] | None = None  # (n, limit, ...), made when worlds first run on
+        self._elsewhere: Callable[[], NDArray[Any]] | None = None  # fetches the newer ones from a device
         self._seen = np.zeros((count, family.observation_size), dtype=np.float32)
 
     def stop(self) -> None:
@@ -99,8 +100,42 @@ class RunningWorlds(Generic[T]):
         self._going = ~over
         self.scores[over] = 0.0
 
+    def arrive(
+        self,
+        tasks: list[T],
+        seeds: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        scores: NDArray[np.float64],
+        actions: Callable[[], NDArray[Any]],
+    ) -> None:
+        """Take over episodes that went on on a device, all (n, ...), where the actions stay until they are needed."""
+        self._tasks, self._seeds, self._lengths, self.scores = tasks, seeds, lengths, scores
+        self._elsewhere = actions
+
+    @property
+    def seeds(self) -> NDArray[np.int64]:
+        """The seed of each world's episode (n,)."""
+        return self._seeds
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The steps of each so far (n,)."""
+        return self._lengths
+
+    @property
+    def tasks(self) -> list[T]:
+        """The task that each world plays."""
+        return self._tasks
+
+    @property
+    def actions(self) -> NDArray[Any] | None:
+        """What was done in each (n, limit, ...); None where it is still on a device."""
+        return self._actions if self._elsewhere is None else None
+
     def state(self) -> Underway[T]:
         """Give what `load` needs."""
+        if self._elsewhere is not None and self._going.any():
+            self._actions, self._elsewhere = self._elsewhere(), None
         if not self._going.any() or self._actions is None:
             nothing = np.zeros(0, dtype=np.int64)
             return Underway([], nothing, nothing, np.zeros((0, *self._width), dtype=self._kind))
@@ -119,6 +154,7 @@ class RunningWorlds(Generic[T]):
             return
         self._check(state)
         self._tasks, self._seeds, self._lengths = list(state.tasks), state.seeds.copy(), state.lengths.clip(min=0)
+        self._elsewhere = None
         self._actions = np.zeros((len(self._going), self._family.episode_limit, *self._width), dtype=self._kind)
         for world, done in enumerate(np.split(state.actions, np.cumsum(self._lengths)[:-1])):
             self._actions[world, : len(done)] = done

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from environments.domain import Outcome
 from meta_learners.acting import Actor, Rollout, Seen
+from meta_learners.experience.device import BLOCK, Ashore, DevicePlayer
 from meta_learners.experience.running import Booleans, RunningWorlds
-from meta_learners.families.family import TaskFamily
+from meta_learners.families.family import TaskFamily, Worlds
 from meta_learners.keys import Key, Stream, numpy_generator, torch_generator
 
 T = TypeVar("T")
 
-BLOCK = 128  # steps for which noise is drawn ahead; part of what a seed means
 _NOBODY = np.False_  # where worlds do not tell of falls
 
 
@@ -40,11 +40,11 @@ class Sampler(Generic[T]):
         family: of the tasks.
         tasks: M, played together.
         copies: N, worlds for each task.
-        device: where actors compute and rollouts lie.
+        device: where actors compute and rollouts lie, and worlds too where the family has `worlds_on` for it.
         fall_reward: what learners see of a fall instead of the family's `fall_return`; scores keep that.
 
     Attributes:
-        simulating: seconds spent in the worlds so far.
+        simulating: seconds spent in the worlds so far; not told apart from sampling where these are on the device.
         sampling: seconds spent in `play` outside of them so far.
         steps: environment steps so far, resets not counted.
         running: the episodes that `play` with `go_on` left under way.
@@ -70,8 +70,11 @@ class Sampler(Generic[T]):
             self._of_fall = fall_reward - usual
         self.family, self.tasks, self.copies = family, tasks, copies
         self.device = torch.device(device)
-        self.worlds = family.worlds(tasks * copies)
+        make: Any = getattr(family, "worlds_on", None)
+        there = None if make is None else make(tasks * copies, self.device)
+        self.worlds: Worlds[T] = family.worlds(tasks * copies) if there is None else Ashore(there, self.device)
         self.running = RunningWorlds(self.worlds, family)
+        self._player = None if there is None else DevicePlayer(there, family, self.running, tasks, self.device)
         self.simulating = self.sampling = 0.0
         self.steps = 0
         # One staging area, and so one copy a step: observation, reward, end, and whether there was an action.
@@ -123,11 +126,15 @@ class Sampler(Generic[T]):
     def _play(
         self, tasks: Sequence[T], actor: Actor[Any], key: Key, steps: int, episodes: int | None, go_on: bool
     ) -> Rollout:
+        listed = [task for task in tasks for _ in range(self.copies)]
+        if self._player is not None:
+            rollout, taken = self._player.play(listed, actor, key, steps, episodes, go_on, self._of_fall)
+            self.steps += taken
+            return rollout
         count, size = self.worlds.num_envs, self.family.observation_size
         luck = numpy_generator((*key, Stream.EPISODES))
         generator = torch_generator((*key, Stream.ACTIONS))
         began = time.perf_counter()
-        listed = [task for task in tasks for _ in range(self.copies)]
         if go_on:
             observation = _finite(self.running.resume(listed, luck))
             begin = self.running.begin
@@ -223,6 +230,7 @@ class Sampler(Generic[T]):
             fell=arranged(diary.fell),
             carried=carried.to(self.device),
             diverged=diary.diverged,
+            most_ended=int(np.sum(diary.ended, 0).max()),
         )
 
 
@@ -245,6 +253,7 @@ class _Diary:
         self.terminated: list[Any] = []
         self.truncated: list[Any] = []
         self.fell: list[Any] = []
+        self.ended: list[Any] = []
         self.steps = self.diverged = 0
 
     def write(self, reward: Any, score: Any, terminated: Any, truncated: Any, fell: Any) -> bool:
@@ -259,6 +268,7 @@ class _Diary:
         self.terminated.append(terminated & valid)
         self.truncated.append(truncated & ~terminated & valid)
         self.fell.append(fell & valid)
+        self.ended.append(ended & valid)
         self.finished += ended & valid
         self.resetting = ended & ~self.began
         self.began[:] = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -20,6 +21,8 @@ from environments.tasks.worlds import Vectored
 from meta_learners.acting import Actions
 from meta_learners.families.family import Worlds
 from meta_learners.families.gymnasium_family import GymnasiumWorlds, actions_of
+
+logger = logging.getLogger(__name__)
 
 
 class EnvironmentFamily:
@@ -112,3 +115,15 @@ class EnvironmentFamily:
             if own is not None:
                 return own  # type: ignore[no-any-return]
         return GymnasiumWorlds([partial(TaskEnv, self.name, task=self._first)] * count, self.episode_limit)
+
+    def worlds_on(self, count: int, device: Any) -> Any:
+        """Make worlds on a GPU, whose tensors need no copies; None where the domain has none there, or it is none."""
+        why = getattr(self._domain, "device_problem", None)
+        if device.type != "cuda" or why is None or not isinstance(self._domain, Vectored):
+            return None
+        if (reason := why()) is not None:
+            logger.info("worlds of %s are stepped on the processor, not on %s: %s", self.name, device, reason)
+            return None
+        return self._domain.make_worlds(
+            [self._first] * count, TaskSource(self.name), episode_limit=self.episode_limit, device=device
+        )

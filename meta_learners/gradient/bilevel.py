@@ -25,6 +25,8 @@ Loss = Callable[[Parameters, B], Tensor]
 """From parameters stacked over M tasks and their batch to every task's loss (M,)."""
 
 RATE = "rate."  # begins the names of learned rates, which lie among the meta-parameters
+MASK = "mask."  # likewise, before a layer's name, of masks (M, outputs) by which its slopes are multiplied
+CURVATURE = "curvature."  # likewise of learned curvatures: `in.` and `out.` of a weight's name, or a bias's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,12 @@ class Inner:
     second_order: bool = True
     learned_rates: bool = False  # one a parameter, starting at `rate`
     adapted: frozenset[str] | None = None  # names; all when None
+    # Meta-Curvature (Park and Oliva 2019, arXiv:1902.03356): slopes are first multiplied by a learned matrix in each of
+    # a weight's two directions, and by a number for each bias; all begin as the identity.
+    curvature: bool = False
+    # MT-net (Lee and Choi 2018, arXiv:1801.05558): only some units of each layer adapt to a task. The caller draws the
+    # masks and lays them among the meta-parameters.
+    masked: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -59,12 +67,37 @@ class Inner:
     def meta_parameters(self, initial: Mapping[str, Tensor]) -> Parameters:
         """Lay out what the outer loop learns: the initial parameters, and the rates if they are learned."""
         rates = {RATE + name: torch.full_like(initial[name], self.rate) for name in self.names(initial)}
-        return {**initial, **(rates if self.learned_rates else {})}
+        curved = _identities(initial, self.names(initial)) if self.curvature else {}
+        return {**initial, **(rates if self.learned_rates else {}), **curved}
+
+
+def _identities(initial: Mapping[str, Tensor], names: Sequence[str]) -> Parameters:
+    found: Parameters = {}
+    for name in names:
+        each = initial[name]
+        if each.dim() == 2:
+            for way, size in zip(("in.", "out."), each.shape, strict=True):
+                found[CURVATURE + way + name] = torch.eye(size, dtype=each.dtype, device=each.device)
+        else:
+            found[CURVATURE + name] = torch.ones_like(each)
+    return found
+
+
+def _curved(meta: Mapping[str, Tensor], name: str, slope: Tensor) -> Tensor:
+    """Multiply a slope, stacked over tasks, by what was learned of its curvature."""
+    if slope.dim() == 3:
+        return meta[f"{CURVATURE}in.{name}"] @ slope @ meta[f"{CURVATURE}out.{name}"]
+    return meta[CURVATURE + name] * slope
+
+
+def _masked(mask: Tensor, slope: Tensor) -> Tensor:
+    """Multiply what each unit (M, outputs) adapts by its mask: of its weights (M, inputs, outputs), or its bias."""
+    return slope * (mask[:, None] if slope.dim() == 3 else mask)
 
 
 def initial_of(meta: Mapping[str, Tensor]) -> Parameters:
-    """Leave the learned rates out of the meta-parameters."""
-    return {name: each for name, each in meta.items() if not name.startswith(RATE)}
+    """Leave the learned rates, curvatures and masks out of the meta-parameters."""
+    return {name: each for name, each in meta.items() if not name.startswith((RATE, CURVATURE, MASK))}
 
 
 def adapt(inner: Inner, loss: Loss[B], meta: Mapping[str, Tensor], batches: Sequence[B], tasks: int) -> Parameters:
@@ -95,6 +128,10 @@ def inner_step(inner: Inner, loss: Loss[B], meta: Mapping[str, Tensor], paramete
         return loss({**parameters, **places}, batch).sum()
 
     slopes = _slopes(total, {name: parameters[name] for name in names}, inner.second_order, meta)
+    if inner.masked:
+        slopes = {name: _masked(meta[MASK + name.partition(".")[0]], each) for name, each in slopes.items()}
+    if inner.curvature:
+        slopes = {name: _curved(meta, name, each) for name, each in slopes.items()}
     stepped = {
         name: parameters[name] - (meta[RATE + name] if inner.learned_rates else inner.rate) * slopes[name]
         for name in names

@@ -21,6 +21,7 @@ from meta_learners.experience.batches import Experience, experience
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
 from meta_learners.gradient.bilevel import Inner, flatten, initial_of, inner_step, reptile_gradient
+from meta_learners.gradient.few_shot import FEW_SHOT
 from meta_learners.gradient.surrogate import Collected, Surrogate
 from meta_learners.gradient.trust_region import TrustRegion, trust_region_step
 from meta_learners.gradient.variants import variant
@@ -139,11 +140,13 @@ class PolicyLearner:
             metrics = self._reptile(phases)
         else:
             metrics = self._trust_region(seen) if self._outer == "trpo" else self._ppo(seen)
-        means = dict(zip(("return_before", "return_after"), torch.stack([before, after]).mean(1).tolist(), strict=True))
+        means = torch.stack([before, after]).mean(1)
+        told = torch.cat([means, rollouts[-1].falls[None]]).tolist()  # one reading for all
         return {
-            **means,
+            "return_before": told[0],
+            "return_after": told[1],
             "diverged": float(sum(each.diverged for each in rollouts)),
-            "falls": rollouts[-1].falls.item(),
+            "falls": told[2],
             **metrics,
         }
 
@@ -258,5 +261,5 @@ def _make(name: str, family: TaskFamily[Any], settings: PolicySettings, *, seed:
     return PolicyLearner(name, family.observation_size, family.actions, settings, seed=seed, device=device)
 
 
-LEARNER = LearnerKind(settings=PolicySettings, make=_make, horizon=lambda settings: settings.steps)
+LEARNER = LearnerKind(settings=PolicySettings, make=_make, horizon=lambda settings: settings.steps, few_shot=FEW_SHOT)
 """Of every name in `variants.py`."""

@@ -32,6 +32,15 @@ class Adam:
         self._largest_norm = largest_norm
         self._adam = torch.optim.Adam(list(self.parameters.values()), lr=rate, foreach=True)
 
+    @property
+    def rate(self) -> float:
+        """The step size."""
+        return float(self._adam.param_groups[0]["lr"])
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        self._adam.param_groups[0]["lr"] = rate
+
     def step(self, gradients: Mapping[str, Tensor]) -> None:
         """Descend once."""
         for name, parameter in self.parameters.items():

@@ -36,6 +36,8 @@ class Network:
     activation: str = "tanh"  # or "relu"
     last_scale: float = 1.0  # of the last layer's initial weights
     precision: str = "float32"  # of the matrix products; what goes in and out is float32 or wider
+    # T-net (Lee and Choi 2018, arXiv:1801.05558): a square matrix `transform0`, ... after each layer, at first I.
+    transformed: bool = False
 
     def initial(self, generator: torch.Generator) -> Parameters:
         """Draw shared parameters: Glorot-uniform weights for tanh, He-normal for ReLU, no biases."""
@@ -48,7 +50,15 @@ class Network:
                 weight = (2 * torch.rand(inputs, outputs, generator=generator) - 1) * math.sqrt(6 / (inputs + outputs))
             parameters[f"layer{number}.weight"] = scale * weight
             parameters[f"layer{number}.bias"] = torch.zeros(outputs)
+            if self.transformed:
+                parameters[f"transform{number}"] = torch.eye(outputs)
         return parameters
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """Names of all weights and biases: what T-net adapts."""
+        numbers = range(len(self.sizes) - 1)
+        return frozenset(f"layer{number}.{kind}" for number in numbers for kind in ("weight", "bias"))
 
     @property
     def last_layer(self) -> frozenset[str]:
@@ -60,6 +70,8 @@ class Network:
         signal, last = inputs, len(self.sizes) - 2
         for number in range(last + 1):
             signal = self._layer(signal, parameters[f"layer{number}.weight"], parameters[f"layer{number}.bias"])
+            if self.transformed:
+                signal = signal @ parameters[f"transform{number}"]
             if number < last:
                 signal = signal.relu() if self.activation == "relu" else signal.tanh()
         return signal

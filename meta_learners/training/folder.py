@@ -32,6 +32,7 @@ from environments.files import explained, open_lock, open_log, write_aside
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
 from environments.tasks.task import draw
+from meta_learners.devices import prepare_device
 from meta_learners.errors import MetaLearningError, TrainingError
 from meta_learners.experience.running import Underway
 from meta_learners.experience.sampling import Sampler
@@ -74,8 +75,9 @@ class Training:
             raise MetaLearningError(f"world {error}") from error
         if not (folder / NAME).exists():
             _check_horizon(plan)
+        prepare_device(device)
         with ExitStack() as opened:
-            opened.enter_context(_claim(folder))
+            opened.enter_context(claim(folder))
             if (folder / NAME).exists():
                 check_same(folder, read_plan(folder)[0], plan)
             else:
@@ -85,8 +87,8 @@ class Training:
             self.learner = restored_learner(plan, self.family, device)
             self.iteration, worlds = _restored(self.learner, folder)
             self.seconds = 0.0  # of meta-steps
-            self._before = _keep_rows(folder / METRICS, self.iteration)
-            self._rows = opened.enter_context(_appending(folder / METRICS))
+            self._before = keep_rows(folder / METRICS, self.iteration)
+            self._rows = opened.enter_context(appending(folder / METRICS))
             self.sampler = opened.enter_context(
                 closing(Sampler(self.family, plan.tasks, plan.copies, device=device, fall_reward=plan.fall_reward))
             )
@@ -257,7 +259,8 @@ def _bring_back(
         raise MetaLearningError(f"the checkpoint in {folder} does not tell how its worlds stood: {error}") from error
 
 
-def _claim(folder: Path) -> IO[str]:
+def claim(folder: Path) -> IO[str]:
+    """Make the folder of a training and lock it; raises MetaLearningError where it is not to be had."""
     if folder.is_file():
         raise MetaLearningError(f"{folder} is a file; a training is a folder, an old one or one to be made")
     with explained(folder, ""):
@@ -277,7 +280,8 @@ def _claim(folder: Path) -> IO[str]:
 
 
 @contextmanager
-def _appending(path: Path) -> Iterator[IO[str]]:
+def appending(path: Path) -> Iterator[IO[str]]:
+    """Open the rows of metrics to add to them."""
     with explained(path):
         rows = open_log(path)
     try:
@@ -287,7 +291,7 @@ def _appending(path: Path) -> Iterator[IO[str]]:
             rows.close()
 
 
-def _keep_rows(path: Path, iteration: int) -> int:
+def keep_rows(path: Path, iteration: int) -> int:
     """Drop the rows of meta-steps that no checkpoint has, which will be taken again, and one that was cut.
 
     Gives the environment steps up to there.

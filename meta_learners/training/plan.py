@@ -14,6 +14,7 @@ from environments.settings import Bounds, build_settings, check_bounds, differen
 from meta_learners.errors import MetaLearningError
 
 FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 2, "training.json"
+FEW_SHOT = "poet-few-shot-training"  # the format of the other kind's, `few_shot_plan.py`
 # What version 1 did where settings now have a word to say.
 OF_VERSION_1 = {"ppo": {"run_on": False}, "rl2": {"critic_memory": False}}
 SHOWN = 12  # digits of a hash in messages
@@ -58,18 +59,10 @@ def read_plan(folder: Path) -> tuple[Plan, Path]:
     Raises:
         MetaLearningError: there is none, it is damaged, or a newer version wrote it.
     """
-    path = folder / NAME
-    if folder.is_file():
-        raise MetaLearningError(f"{folder} is a file; name the folder of a training")
-    if not path.is_file():
-        raise MetaLearningError(f"{folder} holds no training: there is no {NAME} in it")
-    try:
-        document = parse_json(path.read_bytes())
-    except OSError as error:
-        raise MetaLearningError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise MetaLearningError(f"{path} is damaged: it {error}") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    path, document = folder / NAME, read_document(folder)
+    if document.get("format") == FEW_SHOT:
+        raise MetaLearningError(f"{folder} holds the training of a learner that is given examples; name another folder")
+    if document.get("format") != FORMAT:
         raise MetaLearningError(f"{path} is not a training's")
     version = document.get("schema_version")
     if version not in (1, SCHEMA_VERSION):
@@ -89,6 +82,28 @@ def read_plan(folder: Path) -> tuple[Plan, Path]:
     except ValueError as error:
         raise MetaLearningError(f"{path} is damaged: {error}") from error
     return plan, Path(found_at)
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """Read what `training.json` holds, of whichever kind of learner.
+
+    Raises:
+        MetaLearningError: there is none, or it is damaged.
+    """
+    path = folder / NAME
+    if folder.is_file():
+        raise MetaLearningError(f"{folder} is a file; name the folder of a training")
+    if not path.is_file():
+        raise MetaLearningError(f"{folder} holds no training: there is no {NAME} in it")
+    try:
+        document = parse_json(path.read_bytes())
+    except OSError as error:
+        raise MetaLearningError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise MetaLearningError(f"{path} is damaged: it {error}") from error
+    if not isinstance(document, dict):
+        raise MetaLearningError(f"{path} is not a training's")
+    return document
 
 
 def check_same(folder: Path, kept: Plan, wanted: Plan) -> None:

@@ -162,9 +162,9 @@ class Archive:
         (count,) = self._connection.execute("SELECT count(source) FROM transfer").fetchone()
         return int(count)
 
-    def extend(self, iterations: int) -> None:
-        """Set a new number of iterations to run to, in the configuration file too."""
-        self.config = replace(self.config, iterations=iterations)
+    def extend(self, iterations: int, engine: str | None = None) -> None:
+        """Set a new number of iterations to run to, and perhaps another engine, in the configuration file too."""
+        self.config = replace(self.config, iterations=iterations, engine=engine or self.config.engine)
         write_aside(self.path.with_name(CONFIG_NAME), self.config.to_toml().encode(), owner=True)
         with _complaining(self.path), _transaction(self._connection):
             self._connection.execute("UPDATE run SET value = ? WHERE key = 'config'", (_config_json(self.config),))

@@ -22,6 +22,8 @@ from poet.agents import parse_activations
 from poet.archive import inspection
 from poet.commands import tables
 from poet.commands.headline import headline
+from poet.curves import weights_and_biases
+from poet.curves.beside import FOLDER, Curves, beside, complete
 from poet.display.live import make_display
 from poet.display.output import MOST_WORKERS, Activations, Json, Run, err, say, show
 from poet.display.waiting import waiting
@@ -66,6 +68,13 @@ def evolve(
         int | None,
         typer.Option(help="Processes that simulate; one per core by default, 1 for none beside this."),
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the run's folder, too.")
+    ] = False,
+    tensorboard_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write them into this folder, of this run alone.")
+    ] = None,
+    wandb: Annotated[str | None, typer.Option(metavar="PROJECT", help="Send curves to Weights & Biases, too.")] = None,
     as_json: Json = False,
 ) -> None:
     """Start a run in the folder RUN, or resume the one that it holds.
@@ -84,6 +93,9 @@ def evolve(
         raise InputError(f"--workers is {workers}; it must be in [1, {MOST_WORKERS}]")
     if activations is not None and agent is None:
         raise InputError(f"--activations {activations} goes with --agent FILE")
+    if wandb is not None:
+        weights_and_biases.check_installed()
+    curves = Curves(tensorboard_dir or (run / FOLDER if tensorboard else None), wandb)
     choices = _choices(preset, config, set_ or [], {"seed": seed, "iterations": iterations})
     choices = replace(
         choices, agent=agent, activations=parse_activations(activations), environments=environment or None
@@ -92,7 +104,7 @@ def evolve(
         with waiting(f"comparing {run} with its checksums" if holds_run(run) else f"opening {run}"):
             archive = open_run(run, choices, configuration.read_preset(DEFAULT_PRESET))
         try:
-            _evolve(archive, run, lambda: ranks or (InProcess() if workers == 1 else Processes(workers)))
+            _evolve(archive, run, lambda: ranks or (InProcess() if workers == 1 else Processes(workers)), curves)
             archive.check()  # what is shown now must be of this run
         except Interrupted:
             say(f"interrupted: {_how_to_resume(archive, run)}")
@@ -124,11 +136,12 @@ def _choices(
     return Choices(base=base, overrides=configuration.merge(overrides, given), origin=origin)
 
 
-def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Executor]) -> None:
+def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Executor], curves: Curves) -> None:
     done, wanted = archive.population.iteration, archive.config.iterations
     if done >= wanted:
         say(f"{run} has all of its {done} iterations; --iterations N goes on to N")
         if is_done(archive):
+            complete(archive, curves)
             return
         say("its best agents are yet to be scored on fresh episodes")
     else:
@@ -140,7 +153,7 @@ def _evolve(archive: archives.Archive, run: Path, make_executor: Callable[[], Ex
     live(
         archive,
         lambda: closing(make_executor()),
-        lambda: make_display(err, archive.config, run, archive.population, before),
+        lambda: beside(make_display(err, archive.config, run, archive.population, before), archive, curves, say),
     )
 
 

@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from environments.plugins import LEARNER, installed
+from environments.plugins import FAMILY, LEARNER, installed
 from poet.display.output import MOST_WORKERS
 from poet.errors import InputError
 
 # The names are read from what is installed; no learner, and so not PyTorch, is loaded for that.
 LEARNERS = ", ".join(installed(LEARNER))
+FAMILIES = ", ".join(installed(FAMILY))
 Device = Annotated[str, typer.Option(help="Where to learn: cpu, cuda or cuda:N.")]
 # One by default: sums over more are made in another order, and so end in other bits.
 Threads = Annotated[
@@ -36,6 +37,11 @@ def complete_learner(incomplete: str) -> list[str]:
     return [name for name in installed(LEARNER) if name.startswith(incomplete)]
 
 
+def complete_family(incomplete: str) -> list[str]:
+    """Give the families of examples whose names begin so."""
+    return [name for name in installed(FAMILY) if name.startswith(incomplete)]
+
+
 def prepare(device: str, threads: int) -> None:
     """Make PyTorch ready to compute on a device.
 
@@ -44,8 +50,11 @@ def prepare(device: str, threads: int) -> None:
     """
     import torch  # noqa: PLC0415
 
+    from meta_learners.devices import prepare_device  # noqa: PLC0415
+
     torch.set_num_threads(threads)
     try:
+        prepare_device(device)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].partition(". ")[0]  # of some devices PyTorch's first line is a page

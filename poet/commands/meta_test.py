@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from environments.tasks.curriculum import Curriculum
+from poet.commands import few_shot
 from poet.commands.learning import Device, Threads, WorldThreads, prepare
 from poet.display.output import LARGEST, Json, show
 from poet.display.waiting import waiting
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from environments.domain import Environment
     from meta_learners.training.plan import Plan
+
+ADAPTATIONS = "0,1,2,3,5,10"
 
 
 def meta_test(
@@ -38,10 +41,42 @@ def meta_test(
         str | None,
         typer.Option(metavar="NAME", help="On a fixed suite instead: walker, high, xchal, poet, stump-tracks."),
     ] = None,
-    adaptations: Annotated[str, typer.Option(metavar="LIST", help="Numbers of episodes to adapt by.")] = "0,1,2,3,5,10",
-    worlds: Annotated[int, typer.Option(help="Worlds of each adaptation; learners by gradients pool them.")] = 10,
-    episodes: Annotated[int, typer.Option(help="Episodes that count after them, in each world.")] = 1,
-    repeats: Annotated[int, typer.Option(help="Independent adaptations to each task.")] = 1,
+    adaptations: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Numbers of episodes to adapt by.", show_default="0,1,2,3,5,10"),
+    ] = None,
+    worlds: Annotated[
+        int | None,
+        typer.Option(help="Worlds of each adaptation; learners by gradients pool them.", show_default="10"),
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option(help="Episodes that count after them, in each world.", show_default="1")
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(help="Independent adaptations to each task.", show_default="1")] = None,
+    shots: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Of learners that are given examples: how many of each class, such as 1,5.",
+            show_default="as in training",
+        ),
+    ] = None,
+    tasks: Annotated[
+        int | None, typer.Option(help="Of learners that are given examples: tasks of each test.", show_default="200")
+    ] = None,
+    alone_tasks: Annotated[
+        int | None,
+        typer.Option(
+            help="Of those, how many a network is also trained on from scratch, for comparison.", show_default="20"
+        ),
+    ] = None,
+    family_set: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Another setting of the family, such as ways=20. Repeatable."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the family's files lie now, if it has some.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the test's episodes.")] = 0,
     device: Device = "cpu",
     threads: Threads = 1,
@@ -54,15 +89,52 @@ def meta_test(
     world, with 95 % bootstrap intervals over tasks where there are several;
     --json has every task. Each is measured twice: with actions drawn as in
     training (stochastic) and with the likeliest ones (deterministic). On a
-    suite episodes are as long as in `poet evaluate --suite`.
+    suite episodes are as long as in `poet evaluate --suite`. A learner that is
+    given examples is measured by how well it tells others, beside chance, the
+    nearest example and a network trained on each task alone.
     """
     from meta_learners.families.environments import EnvironmentFamily  # noqa: PLC0415
     from meta_learners.training.evaluation import Protocol, adaptation_curve  # noqa: PLC0415
+    from meta_learners.training.few_shot_plan import is_few_shot  # noqa: PLC0415
     from meta_learners.training.folder import restored_learner, resume  # noqa: PLC0415
     from meta_learners.training.plan import read_plan  # noqa: PLC0415
 
     prepare(device, threads)
-    protocol = Protocol(adaptations=_numbers(adaptations), worlds=worlds, episodes=episodes, repeats=repeats)
+    acting: dict[str, Any] = {
+        "--adaptations": adaptations,
+        "--worlds": worlds,
+        "--episodes": episodes,
+        "--repeats": repeats,
+    }
+    sorting: dict[str, Any] = {"--shots": shots, "--tasks": tasks, "--alone-tasks": alone_tasks}
+    sorting |= {"--family-set": family_set, "--data": data}
+    if is_few_shot(folder):
+        threaded = None if world_threads == 1 else world_threads
+        _refuse(
+            {**acting, "--suite": suite, "--world-threads": threaded}, "of learners that act, and the one in", folder
+        )
+        few_shot.test(
+            folder,
+            curriculum=curriculum,
+            data=data,
+            split=split,
+            shots=shots,
+            family_set=family_set or [],
+            tasks=200 if tasks is None else tasks,
+            alone_tasks=20 if alone_tasks is None else alone_tasks,
+            seed=seed,
+            device=device,
+            as_json=as_json,
+        )
+        return
+    _refuse(sorting, "of learners that are given examples, and the one in", folder)
+    worlds, episodes, repeats = (
+        10 if worlds is None else worlds,
+        1 if episodes is None else episodes,
+        1 if repeats is None else repeats,
+    )
+    numbers = _numbers(ADAPTATIONS if adaptations is None else adaptations)
+    protocol = Protocol(adaptations=numbers, worlds=worlds, episodes=episodes, repeats=repeats)
     if suite and curriculum:
         raise InputError(f"--suite {suite} and --curriculum {curriculum} are both given; test on one of them at a time")
     if suite and split is not None:
@@ -71,22 +143,22 @@ def meta_test(
     plan, found_at = read_plan(folder)
     if suite:
         levels, limit = (found := chosen_suite(suite, plan.domain)).levels, found.episode_limit
-        names, tasks = [level.terrain for level in levels], [level.environment for level in levels]
+        names, environments = [level.terrain for level in levels], [level.environment for level in levels]
     else:
         limit = plan.episode_limit
-        names, tasks = _split_tasks(curriculum, found_at, split, plan)
+        names, environments = _split_tasks(curriculum, found_at, split, plan)
     try:
-        family = EnvironmentFamily(plan.domain, {"test": tasks}, episode_limit=limit, threads=world_threads)
+        family = EnvironmentFamily(plan.domain, {"test": environments}, episode_limit=limit, threads=world_threads)
     except ValueError as error:
         raise InputError(f"--world-{error}") from error
     trained = restored_learner(plan, family, device)
     iteration = resume(trained, folder)
     stages = len(protocol.adaptations)
-    with waiting(f"adapting to {len(tasks)} tasks", "stages") as note:
+    with waiting(f"adapting to {len(environments)} tasks", "stages") as note:
         curves = adaptation_curve(
             trained,
             family,
-            tasks,
+            environments,
             protocol,
             (seed,),
             device=device,
@@ -99,6 +171,13 @@ def meta_test(
     figures |= {"worlds": worlds, "episodes": episodes, "repeats": repeats, "episode_limit": limit, "results": rows}
     title = f"{plan.learner} after {iteration} meta-steps"
     show(figures, as_json, lambda shown: _curves_table(title, shown["results"], protocol.adaptations))
+
+
+def _refuse(given: Mapping[str, Any], whose: str, folder: Path) -> None:
+    """Refuse options of the other kind of learner."""
+    for option, value in given.items():
+        if value is not None:
+            raise InputError(f"{option} is an option {whose} {folder} is another")
 
 
 def _rows(

@@ -17,29 +17,48 @@ from rich.table import Table
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
 from poet import config as configuration
-from poet.commands.learning import LEARNERS, Device, Threads, WorldThreads, complete_learner, prepare
+from poet.commands import few_shot
+from poet.commands.learning import (
+    FAMILIES,
+    LEARNERS,
+    Device,
+    Threads,
+    WorldThreads,
+    complete_family,
+    complete_learner,
+    prepare,
+)
 from poet.display.output import LARGEST, Json, err, say, show
 from poet.errors import InputError
 from poet.session import Interrupted, interruptible, undisturbed
 
 if TYPE_CHECKING:
-    from meta_learners.learner import LearnerKind
+    from meta_learners.learner import FewShotKind, LearnerKind
     from meta_learners.training.folder import Training
 
 SAVE_EVERY = 30.0  # s between checkpoints, unless --save-every says otherwise
 QUIET_SECONDS = 10.0  # between lines where there is no terminal to draw on
 FALL_REWARD = -10.0
+TASKS = 16  # of a meta-step
 
 
 def meta_train(
-    curriculum: Annotated[Path, typer.Argument(metavar="CURRICULUM", help="Folder that `poet export` wrote.")],
     learner: Annotated[
         str,
         typer.Option(metavar="NAME", help=f"One of {LEARNERS}.", autocompletion=complete_learner),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the training.")],
+    curriculum: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="CURRICULUM", help="Folder that `poet export` wrote; left out for families of other tasks."
+        ),
+    ] = None,
     iterations: Annotated[int, typer.Option(min=1, max=10**9, help="Meta-steps to come to.")] = 200,
-    tasks: Annotated[int, typer.Option(help="Tasks of a meta-step.")] = 16,
+    tasks: Annotated[
+        int | None,
+        typer.Option(help="Tasks of a meta-step.", show_default="16; 8 for learners that are given examples"),
+    ] = None,
     copies: Annotated[
         int | None, typer.Option(help="Worlds of each task.", show_default="1 for rl2, 2 for our others")
     ] = None,
@@ -56,6 +75,22 @@ def meta_train(
     open_over: Annotated[
         int, typer.Option(help="Open the curriculum's stages one after another over so many meta-steps.")
     ] = 0,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Of learners that are given examples, the tasks: {FAMILIES}.",
+            show_default="niches, or grounds for learners of numbers alone",
+            autocompletion=complete_family,
+        ),
+    ] = None,
+    family_set: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A setting of the family, such as ways=20. Repeatable."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the files of a family that needs some, as omniglot.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,22 +104,53 @@ def meta_train(
     save_every: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = SAVE_EVERY,
     as_json: Json = False,
 ) -> None:
-    """Train a meta-learner on a curriculum's train tasks, or resume the training in DIR.
+    """Train a meta-learner on a curriculum's train tasks or another family's, or resume the training in DIR.
 
     The same command resumes, to the same result as if it had never stopped.
     --iterations, --device, --threads, --world-threads and --save-every may
     change; another device or number of --threads rounds otherwise. TensorBoard
     reads DIR/tensorboard.
     """
+    from meta_learners.learner import FewShotKind, LearnerKind  # noqa: PLC0415
     from meta_learners.training.folder import Training, last_metrics  # noqa: PLC0415
     from meta_learners.training.plan import NAME, Plan, read_plan  # noqa: PLC0415
 
     prepare(device, threads)
+    kind = _kind(learner)
+    if isinstance(kind, LearnerKind) and kind.few_shot is not None and family is not None:
+        kind = kind.few_shot  # of learners that can do either, a family of examples asks for this
+    if isinstance(kind, FewShotKind):
+        _refuse_of_acting(
+            learner,
+            {"--copies": copies, "--episode-limit": episode_limit, "--fall-reward": fall_reward}
+            | {"--open-over": open_over or None, "--world-threads": None if world_threads == 1 else world_threads},
+        )
+        few_shot.train(
+            kind,
+            few_shot.Wanted(
+                learner=learner,
+                output=output,
+                iterations=iterations,
+                tasks=tasks,
+                family=family,
+                family_set=family_set or [],
+                set_=set_ or [],
+                curriculum=curriculum,
+                data=data,
+                seed=seed,
+                device=device,
+                save_every=save_every,
+                as_json=as_json,
+            ),
+        )
+        return
+    _refuse_of_examples(learner, {"--family": family, "--family-set": family_set, "--data": data})
+    if curriculum is None:
+        raise InputError(f"--learner {learner} acts, and needs a CURRICULUM, a folder that `poet export` wrote")
     loaded = Curriculum.load(curriculum)
     if not loaded.train_tasks:
         raise InputError(f"{curriculum} has no train tasks; export with another --fractions")
     kept = read_plan(output)[0] if (output / NAME).is_file() else None
-    kind = _kind(learner)
     if copies is None:
         copies = kind.copies if kept is None else kept.copies
     if fall_reward is None:
@@ -95,7 +161,7 @@ def meta_train(
         domain=loaded.domain.name,
         curriculum=loaded.document["sha256"],
         episode_limit=_episode_limit(episode_limit, loaded),
-        tasks=tasks,
+        tasks=TASKS if tasks is None else tasks,
         copies=copies,
         open_over=open_over,
         fall_reward=fall_reward,
@@ -128,11 +194,24 @@ def _usual_fall_reward(curriculum: Curriculum) -> float | None:
     return FALL_REWARD if curriculum.domain.fall_return < FALL_REWARD else None
 
 
-def _kind(learner: str) -> LearnerKind:
-    from meta_learners.registry import learner_kind  # noqa: PLC0415
+def _refuse_of_acting(learner: str, given: Mapping[str, Any]) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise InputError(f"{option} is {value}, and --learner {learner} is given examples and does not act")
+
+
+def _refuse_of_examples(learner: str, given: Mapping[str, Any]) -> None:
+    for option, value in given.items():
+        if value is not None:
+            shown = " ".join(value) if isinstance(value, list) else value
+            raise InputError(f"{option} is {shown}, and --learner {learner} acts and is not given examples")
+
+
+def _kind(learner: str) -> LearnerKind | FewShotKind:
+    from meta_learners.registry import any_kind  # noqa: PLC0415
 
     try:
-        return learner_kind(learner)
+        return any_kind(learner)
     except ValueError as error:
         raise InputError(f"--{error}") from error
 

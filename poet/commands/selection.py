@@ -104,9 +104,11 @@ def _holds(value: Any, sign: str, number: float) -> bool:
 
 
 def _value(entry: Row, column: str) -> Any:
-    """Give what to compare: a range counts by its upper end."""
+    """Give what to compare: a range counts by its upper end, a list of parts by how many there are."""
     value = entry[column] if column in entry else _genes(entry).get(column)
-    return value[-1] if isinstance(value, list) and value else value
+    if not isinstance(value, list):
+        return value
+    return value[-1] if value and isinstance(value[-1], int | float) else len(value)
 
 
 def _genes(entry: Row) -> Row:

@@ -348,15 +348,15 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> Table:
 
 
 def _gene(value: Any) -> str:
-    """Write a gene; of a part with genes of its own only how many of what."""
+    """Write a gene; of a list of parts, or of a part with genes of its own, only how many of what."""
     if not isinstance(value, Mapping):
-        return _text(value)
-    inner = [f"{name} {len(each) if _is_table(each) else _text(each)}" for name, each in value.items()]
+        return str(len(value)) if _is_table(value) else _text(value)
+    inner = [f"{name} {_gene(each)}" for name, each in value.items()]
     return f"({', '.join(inner)})"
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and any(isinstance(each, Mapping) for each in value)
+    return isinstance(value, list) and (not value or any(isinstance(each, Mapping | list) for each in value))
 
 
 def _text(value: Any) -> str:

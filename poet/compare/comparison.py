@@ -79,6 +79,7 @@ def compare(
     for run in runs:
         for phase, cost in run.costs.items():
             spent[phase] += cost["steps"]
+    sampled = None if matrix is None else matrix.plan.sampled
     return Comparison(
         runs=tuple(runs),
         groups=[group(name, places, runs) for name, places in (groups or {}).items()],
@@ -86,7 +87,7 @@ def compare(
         equal_settings=len(names) - len(differing),
         phases=sorted(spent, key=lambda phase: -spent[phase]),
         matrix=matrix,
-        notes=[*_cautions(runs), *notes, *([] if matrix is None else matrix.plan.sampled)],
+        notes=[*_cautions(runs), *notes, *([] if sampled is None else [sampled])],
     )
 
 

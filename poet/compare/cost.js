@@ -19,7 +19,7 @@ function startCost() {
       const top = row * (BAR.height + BAR.gap), all = total(run);
       context.fillStyle = colour("ink");
       context.textAlign = "right";
-      context.fillText(cut(context, run.name, left - 10), left - 10, top + BAR.height / 2);
+      context.fillText(cut(context, labels[row], left - 10), left - 10, top + BAR.height / 2);
       let x = left;
       phases.forEach((phase, i) => {
         const size = scale * (shares() ? spent(run, phase) / (all || 1) : spent(run, phase));

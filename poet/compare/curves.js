@@ -14,7 +14,7 @@ const AXES = { iteration: ["iteration", number, true], steps: ["steps", short, t
 
 function seriesOf(measure, axis, grouped) {
   if (grouped) return groups.map((group, i) => ({ name: group.name, ...lookOf(i), xs: group.curves[axis].x, values: group.curves[axis][measure].iqm, low: group.curves[axis][measure].low, high: group.curves[axis][measure].high }));
-  return [...shown].sort((a, b) => a - b).map((place) => ({ name: runs[place].name, ...looks[place], xs: runs[place].curves[axis], values: runs[place].curves[measure] }));
+  return [...shown].sort((a, b) => a - b).map((place) => ({ name: labels[place], ...looks[place], xs: runs[place].curves[axis], values: runs[place].curves[measure] }));
 }
 
 function drawCurves() {

@@ -1,7 +1,7 @@
 // Everything set going.
 
 byId("title").textContent = document.title = `POET: ${data.title}`;
-byId("subtitle").textContent = runs.length < 3 ? `${runs.length} runs compared` : runs.map((run) => run.name).join(", ");
+byId("subtitle").textContent = runs.length < 3 || runs.length > 5 ? `${runs.length} runs compared` : runs.map((run) => run.name).join(", ");
 startTheme();
 startRuns(drawCurves);
 startGroups();

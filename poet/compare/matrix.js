@@ -56,11 +56,11 @@ function startMatrix() {
       context.fillRect(GUTTER - 30, from, 3, to - from - 2);
       context.fillStyle = colour("ink");
       context.textAlign = "center";
-      context.fillText(cut(context, block.name, room), (from + to) / 2, GUTTER - 40);
+      context.fillText(cut(context, labelOf(block.name), room), (from + to) / 2, GUTTER - 40);
       context.save();
       context.translate(GUTTER - 40, (from + to) / 2);
       context.rotate(-Math.PI / 2);
-      context.fillText(cut(context, block.name, room), 0, 0);
+      context.fillText(cut(context, labelOf(block.name), room), 0, 0);
       context.restore();
       if (block.start) {
         context.fillStyle = colour("ink");
@@ -106,7 +106,7 @@ function drawBlocks(matrix, blocks) {
   const names = blocks.map((block) => block.name), found = (agents, niches) => matrix.blocks.find((block) => block.agents_of === agents && block.niches_of === niches);
   const told = (block) => make("td", { class: block.agents_of === block.niches_of ? "own" : null }, number(block.mean_return), make("small", {}, `solve ${block.niches_solved_by_any} of ${block.niches}`));
   byId("blocks").querySelector("table").append(
-    make("thead", {}, make("tr", {}, make("th", {}, "agents of \\ in niches of"), ...rows(names, "th"))),
-    make("tbody", {}, ...names.map((agents, i) => make("tr", {}, make("th", { scope: "row" }, stroke(blocks[i].look), ` ${agents}`), ...names.map((niches) => told(found(agents, niches)))))));
+    make("thead", {}, make("tr", {}, make("th", {}, "agents of \\ in niches of"), ...rows(names.map(labelOf), "th"))),
+    make("tbody", {}, ...names.map((agents, i) => make("tr", {}, make("th", { scope: "row" }, stroke(blocks[i].look), ` ${labelOf(agents)}`), ...names.map((niches) => told(found(agents, niches)))))));
   byId("blocks").querySelector("p").textContent = "Mean return of all agents in all niches; and how many of the niches at least one of the agents solves, in half of its episodes or more.";
 }

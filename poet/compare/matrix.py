@@ -43,13 +43,14 @@ class Plan:
         return sum(map(len, self.homes)) ** 2 * self.episodes
 
     @property
-    def sampled(self) -> list[str]:
-        """Say of which runs only some niches take part."""
-        return [
-            f"{len(homes)} of the {len(run.homes)} niches of {run.name} take part in the matrix, evenly chosen by birth"
+    def sampled(self) -> str | None:
+        """Say of which runs only some niches take part; None if all do."""
+        parts = [
+            f"{len(homes)} of the {len(run.homes)} niches of {run.name}"
             for run, homes in zip(self.runs, self.homes, strict=True)
             if len(homes) < len(run.homes)
         ]
+        return f"{', '.join(parts)} take part in the matrix, evenly chosen by birth" if parts else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,6 +5,16 @@ const TINTS = ["series-1", "series-2", "series-3", "series-5", "series-6", "seri
 const DASHES = [null, [7, 3], [2, 3], [9, 3, 2, 3]];
 const shown = new Set(runs.keys()); // places of the runs whose curves are drawn
 
+// Long names are shown by what tells them apart, but where there is room.
+const LONG = 20; // letters
+const labels = (() => {
+  const names = runs.map((run) => run.name);
+  let same = 0;
+  while (names.every((name) => same < name.length - 1 && name[same] === names[0][same])) same += 1;
+  return names.map((name) => (name.length > LONG && same > 3 ? `…${name.slice(same)}` : name));
+})();
+const labelOf = (name) => labels[runs.findIndex((run) => run.name === name)];
+
 // Runs of a group share its colour, and are told apart by dashes; so are more runs than there are colours.
 const lookOf = (place) => ({ tint: TINTS[place % TINTS.length], dash: DASHES[Math.floor(place / TINTS.length) % DASHES.length] });
 const groupOf = (place) => groups.findIndex((group) => group.runs.includes(runs[place].name));

@@ -46,6 +46,7 @@ from poet.errors import InputError
 from poet.export import card
 from poet.export.merging import Found, check_alike, merge
 from poet.export.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
+from poet.export.tried import tried_rows, with_splits, write_tried
 
 Row = dict[str, Any]
 
@@ -189,7 +190,8 @@ def find_tasks(connection: Connection, name: str, fresh: Known | None) -> Found:
         rows = _tasks(connection, of_all(connection) if fresh is None else fresh)
         best = best_agents(connection)
         agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
-        return Found(name, config, domain, rows, agents, read_population(connection).iteration)
+        iterations = read_population(connection).iteration
+        return Found(name, config, domain, rows, agents, iterations, tried_rows(connection))
 
 
 def _write(
@@ -209,6 +211,7 @@ def _write(
     with writing_folder(folder, listed_files) as aside:
         (aside / AGENTS).mkdir()
         _write_rows(aside, rows, columns)
+        write_tried(aside, with_splits(found.tried, rows, settings.fractions))
         for name in [row["agent"] for row in rows]:
             (aside / name).write_bytes(found.agents[name])
         controller = domain.controller

@@ -30,6 +30,7 @@ class Found:
     rows: Sequence[Row]  # one a task, by admission
     agents: Mapping[str, bytes]  # files by their names
     iterations: int  # done
+    tried: Sequence[Row]  # every environment that was tried, admitted or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def merge(several: Sequence[Found]) -> Merged:
     order = {found.name: place for place, found in enumerate(several)}
     rows.sort(key=lambda row: (row["born"], order[row["run"]], row["run_niche"]))
     numbered = [{**row, "niche": number} for number, row in enumerate(rows)]
-    return Merged(replace(several[0], config=config, rows=numbered, agents=agents), _kin(numbered))
+    tried = [row for found in several for row in found.tried]
+    return Merged(replace(several[0], config=config, rows=numbered, agents=agents, tried=tried), _kin(numbered))
 
 
 def _score(row: Row) -> float:

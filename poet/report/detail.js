@@ -11,6 +11,7 @@ function fact(name, value) {
 }
 
 function geneText(value) {
+  if (Array.isArray(value) && (!value.length || Array.isArray(value[0]))) return String(value.length);
   if (Array.isArray(value)) return value.map((one) => number(one, 3)).join(" – ");
   return typeof value === "number" ? number(value, 3) : value === null ? "–" : String(value);
 }

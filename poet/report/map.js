@@ -12,7 +12,8 @@ function genesOf(genome, into = {}) {
     else if (isNetwork(value)) {
       into[`${name} nodes`] = value.nodes.length;
       into[`${name} connections`] = value.connections.filter((one) => one.enabled).length;
-    } else if (Array.isArray(value) && value.every((one) => typeof one === "number")) into[name] = value.length ? value.at(-1) : 0;
+    } else if (Array.isArray(value) && Array.isArray(value[0])) into[name] = value.length; // parts that somebody drew
+    else if (Array.isArray(value) && value.every((one) => typeof one === "number")) into[name] = value.length ? value.at(-1) : 0;
     else if (typeof value === "object" && !Array.isArray(value)) genesOf(value, into);
   }
   return into;

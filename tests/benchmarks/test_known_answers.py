@@ -135,3 +135,13 @@ def test_navigation_in_short_is_better_after_a_step_than_before_and_than_standin
     learner = navigation.train("maml", navigation.SHORT_ITERATIONS, 0, "cpu", lambda _, __: None)
     before, after = navigation.returns_after(learner)
     assert after > max(before, navigation.still_return()) + 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["niches", "curves", "recall"])
+def test_few_shot_problems_in_short_come_up_to_their_aims_and_say_where_they_are_from(name):
+    command = [sys.executable, "-m", "benchmarks.known_answers", name, "--short", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    answers = json.loads(done.stdout)
+    assert [each["name"] for each in answers if not each["reached"]] == []
+    assert {each["certainty"] for each in answers} & {"computed", "remembered"}

@@ -220,3 +220,52 @@ def test_item_that_makes_workers_hang_is_given_up_by_name():
     ((_, failure),) = dispatch.collect()
     assert len(hung) >= 3
     assert re.search(r"Item\(.*failed: 3 workers did not answer within 2 s", str(failure))
+
+
+@dataclass(frozen=True)
+class Joining(Item):
+    """Of those that a worker with room runs together."""
+
+    def together(self):
+        raise NotImplementedError
+
+
+def test_a_worker_with_room_gets_its_share_by_its_measured_speed_and_others_what_is_left():
+    dispatch = Dispatch([1, 2, 3], taught(a=1.0), Patience())
+    dispatch.submit([Joining(1)] * 3, 0)
+    for worker, chunk in hand_out(dispatch):
+        dispatch.answer(worker, chunk.tickets, [0.1 if worker == 1 else 1.0], 0.0, 100.0 if worker == 1 else 0.0)
+    # What it can do is not known from one item: it gets all that it has room for.
+    dispatch.submit([Joining(1)] * 60, 0)
+    sent = dict(hand_out(dispatch)[:1])
+    assert [len(chunk.tickets) for chunk in sent.values()] == [60]
+    dispatch.answer(1, sent[1].tickets, [0.1 / 3] * 60, 2.0, 100.0)  # thirty times as fast as the others
+    dispatch.submit([Joining(1)] * 64, 0)
+    first = hand_out(dispatch)[:3]
+    # Thirty of 32 parts of what the other two have left.
+    assert {worker: len(chunk.tickets) for worker, chunk in first} == {1: 58, 2: 1, 3: 1}
+
+
+def test_room_bounds_what_a_worker_gets_and_other_items_travel_as_ever():
+    dispatch = Dispatch([1], taught(a=1.0), Patience())
+    dispatch.submit([Joining(1)], 0)
+    ((worker, chunk),) = hand_out(dispatch)
+    dispatch.answer(worker, chunk.tickets, [1.0], 0.0, 7.0)
+    dispatch.submit([Joining(2)] * 10, 0)
+    assert [len(chunk.tickets) for _, chunk in hand_out(dispatch)] == [3, 3]
+    dispatch.abandon()
+    dispatch.answer(1, [None] * 3, [1.0] * 3, 0.0, 7.0)
+    dispatch.answer(1, [None] * 3, [1.0] * 3, 0.0, 7.0)
+    dispatch.submit([Item(1)] * 5, 0)
+    assert all(len(chunk.tickets) == 1 for _, chunk in hand_out(dispatch))
+
+
+def test_costs_are_not_learned_from_a_worker_with_room_beside_others():
+    costs = taught(a=1.0)
+    dispatch = Dispatch([1, 2], costs, Patience())
+    for _ in range(3):
+        dispatch.submit([Joining(1)] * 8, 0)
+        for worker, chunk in hand_out(dispatch):
+            spent = [0.01 if worker == 1 else 1.0] * len(chunk.tickets)
+            dispatch.answer(worker, chunk.tickets, spent, 0.0, 100.0 if worker == 1 else 0.0)
+    assert costs.expect(Joining(1)) == pytest.approx(1.0)

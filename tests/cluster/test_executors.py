@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
 from runs import alive, all_end, variables
@@ -28,6 +29,38 @@ def slow_square(x):
 
 def end_worker():
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Square:
+    """Gives with its square the number of items that ran together with it, in the process named by `of` alone."""
+
+    x: int
+    of: str = "all"
+    amount = 10
+
+    @property
+    def room(self):
+        return 45 if self.of in ("all", os.environ.get("POET_CREW", "alone")) else 0
+
+    @staticmethod
+    def together(items):
+        if any(item.x == LOST for item in items):
+            raise CardLostError("the card is lost")
+        if any(item.x == ILL for item in items):
+            raise ArithmeticError("no square")
+        return [(item.x**2, len(items)) for item in items]
+
+    def __call__(self):
+        (found,) = self.together([self])
+        return found
+
+
+LOST, ILL = -1, -2
+
+
+class CardLostError(RuntimeError):
+    ends_run = True
 
 
 TestHere = executor_contract(InProcess)
@@ -192,3 +225,36 @@ def test_workers_keep_their_libraries_to_one_thread():
     executor = Processes(1)
     assert run(executor, [functools.partial(os.getenv, "OMP_NUM_THREADS")]) == ["1"]
     executor.close()
+
+
+@pytest.mark.parametrize("make", [InProcess, lambda: Processes(2)])
+def test_a_process_with_room_runs_items_together_and_gives_each_its_own_result(make):
+    executor = make()
+    try:
+        found = run(executor, [Square(x) for x in range(20)])
+        assert [square for square, _ in found] == [x * x for x in range(20)]
+        together = [count for _, count in found]
+        assert max(together) == 4  # of 10 each, 45 have room
+        mixed = run(executor, [Square(3), lambda_free, Square(4)])
+        assert (mixed[0][0], mixed[1], mixed[2][0]) == (9, 5, 16)
+    finally:
+        executor.close()
+
+
+def lambda_free():
+    return 5
+
+
+@pytest.mark.parametrize("make", [InProcess, lambda: Processes(2)])
+def test_one_that_fails_together_with_others_fails_alone_and_a_lost_card_is_final(make):
+    executor = make()
+    try:
+        run(executor, [Square(x) for x in range(6)])  # whoever has room has said so
+        found = run(executor, [Square(x) for x in (0, 1, ILL, 3, 4, 5)])
+        assert [failed for failed in found if isinstance(failed, Failure)] == [found[2]]
+        assert not found[2].final
+        assert "ArithmeticError: no square" in found[2].reason
+        lost = [failed for failed in run(executor, [Square(LOST)] * 3) if isinstance(failed, Failure)]
+        assert [(each.reason, each.final) for each in lost] == [("the card is lost", True)] * 3
+    finally:
+        executor.close()

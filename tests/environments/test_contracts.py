@@ -17,12 +17,13 @@ def encoding(domain, name, **options):
     return encoding_contract(lambda: find_domain(domain).encoding(name, options))
 
 
-TestWalker = domain_contract("walker2d", ["parametric", "cppn"])
+TestWalker = domain_contract("walker2d", ["parametric", "cppn", "drawn"])
 TestPublishedWalker = domain_contract("walker2d-published", ["parametric"])
 TestHexapod = needs_pybullet(domain_contract("hexapod3d", ["parametric"], steps=15))
 TestHexapodJoints = needs_pybullet(domain_contract("hexapod3d-joints", ["cppn"], steps=15))
 TestToy = domain_contract("toy", ["target"], stepped=False)
 TestParametric = encoding("walker2d", "parametric", kinds=["roughness", "pit", "stump", "stair"])
+TestDrawn = encoding("walker2d", "drawn")
 TestHeightfield = needs_pybullet(encoding("hexapod3d", "parametric"))
 TestCPPN = encoding("walker2d", "cppn")
 TestCPPNWithObstacles = encoding("walker2d", "cppn", obstacles=["pit", "stump"], bounds="published")

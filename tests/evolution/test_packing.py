@@ -1,6 +1,6 @@
 """How rows are packed into items: lanes are full across environments, and nobody's result depends on it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -83,6 +83,15 @@ def test_every_kind_of_request_returns_among_others_what_it_returns_alone(proces
             workers.close()
     for request, rollouts in zip(of_all_kinds(), found, strict=True):
         same(rollouts, request())
+
+
+def test_items_that_run_together_give_each_its_own_rows_whatever_they_have_in_common():
+    other = replace(SIMULATION, episode_limit=9)
+    odd = ScoreRequest(simulation=other, environment=PLACES[0], theta=THETA.astype(np.float32), key=(), start=0, stop=3)
+    requests = of_all_kinds()
+    items = [Item(tuple(requests[:2])), Item((odd,)), Item((requests[3],)), Item(tuple(requests[4:]))]
+    for found, item in zip(Item.together(items), items, strict=True):
+        same(found, item())
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8, 1000])

@@ -204,7 +204,7 @@ def test_a_run_is_resumed_with_its_own_options_and_no_others(tmp_path):
         open_run(tmp_path / "run", Choices(base=None, overrides=overrides, origin="here"), {}).close()
 
     resume(10)
-    with pytest.raises(InputError, match=r"optimiser\.options\.population was 10, is 9\): only iterations can change"):
+    with pytest.raises(InputError, match=r"optimiser\.options\.population was 10, is 9\): only iterations and"):
         resume(9)
 
 

@@ -32,16 +32,15 @@ class WarmCommands:
         self._environment, self._first = environment, first
         self._server = None
 
-    def loaded_in(self, environment):
-        """Whether a process that is started in this environment would find what these find."""
-        return _without_test(environment) == _without_test(self._environment)
+    def run(self, *arguments, folder=None, environment=None, timeout=240):
+        """Run a command to its end, with what it says captured as text, in this process's folder or another.
 
-    def run(self, *arguments, folder=None, timeout=120):
-        """Run a command to its end, with what it says captured as text, in this process's folder or another."""
+        Of another environment it sees what is read when it is needed, not what was read when the program was loaded.
+        """
         words = list(map(str, arguments))
         with tempfile.TemporaryDirectory() as place:
             paths = [Path(place, name) for name in ("out", "err")]
-            status = self._ask(words, str(folder or Path.cwd()), list(map(str, paths)), timeout)
+            status = self._ask(words, str(folder or Path.cwd()), environment, list(map(str, paths)), timeout)
             said = [path.read_text(encoding="utf-8") for path in paths]
         if status == -signal.SIGALRM:
             raise subprocess.TimeoutExpired(words, timeout, *said)
@@ -67,10 +66,6 @@ class WarmCommands:
             raise
 
 
-def _without_test(environment):
-    return {name: value for name, value in environment.items() if name != "PYTEST_CURRENT_TEST"}
-
-
 def _load():
     for package in PACKAGES:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
@@ -90,7 +85,7 @@ def _serve():
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _run(words, folder, streams, seconds):
+def _run(words, folder, environment, streams, seconds):
     """Be a command until its end. Tearing down what was loaded would take longer than most of them."""
     signal.alarm(seconds)  # which ends it
     for number, path in enumerate([os.devnull, *streams]):
@@ -98,6 +93,9 @@ def _run(words, folder, streams, seconds):
         os.dup2(opened, number)
         os.close(opened)
     os.chdir(folder)
+    if environment is not None:
+        os.environ.clear()
+        os.environ.update(environment)
     sys.argv = ["poet", *words]
     status = 1
     try:

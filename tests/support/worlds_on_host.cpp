@@ -11,8 +11,6 @@ static const Index blockDim{1u << 16};
 
 #include "worlds.cu"
 
-extern "C" void launch_measure(std::int64_t, std::int64_t* sizes) { measure_worlds(sizes); }
-
 extern "C" void launch_step(std::int64_t threads, const walker::Worlds* worlds, const float* actions, const bool* begin,
                             const bool* seeded, const std::uint64_t* seeds, float* observations, double* rewards,
                             bool* terminated, bool* truncated, std::int64_t* outcomes) {

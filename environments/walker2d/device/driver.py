@@ -195,6 +195,7 @@ class Card:
         nonblocking = driver.CUstream_flags.CU_STREAM_NON_BLOCKING
         self._stream = self._do("being opened", driver.cuStreamCreate(nonblocking))
         self._modules: dict[bytes, Any] = {}
+        self._stacks = 0  # bytes that it has set aside for them, and keeps
         attribute = driver.CUdevice_attribute
         self.multiprocessors = self._attribute(attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
         self.most_threads = self.multiprocessors * self._attribute(
@@ -229,8 +230,8 @@ class Card:
         return self.multiprocessors * int(self._do("planning", ask(kernel.function, block, 0)))
 
     def local_memory(self, kernel: Kernel) -> int:
-        """Say how many bytes the driver sets aside for the threads' stacks: for as many as could ever run at once."""
-        return kernel.local * self.most_threads
+        """Say how many bytes more the driver will set aside for the threads' stacks: for all that could run at once."""
+        return max(kernel.local * self.most_threads - self._stacks, 0)
 
     def free_bytes(self) -> int:
         """Say how much memory nobody uses."""
@@ -279,8 +280,8 @@ class Card:
     def free(self, memory: Memory) -> None:
         """Give memory back."""
         if memory.address:
-            self._enter()
-            # A card that is lost has said so already, and frees nothing.
+            # A card that is lost has said so already, and frees nothing: what these return is not asked.
+            self._driver.cuCtxSetCurrent(self._context)
             self._driver.cuMemFree(memory.address)
             memory.address = 0
 
@@ -303,6 +304,7 @@ class Card:
         shape = (blocks, 1, 1, block, 1, 1)
         # The driver copies the parameters before it returns.
         self._do(f"starting {kernel.name}", self._driver.cuLaunchKernel(kernel.function, *shape, 0, on, at, 0))
+        self._stacks = max(self._stacks, kernel.local * self.most_threads)
 
     def wait(self) -> None:
         """Wait until the card's own stream is empty.

@@ -20,7 +20,7 @@ struct Desk {
     ContactRows rows;
 };
 
-// What stays from step to step.
+// What stays from step to step. `environments/walker2d/device/worlds.py` lays it out.
 struct Worlds {
     const WalkerModel* model;
     const CourseView* courses;   // by slot
@@ -42,7 +42,7 @@ struct Turn {
     const bool* begin;              // worlds that begin anew; those whose episode is over when null
     const bool* seeded;             // of those that begin, the ones with a seed in `seeds`; all when null
     const std::uint64_t* seeds;     // of the episodes that begin; null where each world draws its own
-    float* observations;            // (count, 24); the rows of worlds without a part in the call are left
+    float* observations;            // (count, 24)
     double* rewards;
     bool *terminated, *truncated;
     std::int64_t* outcomes;
@@ -52,9 +52,13 @@ struct Span {
     std::size_t from, words;
 };
 constexpr std::size_t kList = __builtin_offsetof(Group, contacts) + __builtin_offsetof(Contacts, list);
-constexpr Span kHead{0, kList / 4}, kTail{__builtin_offsetof(Group, course), (sizeof(Group) - __builtin_offsetof(Group, course)) / 4};
+constexpr std::size_t kRest = __builtin_offsetof(Group, course);
+constexpr Span kHead{0, kList / 4}, kTail{kRest, (sizeof(Group) - kRest) / 4};
+constexpr std::size_t kSeen = __builtin_offsetof(Group, observation) / 4;
 constexpr std::size_t kContactWords = sizeof(Contact) / 4;
 constexpr std::size_t kWords = kHead.words + kTail.words + kMostContacts * kContactWords;
+static_assert(sizeof(Worlds) == 112 && __builtin_offsetof(Worlds, desks) == 80 && __builtin_offsetof(Worlds, nodes) == 104);
+static_assert(kWords == 5144 && (!kRoomy || sizeof(Desk) == 28760));
 static_assert(kList % 4 == 0 && kTail.from % 4 == 0 && sizeof(Group) % 4 == 0 && sizeof(Contact) % 4 == 0);
 
 struct Column {
@@ -86,21 +90,28 @@ WALKER_INLINE Generator generator_of(const Worlds& worlds, std::int64_t world) {
 WALKER_INLINE bool take_turn(const Worlds& worlds, const Turn& turn, std::int64_t world, Desk& desk) {
     Group& g = desk.group;
     const bool begins = turn.begin ? turn.begin[world] : worlds.over[world];
-    if (!turn.actions && !begins) return true;
-    Column column{worlds.words + world, static_cast<std::size_t>(worlds.count)};
+    const auto stride = static_cast<std::size_t>(worlds.count);
+    Column column{worlds.words + world, stride};
+    if (!turn.actions && !begins) {
+        float* seen = turn.observations + world * kObservations;
+        for (std::size_t i = 0; i < kObservations; ++i) copy_bytes(seen + i, column.word + (kSeen + i) * stride, 4);
+        return true;
+    }
     Generator generator{};
     const bool draws = begins && !(turn.seeds && (!turn.seeded || turn.seeded[world]));
-    const std::int32_t slot = worlds.next[world];
+    const std::int32_t slot = begins ? worlds.next[world] : worlds.playing[world];
+    TreeNode* const tree = worlds.trees ? worlds.trees + world * worlds.nodes : nullptr;
     if (begins) {
         if (draws) generator = generator_of(worlds, world);
         const std::uint64_t seed = draws ? generator.next() : turn.seeds[world];
-        TreeNode* tree = worlds.trees ? worlds.trees + world * worlds.nodes : nullptr;
         reset_lane(g, *worlds.model, 0, worlds.courses[slot], push_of(seed), tree);
     } else {
         column.load(&g, kHead);
         column.load(&g, kTail);
         if (g.contacts[0].count > kMaxContacts) return false;
         column.load(&g, contacts_of(g));
+        g.course[0] = worlds.courses[slot];  // they may lie elsewhere than at the step before
+        g.tree[0] = tree;
     }
     for (int j = 0; j < kActions; ++j) g.action[j][0] = turn.actions ? turn.actions[world * kActions + j] : 0.0f;
     StepResult result;
@@ -108,14 +119,14 @@ WALKER_INLINE bool take_turn(const Worlds& worlds, const Turn& turn, std::int64_
     step(g, desk.rows, *worlds.model, &result, times);
     if (!kRoomy && g.contacts[0].overflow) return false;
 
-    column = {worlds.words + world, static_cast<std::size_t>(worlds.count)};
+    column = {worlds.words + world, stride};
     column.store(&g, kHead);
     column.store(&g, kTail);
     column.store(&g, contacts_of(g));
     for (int i = 0; i < kObservations; ++i) turn.observations[world * kObservations + i] = g.observation[i][0];
     const std::int64_t steps = begins ? 0 : worlds.steps[world] + 1;
     worlds.steps[world] = steps;
-    if (begins) worlds.playing[world] = slot;
+    worlds.playing[world] = slot;
     if (draws) {
         worlds.generators[world] = generator.state.high;
         worlds.generators[worlds.count + world] = generator.state.low;
@@ -134,16 +145,6 @@ WALKER_INLINE bool take_turn(const Worlds& worlds, const Turn& turn, std::int64_
 }
 
 }  // namespace walker
-
-// The bytes of what the host lays out: Worlds, words of a world, Desk, Contact capacity.
-extern "C" __global__ void measure_worlds(std::int64_t* sizes) {
-    sizes[0] = sizeof(walker::Worlds);
-    sizes[1] = walker::kWords;
-    sizes[2] = sizeof(walker::Desk);
-    sizes[3] = sizeof(walker::CourseView);
-    sizes[4] = sizeof(walker::WalkerModel);
-    sizes[5] = sizeof(walker::TreeNode);
-}
 
 extern "C" __global__ void __launch_bounds__(WALKER_BLOCK)
     step_worlds(const walker::Worlds* shared, const float* actions, const bool* begin, const bool* seeded,

@@ -27,12 +27,12 @@ TASKS = Path("/proc/self/task")  # one entry for each thread of this process
 N = 39  # a last group that is not full
 
 
-def told(worlds, steps=150):
+def told(worlds, steps=90):
     """Everything that worlds tell through steps, their own resets and some that are asked for."""
     rng, found = np.random.default_rng(0), [worlds.reset(seed=3)[0]]
     for step in range(steps):
         found += worlds.step(rng.uniform(-1, 1, (worlds.num_envs, 4)).astype(np.float32))[:4]
-        if step == 60:
+        if step == 50:
             found.append(worlds.reset(options={"reset_mask": rng.random(worlds.num_envs) < 0.6})[0])
     return found
 
@@ -45,7 +45,7 @@ def test_no_bit_depends_on_how_many_threads_there_are(kernel, domain):
         for number in range(N)
     ]
     expected = told(WalkerVectorEnv(tasks, kernel=kernel, episode_limit=70))
-    for threads in (2, 3, 16):
+    for threads in (2, 5):
         found = told(WalkerVectorEnv(tasks, kernel=kernel, episode_limit=70, threads=threads))
         for ours, theirs in zip(found, expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)

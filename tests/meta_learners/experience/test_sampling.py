@@ -1,17 +1,28 @@
 """Rollouts of many tasks at once against the same episodes played one after another by hand."""
 
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
 import torch
 from counting import LIMIT, Counting
-from torch.utils._python_dispatch import TorchDispatchMode
+from listening import Listening
 
 import environments
 from environments.domain import Environment
 from environments.walker2d import native
 from environments.walker2d.env import WalkerEnv
-from meta_learners.experience.returns import advantages, linear_baseline, returns_to_go, time_in_episode
+from meta_learners.experience.returns import (
+    accumulated,
+    accumulated_over,
+    advantages,
+    doubled,
+    linear_baseline,
+    returns_to_go,
+    time_in_episode,
+    trial_advantages,
+)
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.environments import EnvironmentFamily
 from meta_learners.families.gymnasium_family import GymnasiumFamily
@@ -206,19 +217,6 @@ def test_linear_baseline_reproduces_returns_that_are_linear_in_its_features():
     assert returns_to_go(rollout, 1.0)[:, 0].allclose(rollout.episode_returns(1)[..., 0], atol=1e-3)
 
 
-class Listening(TorchDispatchMode):
-    """Counts operations by name."""
-
-    def __init__(self):
-        super().__init__()
-        self.counts = {}
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        name = str(function).removeprefix("aten.").split(".")[0]
-        self.counts[name] = self.counts.get(name, 0) + 1
-        return function(*args, **(kwargs or {}))
-
-
 def test_a_step_reads_no_number_back_from_the_device_but_the_actions():
     family, policy = Navigation(), Policy.make(2, Normal(2))
     sampler, actor = Sampler(family, 3, 4), policy.actor(stack(policy.initial(torch_generator((0,))), 3))
@@ -243,3 +241,40 @@ def test_rollouts_on_cuda_equal_those_on_the_cpu():
         actor = policy.actor({name: each.to(device) for name, each in initial.items()})
         rollouts.append(Sampler(family, 3, 4, device=device).play([np.full(2, 0.3)] * 3, actor, (0,), steps=150))
     torch.testing.assert_close(rollouts[0].rewards, rollouts[1].rewards.cpu(), atol=1e-3, rtol=1e-3)
+
+
+def test_sums_from_behind_are_those_of_the_loop_bit_for_bit_or_nearly():
+    generator = torch.Generator().manual_seed(0)
+    parts = torch.randn(37, 5, generator=generator)
+    kept = 0.95 * (torch.rand(37, 5, generator=generator) > 0.1)
+    ahead, expected = torch.zeros(5), torch.zeros(37, 5)
+    for step in reversed(range(37)):
+        ahead = parts[step] + kept[step] * ahead
+        expected[step] = ahead
+    assert torch.equal(accumulated(parts, kept), expected)
+    torch.testing.assert_close(doubled(parts, kept), expected)  # as on a GPU, where it rounds otherwise
+
+
+def test_trials_look_past_steps_that_do_not_count():
+    generator = torch.Generator().manual_seed(1)
+    rewards, values = (torch.randn(23, 4, generator=generator) for _ in range(2))
+    valid = torch.rand(23, 4, generator=generator) > 0.3
+    following, after = torch.zeros_like(values), torch.zeros(4)
+    for step in reversed(range(23)):
+        following[step] = after
+        after = torch.where(valid[step], values[step], after)
+    expected = accumulated_over(valid, rewards + 0.9 * following - values, 0.9 * 0.8)
+    assert torch.equal(trial_advantages(rewards, values, valid, 0.9, 0.8), expected)
+
+
+def test_time_is_counted_from_each_episodes_beginning():
+    valid = torch.tensor([1, 1, 1, 0, 1, 1, 1, 1]).bool()
+    ends = torch.tensor([0, 0, 1, 0, 0, 1, 0, 0]).bool()  # after the first a step begins anew
+    one = Sampler(counting(), 1, 1).play([TASKS[0]], POLICY.actor(POLICY.initial(torch_generator((0,)))), (0,), steps=8)
+    rollout = replace(
+        one,
+        valid=valid[None, :, None],
+        terminated=ends[None, :, None],
+        truncated=torch.zeros(1, 8, 1, dtype=torch.bool),
+    )
+    assert time_in_episode(rollout)[0, :, 0].tolist() == [0, 1, 2, 3, 0, 1, 0, 1, 2]

@@ -72,7 +72,7 @@ def test_returns_count_what_an_episode_brought_along_and_tasks_change_with_episo
     assert all(playing == task for playing, task in given)
     assert len(sums) >= 3
     for found, ended in means:
-        assert (found is None) == (not ended)
+        assert bool(found.isnan()) == (not ended)
         assert not ended or found.item() == pytest.approx(np.mean(ended), abs=1e-5)
 
 

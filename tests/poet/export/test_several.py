@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 import synthetic_archive
-from runs import TOY_SETTINGS, evolved
+from runs import TOY_SETTINGS, evolved, typed
 
 from environments.tasks.curriculum import Curriculum
 from environments.walker2d import native
@@ -85,7 +85,9 @@ def test_an_environment_of_two_runs_is_one_task_of_the_one_that_scored_higher(ru
     assert {row["run"] for row in rows.values()} == set(NICHES)
 
 
-@pytest.mark.parametrize("by", ["lineage", "difficulty", "birth"])
+@pytest.mark.parametrize(
+    "by", ["lineage", *(pytest.param(by, marks=pytest.mark.slow) for by in ("difficulty", "birth"))]
+)
 def test_no_task_lies_in_another_split_than_its_relatives_of_any_run(runs, tmp_path, by):
     document = Run(runs[0]).export(
         tmp_path / by, others=runs[1:], split_by=by, fractions=(0.5, 0.2, 0.3), workers=1, seed=3
@@ -108,10 +110,11 @@ def test_no_task_lies_in_another_split_than_its_relatives_of_any_run(runs, tmp_p
             assert split[one] == split[other] or "boundary" in (split[one], split[other])
 
 
-def test_order_of_the_runs_changes_no_byte_and_the_command_writes_what_python_does(runs, exported, tmp_path, poet):
-    done = poet("export", runs[2], runs[0], runs[1], "-o", tmp_path / "again", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["tasks"] == 26
+def test_order_of_the_runs_changes_no_byte_and_the_command_writes_what_python_does(
+    runs, exported, tmp_path, monkeypatch, capsys
+):
+    assert typed(monkeypatch, "export", runs[2], runs[0], runs[1], "-o", tmp_path / "again", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["tasks"] == 26
     assert content(tmp_path / "again") == content(exported)
     card = (exported / "README.md").read_text(encoding="utf-8")
     assert "| a/run | 1 | 140 |" in card
@@ -135,11 +138,10 @@ def test_readers_play_it_as_any_curriculum(exported):
         worlds.close()
 
 
-def test_runs_that_cannot_be_one_curriculum_are_refused_before_anything_is_played(runs, tmp_path, poet):
+def test_runs_that_cannot_be_one_curriculum_are_refused_before_anything_is_played(runs, tmp_path, monkeypatch, capsys):
     toy = evolved(tmp_path / "toy", TOY_SETTINGS, iterations=2)
-    done = poet("export", runs[0], toy, "-o", tmp_path / "none")
-    assert done.returncode == 2
-    assert done.stderr.strip() == (
+    assert typed(monkeypatch, "export", runs[0], toy, "-o", tmp_path / "none") == 2
+    assert capsys.readouterr().err.strip() == (
         "error: run and toy cannot be one curriculum: domain is 'walker2d' in the one and 'toy' in the other"
     )
     short = Run.create(tmp_path / "short", settings={"episode_limit": 50}).folder
@@ -164,4 +166,4 @@ def test_somebody_elses_learner_learns_on_it(exported):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice on spaces, and torch's own
         check_env(env)
-        PPO("MlpPolicy", env, n_steps=256, device="cpu").learn(512)
+        PPO("MlpPolicy", env, n_steps=64, batch_size=64, n_epochs=2, device="cpu").learn(64)

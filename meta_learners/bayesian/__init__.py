@@ -1,0 +1,1 @@
+"""Learners that tell distributions: how sure they are is part of the answer."""

@@ -1,0 +1,186 @@
+"""Neural processes: a network that reads a set of points and tells a distribution over functions.
+
+| name | what it knows of the context | source |
+|---|---|---|
+| cnp | the mean of its encoded points | Garnelo et al. 2018, arXiv:1807.01613 |
+| np | a latent variable, whose distribution the mean describes | Garnelo et al. 2018, arXiv:1807.01622 |
+| anp | both, and the mean is taken by attention from where is asked | Kim et al. 2019, arXiv:1901.05761 |
+
+Trained on the likelihood of the queries and of the context itself; with a latent variable on its lower bound, whose
+divergence is from q(z | context and query) to q(z | context), never to a standard normal distribution. Deviations are
+.1 at least, as in the papers, which bounds the likelihood that can be had.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from environments.settings import Bounds, check_bounds
+from meta_learners.episodes import EpisodeFamily, TaskBatch
+from meta_learners.few_shot.module_learner import ModuleLearner
+from meta_learners.keys import Stream, torch_generator
+from meta_learners.learner import NUMBERS, FewShotKind
+from meta_learners.networks.embedding import seeded
+from meta_learners.predictions import Numbers
+
+__all__ = ["LEARNER", "NeuralProcess", "ProcessSettings", "attend", "divergence"]
+
+FLOOR = 0.1  # of deviations, of outputs and of the latent variable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSettings:
+    """How a neural process learns."""
+
+    units: Annotated[int, Bounds(1, 4096)] = 128  # of every layer, and of the latent variable
+    heads: Annotated[int, Bounds(1, 64)] = 8  # of attention
+    draws: Annotated[int, Bounds(1, 1000)] = 50  # of the latent variable, to predict by
+    step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
+    halve_after: Annotated[int, Bounds(0, 10**9)] = 20_000  # meta-steps between halvings of the step size; 0: none
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+def layers(*sizes: int) -> nn.Sequential:
+    """Give a multilayer perceptron with ReLU between its layers."""
+    found: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        found += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*found[:-1])
+
+
+def attend(asked: Tensor, keys: Tensor, values: Tensor, there: Tensor, heads: int) -> Tensor:
+    """Take means of values (M, S, u) by scaled products of what is asked (M, Q, u) with keys (M, S, u): (M, Q, u).
+
+    With keys that are all alike the mean is even. Where no example is there (M, S), it is 0.
+    """
+    split = [each.reshape(*each.shape[:2], heads, -1).transpose(1, 2) for each in (asked, keys, values)]
+    scores = split[0] @ split[1].transpose(2, 3) / split[0].shape[-1] ** 0.5
+    weights = scores.masked_fill(~there[:, None, None], torch.finfo(scores.dtype).min).softmax(-1)
+    weights = weights * there[:, None, None]
+    means: Tensor = (weights @ split[2]).transpose(1, 2).flatten(2)
+    return means
+
+
+def divergence(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:
+    """Give KL(one || other) of normal distributions by mean and deviation (M, u): (M,)."""
+    ratio = (one[1] / other[1]).square()
+    gap = ((one[0] - other[0]) / other[1]).square()
+    return 0.5 * (ratio + gap - 1 - ratio.log()).sum(-1)
+
+
+class NeuralProcess(nn.Module):
+    """The system; `Episodic`.
+
+    Args:
+        inputs: how many numbers an input has.
+        outputs: how many a target has.
+        settings: how it learns.
+        latent: whether there is a latent variable.
+        direct: whether the context also speaks for itself.
+        attentive: whether that is by attention.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, settings: ProcessSettings, *, latent: bool, direct: bool, attentive: bool
+    ) -> None:
+        super().__init__()
+        units = settings.units
+        self._settings, self._outputs, self._attentive = settings, outputs, attentive
+        self.encode = layers(inputs + outputs, units, units, units) if direct else None
+        self.read = layers(inputs, units, units) if attentive else None
+        self.latent = layers(inputs + outputs, units, units, units) if latent else None
+        self.describe = layers(units, units, 2 * units) if latent else None
+        self.decode = layers(inputs + units * (direct + latent), units, units, units, 2 * outputs)
+
+    def _direct(self, inputs: Tensor, targets: Tensor, there: Tensor, asked: Tensor) -> list[Tensor]:
+        if self.encode is None:
+            return []
+        encoded = self.encode(torch.cat([inputs, targets], -1))
+        if self.read is not None:
+            return [attend(self.read(asked), self.read(inputs), encoded, there, self._settings.heads)]
+        return [_mean(encoded, there)[:, None].expand(-1, asked.shape[1], -1)]
+
+    def _belief(self, inputs: Tensor, targets: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        assert self.latent is not None
+        assert self.describe is not None
+        mean, spread = self.describe(_mean(self.latent(torch.cat([inputs, targets], -1)), there)).chunk(2, -1)
+        return mean, FLOOR + (1 - FLOOR) * spread.sigmoid()
+
+    def _decode(self, asked: Tensor, known: list[Tensor]) -> Numbers:
+        leading = (*max(known, key=Tensor.dim).shape[:-2], asked.shape[1])  # draws, where there are some, come first
+        parts = [each.expand(*leading, each.shape[-1]) for each in (asked, *known)]
+        mean, spread = self.decode(torch.cat(parts, -1)).chunk(2, -1)
+        deviation = FLOOR + (1 - FLOOR) * nn.functional.softplus(spread)
+        return Numbers(mean, deviation) if mean.dim() == 4 else Numbers.of(mean, deviation)
+
+    def predict(self, batch: TaskBatch, generator: torch.Generator) -> Numbers:
+        inputs, targets, there = _context(batch)
+        asked = batch.query.inputs.flatten(2)
+        known = self._direct(inputs, targets, there, asked)
+        if self.latent is None:
+            return self._decode(asked, known)
+        mean, deviation = self._belief(inputs, targets, there)
+        noise = torch.randn(self._settings.draws, *mean.shape, generator=generator).to(mean)
+        return self._decode(asked, [*known, (mean + deviation * noise)[:, :, None]])
+
+    def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Numbers]:
+        inputs, targets, there = _context(batch)
+        every = torch.cat([inputs, batch.query.inputs.flatten(2)], 1)
+        wanted = torch.cat([targets, batch.query.targets], 1)
+        counted = torch.cat([there, batch.query.present], 1)
+        known = self._direct(inputs, targets, there, every)
+        price = torch.zeros(batch.tasks).to(every)
+        if self.latent is not None:
+            prior, posterior = self._belief(inputs, targets, there), self._belief(every, wanted, counted)
+            noise = torch.randn(posterior[0].shape, generator=generator).to(every)
+            known.append((posterior[0] + posterior[1] * noise)[:, None])
+            price = divergence(posterior, prior)
+        found = self._decode(every, known)
+        told = found.log_probability(wanted)
+        assert told is not None
+        bound = (torch.where(counted, told, 0).sum(1) - price) / counted.sum(1).clamp(min=1)
+        size = batch.query.inputs.shape[1]
+        deviations = None if found.deviations is None else found.deviations[..., -size:, :].detach()
+        return -bound.mean(), Numbers(found.means[..., -size:, :].detach(), deviations)
+
+
+def _context(batch: TaskBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Give inputs (M, S, i), targets and which are there; what is not is 0, for it may be anything."""
+    there = batch.support.present
+    inputs, targets = (
+        torch.where(there[..., None], each, 0) for each in (batch.support.inputs.flatten(2), batch.support.targets)
+    )
+    return inputs, targets, there
+
+
+def _mean(encoded: Tensor, there: Tensor) -> Tensor:
+    return (encoded * there[..., None]).sum(1) / there.sum(1, keepdim=True).clamp(min=1)
+
+
+KINDS = {
+    "cnp": {"latent": False, "direct": True, "attentive": False},
+    "np": {"latent": True, "direct": False, "attentive": False},
+    "anp": {"latent": True, "direct": True, "attentive": True},
+}
+
+
+def _make(name: str, family: EpisodeFamily, settings: ProcessSettings, *, seed: int, device: str) -> ModuleLearner:
+    if name == "anp" and settings.units % settings.heads:
+        raise ValueError(f"units is {settings.units}; it must be a multiple of heads, {settings.heads}")
+    inputs = 1
+    for size in family.input_shape:
+        inputs *= size
+    with seeded(torch_generator((seed, Stream.PARAMETERS))):
+        system = NeuralProcess(inputs, family.target_size, settings, **KINDS[name])
+    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+
+
+LEARNER = FewShotKind(settings=ProcessSettings, make=_make, takes=frozenset({NUMBERS}))
+"""Of every name in `KINDS`."""

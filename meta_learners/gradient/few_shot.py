@@ -1,0 +1,193 @@
+"""Learners by gradients that are given examples: a few steps on a task's support, from a learned start.
+
+MAML, first-order MAML, Reptile, ANIL, Meta-SGD, Meta-Curvature, T-net and MT-net, by the bilevel core. E-MAML and ProMP
+change how MAML accounts for the data that a policy collects; with given data there is nothing to change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from environments.settings import Bounds, check_bounds
+from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
+from meta_learners.gradient.bilevel import MASK, Inner, adapt, initial_of, outer_gradient, reptile_gradient
+from meta_learners.keys import Key, Stream, torch_generator
+from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
+from meta_learners.networks.adam import Adam
+from meta_learners.networks.policies import Network, Parameters
+from meta_learners.predictions import Logits, Numbers, Prediction, judge
+
+__all__ = ["FEW_SHOT", "GradientFewShot", "GradientSettings", "masks", "task_losses"]
+
+INNER = {
+    "maml": {},
+    "fomaml": {"second_order": False},
+    "reptile": {"second_order": False},
+    "anil": {},
+    "meta-sgd": {"learned_rates": True},
+    "meta-curvature": {"curvature": True},
+    "t-net": {},
+    "mt-net": {"masked": True},
+}
+TRANSFORMED = ("t-net", "mt-net")
+TEMPERATURE = 1.0  # of the draws of masks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradientSettings:
+    """How such a learner learns."""
+
+    hidden: tuple[int, ...] = (40, 40)
+    inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.01
+    inner_steps: Annotated[int, Bounds(1, 1000)] = 1
+    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
+    reptile_rate: Annotated[float, Bounds(0, 1)] = 0.1  # share of the way to the adapted parameters
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        if not all(1 <= units <= 4096 for units in self.hidden):
+            raise ValueError(f"hidden is {list(self.hidden)}; every layer must be in [1, 4096]")
+
+
+class GradientFewShot:
+    """The learner; meets `meta_learners.learner.FewShotLearner`.
+
+    Args:
+        name: one of `INNER`.
+        inputs: how many numbers an input has.
+        outputs: how many a target has, or N.
+        ways: N classes, or None where targets are numbers.
+        settings: how to learn.
+        seed: of the initial weights.
+        device: to compute on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: int,
+        outputs: int,
+        ways: int | None,
+        settings: GradientSettings,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.name, self._settings, self._ways, self._device = name, settings, ways, device
+        sizes = (inputs, *settings.hidden, outputs)
+        self._network = Network(sizes, activation="relu", transformed=name in TRANSFORMED)
+        adapted = {"anil": self._network.last_layer} | dict.fromkeys(TRANSFORMED, self._network.layers)
+        self._inner = Inner(
+            steps=settings.inner_steps, rate=settings.inner_rate, adapted=adapted.get(name), **INNER[name]
+        )
+        initial = self._network.initial(torch_generator((seed, Stream.PARAMETERS)))
+        meta = self._inner.meta_parameters(initial)
+        if self._inner.masked:
+            meta |= {f"{MASK}layer{number}": torch.zeros(size) for number, size in enumerate(sizes[1:])}  # logits
+        self._adam = Adam(meta, settings.step_size, device=device)
+
+    def loss(self, parameters: Parameters, examples: Examples) -> Tensor:
+        """Give every task's mean loss (M,): squared errors, or cross-entropies."""
+        return task_losses(self._network, self._ways, parameters, examples)
+
+    def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
+        """Adapt to the supports, and descend the loss of the queries."""
+        batch = batch.to(self._device)
+        meta = self._adam.parameters
+        supports: Sequence[Examples] = [batch.support] * self._inner.steps
+        if self.name == "reptile":
+            adapted = adapt(self._inner, self.loss, meta, supports, batch.tasks)
+            loss, gradient = self.loss(adapted, batch.query).mean(), reptile_gradient(meta, adapted)
+        else:
+
+            def objective(leaves: Parameters) -> Tensor:
+                chosen = self._with_masks(leaves, batch.tasks, key)
+                return self.loss(adapt(self._inner, self.loss, chosen, supports, batch.tasks), batch.query).mean()
+
+            loss, gradient = outer_gradient(objective, meta)
+        norm = torch.stack([each.norm() for each in gradient.values()]).norm()
+        figures = torch.stack([loss.detach(), norm]).tolist()
+        if not torch.tensor(figures).isfinite().all():
+            raise LossError(f"the loss is {figures[0]} and its gradient's norm {figures[1]}")
+        judged = judge(self.predict(batch, key), batch.query.targets, batch.query.present)
+        if self.name == "reptile":
+            for name, each in meta.items():
+                each.sub_(self._settings.reptile_rate * gradient[name])
+        else:
+            self._adam.step(gradient)
+        means = {name: float(each.mean()) for name, each in judged.items()}
+        return {"loss": figures[0], "gradient_norm": figures[1], **means}
+
+    def predict(self, batch: TaskBatch, key: Key) -> Prediction:
+        """Take the inner steps on each support, and tell the queries."""
+        batch = batch.to(self._device)
+        if self._ways != batch.ways:
+            raise ValueError(f"tasks have {batch.ways} classes; this learner was made for {self._ways}")
+        meta = {name: each.detach() for name, each in self._adam.parameters.items()}
+        chosen = self._with_masks(meta, batch.tasks, key)
+        adapted = adapt(self._inner, self.loss, chosen, [batch.support] * self._inner.steps, batch.tasks)
+        with torch.no_grad():
+            told = self._network(adapted, batch.query.inputs.flatten(2))
+        return Numbers.of(told) if self._ways is None else Logits(told)
+
+    def _with_masks(self, meta: Parameters, tasks: int, key: Key) -> Parameters:
+        """Draw each task's masks from their logits, once for all its steps."""
+        if not self._inner.masked:
+            return meta
+        generator = torch_generator((*key, Stream.CHOICES))
+        return {name: masks(each, tasks, generator) if name.startswith(MASK) else each for name, each in meta.items()}
+
+    @property
+    def start(self) -> Parameters:
+        """The parameters that adapting begins with."""
+        return initial_of(self._adam.parameters)
+
+    def state(self) -> State:
+        """Give all that `load` needs."""
+        return State(self._adam.tensors())
+
+    def load(self, state: State) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: it is another network's, or of other settings.
+        """
+        self._adam.load(state.tensors)
+
+
+def task_losses(network: Network, ways: int | None, parameters: Parameters, examples: Examples) -> Tensor:
+    """Give every task's mean loss (M,) by stacked parameters: squared errors, or cross-entropies of N classes."""
+    there = examples.present
+    # What is not there may be anything, even not finite.
+    told = network(parameters, torch.where(there[..., None], examples.inputs.flatten(2), 0))
+    if ways is None:
+        losses = (told - torch.where(there[..., None], examples.targets, 0)).square().mean(-1)
+    else:
+        losses = nn.functional.cross_entropy(told.flatten(0, 1), examples.targets.flatten(), reduction="none")
+    return torch.where(there, losses.reshape(there.shape), 0).sum(1) / there.sum(1).clamp(min=1)
+
+
+def masks(logits: Tensor, tasks: int, generator: torch.Generator) -> Tensor:
+    """Draw masks of 0 and 1 (M, units); slopes pass as through the probabilities that were rounded."""
+    chance = torch.rand(tasks, *logits.shape, generator=generator).clamp(1e-6, 1 - 1e-6).to(logits)
+    soft = ((logits + chance.logit()) / TEMPERATURE).sigmoid()  # a difference of two Gumbel draws is logistic
+    return (soft >= 0.5).to(soft) + soft - soft.detach()
+
+
+def _make(name: str, family: EpisodeFamily, settings: GradientSettings, *, seed: int, device: str) -> GradientFewShot:
+    if name not in INNER:
+        raise ValueError(f"learner {name!r} is MAML where examples are given; take maml")
+    outputs = family.target_size if family.ways is None else family.ways
+    return GradientFewShot(
+        name, math.prod(family.input_shape), outputs, family.ways, settings, seed=seed, device=device
+    )
+
+
+FEW_SHOT = FewShotKind(settings=GradientSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)
+"""Of every name in `INNER`."""

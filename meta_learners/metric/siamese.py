@@ -1,0 +1,58 @@
+"""Siamese networks: are two examples of the same class? After Koch, Zemel and Salakhutdinov 2015.
+
+A weighted sum of the distances between features, feature by feature, is the logit of "same". Trained by the binary
+cross-entropy of pairs of query and support, the pairs of the same class weighing as much as all others; a new query
+takes the class of the example that is most likely the same.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from meta_learners.episodes import EpisodeFamily, TaskBatch
+from meta_learners.few_shot.module_learner import ModuleLearner
+from meta_learners.keys import Stream, torch_generator
+from meta_learners.learner import CLASSES, FewShotKind
+from meta_learners.metric.learner import MetricSettings, features_of
+from meta_learners.metric.pairs import nearest_class, pair_loss
+from meta_learners.networks.embedding import Embedding, seeded
+from meta_learners.predictions import Logits
+
+__all__ = ["LEARNER", "Siamese"]
+
+
+class Siamese(nn.Module):
+    """The system; `Episodic`."""
+
+    def __init__(self, shape: tuple[int, ...], settings: MetricSettings) -> None:
+        super().__init__()
+        self.embedding = Embedding(shape, settings.width)
+        self.weigh = nn.Linear(self.embedding.size, 1)
+        nn.init.constant_(self.weigh.weight, -1 / self.embedding.size)
+
+    def same(self, one: Tensor, other: Tensor) -> Tensor:
+        """Give logits that features (..., f) are of one class; which is first makes no difference."""
+        found: Tensor = self.weigh((one.sigmoid() - other.sigmoid()).abs())[..., 0]
+        return found
+
+    def pairs(self, batch: TaskBatch) -> Tensor:
+        """Give the logits of every query with every support example (M, Q, S)."""
+        found = features_of(self.embedding, batch)
+        return self.same(found.query[:, :, None], found.support[:, None])
+
+    def predict(self, batch: TaskBatch, generator: torch.Generator) -> Logits:
+        return nearest_class(self.pairs(batch), batch)
+
+    def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Logits]:
+        logits = self.pairs(batch)
+        return pair_loss(logits, batch), nearest_class(logits.detach(), batch)
+
+
+def _make(name: str, family: EpisodeFamily, settings: MetricSettings, *, seed: int, device: str) -> ModuleLearner:
+    with seeded(torch_generator((seed, Stream.PARAMETERS))):
+        system = Siamese(family.input_shape, settings)
+    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+
+
+LEARNER = FewShotKind(settings=MetricSettings, make=_make, takes=frozenset({CLASSES}))

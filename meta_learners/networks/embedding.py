@@ -1,0 +1,83 @@
+"""The embedding that metric learners share: four blocks of convolution, normalisation, ReLU and pooling.
+
+After Snell et al. 2017 (arXiv:1703.05175, section 3.1), for images and for curves; for plain numbers two layers of
+units. Normalisation is over groups of each example's own channels (Wu and He 2018, arXiv:1803.08494) where the paper
+has batches: with those an example's place would depend on what it is asked beside, and the test set would be read.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Embedding", "seeded"]
+
+BLOCKS = 4
+GROUP = 8  # channels that are normalised together
+
+
+class Embedding(nn.Module):
+    """Maps examples (..., *shape) to features.
+
+    Args:
+        shape: of an example: (numbers,), (channels, length) or (channels, height, width).
+        width: filters of each block, or units.
+        maps: gives the last block's maps (..., width, *rest) instead of all their numbers in a row.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int, *, maps: bool = False) -> None:
+        super().__init__()
+        self.shape, self._maps = shape, maps
+        layers: list[nn.Module] = []
+        if len(shape) == 1:
+            layers += [nn.Linear(shape[0], width), nn.ReLU(), nn.Linear(width, width)]
+            self.map_shape: tuple[int, ...] = (width,)
+        else:
+            channels, sides = shape[0], list(shape[1:])
+            for _ in range(BLOCKS):
+                layers += block(channels, width, len(sides))
+                channels = width
+                if min(sides) >= 2:
+                    layers.append(pool(len(sides)))
+                    sides = [side // 2 for side in sides]
+            self.map_shape = (width, *sides)
+        self._layers = nn.Sequential(*layers)
+
+    @property
+    def size(self) -> int:
+        """How many features an example has."""
+        return math.prod(self.map_shape)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Embed."""
+        leading = inputs.shape[: inputs.dim() - len(self.shape)]
+        found: Tensor = self._layers(inputs.reshape(-1, *self.shape))
+        return found.reshape(*leading, *(self.map_shape if self._maps else (self.size,)))
+
+
+def block(channels: int, width: int, dimensions: int) -> list[nn.Module]:
+    """Give a convolution of three, normalised, with ReLU; in one dimension or two."""
+    kind = nn.Conv1d if dimensions == 1 else nn.Conv2d
+    groups = max(width // GROUP, 1)
+    return [kind(channels, width, 3, padding=1), nn.GroupNorm(groups if width % groups == 0 else 1, width), nn.ReLU()]
+
+
+def pool(dimensions: int) -> nn.Module:
+    """Give the largest of each two, or of each two by two."""
+    return nn.MaxPool1d(2) if dimensions == 1 else nn.MaxPool2d(2)
+
+
+class seeded:  # noqa: N801, a context manager
+    """Within it PyTorch's own generator on the CPU is one seed's; after it, it is as it was. For initial weights."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self._generator = generator
+
+    def __enter__(self) -> None:
+        self._kept = torch.get_rng_state()
+        torch.set_rng_state(self._generator.get_state())
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_rng_state(self._kept)

@@ -1,0 +1,109 @@
+"""The genomes of an exported run, by split, and the courses that they make."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from environments.domain import Domain, Encoding, Environment, Genome
+from environments.sketch import Drawable, Sketch
+from environments.tasks.curriculum import SPLITS, Curriculum
+from meta_learners.errors import MetaLearningError
+from meta_learners.keys import Stream, numpy_generator
+
+__all__ = ["Pool", "encoding_of", "genomes_of", "pool_of"]
+
+ATTEMPTS = 20  # mutations of a split's genomes for each that is wanted: an encoding may give one that is there
+
+
+@dataclass(eq=False)
+class Pool:
+    """Genomes by split, and what they are expressed by.
+
+    Raises:
+        MetaLearningError: the domain cannot show its courses.
+    """
+
+    genomes: Mapping[str, list[Genome]]
+    domain: Domain
+    encoding: Encoding
+    wanted: int = 0  # genomes of each split at least: mutations of its own, and of theirs, where it has fewer
+    _filled: dict[str, list[Genome]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.domain, Drawable):
+            raise MetaLearningError(
+                f"domain {self.domain.name} does not show its courses; tasks cannot be made of their ground"
+            )
+
+    def of(self, split: str) -> list[Genome]:
+        """List a split's genomes: those of the archive, and mutations where they are too few."""
+        if split not in self._filled:
+            others = [each for name in SPLITS if name != split for each in self.genomes[name]]
+            self._filled[split] = self._fill(self.genomes[split], others, SPLITS.index(split))
+        return self._filled[split]
+
+    def sketch(self, genome: Genome, seed: int) -> Sketch:
+        """Draw the course that a genome makes with a terrain seed."""
+        environment = Environment(domain=self.domain.name, encoding=self.encoding.name, genome=genome, seed=seed)
+        domain: Any = self.domain
+        found: Sketch = domain.sketch(environment)
+        return found
+
+    def _fill(self, genomes: list[Genome], others: list[Genome], number: int) -> list[Genome]:
+        found, seen = list(genomes), {_text(genome) for genome in (*genomes, *others)}
+        rng = numpy_generator((1, number, Stream.TASKS))
+        for _ in range(ATTEMPTS * self.wanted if genomes else 0):
+            if len(found) >= self.wanted:
+                break
+            child = self.encoding.mutate(found[int(rng.integers(len(found)))], rng)
+            if _text(child) not in seen:
+                seen.add(_text(child))
+                found.append(child)
+        return found
+
+
+def genomes_of(curriculum: Curriculum) -> dict[str, list[Genome]]:
+    """List by split the genomes that a curriculum tells of, each once, where it comes first; its own tasks before."""
+    found: dict[str, list[Genome]] = {split: [] for split in SPLITS}
+    seen: set[str] = set()
+    rows = [(task.environment.genome, task.split) for task in curriculum.stages]
+    rows += [(row["genome"], row["split"]) for row in curriculum.tried()]
+    for genome, split in rows:
+        text = _text(genome)
+        if split in found and text not in seen:
+            found[split].append(genome)
+        seen.add(text)
+    return found
+
+
+def encoding_of(curriculum: Curriculum) -> Encoding:
+    """Make the encoding of a curriculum's genomes.
+
+    Raises:
+        MetaLearningError: it does not say which that is.
+    """
+    said = curriculum.document.get("encoding")
+    if said is None:
+        raise MetaLearningError(f"the curriculum in {curriculum.folder} does not say how its genomes are encoded")
+    try:
+        return curriculum.domain.encoding(said["name"], said["options"])
+    except ValueError as error:
+        raise MetaLearningError(f"the curriculum in {curriculum.folder} cannot be used: {error}") from error
+
+
+def pool_of(curriculum: Curriculum | None, wanted: int, family: str) -> Pool:
+    """Take a curriculum's genomes.
+
+    Raises:
+        MetaLearningError: there is no curriculum, or it will not do.
+    """
+    if curriculum is None:
+        raise MetaLearningError(f"family {family} needs a curriculum; name the folder that `poet export` wrote")
+    return Pool(genomes_of(curriculum), curriculum.domain, encoding_of(curriculum), wanted)
+
+
+def _text(genome: Genome) -> str:
+    return json.dumps(genome, sort_keys=True)

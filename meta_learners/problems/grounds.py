@@ -1,0 +1,116 @@
+"""The ground of a course as a function of place, to be told from a few noisy heights.
+
+Good for courses whose ground is a function, as a CPPN's (arXiv:2003.08536); parametric obstacles fall at random, and
+nothing tells them. A learner must beat the training course that fits the heights best.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from environments.settings import Bounds
+from environments.tasks.curriculum import SPLITS
+from meta_learners.episodes import FamilyKind, Source, SplitError, TaskBatch, check_split
+from meta_learners.keys import Key, Stream, torch_generator
+from meta_learners.predictions import Numbers
+from meta_learners.problems.archive import Pool, pool_of
+from meta_learners.problems.numbers import FunctionSettings, split_examples
+
+__all__ = ["KIND", "GroundSettings", "Grounds"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundSettings(FunctionSettings):
+    """The size of a task, and its courses."""
+
+    noise: Annotated[float, Bounds(0, 10)] = 0.1  # deviation of the heights told; all heights have variance 1
+    courses: Annotated[int, Bounds(0, 100_000)] = 40  # of a split; mutations fill it up where it has fewer
+
+
+class Grounds:
+    """The family.
+
+    Args:
+        settings: the size of a task.
+        pool: the genomes.
+    """
+
+    name = "grounds"
+    splits = SPLITS
+    input_shape = (1,)
+    ways = None
+    target_size = 1
+
+    def __init__(self, settings: GroundSettings, pool: Pool) -> None:
+        self.settings, self._pool = settings, pool
+        self._banks: dict[str, Tensor] = {}
+
+    def draw(self, count: int, split: str, key: Key) -> TaskBatch:
+        """Draw tasks: places in [-1, 1], and heights; the queries' are without noise."""
+        check_split(self.name, self.splits, split)
+        heights = self._heights(split)
+        generator = torch_generator((*key, Stream.TASKS))
+        courses = torch.randint(len(heights), (count,), generator=generator)
+        number = self.settings.shots + self.settings.queries
+        places = torch.randint(heights.shape[1], (count, number), generator=generator)
+        inputs = (2 * places / (heights.shape[1] - 1) - 1)[..., None]
+        targets = heights[courses].gather(1, places)[..., None]
+        noise = self.settings.noise * torch.randn(count, self.settings.shots, 1, generator=generator)
+        noisy = torch.cat([targets[:, : self.settings.shots] + noise, targets[:, self.settings.shots :]], 1)
+        return split_examples(inputs, noisy, self.settings.shots)
+
+    def rivals(self, batch: TaskBatch) -> dict[str, Numbers]:
+        """Predict by the training course that fits best, and by lines from height to height."""
+        known = self._heights("train")  # (C, n)
+        last = known.shape[1] - 1
+        told, asked = (((each.inputs[..., 0] + 1) / 2 * last).round().long() for each in (batch.support, batch.query))
+        misses = (known[:, told] - batch.support.targets[None, ..., 0]).square().mean(2)  # (C, M)
+        best = misses.argmin(0)
+        return {
+            "nearest training course": Numbers.of(known[best].gather(1, asked)[..., None]),
+            "lines from height to height": Numbers.of(_lines(batch)),
+        }
+
+    @cached_property
+    def _scale(self) -> float:
+        return float(self._raw("train").std()) or 1.0
+
+    def _heights(self, split: str) -> Tensor:
+        """Give every course's heights above its start, scaled by those of training (C, n)."""
+        if split not in self._banks:
+            self._banks[split] = (self._raw(split) / self._scale).float()
+        return self._banks[split]
+
+    def _raw(self, split: str) -> Tensor:
+        genomes = self._pool.of(split)
+        if not genomes:
+            raise SplitError(f"split {split} of grounds has no courses; export with another --fractions")
+        rows = []
+        for genome in genomes:
+            x, y = self._pool.sketch(genome, 0).ground.T
+            x = np.maximum.accumulate(x)
+            rows.append(np.interp(np.linspace(x[0], x[-1], len(x)), x, y) - y[0])
+        return torch.from_numpy(np.stack(rows))
+
+
+def _lines(batch: TaskBatch) -> Tensor:
+    """Interpolate each support linearly, level beyond its ends: (M, Q, 1)."""
+    rows = []
+    for task in range(batch.tasks):
+        x, y = (each[task, :, 0].cpu().numpy() for each in (batch.support.inputs, batch.support.targets))
+        order = np.argsort(x, kind="stable")
+        rows.append(np.interp(batch.query.inputs[task, :, 0].cpu().numpy(), x[order], y[order]))
+    return torch.from_numpy(np.stack(rows)).float()[..., None]
+
+
+def _make(settings: GroundSettings, source: Source) -> Grounds:
+    return Grounds(settings, pool_of(source.curriculum, settings.courses, "grounds"))
+
+
+KIND = FamilyKind(settings=GroundSettings, make=_make, needs="curriculum")

@@ -1,0 +1,1 @@
+"""Curves of a run for TensorBoard and Weights & Biases, beside its display."""

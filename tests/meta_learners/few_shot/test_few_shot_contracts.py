@@ -1,0 +1,147 @@
+"""The suites that authors of few-shot families and learners run, over all of ours; broken ones fail the right check."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import environments
+from environments.contracts import failures
+from environments.domain import find_domain
+from meta_learners.episodes import Examples
+from meta_learners.few_shot_contracts import Blobs, Lines, episodes_contract, few_shot_contract
+from meta_learners.predictions import Logits
+from meta_learners.problems.archive import Pool
+from meta_learners.problems.grounds import Grounds, GroundSettings
+from meta_learners.problems.niches import Niches, NicheSettings
+from meta_learners.registry import make_family, make_few_shot
+
+
+def niches(**settings):
+    genomes = {split: [environments.FLAT.genome, environments.HARD.genome] for split in Niches.splits}
+    domain = find_domain("walker2d")
+    chosen = NicheSettings(ways=3, courses=6, classes=4, queries=2, **settings)
+    return Niches(chosen, Pool(genomes, domain, domain.encoding("parametric", {}), chosen.classes))
+
+
+def grounds():
+    """Two CPPNs' and their children's."""
+    encoding = find_domain("walker2d").encoding("cppn", {})
+    rng = np.random.default_rng(0)
+    first = encoding.mutate(encoding.initial(), rng)
+    genomes = {split: [encoding.mutate(first, rng) for _ in range(2)] for split in Grounds.splits}
+    return Grounds(GroundSettings(courses=3), Pool(genomes, find_domain("walker2d"), encoding, 3))
+
+
+TestSinusoids = episodes_contract(lambda: make_family("sinusoids"))
+TestCurves = episodes_contract(lambda: make_family("curves", {"queries": 5}))
+TestNiches = episodes_contract(niches)
+
+
+TestNearestNiches = episodes_contract(lambda: niches(nearest=True))
+TestGrounds = episodes_contract(grounds)
+TestSets = episodes_contract(lambda: make_family("sets", {"shots": 8, "queries": 4}))
+TestRecall = episodes_contract(lambda: make_family("recall", {"bits": 20}))
+TestQuadratics = episodes_contract(lambda: make_family("quadratics"))
+
+
+def learner(name, family=None, **settings):
+    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, {"width": 8, **settings}), family)
+
+
+IMAGES, CURVES = Blobs((1, 8, 8)), Blobs((3, 12))
+
+TestPrototypical = learner("prototypical", IMAGES)
+TestMatching = learner("matching")
+TestSiamese = learner("siamese")
+TestRelation = learner("relation", CURVES)
+TestRidge = learner("ridge", penalty=1.0)
+TestGoodEmbedding = learner("good-embedding")
+TestGraph = few_shot_contract(
+    lambda tasks: make_few_shot("graph", tasks, {"width": 8, "units": 8, "layers": 2}), numbered=True
+)
+TestARC = learner("arc", IMAGES, glimpses=2, side=3)
+
+
+def process(name):
+    settings = {"units": 8, "heads": 2, "draws": 3}
+    return few_shot_contract(lambda family: make_few_shot(name, family, settings), Lines())
+
+
+TestCNP = process("cnp")
+TestNP = process("np")
+TestANP = process("anp")
+
+
+def gradient(name, family=None):
+    settings = {"hidden": [8], "inner_steps": 2}
+    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, settings), family or Lines(), numbered=True)
+
+
+TestMAML = gradient("maml")
+TestMetaCurvature = gradient("meta-curvature")
+TestMetaCurvatureOfClasses = gradient("meta-curvature", Blobs())
+TestTNet = gradient("t-net")
+TestMTNet = gradient("mt-net")
+TestReptile = gradient("reptile")
+TestANIL = gradient("anil")
+
+
+TestIMAML = few_shot_contract(lambda tasks: make_few_shot("imaml", tasks, {"hidden": [8], "inner_steps": 3}), Lines())
+
+
+class Broken:
+    """A learner with one fault; what is not about the fault is as it was."""
+
+    def __init__(self, sound):
+        self._sound = sound
+
+    def __getattr__(self, name):
+        return getattr(self._sound, name)
+
+
+class Peeks(Broken):
+    """Knows the queries' classes."""
+
+    def predict(self, batch, key):
+        return Logits(torch.nn.functional.one_hot(batch.query.targets, batch.ways).float())
+
+
+class LooksAtTheFirst(Broken):
+    """Forgets all but the first examples."""
+
+    def predict(self, batch, key):
+        support = batch.support
+        return self._sound.predict(replace(batch, support=Examples(support.inputs[:, :3], support.targets[:, :3])), key)
+
+
+class Compares(Broken):
+    """Tells a query beside the mean of all."""
+
+    def predict(self, batch, key):
+        inputs = batch.query.inputs - batch.query.inputs.mean(1, keepdim=True)
+        return self._sound.predict(replace(batch, query=replace(batch.query, inputs=inputs)), key)
+
+
+class Learns(Broken):
+    """Learns while it predicts."""
+
+    def predict(self, batch, key):
+        self._sound.meta_step(batch, key)
+        return self._sound.predict(batch, key)
+
+
+@pytest.mark.parametrize(
+    ("kind", "check", "words"),
+    [
+        (Peeks, "test_the_queries_targets_never_change_a_prediction", "with other targets of the queries"),
+        (LooksAtTheFirst, "test_the_order_of_the_support_makes_no_difference", "of another order"),
+        (Compares, "test_what_else_is_asked_does_not_change_a_prediction", "of fewer queries"),
+        (Learns, "test_predicting_leaves_the_learner_as_it_is", "the learner as it was"),
+    ],
+)
+def test_a_broken_learner_fails_the_check_that_is_about_its_fault(kind, check, words):
+    made = few_shot_contract(lambda family: kind(make_few_shot("prototypical", family, {"width": 8})))
+    found = failures(made, [check])
+    assert words in found.get(check, ""), found

@@ -1,0 +1,55 @@
+"""Implicit MAML on ridge regression, where adapting has a closed form and finite differences tell the meta-gradient."""
+
+import torch
+
+from meta_learners.gradient.implicit import ImplicitSettings, implicit_gradient, proximal
+
+PROXIMITY, SIZE, TASKS = 0.7, 4, 3
+
+
+def problem():
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(TASKS, 6, SIZE), (TASKS, 6), (TASKS, 5, SIZE), (TASKS, 5), (SIZE,)]
+    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+
+
+def mean_square(x, y):
+    return lambda parameters: ((x @ parameters["weight"][..., None])[..., 0] - y).square().mean(1)
+
+
+def solution(x, y, start):
+    """Where the support's loss plus the proximal term is least."""
+    count = x.shape[1]
+    hessian = 2 / count * x.transpose(1, 2) @ x
+    right = 2 / count * (x.transpose(1, 2) @ y[..., None])[..., 0] + PROXIMITY * start
+    return torch.linalg.solve(hessian + PROXIMITY * torch.eye(SIZE).double(), right)
+
+
+def test_with_as_many_steps_as_parameters_it_agrees_with_finite_differences_to_eight_digits():
+    x, y, asked, wanted, start = problem()
+    support, query = mean_square(x, y), mean_square(asked, wanted)
+
+    def objective(at):
+        return query({"weight": solution(x, y, at)}).mean()
+
+    loss, gradient = implicit_gradient(support, query, {"weight": solution(x, y, start)}, PROXIMITY, SIZE)
+    step = 1e-4 * torch.eye(SIZE).double()
+    differences = torch.stack([(objective(start + each) - objective(start - each)) / 2e-4 for each in step])
+    assert torch.allclose(loss, objective(start))
+    assert torch.allclose(gradient["weight"], differences, rtol=0, atol=1e-8)
+
+
+def test_near_enough_to_the_start_it_is_the_plain_gradient_there():
+    x, y, asked, wanted, start = problem()
+    query = mean_square(asked, wanted)
+    at = start.clone().requires_grad_()
+    (plain,) = torch.autograd.grad(query({"weight": at.expand(TASKS, SIZE)}).mean(), at)
+    _, gradient = implicit_gradient(mean_square(x, y), query, {"weight": start.expand(TASKS, SIZE)}, 1e9, 5)
+    assert torch.allclose(gradient["weight"], plain, atol=1e-7)
+
+
+def test_proximal_steps_end_at_the_closed_form():
+    x, y, _, _, start = problem()
+    settings = ImplicitSettings(inner_rate=0.1, inner_steps=1000, proximity=PROXIMITY)
+    found = proximal(mean_square(x, y), {"weight": start}, TASKS, settings)
+    assert torch.allclose(found["weight"], solution(x, y, start), atol=1e-10)

@@ -1,0 +1,116 @@
+"""Each rule against what it must equal: another form of the same mathematics, written out or from SciPy."""
+
+import pytest
+import torch
+from scipy.optimize import minimize
+from torch import nn
+
+from meta_learners.few_shot_contracts import Blobs
+from meta_learners.metric.arc import filters
+from meta_learners.metric.good_embedding import logistic
+from meta_learners.metric.graph import Edges
+from meta_learners.metric.learner import Features
+from meta_learners.metric.matching import Matching
+from meta_learners.metric.pairs import balanced
+from meta_learners.metric.prototypical import prototypes, prototypical
+from meta_learners.metric.relation import Relation
+from meta_learners.metric.ridge import RidgeSettings, ridge
+from meta_learners.metric.siamese import Siamese
+
+WAYS, SHOTS, SIZE = 3, 4, 5
+
+
+@pytest.fixture
+def features():
+    generator = torch.Generator().manual_seed(0)
+    support = torch.randn(2, WAYS * SHOTS, SIZE, generator=generator, dtype=torch.float64)
+    query = torch.randn(2, 7, SIZE, generator=generator, dtype=torch.float64)
+    labels = nn.functional.one_hot(torch.arange(WAYS).repeat(2, SHOTS), WAYS).double()
+    return Features(support, labels, query)
+
+
+def test_prototypes_are_a_linear_classifier(features):
+    centres = prototypes(features)
+    weights, biases = 2 * centres, -centres.square().sum(-1)
+    linear = features.query @ weights.transpose(1, 2) + biases[:, None]
+    assert torch.allclose(prototypical(features).softmax(-1), linear.softmax(-1))
+    assert torch.allclose(prototypical(features), -torch.cdist(features.query, centres).square())
+
+
+def test_matching_is_nadaraya_watson_regression_of_the_labels(features):
+    rule = Matching().double()
+    scale = rule.log_scale.exp()
+    for task in range(2):
+        for number, asked in enumerate(features.query[task]):
+            kernel = torch.exp(scale * nn.functional.cosine_similarity(features.support[task], asked[None], -1))
+            share = (kernel[:, None] * features.labels[task]).sum(0) / kernel.sum()
+            assert torch.allclose(rule(features)[task, number].exp(), share)
+
+
+def test_the_ridge_head_is_the_primal_solution_and_can_be_differentiated(features):
+    x, y = features.support, features.labels
+    primal = torch.linalg.solve(x.transpose(1, 2) @ x + 3.0 * torch.eye(SIZE).double(), x.transpose(1, 2) @ y)
+    assert torch.allclose(ridge(features, 3.0), features.query @ primal)
+
+    def output(support):
+        return ridge(Features(support, features.labels, features.query), RidgeSettings().penalty)
+
+    assert torch.autograd.gradcheck(output, features.support.requires_grad_())
+
+
+def test_logistic_regression_is_what_a_general_optimiser_finds(features):
+    x, y = (each[0].numpy() for each in (features.support, features.labels))
+
+    def objective(flat):
+        weights = torch.from_numpy(flat.reshape(SIZE, WAYS)).requires_grad_()
+        told = torch.from_numpy(x) @ weights
+        value = -(told.log_softmax(-1) * torch.from_numpy(y)).sum() + 0.5 * weights.square().sum()
+        value.backward()
+        return value.item(), weights.grad.numpy().ravel()
+
+    found = minimize(objective, torch.zeros(SIZE * WAYS).double().numpy(), jac=True, tol=1e-12).x
+    wanted = features.query[0] @ torch.from_numpy(found.reshape(SIZE, WAYS))
+    assert torch.allclose(logistic(features)[0], wanted, atol=1e-5)
+
+
+def test_who_is_first_of_a_siamese_pair_makes_no_difference():
+    network = Siamese((4,), RidgeSettings(width=6))
+    one, other = torch.randn(2, 9, 6).unbind()
+    assert torch.equal(network.same(one, other), network.same(other, one))
+
+
+def test_pairs_of_the_same_class_weigh_as_much_as_all_others():
+    alike = torch.tensor([[[1.0, 0, 0, 0], [0, 1, 0, 0]]])
+    weights = balanced(alike, torch.tensor([[[True, True, True, False], [True, True, True, True]]]))
+    assert weights.sum() == 1
+    assert weights[alike == 1].sum() == 0.5
+    assert weights[0, 0, 3] == 0
+
+
+def test_a_class_of_a_relation_network_is_the_sum_of_its_examples():
+    network = Relation((4,), RidgeSettings(width=6))
+    support, query = torch.randn(1, 4, 6), torch.randn(1, 5, 6)
+    labels = nn.functional.one_hot(torch.tensor([[0, 1, 0, 1]]), 2).float()
+    sums = torch.stack([support[:, ::2].sum(1), support[:, 1::2].sum(1)], 1)
+    both = (network.scores(Features(one, of, query)) for one, of in ((support, labels), (sums, torch.eye(2)[None])))
+    assert torch.allclose(*both, atol=1e-6)
+
+
+def test_edges_of_a_graph_sum_to_one_and_leave_out_itself_and_what_is_not_there():
+    weights = Edges(4, 8)(torch.randn(3, 5, 4), torch.tensor([[True, True, True, True, False]] * 3))
+    assert torch.allclose(weights.sum(-1), torch.ones(3, 5))
+    assert (weights.diagonal(dim1=1, dim2=2) == 0).all()
+    assert (weights[:, :, 4] == 0).all()
+
+
+def test_rows_of_a_glimpse_sum_to_one_and_look_where_they_are_told():
+    weights = filters(torch.tensor([0.0, -1.0, 1.0]), torch.tensor([0.9, 0.9, 0.9]), 3, 33)
+    assert torch.allclose(weights.sum(-1), torch.ones(3, 3))
+    assert weights[:, 1].argmax(-1).tolist() == [16, 0, 32]
+
+
+def test_the_blobs_of_the_contract_can_be_told_apart():
+    batch = Blobs().draw(50, "train", (0,))
+    labels = nn.functional.one_hot(batch.support.targets, 3).float()
+    told = prototypical(Features(batch.support.inputs, labels, batch.query.inputs))
+    assert (told.argmax(-1) == batch.query.targets).float().mean() > 0.9

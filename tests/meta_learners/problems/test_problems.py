@@ -1,0 +1,129 @@
+"""Families of examples against what is known of them exactly."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from environments.sketch import Sketch
+from meta_learners.episodes import Source
+from meta_learners.errors import MetaLearningError
+from meta_learners.predictions import Logits, Numbers, judge
+from meta_learners.problems.curves import NOISE, process
+from meta_learners.problems.niches import relief_of
+from meta_learners.registry import make_family, make_few_shot
+
+
+def test_the_exact_process_says_what_gaussian_conditioning_by_hand_says():
+    batch = make_family("curves", {"queries": 4}).draw(2, "train", (0,))
+    length, scale = 0.3, 0.7
+    evidence, mean, deviation = process(batch, *torch.tensor([length, scale], dtype=torch.float64))
+    for task in range(2):
+        there = batch.support.present[task]
+        x, y = batch.support.inputs[task, there, 0].double().numpy(), batch.support.targets[task, there, 0].double()
+        asked = batch.query.inputs[task, :, 0].double().numpy()
+
+        def kernel(one, other):
+            return scale**2 * np.exp(-0.5 * ((one[:, None] - other[None]) / length) ** 2)
+
+        own = kernel(x, x) + (NOISE**2 + 1e-6) * np.eye(len(x))
+        wanted = kernel(asked, x) @ np.linalg.solve(own, y.numpy())
+        spread = scale**2 + NOISE**2 - np.diag(kernel(asked, x) @ np.linalg.solve(own, kernel(x, asked)))
+        assert mean[task, :, 0].numpy() == pytest.approx(wanted, abs=1e-6)
+        assert deviation[task, :, 0].numpy() ** 2 == pytest.approx(np.maximum(spread, NOISE**2), abs=1e-6)
+        told = torch.distributions.MultivariateNormal(torch.zeros(len(x)).double(), torch.from_numpy(own))
+        assert evidence[task].item() == pytest.approx(told.log_prob(y).item(), abs=1e-6)
+
+
+def test_curves_have_as_many_points_of_context_as_the_protocol_says():
+    sizes = make_family("curves").draw(400, "train", (0,)).support.present.sum(1)
+    assert (sizes.min().item(), sizes.max().item()) == (3, 46)
+
+
+def test_sets_have_the_means_and_deviations_that_they_were_drawn_with():
+    batch = make_family("sets", {"shots": 4000, "queries": 2}).draw(300, "train", (0,))
+    means, deviations = batch.support.targets.mean((1, 2)), batch.support.targets.std((1, 2))
+    assert -1.15 < means.min() < -0.9
+    assert 0.9 < means.max() < 1.15
+    assert 0.45 < deviations.min() < 0.6
+    assert 1.85 < deviations.max() < 2.2
+
+
+def test_hopfields_rule_recalls_the_published_patterns_without_an_error():
+    for settings in ({}, {"shots": 2, "bits": 50}):
+        family = make_family("recall", settings)
+        batch = family.draw(20, "train", (0,))
+        assert (batch.query.inputs == 0).float().mean() == 0.5
+        recalled = family.rivals(batch)["Hopfield's rule"].mean
+        assert (recalled != batch.query.targets).float().mean() < 0.002
+
+
+def test_quadratics_start_at_a_mean_of_ten_and_end_at_nothing():
+    family = make_family("quadratics")
+    batch = family.draw(2000, "train", (0,))
+    rivals = family.rivals(batch)
+    sums = {name: (each.mean - batch.query.targets).square().sum((1, 2)) for name, each in rivals.items()}
+    assert sums["starting point"].mean().item() == pytest.approx(10, abs=0.3)
+    assert sums["least squares"].median().item() < 1e-6
+
+
+def test_a_course_is_measured_by_its_rises_and_by_what_stands_on_it():
+    ground = np.stack([np.arange(6.0), [0, 0, 1, 1, 1, 1]], 1)
+    box = np.array([[[3.0, 1.0], [4.0, 1.0], [4.0, 3.0], [3.0, 3.0]]])
+    heights = np.sign(found := relief_of(Sketch(ground, box))) * np.expm1(np.abs(found)) / 20
+    assert heights == pytest.approx(
+        np.array([[0, 0, 1, 0, 0, 0], [0, 0, 1, 2, 0, -2], [0, 0, 0, 2, 2, 0]], dtype=float), abs=1e-5
+    )
+
+
+def test_predictions_are_judged_as_written_out():
+    targets = torch.tensor([[0, 1, 1]])
+    logits = torch.tensor([[[2.0, 0.0], [2.0, 0.0], [0.0, 2.0]]])
+    told = judge(Logits(logits), targets, torch.tensor([[True, True, False]]))
+    assert told["accuracy"].item() == 0.5
+    assert told["log_loss"].item() == pytest.approx(math.log(1 + math.exp(-2)) + 1, abs=1e-6)
+    draws = torch.randn(1, 4000, 1, generator=torch.Generator().manual_seed(0))
+    told = judge(Numbers.of(torch.zeros(1, 4000, 1), torch.ones(1, 4000, 1)), draws, torch.ones(1, 4000).bool())
+    assert told["coverage"].item() == pytest.approx(0.9, abs=0.02)
+    assert told["log_loss"].item() == pytest.approx(0.5 * math.log(2 * math.pi * math.e), abs=0.05)
+
+
+def test_what_cannot_be_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(ValueError, match="learner 'prototypical' tells classes; family 'sinusoids' asks for numbers"):
+        make_few_shot("prototypical", make_family("sinusoids"))
+    with pytest.raises(MetaLearningError, match="omniglot needs the folder of its files; name it by --data or"):
+        make_family("omniglot")
+    with pytest.raises(MetaLearningError, match="family niches needs a curriculum"):
+        make_family("niches")
+    with pytest.raises(ValueError, match="unknown setting way; known are ways"):
+        make_family("omniglot", {"way": 3})
+
+
+@pytest.fixture(scope="module")
+def omniglot():
+    folder = os.environ.get("POET_OMNIGLOT")
+    if not folder:
+        pytest.skip("POET_OMNIGLOT names no folder of Omniglot's files")
+    return Path(folder)
+
+
+def test_files_of_omniglot_that_are_damaged_or_missing_are_refused(omniglot, tmp_path):
+    with pytest.raises(MetaLearningError, match=r"holds no images_background_small1\.zip; download it"):
+        make_family("omniglot", None, Source(data=tmp_path))
+    for path in omniglot.glob("*.zip"):
+        (tmp_path / path.name).write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(MetaLearningError, match="is not the published file: its sha256 is"):
+        make_family("omniglot", None, Source(data=tmp_path))
+
+
+@pytest.mark.slow
+def test_omniglots_runs_are_twenty_of_twenty_and_its_sets_hold_the_published_characters(omniglot):
+    family = make_family("omniglot", {"size": 14}, Source(data=omniglot))
+    assert family.train_classes == 4 * 136
+    batch = family.draw(20, "runs", (0,))
+    assert batch.query.inputs.shape == (20, 20, 1, 14, 14)
+    assert (batch.query.targets.sort(1).values == torch.arange(20)).all()
+    assert family.draw(2, "test", (0,)).support.inputs.shape == (2, 5, 1, 14, 14)

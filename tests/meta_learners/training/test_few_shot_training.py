@@ -1,0 +1,189 @@
+"""`poet meta-train` and `poet meta-test` with learners that are given examples: folders, resumption, refusals."""
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+
+import pytest
+import synthetic_archive
+from runs import command, variables
+
+from environments.tasks.curriculum import seal
+from poet import cli
+
+TINY = ["--tasks", 2, "--set", "width=8", "--family-set", "ways=3", "--family-set", "classes=6"]
+TINY += ["--family-set", "courses=8"]
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments):
+    """Run the command line to its end, in this process: loading PyTorch for each would take most of the time."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["poet", *map(str, arguments)])
+        patch.setenv("COLUMNS", "200")
+        with redirect_stdout(out), redirect_stderr(err):
+            status = cli._run(None)
+    for stream in (out, err):
+        stream.seek(0)
+    return Done(status, out.read(), err.read())
+
+
+@pytest.fixture(scope="module")
+def curriculum(tmp_path_factory):
+    from poet.archive.reading import reading  # noqa: PLC0415
+    from poet.export.curriculum import ExportSettings, export  # noqa: PLC0415
+
+    place = tmp_path_factory.mktemp("few_shot")
+    synthetic_archive.write(place / "run", niches=12, iterations=60)
+    with reading(place / "run") as connection:
+        export(connection, place / "curriculum", ExportSettings())
+    return place / "curriculum"
+
+
+@pytest.fixture(scope="module")
+def trained(curriculum, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "prototypical"
+    done = run("meta-train", curriculum, "--learner", "prototypical", "-o", folder, *TINY, "--iterations", 3, "--json")
+    assert json.loads(done.stdout)["last"]["accuracy"] >= 0
+    return folder
+
+
+def refused(done, words):
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    said = " ".join(done.stderr.split())
+    assert words in said, said
+
+
+def results(folder):
+    """Everything that a plan decides on."""
+    latest = json.loads((folder / "checkpoints.json").read_text(encoding="utf-8"))[-1]
+    return latest, (folder / latest["file"]).read_bytes(), (folder / "metrics.jsonl").read_text(encoding="utf-8")
+
+
+def test_more_iterations_go_on_to_what_an_unbroken_training_makes(curriculum, trained, tmp_path):
+    folder, straight = shutil.copytree(trained, tmp_path / "copy"), tmp_path / "straight"
+    line = ["meta-train", curriculum, "--learner", "prototypical", *TINY, "--iterations", 5, "-o"]
+    for place in (folder, straight):
+        assert run(*line, place).returncode == 0
+    assert results(folder) == results(straight)
+    assert list((folder / "tensorboard").glob("events.out.tfevents.*"))
+
+
+@pytest.mark.slow
+def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(tmp_path):
+    line = ["meta-train", "--learner", "cnp", "--family", "sinusoids", "--set", "units=8", "--iterations", 150]
+    line += ["--save-every", 0, "-o"]
+    assert run(*line, tmp_path / "unbroken").returncode == 0
+    killed = subprocess.Popen(command(*line, tmp_path / "broken"), env=variables(), stderr=subprocess.DEVNULL)
+    kept = tmp_path / "broken" / "checkpoints.json"
+    deadline = time.monotonic() + 100
+    while not kept.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert json.loads(kept.read_text(encoding="utf-8"))[-1]["iteration"] < 150
+    assert "resuming" in run(*line, tmp_path / "broken").stderr
+    assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
+
+
+def test_a_test_shows_the_learner_beside_its_rivals_for_every_number_of_shots_and_the_same_for_the_same_seed(trained):
+    line = ["meta-test", trained, "--tasks", 4, "--alone-tasks", 2, "--shots", "1,2", "--json"]
+    first, again = run(*line), run(*line)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == again.stdout
+    rows = [row for row in json.loads(first.stdout)["results"] if row["figure"] == "accuracy"]
+    named = ["prototypical", "chance", "nearest example", "seven statistics by hand", "trained on the task alone"]
+    assert [row["by"] for row in rows] == named * 2
+    assert [row["shots"] for row in rows] == [1] * 5 + [2] * 5
+    assert [row["mean"] for row in rows if row["by"] == "chance"] == pytest.approx([1 / 3, 1 / 3])
+    assert {row["tasks"] for row in rows} == {4, 2}
+
+
+def test_numbers_are_told_with_their_errors_and_how_often_intervals_hold_them(tmp_path):
+    line = ["meta-train", "--learner", "cnp", "--family", "sinusoids", "--set", "units=8", "--iterations", 2]
+    assert run(*line, "-o", tmp_path / "new").returncode == 0
+    told = json.loads(run("meta-test", tmp_path / "new", "--tasks", 3, "--alone-tasks", 1, "--json").stdout)
+    figures = {row["figure"] for row in told["results"] if row["by"] == "cnp"}
+    assert figures == {"error", "log_loss", "coverage"}
+    assert "mean of all tasks" in {row["by"] for row in told["results"]}
+    shown = run("meta-test", tmp_path / "new", "--tasks", 3, "--alone-tasks", 0).stdout
+    assert "coverage" in shown
+
+
+def new(tmp_path, *options):
+    return ["meta-train", *options, "-o", tmp_path / "new"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--learner", "prototypical"], "family niches needs a CURRICULUM, a folder that `poet export` wrote"),
+        (["--learner", "rl2"], "--learner rl2 acts, and needs a CURRICULUM"),
+        (["--learner", "cnp", "--family", "waves"], "--family is 'waves'; installed families are curves, grounds"),
+        (["--learner", "ridge", "--family", "sinusoids"], "learner 'ridge' tells classes; family 'sinusoids' asks for"),
+        (["--learner", "cnp", "--family", "sinusoids", "--copies", "3"], "--copies is 3, and --learner cnp is given"),
+        (["--learner", "rl2", "--family", "sinusoids"], "--family is sinusoids, and --learner rl2 acts"),
+        (["--learner", "cnp", "--family", "sinusoids", "--family-set", "shot=1"], "--family-set: unknown setting shot"),
+        (["--learner", "cnp", "--family", "sinusoids", "--family-set", "shots"], "--family-set 'shots' is not an"),
+        (["--learner", "cnp", "--family", "sinusoids", "--data", "x"], "family sinusoids is not made from data"),
+        (["--learner", "ridge", "--family", "omniglot", "--data", "/no-such"], "/no-such holds no images_background"),
+        (["--learner", "cnp", "--family", "sinusoids", "--tasks", "0"], "tasks is 0; it must be in [1, 100000]"),
+    ],
+)
+def test_wrong_options_are_refused_and_nothing_is_written(tmp_path, options, words):
+    refused(run(*new(tmp_path, *options)), words)
+    assert not (tmp_path / "new").exists()
+
+
+def test_too_few_classes_are_refused_with_how_many_there_are(curriculum, tmp_path):
+    line = new(tmp_path, curriculum, "--learner", "ridge", "--family-set", "ways=50", "--family-set", "courses=6")
+    refused(run(*line), "split train of niches has 40 classes, too few for ways=50; lower ways")
+
+
+def test_a_test_refuses_options_of_learners_that_act_and_a_curriculum_that_changed(curriculum, trained, tmp_path):
+    refused(run("meta-test", trained, "--adaptations", "1"), "--adaptations is an option of learners that act")
+    refused(run("meta-test", trained, "--shots", "one"), "--shots is 'one'; it must be numbers such as 1,5")
+    refused(run("meta-test", trained, "--split", "all"), "split is 'all'; niches has train, validation, test")
+    here = shutil.copytree(curriculum, tmp_path / "here")
+    folder = tmp_path / "trained"
+    assert run("meta-train", here, "--learner", "ridge", "-o", folder, *TINY, "--iterations", 1).returncode == 0
+    document = json.loads((here / "curriculum.json").read_text(encoding="utf-8"))
+    (here / "curriculum.json").write_text(json.dumps(seal({**document, "remark": "another"})))
+    line = ["meta-test", folder, "--tasks", 1, "--alone-tasks", 0]
+    refused(run(*line), "has changed since this learner was trained on it")
+    assert run(*line, "--curriculum", here).returncode == 0
+    refused(run("meta-train", here, "--learner", "ridge", "-o", folder, *TINY), "source has changed since")
+
+
+def test_other_settings_than_the_folder_was_begun_with_are_refused(curriculum, trained):
+    line = ["meta-train", curriculum, "--learner", "prototypical", "-o", trained, *TINY, "--set", "width=9"]
+    refused(run(*line), "settings.width was 8, is 9")
+    refused(run(*line[:2], "--learner", "rl2", "-o", trained), "holds the training of a learner that is given examples")
+
+
+def test_every_environment_that_was_tried_is_exported_in_the_split_of_its_parent(curriculum):
+    from environments.tasks.curriculum import Curriculum  # noqa: PLC0415
+
+    loaded = Curriculum.load(curriculum)
+    rows = list(loaded.tried())
+    assert len(rows) >= 11
+    assert len({row["id"] for row in rows}) == len(rows)
+    for row in rows:
+        if row["id"] in loaded.tasks:
+            assert row["split"] == loaded.tasks[row["id"]].split
+        elif loaded.tasks[row["parent"]].split != "boundary":
+            assert row["split"] == loaded.tasks[row["parent"]].split

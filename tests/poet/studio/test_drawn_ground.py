@@ -1,0 +1,48 @@
+"""Ground that was drawn, in a run of another encoding: judged, bred from, and exact."""
+
+import numpy as np
+from runs import assert_equal_archives
+from studios import TINY
+
+from environments.domain import Environment, find_domain
+from poet import Run
+from poet.novelty import places_of
+
+DRAWN = Environment(
+    domain="walker2d", encoding="drawn", genome={"ground": [], "boxes": [[30.0, 0.0, 0.5, 0.6]]}, seed=0
+)
+
+
+def test_drawn_ground_is_admitted_bred_from_and_exact_in_however_many_lives(tmp_path):
+    one, other = (Run.create(tmp_path / name, settings={**TINY, "seed": 4}) for name in ("one", "other"))
+    for run, stops in ((one, (1, 10)), (other, (1, 3, 4, 10))):
+        for number, iterations in enumerate(stops):
+            run.evolve(iterations, workers=1, rescore=False)
+            if number == 0:
+                assert run.inject(DRAWN) == 2
+    assert_equal_archives(one.folder, other.folder)
+    (row,) = one.inputs()
+    niche = one.niches[row["niche"]]
+    assert (niche.environment, niche.injected, niche.description) == (DRAWN, True, "drawn: 1 box")
+    kinds = {each.environment.encoding for each in one.niches}
+    assert kinds == {"parametric", "drawn"}
+    children = [each for each in one.niches if each.parent == niche.id]
+    assert children, "the seed gives it children"
+    assert all(each.environment.encoding == "drawn" for each in children)
+    assert all(child["novelty"] is None or np.isfinite(child["novelty"]) for child in one.children())
+
+
+def test_level_ground_lies_between_the_encodings(tmp_path):
+    config = Run.create(tmp_path / "run", settings=TINY).config
+    level, rough = (
+        Environment(domain="walker2d", encoding="parametric", genome={"roughness": value}, seed=0)
+        for value in (0.0, 3.0)
+    )
+    places = places_of([level, rough, DRAWN], config)
+    apart = np.linalg.norm(places[:, None] - places[None, :], axis=2)
+    own = find_domain("walker2d").encoding("drawn", {}).vector(DRAWN.genome)
+    assert apart[0, 2] == np.linalg.norm(own)
+    assert np.isclose(apart[1, 2] ** 2, apart[0, 1] ** 2 + apart[0, 2] ** 2)
+    alone = places_of([level, rough], config)
+    encoding = config.make_encoding()
+    assert np.array_equal(alone, [encoding.vector(each.genome) for each in (level, rough)])
