@@ -49,7 +49,7 @@ def test_controllers_that_make_no_sense_diverge_alike_and_leave_the_next_episode
     assert alone.returns[0] == found.returns[2]
 
 
-def test_threads_take_turns_at_the_one_robot():
+def test_threads_play_at_once_without_disturbing_one_another():
     thetas, seeds = crowd(3)
 
     def play(genome):
