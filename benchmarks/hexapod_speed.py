@@ -1,13 +1,13 @@
 """Control steps a second of the hexapod on one core: `python -m benchmarks.hexapod_speed [--json]`.
 
-Whole rollouts with controllers, in the C++ core and through PyBullet's Python
-interface, the Gymnasium environment under random actions, and, for comparison,
-Bullet's step alone: the time inside `stepSimulation` on the same robot and
-course under a walk's targets. All run in turns, so that whatever else the
-machine does meets all of them. Each figure is the median over the turns, in
-control steps per second of processor time. The share of Bullet is the time
-inside its step in a rollout over the rollout's whole time, both by the wall's
-clock; the core reads the clock around every step, some 50 ns each.
+Whole rollouts with controllers, in the C++ core, by each of its kernels that run
+here, and through PyBullet's Python interface; the Gymnasium environment under
+random actions; and, for comparison, physics alone under a walk's targets: Bullet
+driven from C++, of which the time inside `stepSimulation` counts, and MuJoCo
+where it is installed, with the same robot, drives, field and step. All run in
+turns, so that whatever else the machine does meets all of them. Each figure is
+the median over the turns, in control steps per second of processor time. The
+share of physics is that of its stages in a rollout's time.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmarks.hexapod_mujoco import mujoco_alone
 from environments.domain import Batch, Environment
 from environments.hexapod3d import DOMAIN, native
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.engine import CONTROL_RATE, SUBSTEPS
 from environments.hexapod3d.env import HexapodEnv
+from environments.hexapod3d.episode import starts
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait, targets
 from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES
@@ -43,14 +46,22 @@ def course(name: str) -> Environment:
     return Environment(domain="hexapod3d", encoding="parametric", genome=GENOMES[name], seed=0)
 
 
-def roll_out(name: str, engine: str) -> Callable[[], int]:
-    """Give a turn of episodes with controllers in the loop."""
+def episodes_on(name: str) -> Batch:
+    """Give episodes with controllers of little skill."""
     rng = np.random.default_rng(0)
     thetas = (0.05 * rng.standard_normal((EPISODES, CONTROLLER.parameters))).astype(np.float32)
-    seeds = np.arange(EPISODES, dtype=np.uint64)
-    return lambda: int(
-        DOMAIN.run(Batch.of(thetas, course(name), seeds), episode_limit=STEPS, engine=engine).lengths.sum()
-    )
+    return Batch.of(thetas, course(name), np.arange(EPISODES, dtype=np.uint64))
+
+
+def roll_out(name: str, engine: str) -> Callable[[], int]:
+    """Give a turn of episodes with controllers in the loop."""
+    batch = episodes_on(name)
+    return lambda: int(DOMAIN.run(batch, episode_limit=STEPS, engine=engine).lengths.sum())
+
+
+def walk() -> NDArray[np.float64]:
+    """Give the joint targets of a walk, (STEPS, 18)."""
+    return targets(np.zeros((STEPS, BODY.joints), dtype=np.float32), np.arange(STEPS), Gait.TRIPOD)
 
 
 def step_alone() -> Callable[[], int]:
@@ -71,35 +82,57 @@ def step_alone() -> Callable[[], int]:
 
 def physics_alone(name: str) -> Callable[[], float]:
     """Give a turn of a walk by given targets: its steps per second inside Bullet's step."""
-    robot = native.Robot()
-    walk = targets(np.zeros((STEPS, BODY.joints), dtype=np.float32), np.arange(STEPS), Gait.TRIPOD)
+    robot, wanted = native.Robot(), walk()
     start = np.array([0.0, 0.0, 1.0])
 
     def turn() -> float:
         robot.lay(terrain_of(course(name)))
         inside, processor, wall = robot.core.stepping, time.process_time(), time.perf_counter()
-        robot.core.follow(start, walk)
+        robot.core.follow(start, wanted)
         busy = (time.process_time() - processor) / (time.perf_counter() - wall)  # others may have had the core
         return STEPS / ((robot.core.stepping - inside) * busy)
 
     return turn
 
 
-def share_of_bullet(name: str) -> float:
-    """Measure which part of a rollout's time Bullet's step takes."""
-    turn, core = roll_out(name, "native"), native.shared_robot().core
-    inside, start = core.stepping, time.perf_counter()
-    turn()
-    return (core.stepping - inside) / (time.perf_counter() - start)
+def kernel_alone(name: str, kernel: str) -> Callable[[], int]:
+    """Give a turn of the core's episodes by one of its kernels."""
+    batch, lanes = episodes_on(name), native.Lanes()
+    (environment,) = batch.environments
+    ground, places = lanes.core.course(terrain_of(environment).heights), batch.places.astype(np.int32)
+
+    def turn() -> int:
+        _, lengths, _, _ = lanes.core.rollout(
+            [ground], places, batch.thetas, starts(batch.seeds), STEPS, tripod=True, kernel=kernel
+        )
+        return int(lengths.sum())
+
+    return turn
+
+
+def stages(name: str) -> dict[str, float]:
+    """Measure which part of a rollout's time each stage takes."""
+    batch, lanes = episodes_on(name), native.Lanes()
+    (environment,) = batch.environments
+    ground, places = lanes.core.course(terrain_of(environment).heights), batch.places.astype(np.int32)
+    *_, ticks = lanes.core.rollout([ground], places, batch.thetas, starts(batch.seeds), STEPS, tripod=True)
+    total = sum(ticks.values()) or 1  # a processor without such a clock says nought
+    return {stage: spent / total for stage, spent in ticks.items()}
 
 
 def measure(turns: int) -> dict[str, float]:
-    """Run all in turns: median steps/s, and the median shares of Bullet."""
-    contestants = {
+    """Run all in turns: median steps/s, and the median shares of the stages."""
+    kernels = [kernel for kernel, _, usable in native.core.kernels() if usable]
+    contestants: dict[str, Callable[[], float]] = {
         "gymnasium_flat": step_alone(),
         **{f"{engine}_{name}": roll_out(name, engine) for engine in ENGINES for name in GENOMES},
+        **{f"{kernel}_{name}": kernel_alone(name, kernel) for kernel in kernels for name in GENOMES},
     }
     alone = {f"bullet_{name}": physics_alone(name) for name in GENOMES}
+    for name in GENOMES:
+        turn = mujoco_alone(terrain_of(course(name)), walk())
+        if turn is not None:
+            contestants[f"mujoco_{name}"] = turn
     found: dict[str, list[float]] = {}
     for turn in (*contestants.values(), *alone.values()):
         turn()  # engines are made and courses laid
@@ -111,7 +144,10 @@ def measure(turns: int) -> dict[str, float]:
         for name, turn in alone.items():
             found.setdefault(name, []).append(turn())
         for name in GENOMES:
-            found.setdefault(f"share_{name}", []).append(share_of_bullet(name))
+            shares = stages(name)
+            for stage, share in shares.items():
+                found.setdefault(f"share_{stage}_{name}", []).append(share)
+            found.setdefault(f"share_{name}", []).append(1 - shares["minds"] - shares["tasks"])
     return {name: statistics.median(values) for name, values in found.items()}
 
 
@@ -129,7 +165,7 @@ def main() -> None:
         return
     print(f"{CONTROL_RATE} Hz control, {SUBSTEPS} substeps; one core, steps per second of processor time")
     for name, value in found.items():
-        print(f"{name:>16}  {value:9,.0f}" if value > 1 else f"{name:>16}  {value:9.0%}")
+        print(f"{name:>24}  {value:9,.0f}" if value > 1 else f"{name:>24}  {value:9.0%}")
 
 
 if __name__ == "__main__":

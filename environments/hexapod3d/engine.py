@@ -8,6 +8,7 @@ it is put down, which the tests prove to leave no trace.
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from collections.abc import Iterator, Sequence
@@ -188,12 +189,58 @@ class World:
             numHeightfieldColumns=COLUMNS,
             **self._on,
         )
-        ground = bullet.createMultiBody(0, shape, **self._on)
+        ground = self._ground = bullet.createMultiBody(0, shape, **self._on)
         # Bullet centres a heightfield on the middle of its extent, also upwards.
         low, high = float(terrain.heights.min()), float(terrain.heights.max())
         middle = [(START + END) / 2, 0.0, (low + high) / 2]
         bullet.resetBasePositionAndOrientation(ground, middle, [0, 0, 0, 1], **self._on)
         bullet.changeDynamics(ground, -1, lateralFriction=FRICTION, **self._on)
+
+    def description(self) -> dict[str, list[float]]:
+        """Say what the engine made of the robot, in the names and the order of the C++ core's `model.hpp`.
+
+        Raises:
+            ValueError: a link does not lie along its x axis, or a joint turns about another axis than the core knows.
+        """
+        joints = [bullet.getJointInfo(self.robot, joint, **self._on) for joint in self._joints]
+        links = [bullet.getDynamicsInfo(self.robot, link, **self._on) for link in self._joints]
+        mass, _, inertia, *_ = bullet.getDynamicsInfo(self.robot, -1, **self._on)
+        ground = bullet.getDynamicsInfo(self._ground, -1, **self._on)
+        axes, offsets, turns = (np.array([joint[column] for joint in joints]) for column in (13, 14, 15))
+        middles = np.array([link[3] for link in links])
+        upper, lower = np.arange(0, BODY.joints, 3), np.flatnonzero(np.arange(BODY.joints) % 3)
+        nought = (axes[upper, :2], axes[lower][:, ::2], middles[:, 1:], offsets[upper, 2], offsets[lower, 1:])
+        straight = all(not part.any() for part in (*nought, turns[upper, :2], turns[lower, :3]))
+        if not straight or not np.array_equal(np.abs(axes.sum(axis=1)), np.ones(BODY.joints)):
+            raise ValueError("the robot's joints or links do not lie as the C++ core has them")
+        # Bullet has a tibia's sphere in its frame of inertia, and a box about it with a margin.
+        radius, margin = BODY.foot_radius, 0.001
+        along = BODY.segments[-1].length - float(middles[2, 0])
+        low, high = [along - radius, -radius, -radius], [along + radius, radius, radius]
+        half = [0.5 * (b - a) + margin for a, b in zip(low, high, strict=True)]
+        middle = [0.5 * (a + b) for a, b in zip(low, high, strict=True)]
+        low, high = ([m + sign * h for m, h in zip(middle, half, strict=True)] for sign in (-1, 1))
+        reach = 0.5 * math.sqrt(sum((b - a) ** 2 for a, b in zip(low, high, strict=True)))
+        reach += math.sqrt(sum((0.5 * (a + b)) ** 2 for a, b in zip(low, high, strict=True)))
+        return {
+            "mass": [mass],
+            "inertia": list(inertia),
+            "link_mass": [link[0] for link in links],
+            "link_inertia": [value for link in links for value in link[2]],
+            "sign": axes.sum(axis=1).tolist(),
+            "middle": middles[:, 0].tolist(),
+            "hip_x": offsets[upper, 0].tolist(),
+            "hip_y": offsets[upper, 1].tolist(),
+            "hip_turn_z": turns[upper, 2].tolist(),
+            "hip_turn_w": turns[upper, 3].tolist(),
+            "reach": offsets[:, 0].tolist(),
+            "low": [joint[8] for joint in joints],
+            "high": [joint[9] for joint in joints],
+            "foot_radius": [radius],
+            "foot_along": [along],
+            "breaking": [reach * CONTACT_MARGIN],  # a contact's, which Bullet takes in proportion to the link's size
+            "friction": [links[2][1] * ground[1]],
+        }
 
     def place(self, position: Sequence[float], quaternion: Sequence[float], joints: Sequence[float]) -> None:
         """Set the robot down, at rest, with nothing left of what it did before."""

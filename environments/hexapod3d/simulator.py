@@ -1,11 +1,10 @@
 """Episodes of many hexapods, in the C++ core or through PyBullet's Python interface.
 
-Both drive the same Bullet by the same commands, and give the same bits. The
-core is the default where it is built. Through Python, the reference, several
-robots go side by side so that their controllers think together: every lane has
-a `World` of its own, so that what a robot does never depends on its
-neighbours. Worlds are kept from one call to the next, for a physics client
-takes longer to make than a course.
+Both give the same bits. The core is the default where it is built. Through
+Python, the reference, several robots go side by side so that their controllers
+think together: every lane has a `World` of its own, so that what a robot does
+never depends on its neighbours. Worlds are kept from one call to the next, for
+a physics client takes longer to make than a course.
 """
 
 from __future__ import annotations
@@ -33,12 +32,9 @@ from environments.rollouts import NO_OUTCOME, Outcome, Rollouts
 CONTROLLER = Controller((bounds()[0].size, 40, 40, BODY.joints))  # 5,218 parameters
 LANES = 8  # through Python; more would save little time and cost 40 MB each
 
-CAPABILITIES = {"native": Capabilities(), "pybullet": Capabilities(lanes=LANES)}
+CAPABILITIES = {"native": Capabilities(lanes=8, mixed_environments=True), "pybullet": Capabilities(lanes=LANES)}
 
-Engine: TypeAlias = Callable[
-    [NDArray[np.float32], Terrain, NDArray[np.uint64], int, Gait],
-    Rollouts,
-]
+Engine: TypeAlias = Callable[[Batch, int, Gait], Rollouts]
 
 
 @lru_cache(maxsize=1)
@@ -55,12 +51,7 @@ def run(
         ValueError: the shapes do not fit, or there is no such engine.
     """
     batch.check(CONTROLLER)
-    play, limit = ENGINES[engine_called(engine)], EPISODE_LIMIT if episode_limit is None else episode_limit
-
-    def alone(rows: Batch) -> Rollouts:
-        return play(rows.thetas, terrain_of(rows.environments[0]), rows.seeds, limit, gait)
-
-    return by_environment(batch, alone)
+    return ENGINES[engine_called(engine)](batch, EPISODE_LIMIT if episode_limit is None else episode_limit, gait)
 
 
 def engine_called(name: str | None) -> str:
@@ -68,16 +59,18 @@ def engine_called(name: str | None) -> str:
     return chosen(name, ENGINES, native.problem())
 
 
-def rollout_pybullet(
-    thetas: NDArray[np.float32], terrain: Terrain, seeds: NDArray[np.uint64], episode_limit: int, gait: Gait
-) -> Rollouts:
-    """Run the episodes through PyBullet's Python interface."""
-    return _Lanes(thetas, seeds, terrain, episode_limit, gait).run()
+def run_pybullet(batch: Batch, episode_limit: int, gait: Gait) -> Rollouts:
+    """Run the episodes through PyBullet's Python interface, course after course."""
+
+    def alone(rows: Batch) -> Rollouts:
+        return _Lanes(rows.thetas, rows.seeds, terrain_of(rows.environments[0]), episode_limit, gait).run()
+
+    return by_environment(batch, alone)
 
 
-ENGINES: dict[str, Engine] = {"pybullet": rollout_pybullet}
+ENGINES: dict[str, Engine] = {"pybullet": run_pybullet}
 if native.problem() is None:
-    ENGINES = {"native": native.rollout_native, **ENGINES}
+    ENGINES = {"native": native.run_native, **ENGINES}
 
 
 class _Lanes:

@@ -3,6 +3,8 @@
 import numpy as np
 
 from environments.domain import Environment
+from environments.hexapod3d.body import BODY
+from environments.hexapod3d.gait import HIGH, LOW
 from environments.hexapod3d.simulator import CONTROLLER
 
 ROUGH = {
@@ -12,6 +14,8 @@ ROUGH = {
     "gap_width": [0.0, 0.2],
     "boulder_height": [0.0, 0.1],
 }
+
+HARD = {"bumps": 0.1, "mounds": 0.3, "hills": 0.8, "step_height": [0.05, 0.1], "boulder_height": [0.1, 0.2]}
 
 
 def task(seed=0, **genome):
@@ -29,3 +33,13 @@ def crowd(count, spread=0.1):
 def stroll(stroke=0.4):
     """Give the action of a straight walk."""
     return np.tile(np.array([stroke, 0.0, 0.0], dtype=np.float32), 6)
+
+
+def violent(seed, steps=200):
+    """Give joint targets (steps, 18) anywhere, or all at a limit, held for some steps each."""
+    rng = np.random.default_rng(seed)
+    hold = int(rng.integers(1, 12))
+    draws = (
+        rng.uniform(LOW, HIGH, (steps, BODY.joints)) if seed % 3 else np.where(rng.random((steps, 18)) < 0.5, LOW, HIGH)
+    )
+    return draws[np.arange(steps) // hold]

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -6,11 +7,40 @@ from numpy.typing import NDArray
 VERSION: int
 STATE_SIZE: int
 
+Found = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int8]]
+
+class Course: ...
+
+class Lanes:
+    def __init__(self, constants: dict[str, Any], robot: dict[str, Any]) -> None: ...
+    def course(self, heights: NDArray[np.float64]) -> Course: ...
+    def rollout(
+        self,
+        courses: Sequence[Course],
+        places: NDArray[np.int32],
+        thetas: NDArray[np.float32],
+        starts: NDArray[np.float64],
+        episode_limit: int,
+        tripod: bool,
+        kernel: str = "",
+        threads: int = 1,
+    ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int8], dict[str, int]]: ...
+    def follow(
+        self,
+        course: Course,
+        starts: NDArray[np.float64],
+        targets: NDArray[np.float64],
+        kernel: str = "",
+        watched: bool = True,
+    ) -> tuple[NDArray[np.float64], dict[str, int]]: ...
+
 class Robot:
     stepping: float
     def __init__(self, library: str, constants: dict[str, Any]) -> None: ...
     def lay(self, heights: NDArray[np.float64]) -> None: ...
     def rollout(
         self, thetas: NDArray[np.float32], starts: NDArray[np.float64], episode_limit: int, tripod: bool
-    ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int8]]: ...
+    ) -> Found: ...
     def follow(self, start: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
+def kernels() -> list[tuple[str, int, bool]]: ...

@@ -1,12 +1,15 @@
-// The Python face of the hexapod's core, through nanobind. The interpreter's lock is free while robots walk.
+// The Python face of the hexapod's cores, through nanobind. The interpreter's lock is free while robots walk.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <optional>
 
+#include "lanes/engine.hpp"
 #include "mind.hpp"
 #include "task.hpp"
 #include "world.hpp"
@@ -20,6 +23,7 @@ template <class T>
 using Row = nb::ndarray<const T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
 template <class T, int Columns>
 using Table = nb::ndarray<const T, nb::shape<-1, Columns>, nb::c_contig, nb::device::cpu>;
+using Targets = nb::ndarray<const double, nb::shape<-1, -1, kJoints>, nb::c_contig, nb::device::cpu>;
 using Heights = nb::ndarray<const double, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
 
 template <class T>
@@ -53,6 +57,12 @@ class Reader {
     }
 };
 
+template <class T>
+void scatter(const std::vector<T>& from, T* to, std::size_t size, const char* name) {
+    if (from.size() != size) throw std::invalid_argument(std::string(name) + " has another length than in the core");
+    std::copy(from.begin(), from.end(), to);
+}
+
 Constants constants_from(nb::dict given) {
     Constants k;
     Reader read(std::move(given));
@@ -72,6 +82,114 @@ Constants constants_from(nb::dict given) {
     return k;
 }
 
+Model model_from(const Constants& k, nb::dict given) {
+    Model m{};
+    std::size_t taken = 0;
+    const auto read = [&](const char* name, double* to, std::size_t size) {
+        scatter(nb::cast<std::vector<double>>(given[name]), to, size, name);
+        ++taken;
+    };
+#define READ(name, size) read(#name, reinterpret_cast<double*>(&m.name), size)
+    READ(mass, 1); READ(inertia, 3); READ(link_mass, kJoints); READ(link_inertia, 3 * kJoints); READ(sign, kJoints);
+    READ(middle, kJoints); READ(hip_x, kLegs); READ(hip_y, kLegs); READ(hip_turn_z, kLegs); READ(hip_turn_w, kLegs);
+    READ(reach, kJoints); READ(low, kJoints); READ(high, kJoints); READ(foot_radius, 1); READ(foot_along, 1);
+    READ(breaking, 1); READ(friction, 1);
+#undef READ
+    if (taken != given.size()) throw std::invalid_argument("there are numbers of the robot that the core does not know");
+    m.gravity = k.gravity;
+    m.time_step = k.time_step;
+    m.contact_erp = k.contact_erp;
+    m.iterations = k.iterations;
+    m.substeps = k.substeps;
+    m.stiffness = k.stiffness;
+    m.damping = k.damping;
+    m.lead = k.lead;
+    m.torque = k.torque;
+    return m;
+}
+
+nb::dict stages_of(const Ticks& spent) {
+    nb::dict stages;
+#define STAGE(name) stages[#name] = spent.name
+    STAGE(contacts); STAGE(forward); STAGE(solver); STAGE(integration); STAGE(minds); STAGE(tasks);
+#undef STAGE
+    return stages;
+}
+
+// Robots in SIMD lanes; it holds numbers alone, so that any threads may use it at once.
+class Lanes {
+    Constants k_;
+    Model model_;
+
+    static const Field& checked(const std::shared_ptr<const Field>& field) {
+        if (!field) throw std::invalid_argument("a course is None");
+        return *field;
+    }
+
+   public:
+    Lanes(nb::dict constants, nb::dict robot)
+        : k_(constants_from(std::move(constants))), model_(model_from(k_, std::move(robot))) {}
+
+    std::shared_ptr<const Field> course(Heights heights) const {
+        if (heights.shape(0) != static_cast<std::size_t>(k_.rows) ||
+            heights.shape(1) != static_cast<std::size_t>(k_.columns))
+            throw std::invalid_argument("heights are of another shape than the core's course");
+        return std::make_shared<const Field>(k_, heights.data());
+    }
+
+    nb::tuple rollout(const std::vector<std::shared_ptr<const Field>>& courses, Row<std::int32_t> places,
+                      Table<float, kParameters> thetas, Table<double, 3> starts, long limit, bool tripod,
+                      const std::string& kernel, int threads) const {
+        const std::size_t n = thetas.shape(0);
+        if (starts.shape(0) != n || places.shape(0) != n)
+            throw std::invalid_argument("places, thetas and starts differ in length");
+        std::vector<const Field*> fields;
+        for (const auto& each : courses) fields.push_back(&checked(each));
+        for (std::size_t row = 0; row < n; ++row)
+            if (places.data()[row] < 0 || static_cast<std::size_t>(places.data()[row]) >= fields.size())
+                throw std::invalid_argument("an episode is on a course that is not there");
+        const Kernel& chosen = find_kernel(kernel);
+        auto* returns = new double[n];
+        auto* lengths = new std::int32_t[n];
+        auto* outcomes = new std::int8_t[n];
+        nb::tuple found = nb::make_tuple(give({n}, returns), give({n}, lengths), give({n}, outcomes));
+        const Episodes episodes{fields, places.data(), thetas.data(), starts.data(), n, limit, tripod,
+                                returns, lengths,       outcomes};
+        Ticks spent;
+        {
+            nb::gil_scoped_release free;
+            spent = hexapod::rollout(chosen, k_, model_, episodes, threads);
+        }
+        return nb::make_tuple(found[0], found[1], found[2], stages_of(spent));
+    }
+
+    // Follows joint targets (n, steps, kJoints) from starts (n, 3) on; gives the states (n, steps, kStateSize) and the
+    // stages' ticks. Without `watched` nobody reads the states, and there are none.
+    nb::tuple follow(const std::shared_ptr<const Field>& course, Table<double, 3> starts, Targets targets,
+                     const std::string& kernel, bool watched) const {
+        const std::size_t n = targets.shape(0), steps = targets.shape(1);
+        if (starts.shape(0) != n) throw std::invalid_argument("starts and targets differ in length");
+        const Kernel& chosen = find_kernel(kernel);
+        const std::size_t kept = watched ? steps : 0;
+        auto* states = new double[n * kept * kStateSize];
+        auto found = give({n, kept, static_cast<std::size_t>(kStateSize)}, states);
+        const Walks walks{&checked(course), starts.data(), targets.data(), n, steps, watched ? states : nullptr};
+        Ticks spent;
+        {
+            nb::gil_scoped_release free;
+            spent = hexapod::follow(chosen, k_, model_, walks);
+        }
+        return nb::make_tuple(found, stages_of(spent));
+    }
+};
+
+std::vector<std::tuple<std::string, int, bool>> kernel_list() {
+    std::vector<std::tuple<std::string, int, bool>> list;
+    for (const Kernel* kernel : kernels()) list.emplace_back(kernel->name, kernel->lanes, kernel->supported());
+    return list;
+}
+
+// One robot in Bullet itself.
 class Robot {
     Bullet bullet_;
     Constants k_;
@@ -183,6 +301,15 @@ NB_MODULE(_core, module) {
              nb::arg("tripod"))
         .def("follow", &Robot::follow, nb::arg("start"), nb::arg("targets"))
         .def_prop_ro("stepping", &Robot::stepping);
+    nb::class_<Field>(module, "Course");
+    nb::class_<Lanes>(module, "Lanes")
+        .def(nb::init<nb::dict, nb::dict>(), nb::arg("constants"), nb::arg("robot"))
+        .def("course", &Lanes::course, nb::arg("heights"))
+        .def("rollout", &Lanes::rollout, nb::arg("courses"), nb::arg("places"), nb::arg("thetas"), nb::arg("starts"),
+             nb::arg("episode_limit"), nb::arg("tripod"), nb::arg("kernel") = "", nb::arg("threads") = 1)
+        .def("follow", &Lanes::follow, nb::arg("course"), nb::arg("starts"), nb::arg("targets"), nb::arg("kernel") = "",
+             nb::arg("watched") = true);
+    module.def("kernels", &kernel_list);
     module.attr("VERSION") = kVersion;
     module.attr("STATE_SIZE") = static_cast<int>(kStateSize);
 }

@@ -9,6 +9,7 @@
 #include "constants.hpp"
 
 namespace hexapod {
+inline namespace HEXAPOD_KERNEL {
 
 inline float tanh_of(float x) {
     const float square = x * x;
@@ -59,4 +60,5 @@ inline void think(const float* theta, const float* observation, float* action) {
     layer<kHidden, kJoints>(theta, second, action);
 }
 
+}  // namespace HEXAPOD_KERNEL
 }  // namespace hexapod

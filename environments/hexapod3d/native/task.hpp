@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "constants.hpp"
-#include "world.hpp"
+#include "state.hpp"
 
 namespace hexapod {
 

@@ -8,15 +8,9 @@
 #include <vector>
 
 #include "bullet.hpp"
-#include "constants.hpp"
+#include "state.hpp"
 
 namespace hexapod {
-
-// Columns of a state, as in engine.py.
-enum : int { kPosition = 0, kTurn = 3, kVelocity = 7, kSpin = 10, kAngles = 13 };
-enum : int { kSpeeds = kAngles + kJoints, kTorques = kSpeeds + kJoints, kFeet = kTorques + kJoints };
-constexpr int kStateSize = kFeet + kLegs;
-using State = std::array<double, kStateSize>;
 
 class World {
     const Bullet& bullet_;

@@ -4,21 +4,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hexapods import ROUGH, crowd, task
+from hexapods import HARD, ROUGH, crowd, task, violent
 
 from environments.domain import Batch, Environment, Outcome, find_domain
 from environments.hexapod3d import DOMAIN, JOINTS, native
-from environments.hexapod3d.body import BODY
-from environments.hexapod3d.engine import ANGLES, STATE_SIZE, World
+from environments.hexapod3d.engine import STATE_SIZE, World
 from environments.hexapod3d.episode import START_HEIGHT, starts
 from environments.hexapod3d.expression import terrain_of
-from environments.hexapod3d.gait import HIGH, LOW, STANCE
+from environments.hexapod3d.gait import STANCE
 from environments.hexapod3d.simulator import CONTROLLER
-from environments.hexapod3d.task import grounded, rotation
 
 pytestmark = pytest.mark.skipif(native.problem() is not None, reason="the core is not built")
-
-HARD = {"bumps": 0.1, "mounds": 0.3, "hills": 0.8, "step_height": [0.05, 0.1], "boulder_height": [0.1, 0.2]}
 
 
 def compare(domain, environment, thetas, seeds, limit):
@@ -53,7 +49,7 @@ def test_controllers_that_make_no_sense_diverge_alike_and_leave_the_next_episode
     assert alone.returns[0] == found.returns[2]
 
 
-def test_threads_take_turns_at_the_one_robot():
+def test_threads_play_at_once_without_disturbing_one_another():
     thetas, seeds = crowd(3)
 
     def play(genome):
@@ -63,16 +59,6 @@ def test_threads_take_turns_at_the_one_robot():
     with ThreadPoolExecutor(len(courses)) as pool:
         together = list(pool.map(play, courses))
     np.testing.assert_array_equal(together, [play(genome) for genome in courses])
-
-
-def violent(seed, steps=200):
-    """Give joint targets (steps, 18) anywhere, or all at a limit, held for some steps each."""
-    rng = np.random.default_rng(seed)
-    hold = int(rng.integers(1, 12))
-    draws = (
-        rng.uniform(LOW, HIGH, (steps, BODY.joints)) if seed % 3 else np.where(rng.random((steps, 18)) < 0.5, LOW, HIGH)
-    )
-    return draws[np.arange(steps) // hold]
 
 
 def test_states_are_the_references_through_a_violent_episode():
@@ -90,24 +76,6 @@ def test_states_are_the_references_through_a_violent_episode():
         world.read(state)
         np.testing.assert_array_equal(row, state)
     world.close()
-
-
-def test_feet_do_not_pass_through_the_ground():
-    robot, start = native.Robot(), np.array([0.0, 0.0, 1.0])
-    for seed in range(24):
-        terrain = terrain_of(task(seed % 3, **(HARD if seed % 4 else {})))
-        robot.lay(terrain)
-        states = robot.core.follow(start, violent(seed))
-        over = grounded(states, rotation(states), terrain) | (np.abs(states[:, 1]) > 1.8) | (states[:, 0] < -1)
-        states = states[: np.argmax(over) if over.any() else None]
-        turned = np.einsum("nij,nlj->nli", rotation(states), BODY.feet(states[:, ANGLES]))
-        x, y, z = np.moveaxis(states[:, None, :3] + turned, -1, 0)
-        rise = [
-            (terrain.height_at(x + a, y + b) - terrain.height_at(x - a, y - b)) / 0.04
-            for a, b in ((0.02, 0), (0, 0.02))
-        ]
-        clearance = (z - terrain.height_at(x, y)) / np.sqrt(1 + rise[0] ** 2 + rise[1] ** 2)
-        assert clearance.min() > -0.01, seed  # of a foot's middle, a foot being 0.05 m thick
 
 
 def test_unknown_and_missing_constants_are_refused():
