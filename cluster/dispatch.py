@@ -89,6 +89,7 @@ class Dispatch:
         self._waiting: list[tuple[float, float, int]] = []  # a heap: urgency, -s expected, ticket
         self._careful: deque[int] = deque()
         self._left = 0.0  # s expected of what waits
+        self._more = 0.0  # speed of the workers with room beyond one each; a sum over all would be slow with thousands
         # Workers that should have more, by how many chunks they hold: a set for each, in order.
         self._hungry: list[dict[int, None]] = [dict.fromkeys(self.workers), *({} for _ in range(AHEAD - 1))]
 
@@ -159,11 +160,14 @@ class Dispatch:
         known = sum(each for each in expected if each is not None)
         # A small chunk does not show what it can do.
         if len(expected) > 1 and known > 0:
+            self._more -= self._speed(held)
             held.speed = known / max(seconds, 1e-6)
+            self._more += held.speed
 
     def lose(self, worker: int) -> int:
         """Forget a worker that is no more; return how many items will be run again."""
         held = self.workers.pop(worker)
+        self._more -= self._speed(held) - 1.0
         for hungry in self._hungry:
             hungry.pop(worker, None)
         # Any chunk may have been what ended it: the answer to the first can be lost with the worker.
@@ -235,7 +239,7 @@ class Dispatch:
             if ticket in self.tasks:
                 # Starting a process apart takes a while.
                 return Chunk((ticket,), True, self._limit([ticket]) + self._patience.floor)
-        speeds = sum(self._speed(each) for each in self.workers.values())
+        speeds = max(len(self.workers) + self._more, 1e-6)
         if worker.room:
             whole = math.inf if worker.speed is None else self._left * worker.speed / speeds
             return self._cut_for_room(worker.room, whole)
@@ -259,14 +263,18 @@ class Dispatch:
     def _cut_for_room(self, room: float, target: float) -> Chunk | None:
         """Take as much work as a worker has room for and is its share, in items that may run together."""
         tickets: list[int] = []
+        taken: set[int] = set()
         expected = 0.0
         while self._waiting:
             _, negative, ticket = self._waiting[0]
             task = self.tasks.get(ticket)
-            if task is not None and ticket not in tickets:
+            if ticket in taken:
+                break  # handed out again: it goes to another as well
+            if task is not None:
                 joins = goes_together(task.item) and work(task.item) <= room and expected + task.cost <= target
                 if tickets and not joins:
                     break
+                taken.add(ticket)
                 tickets.append(ticket)
                 expected += task.cost
                 room = room - work(task.item) if goes_together(task.item) else 0.0

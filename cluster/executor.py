@@ -75,13 +75,16 @@ def answers(items: Sequence[WorkItem[Any]]) -> list[Any]:
 
 
 def room_for(item: WorkItem[Any]) -> float:
-    """Say how much work like an item's this process had best take at once."""
-    return float(getattr(item, "room", 0.0))
+    """Say how much work like an item's this process had best take at once; none where it cannot say."""
+    try:
+        return float(getattr(item, "room", 0.0))
+    except Exception:  # what is wrong, the item itself says when it runs
+        return 0.0
 
 
 def goes_together(item: WorkItem[Any]) -> bool:
     """Say whether an item is of a kind that may run together with others."""
-    return hasattr(item, "together")
+    return callable(getattr(type(item), "together", None))
 
 
 def _answer(item: WorkItem[Any]) -> Any:

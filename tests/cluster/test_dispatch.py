@@ -246,6 +246,32 @@ def test_a_worker_with_room_gets_its_share_by_its_measured_speed_and_others_what
     assert {worker: len(chunk.tickets) for worker, chunk in first} == {1: 58, 2: 1, 3: 1}
 
 
+def test_a_worker_with_room_that_is_lost_takes_its_speed_with_it():
+    dispatch = Dispatch([1, 2], taught(a=1.0), Patience())
+    dispatch.submit([Joining(1)] * 2, 0)
+    for worker, chunk in hand_out(dispatch):
+        dispatch.answer(worker, chunk.tickets, [0.1 if worker == 1 else 1.0], 0.0, 100.0 if worker == 1 else 0.0)
+    dispatch.submit([Joining(1)] * 20, 0)
+    sent = dict(hand_out(dispatch)[:1])
+    dispatch.answer(1, sent[1].tickets, [0.01] * 20, 2.0, 100.0)  # a hundred times as fast
+    dispatch.lose(1)
+    dispatch.submit([Joining(1)] * 40, 0)
+    assert [len(chunk.tickets) for _, chunk in hand_out(dispatch)] == [2, 2]  # as for one alone: 2 s
+
+
+def test_items_given_out_twice_do_not_travel_to_a_worker_with_room_together():
+    dispatch = Dispatch([1], taught(a=1.0), Patience(factor=1, floor=1))
+    dispatch.submit([Joining(1)], 0)
+    ((_, chunk),) = hand_out(dispatch)
+    dispatch.answer(1, chunk.tickets, [1.0], 0.0, 100.0)
+    tickets = dispatch.submit([Joining(1)] * 3, 0)
+    hand_out(dispatch)
+    dispatch.overdue(1000.0)
+    dispatch.answer(1, [None] * 3, [1.0] * 3, 1001.0, 100.0)
+    assert sorted(ticket for ticket, _ in dispatch.collect()[1:]) == tickets
+    assert dispatch.done
+
+
 def test_room_bounds_what_a_worker_gets_and_other_items_travel_as_ever():
     dispatch = Dispatch([1], taught(a=1.0), Patience())
     dispatch.submit([Joining(1)], 0)

@@ -245,6 +245,32 @@ def lambda_free():
     return 5
 
 
+class Unsure:
+    """Cannot say how much room there is, for the reason that it cannot run either."""
+
+    @property
+    def room(self):
+        raise ValueError("there is no such engine here")
+
+    @staticmethod
+    def together(items):
+        return [item() for item in items]
+
+    def __call__(self):
+        raise ValueError("there is no such engine here")
+
+
+@pytest.mark.parametrize("make", [InProcess, lambda: Processes(1)])
+def test_an_item_that_cannot_say_how_much_room_there_is_fails_by_its_own_reason(make):
+    executor = make()
+    try:
+        for count in (1, 3):
+            found = run(executor, [Unsure() for _ in range(count)])
+            assert ["there is no such engine here" in str(failed) for failed in found] == [True] * count
+    finally:
+        executor.close()
+
+
 @pytest.mark.parametrize("make", [InProcess, lambda: Processes(2)])
 def test_one_that_fails_together_with_others_fails_alone_and_a_lost_card_is_final(make):
     executor = make()
