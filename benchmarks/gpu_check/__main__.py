@@ -168,9 +168,8 @@ def bring_home(out: Path) -> list[str]:
         with tarfile.open(out / "paper.tar.gz", "w:gz") as packed:
             packed.add(run, "paper")
     shutil.rmtree(out / "places", ignore_errors=True)
-    for single in out.glob("*.json"):
-        if single.name != "results.json":
-            single.unlink()
+    for name in _parts():
+        (out / f"{name}.json").unlink(missing_ok=True)
     return sorted(path.name for path in out.iterdir())
 
 

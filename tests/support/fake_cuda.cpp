@@ -63,6 +63,11 @@ int cuDeviceGetName(char* name, int size, int) {
     std::snprintf(name, static_cast<std::size_t>(size), "Fake H100");
     return kSuccess;
 }
+int cuDeviceGetUuid_v2(unsigned char* uuid, int device) {
+    std::memset(uuid, 0, 16);
+    uuid[15] = static_cast<unsigned char>(number("FAKE_CUDA_FIRST", 0) + device);  // of the machine's cards
+    return kSuccess;
+}
 int cuDeviceGetAttribute(int* value, int attribute, int) {
     const long capability = number("FAKE_CUDA_CAPABILITY", 90);
     switch (attribute) {

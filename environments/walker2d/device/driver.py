@@ -48,6 +48,7 @@ class Found:
 
     name: str
     capability: tuple[int, int]
+    uuid: str  # the card's own, by whatever number a process knows it
 
     @property
     def architecture(self) -> str:
@@ -86,7 +87,9 @@ def _describe(library: Any, place: int) -> Found:
     library.cuDeviceGetName(name, len(name), device)
     library.cuDeviceGetAttribute(ctypes.byref(major), MAJOR, device)
     library.cuDeviceGetAttribute(ctypes.byref(minor), MINOR, device)
-    return Found(name.value.decode(errors="replace"), (major.value, minor.value))
+    uuid = (ctypes.c_ubyte * 16)()
+    library.cuDeviceGetUuid_v2(uuid, device)
+    return Found(name.value.decode(errors="replace"), (major.value, minor.value), bytes(uuid).hex())
 
 
 def describe() -> str:
@@ -127,16 +130,17 @@ def mine() -> int | None:
     if isinstance(cards, str):
         return None
     crew = os.environ.get(CREW)
-    return 0 if crew is None else next((place for place in range(len(cards)) if _taken(crew, place)), None)
+    return 0 if crew is None else next((place for place, each in enumerate(cards) if _taken(crew, each.uuid)), None)
 
 
 _kept: list[socket.socket] = []
 
 
-def _taken(crew: str, place: int) -> bool:
+def _taken(crew: str, uuid: str) -> bool:
     """Take a GPU among the workers of a crew; False where another has it."""
-    # A name of the kernel's own, which is free again when whoever has it ends.
-    name = f"\0poet-{os.getuid()}-{crew}-gpu-{place}"
+    # A name of the kernel's own, which is free again when whoever has it ends. By the card's own number, not its place:
+    # a scheduler may show each rank another card as its first.
+    name = f"\0poet-{os.getuid()}-{crew}-gpu-{uuid}"
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         claim.bind(name)

@@ -45,8 +45,9 @@ class OnCard:
 
         if reason := driver.problem():
             raise driver.CardError(f"worlds on a GPU cannot be had: {reason}")
-        self._torch, self._device = torch, device
-        self._card = driver.card(torch.cuda.current_device() if device.index is None else device.index)
+        place = torch.cuda.current_device() if device.index is None else device.index
+        self._torch, self._device = torch, torch.device("cuda", place)
+        self._card = driver.card(place)
         builds = [
             toolchain.binary(
                 SOURCE, self._card.architecture, {"WALKER_CONTACTS": str(contacts), "WALKER_BLOCK": str(BLOCK)}
@@ -59,4 +60,6 @@ class OnCard:
         """Start one of the builds; see `Stepper.launch`."""
         stream = self._torch.cuda.current_stream(self._device).cuda_stream
         values = [ctypes.c_uint64(each) for each in (*arguments, threads)]
-        self._card.launch(self._kernels[roomy], -(-threads // BLOCK), BLOCK, values, stream)
+        # A launch makes its card this thread's, for PyTorch too: whatever was the current one before is so again after.
+        with self._torch.cuda.device(self._device):
+            self._card.launch(self._kernels[roomy], -(-threads // BLOCK), BLOCK, values, stream)

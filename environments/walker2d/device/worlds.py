@@ -103,6 +103,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         self.metadata = {**WalkerEnv.metadata, "render_modes": [], "autoreset_mode": self.autoreset_mode}
         self.render_mode = None
         self._stepper = OnCard(self.device) if stepper is None else stepper
+        self.device = torch.empty(0, device=self.device).device  # by its number, whichever becomes the current one
         self._source = source
         self._tasks = source or TaskSource(self.lidar.value)
         self._begun = np.zeros(self.num_envs, dtype=np.bool_)  # the worlds that have ever been reset
@@ -191,6 +192,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         """
         torch = self._torch
         actions = self._checked_actions(actions)
+        seeds = None if seeds is None else self._checked_seeds(seeds)
         if self.closed or not self._begun.all():
             raise over(~self._begun | self.closed)
         observations = self._empty(24, dtype=torch.float32)
@@ -281,6 +283,15 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         if not self._begun.all():
             raise over(~self._begun)
         return mask.contiguous()
+
+    def _checked_seeds(self, seeds: Tensor) -> Tensor:
+        wanted = (self.num_envs,), self._torch.int64, self._slots.device
+        if (tuple(seeds.shape), seeds.dtype, seeds.device) != wanted:
+            raise ValueError(
+                f"seeds is {seeds.dtype} of shape {tuple(seeds.shape)} on {seeds.device}; it must be torch.int64 of "
+                f"({self.num_envs},) on {self._slots.device}"
+            )
+        return seeds.contiguous()
 
     def _checked_actions(self, actions: Any) -> Tensor:
         torch = self._torch

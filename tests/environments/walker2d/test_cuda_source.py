@@ -107,6 +107,9 @@ print(driver.describe())
 print(driver.mine())
 os.environ["POET_CREW"] = str(os.getpid())
 print(*(driver.mine.__wrapped__() for _ in range(3)))
+os.environ["FAKE_CUDA_FIRST"] = "2"  # what a scheduler shows to another rank
+driver.found.cache_clear()
+print(*(driver.mine.__wrapped__() for _ in range(3)))
 card = driver.card(1)
 try:
     card.room(2**40)
@@ -134,6 +137,7 @@ def test_every_problem_is_told_in_a_sentence_and_a_crew_shares_the_cards_out(car
         "None",
         "Fake H100 (sm_90), Fake H100 (sm_90)",
         "0",
+        "0 1 None",
         "0 1 None",
         "the GPU Fake H100 failed at giving 1,099,511,627,776 bytes (CUDA_ERROR_OUT_OF_MEMORY: out of memory)",
         "the GPU Fake H100 failed at loading a kernel (CUDA_ERROR_SOME: unspecified launch failure)",

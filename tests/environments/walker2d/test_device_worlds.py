@@ -211,6 +211,9 @@ def test_what_worlds_on_a_gpu_cannot_do_is_said(stepper):
     worlds.reset(seed=0)
     with pytest.raises(ValueError, match=r"actions has shape \(2, 3\) on cpu; it must be \(2, 4\) on cpu"):
         worlds.step(torch.zeros(2, 3))
+    for seeds in (torch.zeros(2, dtype=torch.int32), torch.zeros(3, dtype=torch.int64)):
+        with pytest.raises(ValueError, match=r"seeds is torch.int\d\d of shape \(\d,\) on cpu; it must be torch.int64"):
+            worlds.step(torch.zeros(2, 4), seeds=seeds)
     with pytest.raises(ValueError, match="actions is a list; it must be a tensor on cpu"):
         worlds.step([[0.0] * 4] * 2)
     with pytest.raises(ValueError, match=r"reset_mask is torch.int64 of shape \(2,\)"):
