@@ -18,7 +18,7 @@ from itertools import count, islice
 from typing import Any
 
 from cluster.costs import Costs
-from cluster.executor import Failure, WorkItem, goes_together, work
+from cluster.executor import LEAST, Failure, WorkItem, goes_together, work
 
 logger = logging.getLogger(__name__)
 
@@ -158,8 +158,8 @@ class Dispatch:
         """Compare what a worker with room took for a chunk with what others would have."""
         expected = [self._costs.expect(self.tasks[ticket].item) for ticket in chunk.tickets if ticket in self.tasks]
         known = sum(each for each in expected if each is not None)
-        # A small chunk does not show what it can do.
-        if len(expected) > 1 and known > 0:
+        done = sum(work(self.tasks[ticket].item) for ticket in chunk.tickets if ticket in self.tasks)
+        if len(expected) > 1 and known > 0 and done >= LEAST * held.room:
             self._more -= self._speed(held)
             held.speed = known / max(seconds, 1e-6)
             self._more += held.speed
@@ -264,14 +264,15 @@ class Dispatch:
         """Take as much work as a worker has room for and is its share, in items that may run together."""
         tickets: list[int] = []
         taken: set[int] = set()
-        expected = 0.0
+        expected, rest = 0.0, (1 - LEAST) * room  # rest: what may stay free of a worker that gets the least
         while self._waiting:
             _, negative, ticket = self._waiting[0]
             task = self.tasks.get(ticket)
             if ticket in taken:
                 break  # handed out again: it goes to another as well
             if task is not None:
-                joins = goes_together(task.item) and work(task.item) <= room and expected + task.cost <= target
+                is_share = expected + task.cost <= target or room - work(task.item) >= rest
+                joins = goes_together(task.item) and work(task.item) <= room and is_share
                 if tickets and not joins:
                     break
                 taken.add(ticket)

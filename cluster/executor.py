@@ -33,6 +33,8 @@ __all__ = ["Executor", "Failure", "InProcess", "Progress", "WorkItem", "WorkersE
 
 T = TypeVar("T")
 
+LEAST = 1 / 256  # of its room: less does not show what a device can do, and would not be given to it at all
+
 WorkItem = Callable[[], T]
 Progress = Callable[[int], None]
 """Called with the number of items done so far."""

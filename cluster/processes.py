@@ -27,6 +27,7 @@ from types import ModuleType
 from typing import Any
 
 from cluster.executor import (
+    LEAST,
     Failure,
     WorkersError,
     WorkItem,
@@ -156,7 +157,8 @@ class Processes:
         share = worker.room
         if worker.rate:
             waiting = sum(work(self._tasks[each].item) for _, each in self._waiting) + work(self._tasks[ticket].item)
-            share = min(share, waiting * worker.rate / sum(other.rate for other in self._pool))
+            fair = waiting * worker.rate / sum(other.rate for other in self._pool)
+            share = min(share, max(fair, LEAST * worker.room))
         left = share - work(self._tasks[ticket].item)
         while self._waiting and self._joins(each := self._waiting[0][1]) and work(self._tasks[each].item) <= left:
             heapq.heappop(self._waiting)
@@ -184,7 +186,7 @@ class Processes:
                 self._results.append((ticket, result))
                 done += work(task.item)
         worker.room = room
-        if done and seconds:
+        if done and seconds and done >= LEAST * room:
             worker.rate = done / seconds
 
     def _replace(self, worker: _Worker) -> None:

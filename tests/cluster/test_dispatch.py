@@ -259,6 +259,31 @@ def test_a_worker_with_room_that_is_lost_takes_its_speed_with_it():
     assert [len(chunk.tickets) for _, chunk in hand_out(dispatch)] == [2, 2]  # as for one alone: 2 s
 
 
+def test_a_worker_with_room_gets_enough_to_show_what_it_can_do_and_is_not_measured_by_less():
+    dispatch = Dispatch([1, 2, 3], taught(a=1.0), Patience())
+    dispatch.submit([Joining(1)] * 3, 0)
+    for worker, chunk in hand_out(dispatch):
+        dispatch.answer(worker, chunk.tickets, [1.0], 0.0, 2560.0 if worker == 1 else 0.0)
+
+    def give(items, seconds):
+        dispatch.submit([Joining(1)] * items, 0)
+        sent = hand_out(dispatch)
+        sizes = []
+        for worker, chunk in sent:
+            spent = [seconds if worker == 1 else 1.0] * len(chunk.tickets)
+            dispatch.answer(worker, chunk.tickets, spent, 2.0, 2560.0 if worker == 1 else 0.0)
+            sizes += [len(chunk.tickets)] if worker == 1 else []
+        dispatch.abandon()
+        return sizes[0]
+
+    assert give(40, 10.0) > 30
+    assert dispatch.workers[1].speed == pytest.approx(0.1)  # as when its kernel was compiled first
+    assert give(40, 0.1) == 10  # not a share of one item
+    assert dispatch.workers[1].speed == pytest.approx(10.0)
+    give(4, 10.0)
+    assert dispatch.workers[1].speed == pytest.approx(10.0)
+
+
 def test_items_given_out_twice_do_not_travel_to_a_worker_with_room_together():
     dispatch = Dispatch([1], taught(a=1.0), Patience(factor=1, floor=1))
     dispatch.submit([Joining(1)], 0)
