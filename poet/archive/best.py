@@ -54,7 +54,10 @@ def best_agent(connection: Connection, niche: int) -> BestAgent:
     Raises:
         NoNicheError: there is no such niche.
     """
-    row = connection.execute(f"{BEST} WHERE niche.id = ?", (niche,)).fetchone()
+    try:
+        row = connection.execute(f"{BEST} WHERE niche.id = ?", (niche,)).fetchone()
+    except OverflowError:  # larger than any number that SQLite holds
+        row = None
     if row is None:
         (count,) = connection.execute("SELECT count(*) FROM niche").fetchone()
         raise NoNicheError(niche, count)

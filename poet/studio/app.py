@@ -17,6 +17,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from cluster.executor import InProcess
+from environments.documents import parse_json
+from environments.plugins import NotInstalledError
 from poet import archive as archives
 from poet import report as reports
 from poet.archive.best import best_agent
@@ -24,7 +26,7 @@ from poet.compare.comparing import MatrixSettings, compare_folders
 from poet.compare.page import page_of
 from poet.config import Config
 from poet.errors import InputError, NoNicheError
-from poet.foreign import printable_values
+from poet.foreign import printable, printable_values
 from poet.report.data import gather
 from poet.run import Run
 from poet.studio import pages, trying
@@ -34,6 +36,7 @@ from poet.studio.tracking import Tracker
 Row = dict[str, Any]
 
 LARGEST_BODY = 2**20  # bytes
+LONGEST_NUMBER = 10  # digits of a niche's
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'self'"
 REPORT_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -83,9 +86,8 @@ class Studio:
             finally:
                 task.cancel()
 
-        return Starlette(
-            routes=routes, lifespan=living, exception_handlers={InputError: _refused, NoNicheError: _refused}
-        )
+        refusals = dict.fromkeys((InputError, NoNicheError, NotInstalledError), _refused)
+        return Starlette(routes=routes, lifespan=living, exception_handlers=refusals)
 
     # Pages
 
@@ -103,7 +105,10 @@ class Studio:
     async def report(self, request: Request) -> Response:
         """Give the report of a run as it stands, which is this page frozen."""
         number = request.path_params["run"]
-        text = await run_in_threadpool(self._report, number)
+        try:
+            text = await run_in_threadpool(self._report, number)
+        except InputError as error:
+            text = _instead("Report", error)
         return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
 
     def _report(self, number: int) -> str:
@@ -128,7 +133,7 @@ class Studio:
         try:
             text = await run_in_threadpool(page)
         except InputError as error:
-            text = f"<!doctype html><title>Compare</title><p>{escape(str(error))}</p>"
+            text = _instead("Compare", error)
         return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
 
     # What there is
@@ -149,7 +154,8 @@ class Studio:
     async def courses(self, request: Request) -> Response:
         """Give the courses of some niches: ?niches=1,2,3."""
         tracker = self._tracker(request.path_params["run"])
-        wanted = [int(word) for word in request.query_params.get("niches", "").split(",") if word.isdecimal()][:200]
+        words = request.query_params.get("niches", "").split(",")
+        wanted = [int(word) for word in words if word.isdecimal() and len(word) < LONGEST_NUMBER][:200]
         known = [number for number in wanted if number < len(tracker.courses)]
         return JSONResponse({number: tracker.course(number) for number in known})
 
@@ -228,10 +234,10 @@ class Studio:
 
     async def inject(self, request: Request) -> Response:
         """Put an environment into a run."""
-        number, sent = request.path_params["run"], await _body(request)
-        tracker, config = self._tracker(number), self._config(number)
         if not self._edit:
             raise InputError("this studio only looks; start it as `poet studio --edit` to put environments into a run")
+        number, sent = request.path_params["run"], await _body(request)
+        tracker, config = self._tracker(number), self._config(number)
         environment = trying.read_environment(sent.get("environment"), config.domain)
         iteration = await run_in_threadpool(Run(tracker.folder).inject, environment)
         return JSONResponse({"iteration": iteration, "id": environment.id})
@@ -249,7 +255,13 @@ class Studio:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, status_code=400)
+    return JSONResponse({"error": printable(str(error))}, status_code=400)
+
+
+def _instead(title: str, error: Exception) -> str:
+    """Give the page that stands where another cannot be made, and says why."""
+    head = f'<meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>{title}</title>'
+    return f'<!doctype html><html lang="en">{head}<p>{escape(printable(str(error)))}</p></html>'
 
 
 async def _body(request: Request) -> Row:
@@ -262,9 +274,9 @@ async def _body(request: Request) -> Row:
         if len(body) > LARGEST_BODY:
             raise InputError(f"what is sent is larger than {LARGEST_BODY >> 20} MiB")
     try:
-        found = json.loads(body)
+        found = parse_json(body)
     except ValueError as error:
-        raise InputError(f"what is sent is no JSON: {error}") from error
+        raise InputError(f"what is sent {error}") from error
     if not isinstance(found, dict):
         raise InputError("what is sent must be a JSON object")
     return found

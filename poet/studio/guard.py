@@ -27,7 +27,7 @@ HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 ENTERED = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">
-<title>POET studio</title><a href="/">POET studio</a></html>"""
+<link rel="icon" href="data:,"><title>POET studio</title><a href="/">POET studio</a></html>"""
 
 
 class Doorkeeper:

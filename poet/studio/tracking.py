@@ -85,8 +85,8 @@ class Tracker:
         }
 
     def poll(self) -> Row | None:
-        """Look for what is new; None where nothing is."""
-        before = dict(self._pulse)
+        """Look for what is new; None where nothing is. Whoever saw the run before it was read is to begin anew."""
+        before, unread = dict(self._pulse), self.config is None
         news: Row = {}
         try:
             signature = _signature(self.folder)
@@ -97,6 +97,8 @@ class Tracker:
         except InputError as error:
             self._pulse = {**self._pulse, "standing": "unreadable", "problem": str(error)}
             self._signature = None
+        if unread and self.config is not None:
+            return {"anew": True}
         return {**news, "pulse": self._pulse} if news or self._pulse != before else None
 
     def course(self, niche: int) -> Row | None:

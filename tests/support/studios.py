@@ -22,10 +22,11 @@ TINY = {
 
 
 @contextmanager
-def studio(*arguments):
-    """Start `poet studio`; gives its address with a token, and the process."""
+def studio(*arguments, **settings):
+    """Start `poet studio`; gives its address with a token, and the process. Settings are environment variables."""
     line = command("studio", *arguments, "--port", 0)
-    with subprocess.Popen(line, env=variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    environment = variables(**settings)
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             address = process.stdout.readline().strip()
             assert address.startswith("http://127.0.0.1:"), process.stderr.read()

@@ -1,9 +1,12 @@
 """The studio's server by plain HTTP: who is let in, what is told, what is refused."""
 
+import gzip
 import http.client
 import json
 import sys
+import time
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from poet.studio.tracking import Tracker
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
+ARCHIVES = Path(__file__).parents[2] / "support/archives"
 FLAT = {
     "domain": "walker2d",
     "encoding": "drawn",
@@ -43,7 +47,15 @@ def server(run):
         port, token = int(address.split(":")[2].split("/")[0]), address.rpartition("/")[2]
         answer, _ = ask(port, f"/open/{token}")
         words = answer.getheader("set-cookie")
+        assert standing(port, words.partition(";")[0]) == "done"
         yield port, words.partition(";")[0], token, words
+
+
+def standing(port, cookie):
+    """How the first run stands, once it has been read."""
+    while (found := json.loads(ask(port, "/api/runs/0", cookie=cookie)[1])["pulse"]["standing"]) == "reading":
+        time.sleep(0.05)
+    return found
 
 
 def ask(port, path, method="GET", body=None, **headers):
@@ -51,7 +63,7 @@ def ask(port, path, method="GET", body=None, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     if body is not None:
         named.setdefault("content-type", "application/json")
-        body = json.dumps(body)
+        body = body if isinstance(body, bytes) else json.dumps(body)
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request(method, path, body, named)
         with connection.getresponse() as answer:
@@ -107,6 +119,48 @@ def test_what_a_page_sends_wrong_is_refused_in_a_sentence(server):
     assert answer.status == 400  # which another site's form could send
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"environment": ' + "[" * 100_000, "nested too deeply"),
+        (json.dumps({"environment": {**FLAT, "genome": {"ground": [[10**400, 0]], "boxes": []}}}), "300 digits"),
+        (json.dumps({"environment": {**FLAT, "genome": {"ground": [[float("nan"), 0]], "boxes": []}}}), "not finite"),
+        (json.dumps({"environment": {**FLAT, "encoding": "\ud800"}}), r"\ud800"),
+        (json.dumps({"text": " " * 2**20}), "larger than 1 MiB"),
+    ],
+)
+def test_hostile_documents_are_refused_in_a_sentence(server, body, words):
+    port, cookie, *_ = server
+    answer, said = ask(port, "/api/runs/0/ground", "POST", body.encode(), cookie=cookie)
+    assert (answer.status, words in json.loads(said)["error"]) == (400, True), said
+
+
+def test_niches_of_numbers_that_no_archive_holds_are_not_there(server):
+    port, cookie, *_ = server
+    long = "9" * 30
+    assert "no niche" in ask(port, f"/api/runs/0/niches/{long}", cookie=cookie)[1]
+    wanted = {"environment": FLAT, "agents": [int(long)]}
+    assert "no niche" in ask(port, "/api/runs/0/play", "POST", wanted, cookie=cookie)[1]
+    answer, said = ask(port, f"/api/runs/0/courses?niches=0,{'9' * 5000}", cookie=cookie)
+    assert (answer.status, list(json.loads(said))) == (200, ["0"])
+
+
+def test_run_whose_domain_is_not_installed_is_shown_but_not_tried(tmp_path):
+    archive = tmp_path / "run" / "archive.sqlite"
+    archive.parent.mkdir()
+    archive.write_bytes(gzip.decompress((ARCHIVES / "enhanced-3.sqlite.gz").read_bytes()))
+    with studio(archive.parent, PYTHONPATH="") as (address, _):  # the toy domain is not there
+        port, token = int(address.split(":")[2].split("/")[0]), address.rpartition("/")[2]
+        cookie = ask(port, f"/open/{token}")[0].getheader("set-cookie").partition(";")[0]
+        assert standing(port, cookie) == "done"
+        answer, said = ask(port, "/api/runs/0/tools", cookie=cookie)
+        assert (answer.status, "installed domains" in said) == (400, True), said
+        archive.unlink()
+        answer, said = ask(port, "/report/0", cookie=cookie)  # of a run that is no more: a page, not JSON
+        assert answer.getheader("content-type").startswith("text/html")
+        assert "holds no run" in said
+
+
 def test_episodes_that_are_streamed_are_those_of_the_domain(server, run):
     port, cookie, *_ = server
     wanted = {"environment": FLAT, "agents": [0, 1], "seed": 3}
@@ -144,8 +198,9 @@ def test_run_read_bit_by_bit_is_the_run_read_at_once(tmp_path):
     folder, followed = tmp_path / "run", None
     for iterations in (5, 9, 10, 24):
         evolved(folder, TOY_SETTINGS, iterations)
-        followed = followed or Tracker(folder)
-        followed.poll()
+        first, followed = followed is None, followed or Tracker(folder)
+        # A page that was open before the run was read knows nothing of it: neither settings nor the whole curve.
+        assert (followed.poll() == {"anew": True}) == first
     whole = Tracker(folder)
     whole.poll()
     for part in ("niches", "curve", "moves", "events"):
