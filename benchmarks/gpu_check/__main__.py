@@ -132,7 +132,7 @@ def supervise(name: str, line: list[str], out: Path, budget: float) -> Verdict:
         log.flush()
         mark = f"{os.getpid()}-{name}"
         process = subprocess.Popen(
-            line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, MARK: mark}
+            line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", env={**os.environ, MARK: mark}
         )
         alarm = threading.Timer(budget, _end, [mark])
         alarm.start()

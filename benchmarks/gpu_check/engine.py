@@ -66,7 +66,7 @@ def run_tests(target: Target, tell: Tell) -> Figures:
         f"--ignore={ELSEWHERE}",
         *TESTS,
     ]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    done = subprocess.run(line, capture_output=True, encoding="utf-8", check=False)
     lines = done.stdout.strip().splitlines()
     for text in lines[-15:]:
         tell(text)

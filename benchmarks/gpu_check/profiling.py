@@ -70,7 +70,7 @@ def check_profile(target: Target, tell: Tell) -> Figures:
         ",".join(METRICS.values()),
     ]
     line += [sys.executable, "-m", __name__, str(WORLDS)]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    done = subprocess.run(line, capture_output=True, encoding="utf-8", check=False)
     found = read(done.stdout)
     figures = {name: found[metric] for name, metric in METRICS.items() if found.get(metric)}
     if not figures:

@@ -63,7 +63,7 @@ def check_sanitizer(target: Target, tell: Tell) -> Figures:
 
 def _run(program: str, tool: str, *words: str) -> subprocess.CompletedProcess[str]:
     line = [program, "--tool", tool, "--error-exitcode", str(NOTICED), sys.executable, "-m", __name__, *words]
-    return subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", check=False)
 
 
 def plant() -> None:

@@ -75,7 +75,7 @@ def find_card() -> str | None:
     program = shutil.which("nvidia-smi")
     if program is not None:
         asked = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-        told = subprocess.run(asked, capture_output=True, text=True, check=False)
+        told = subprocess.run(asked, capture_output=True, encoding="utf-8", check=False)
         if told.returncode == 0 and told.stdout.strip():
             return told.stdout.splitlines()[0].strip()
     try:

@@ -90,7 +90,7 @@ def test_search_finds_by_description_environment_and_difficulty(listed):
     ("selection", "message"),
     [
         (Selection(sort="genome"), "column 'genome' is unknown"),
-        (Selection(sort="colour"), "column 'colour' is unknown; there are id, parent"),
+        (Selection(sort="colour"), "column 'colour' is unknown; there are id, encoding, parent"),
         (Selection(where=["colour>3"]), "column 'colour' is unknown"),
         (Selection(where=["pit_gap"]), "--where 'pit_gap' is no condition; write a column, one of >= <= != > < ="),
         (Selection(where=["pit_gap>1.2.3"]), "is no condition"),

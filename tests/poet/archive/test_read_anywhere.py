@@ -110,4 +110,4 @@ def test_a_run_on_the_native_engine_is_read_where_the_core_is_not_built(tmp_path
     succeeds(coreless("export", run, "-o", tmp_path / "curriculum", "--fractions", "1,0,0"))
     done = coreless("evolve", run, "--iterations", 2)
     assert done.returncode == 2
-    assert "engine is 'native'; it must be one of auto, reference" in done.stderr
+    assert "engine is 'native', but the walker's C++ core cannot be imported" in done.stderr
