@@ -91,7 +91,7 @@ function standing(run) {
     reading: WORDS.reading[1],
   };
   byId("standing-said").textContent = said[pulse.standing];
-  const where = pulse.session ? `, on ${pulse.session.host} with ${pulse.session.workers} workers` : "";
+  const where = pulse.session ? `, on ${pulse.session.host} with ${pulse.session.workers} ${pulse.session.workers === 1 ? "worker" : "workers"}` : "";
   const waiting = pulse.waiting?.length ? ` ${pulse.waiting.length === 1 ? "One environment waits" : `${pulse.waiting.length} environments wait`} for the reproduction of iteration ${number(pulse.next_reproduction)}.` : "";
   const more = {
     running: `${run.config?.domain}, ${run.config?.encoding} encoding, seed ${run.config?.seed}${where}; ${ago}.${waiting}`,
@@ -114,7 +114,7 @@ function headline(run) {
     ["Best score now", Number.isFinite(best) ? number(best) : "–", `mean ${number(last?.mean_score ?? null)}`],
     ["Moves", number(counts?.moves ?? 0), counts?.attempts ? `of ${number(counts.attempts)} tournaments` : "none tried yet"],
     ["Children tried", number(counts?.children ?? 0), `${number(run.niches.filter((niche) => niche.born > 0).length)} admitted`],
-    ["Throughput", run.pulse.speed ? short(run.pulse.speed) : "–", "steps a second"],
+    ["Throughput", run.pulse.speed ? short(run.pulse.speed) : "–", `steps a second${run.pulse.standing === "running" ? "" : " when it last ran"}`],
   ];
   byId("headline").replaceChildren(...entries.map(([name, value, note]) => make("div", {}, make("dt", {}, name), make("dd", {}, value, make("small", {}, note)))));
 }

@@ -10,8 +10,10 @@ export function toText(environment) {
 }
 
 export function fromText(text) {
-  const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  return JSON.parse(new TextDecoder().decode(Uint8Array.from(letters, (letter) => letter.charCodeAt(0))));
+  try {
+    const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(letters, (letter) => letter.charCodeAt(0))));
+  } catch { throw new Error("The link holds no ground that can be read; it may have been cut short."); }
 }
 
 export function saveFile(environment, id) {
