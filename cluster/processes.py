@@ -220,7 +220,7 @@ class Processes:
 @contextmanager
 def _child_variables() -> Iterator[None]:
     """Start a child whose libraries keep to one thread and which imports nothing from the working folder."""
-    variables = CHILD_VARIABLES | {CREW: str(os.getpid())}
+    variables = CHILD_VARIABLES | {CREW: os.environ.get(CREW, str(os.getpid()))}  # a rank's child is of the rank's crew
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
