@@ -28,7 +28,7 @@ export function startTry() {
   new ResizeObserver(requestPaint).observe(byId("stage"));
   byId("ground").addEventListener("change", chooseGround);
   byId("level").addEventListener("change", chooseLevel);
-  byId("agents").addEventListener("change", () => { if (stage.ground) { remember(); play(); } });
+  byId("agents").addEventListener("change", () => { remember(); play(); });
   byId("again").addEventListener("click", play);
   byId("pause").addEventListener("click", () => (player.playing ? player.pause() : player.start()));
   byId("moment").addEventListener("input", () => { player.pause(); player.at = Number(byId("moment").value); requestPaint(); });
@@ -39,7 +39,7 @@ export function startTry() {
   byId("undo").addEventListener("click", () => step(stage.past, stage.future));
   byId("redo").addEventListener("click", () => step(stage.future, stage.past));
   byId("mutate").addEventListener("click", () => attempt(async () => take(await post(`/api/runs/${stage.run}/mutate`, { environment: stage.ground.environment, seed: Math.floor(Math.random() * 2 ** 31) }), true)));
-  byId("save").addEventListener("click", () => attempt(save));
+  byId("save").addEventListener("click", () => { saveFile(stage.ground.environment, stage.ground.id); tell(`Saved as environment-${stage.ground.id}.json.`); });
   byId("share").addEventListener("click", share);
   byId("inject").addEventListener("click", () => attempt(inject));
   byId("auto").addEventListener("change", () => { if (byId("auto").checked) play(); });
@@ -55,20 +55,10 @@ export async function showTry(run, query) {
   stage.run = run;
   if (anew) {
     player.clear();
-    Object.assign(stage, { ground: null, genome: null, course: null, chosen: null });
-    clearTimeout(later);
-    enable();
+    stage.ground = null;
     try {
       stage.tools = await get(`/api/runs/${run}/tools`);
-    } catch (error) {
-      if (stage.run !== run) return;
-      stage.run = null; // so that it is asked again when the view is opened again
-      for (const name of ["ground", "agents", "sliders", "ground-said"]) byId(name).replaceChildren();
-      byId("results").hidden = true;
-      tell(error.message, true);
-      requestPaint();
-      return;
-    }
+    } catch (error) { tell(error.message, true); return; }
     if (stage.run !== run) return;
     stage.limits = stage.tools.drawing?.kind === "course" ? stage.tools.drawing : null;
     byId("tools").hidden = !stage.limits;
@@ -179,9 +169,7 @@ function tell(text, bad = false) {
 // Take a ground as the server tells of it; `fresh` where it is another than before.
 async function take(found, fresh) {
   const { environment } = found;
-  if (fresh) { clearTimeout(later); stage.asked += 1; } // a change of the ground before this one is too late
   stage.ground = found;
-  enable();
   stage.course = openCourse(found.course);
   stage.genome = environment.encoding === "drawn" && stage.limits ? environment.genome : null;
   if (fresh) {
@@ -192,11 +180,6 @@ async function take(found, fresh) {
   }
   describe();
   if (fresh) { player.clear(); await play(); }
-}
-
-// Without a ground there is nothing to be done with one.
-function enable() {
-  for (const button of document.querySelectorAll("#again, #draw, #mutate, #save, #share, #inject, [data-add]")) button.disabled = !stage.ground;
 }
 
 function own() { byId("ground").value = "own"; byId("level-label").hidden = true; }
@@ -279,13 +262,6 @@ async function share() {
   const address = `${location.origin}/#/try?${new URLSearchParams({ agents, ground: toText(stage.ground.environment) })}`;
   history.replaceState(null, "", address.replace(location.origin, ""));
   tell(await copied(address) ? "The link is copied; its part from # on opens this ground in any studio of the same body." : "The link stands in the browser's address.");
-}
-
-// The server's words for it: after a change of a moment ago its id is not known here yet.
-async function save() {
-  const { environment, id } = await post(`/api/runs/${stage.run}/ground`, { environment: stage.ground.environment });
-  saveFile(environment, id);
-  tell(`Saved as environment-${id}.json.`);
 }
 
 async function inject() {
@@ -373,7 +349,6 @@ function levelAt() {
 
 function paint() {
   const { width } = canvas().getBoundingClientRect();
-  if (!stage.course) canvas().getContext("2d").clearRect(0, 0, canvas().width, canvas().height);
   if (!stage.course || !width || byId("try").hidden) return;
   const height = heightOf(width);
   canvas().style.height = `${height}px`;
@@ -518,7 +493,6 @@ function within(left, width) {
 }
 
 function pressed(event) {
-  if (!stage.ground) return;
   const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] ?? [0, 0];
   if (event.key === " ") { event.preventDefault(); if (player.playing) player.pause(); else player.start(); return; }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") { event.preventDefault(); if (event.shiftKey) step(stage.future, stage.past); else step(stage.past, stage.future); return; }
