@@ -28,20 +28,20 @@ export function startTry() {
   new ResizeObserver(requestPaint).observe(byId("stage"));
   byId("ground").addEventListener("change", chooseGround);
   byId("level").addEventListener("change", chooseLevel);
-  byId("agents").addEventListener("change", () => { remember(); play(); });
+  byId("agents").addEventListener("change", () => { if (stage.ground) { remember(); play(); } });
   byId("again").addEventListener("click", play);
   byId("pause").addEventListener("click", () => (player.playing ? player.pause() : player.start()));
   byId("moment").addEventListener("input", () => { player.pause(); player.at = Number(byId("moment").value); requestPaint(); });
   byId("speed").addEventListener("change", () => { player.speed = Number(byId("speed").value); });
-  byId("draw").addEventListener("click", () => attempt(drawOnIt));
-  for (const button of document.querySelectorAll("[data-add]")) button.addEventListener("click", () => attempt(async () => { if (!drawnNow()) await drawOnIt(); add(button.dataset.add); }));
+  byId("draw").addEventListener("click", () => attempt(drawOnIt, true));
+  for (const button of document.querySelectorAll("[data-add]")) button.addEventListener("click", () => attempt(async () => { if (!drawnNow()) await drawOnIt(); add(button.dataset.add); }, true));
   byId("remove").addEventListener("click", removeChosen);
   byId("undo").addEventListener("click", () => step(stage.past, stage.future));
   byId("redo").addEventListener("click", () => step(stage.future, stage.past));
-  byId("mutate").addEventListener("click", () => attempt(async () => take(await post(`/api/runs/${stage.run}/mutate`, { environment: stage.ground.environment, seed: Math.floor(Math.random() * 2 ** 31) }), true)));
-  byId("save").addEventListener("click", () => { saveFile(stage.ground.environment, stage.ground.id); tell(`Saved as environment-${stage.ground.id}.json.`); });
-  byId("share").addEventListener("click", share);
-  byId("inject").addEventListener("click", () => attempt(inject));
+  byId("mutate").addEventListener("click", () => attempt(async () => take(await post(`/api/runs/${stage.run}/mutate`, { environment: stage.ground.environment, seed: Math.floor(Math.random() * 2 ** 31) }), true), true));
+  byId("save").addEventListener("click", () => attempt(save, true));
+  byId("share").addEventListener("click", () => attempt(share, true));
+  byId("inject").addEventListener("click", () => attempt(inject, true));
   byId("auto").addEventListener("change", () => { if (byId("auto").checked) play(); });
   startPointer();
   onNews((run, news) => { if (run === stage.run && news?.niches?.length) listNiches(); });
@@ -157,7 +157,8 @@ async function chooseLevel() {
 }
 
 // Whatever the server refuses is told in its words.
-async function attempt(work) {
+async function attempt(work, onGround = false) {
+  if (onGround && !stage.ground) { tell("There is no ground here yet: choose one.", true); return; }
   try { await work(); } catch (error) { tell(error.message, true); }
 }
 
@@ -264,6 +265,11 @@ async function share() {
   tell(await copied(address) ? "The link is copied; its part from # on opens this ground in any studio of the same body." : "The link stands in the browser's address.");
 }
 
+function save() {
+  saveFile(stage.ground.environment, stage.ground.id);
+  tell(`Saved as environment-${stage.ground.id}.json.`);
+}
+
 async function inject() {
   const { iteration } = await post(`/api/runs/${stage.run}/inject`, { environment: stage.ground.environment });
   const { pulse } = runs[stage.run];
@@ -289,6 +295,7 @@ async function play() {
   byId("results-none").textContent = "They begin…";
   byId("results").hidden = true;
   byId("results").dataset.whole = "false";
+  byId("results").dataset.plays = Number(byId("results").dataset.plays ?? 0) + 1;
   try {
     await player.play(stage.run, { environment: stage.ground.environment, agents: agentsWanted(), seed: 0 });
   } catch (error) { byId("results-none").textContent = error.message; }
@@ -493,6 +500,7 @@ function within(left, width) {
 }
 
 function pressed(event) {
+  if (!stage.ground) return;
   const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] ?? [0, 0];
   if (event.key === " ") { event.preventDefault(); if (player.playing) player.pause(); else player.start(); return; }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") { event.preventDefault(); if (event.shiftKey) step(stage.future, stage.past); else step(stage.past, stage.future); return; }

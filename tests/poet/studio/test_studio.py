@@ -61,6 +61,11 @@ def texts(browser, selector):
     return browser.execute_script(script, selector)
 
 
+def plays(browser):
+    """How often the page has begun to play."""
+    return int(browser.execute_script("return document.getElementById('results').dataset.plays"))
+
+
 def outcome(browser):
     """The results' first line, once all episodes are over."""
     until(lambda: browser.execute_script(RESULTS) == "true")
@@ -111,8 +116,9 @@ def test_a_run_is_watched_a_course_is_drawn_and_put_into_it(tmp_path):
         for _ in range(12):
             if outcome(browser)[3] == "fell":
                 break
+            begun = plays(browser)
             canvas.send_keys(Keys.SHIFT + Keys.ARROW_UP)
-            until(lambda: browser.execute_script(RESULTS) == "false")
+            until(lambda begun=begun: plays(browser) > begun)
         assert outcome(browser)[3] == "fell"
 
         drawn = until(lambda: texts(browser, "#ground-said .id")[0].split(", ")[2])
