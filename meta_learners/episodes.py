@@ -24,6 +24,7 @@ __all__ = [
     "Examples",
     "FamilyKind",
     "Numbered",
+    "Published",
     "Rivalled",
     "Source",
     "SplitError",
@@ -128,6 +129,15 @@ class Numbered(Protocol):
     @property
     def train_classes(self) -> int:
         """How many there are."""
+        ...
+
+
+@runtime_checkable
+class Published(Protocol):
+    """A family that has splits of published tasks, which are the same whatever its settings and the key."""
+
+    def published(self, split: str) -> int | None:
+        """Say how many tasks such a split has; None of one whose tasks are drawn."""
         ...
 
 

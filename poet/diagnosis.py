@@ -128,8 +128,14 @@ def _native() -> str:
 
 
 def _hexapod() -> str:
-    find_domain("hexapod3d")  # says what is missing better than a version that is not there
-    return _body("hexapod3d", f"PyBullet {version('pybullet')}")
+    domain = find_domain("hexapod3d")  # says what is missing better than a version that is not there
+    found = _body("hexapod3d", f"PyBullet {version('pybullet')}")
+    if domain.engines[0] == "native":
+        from environments.hexapod3d import native  # noqa: PLC0415  # needs PyBullet
+
+        if native.proven_lanes() is None:
+            found += "; the core's numbers are not this PyBullet's, which plays the episodes itself, ten times slower"
+    return found
 
 
 def _mpi() -> str:

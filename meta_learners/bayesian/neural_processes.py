@@ -135,18 +135,23 @@ class NeuralProcess(nn.Module):
         every = torch.cat([inputs, batch.query.inputs.flatten(2)], 1)
         wanted = torch.cat([targets, batch.query.targets], 1)
         counted = torch.cat([there, batch.query.present], 1)
-        known = self._direct(inputs, targets, there, every)
-        price = torch.zeros(batch.tasks).to(every)
+        direct = self._direct(inputs, targets, there, every)
+        known, price = direct, torch.zeros(batch.tasks).to(every)
         if self.latent is not None:
             prior, posterior = self._belief(inputs, targets, there), self._belief(every, wanted, counted)
             noise = torch.randn(posterior[0].shape, generator=generator).to(every)
-            known.append((posterior[0] + posterior[1] * noise)[:, None])
+            known = [*direct, (posterior[0] + posterior[1] * noise)[:, None]]
             price = divergence(posterior, prior)
         found = self._decode(every, known)
         told = found.log_probability(wanted)
         assert told is not None
         bound = (torch.where(counted, told, 0).sum(1) - price) / counted.sum(1).clamp(min=1)
         size = batch.query.inputs.shape[1]
+        with torch.no_grad():
+            if self.latent is not None:
+                # The posterior has seen the queries' targets: figures of training are by the prior, as a test's are.
+                drawn = (prior[0] + prior[1] * noise)[:, None]
+                found = self._decode(every[:, -size:], [*(each[:, -size:] for each in direct), drawn])
         deviations = None if found.deviations is None else found.deviations[..., -size:, :].detach()
         return -bound.mean(), Numbers(found.means[..., -size:, :].detach(), deviations)
 

@@ -41,6 +41,7 @@ FILES = {
 }
 ALPHABETS = {"validation": ("Tagalog",), "test": ("Japanese_(katakana)", "Sanskrit", "Tagalog")}
 DRAWINGS = 20  # of a character; characters of a run
+RUN_COUNT = 20
 
 Images = NDArray[np.float32]
 
@@ -97,6 +98,10 @@ class Omniglot:
         classes = choose_classes(len(images), count, settings.ways, rng, f"split {split} of omniglot")
         examples = choose_examples(DRAWINGS, classes.shape, settings.shots + settings.queries, rng)
         return batch_of(torch.from_numpy(images[classes[..., None], examples])[:, :, :, None], settings, classes)
+
+    def published(self, split: str) -> int | None:
+        """Say how many published tasks a split has."""
+        return RUN_COUNT if split == "runs" else None
 
     def rivals(self, batch: TaskBatch) -> dict[str, Logits]:
         """Predict by the modified Hausdorff distance between the inked pixels, the authors' own anchor."""
@@ -159,7 +164,7 @@ def one_shot_runs(folder: Path, size: int = 105) -> TaskBatch:
     """Read the 20 published runs: 20 characters of one alphabet, one drawing of each to learn from and one to sort."""
     support, query, labels = [], [], []
     with zipfile.ZipFile(folder / RUNS) as opened:
-        for run in range(1, 21):
+        for run in range(1, RUN_COUNT + 1):
             place = f"run{run:02}"
             numbers = range(1, DRAWINGS + 1)
             support.append([_drawing(opened.read(f"{place}/training/class{each:02}.png"), size) for each in numbers])

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from environments.settings import Bounds, check_bounds
-from meta_learners.episodes import EpisodeFamily, Examples, Rivalled, TaskBatch
+from meta_learners.episodes import EpisodeFamily, Examples, Published, Rivalled, TaskBatch
 from meta_learners.errors import MetaLearningError
 from meta_learners.few_shot.alone import alone
 from meta_learners.few_shot.rivals import chance, nearest
@@ -56,14 +56,20 @@ def few_shot_figures(
 
     Returns:
         For each of them, the learner first, its figures by name, (tasks,) each; `FIGURES` says which there can be.
+        A split of fewer published tasks gives each once.
 
     Raises:
         SplitError: there is no such split, or it holds too few classes.
     """
     found: dict[str, dict[str, list[Floats]]] = {}
-    for number, first in enumerate(range(0, protocol.tasks, AT_ONCE)):
+    published = family.published(protocol.split) if isinstance(family, Published) else None
+    # The same task twice is no more evidence. Published ones come together, for a draw begins with the first.
+    tasks, at_once = protocol.tasks, AT_ONCE
+    if published is not None:
+        tasks = at_once = min(tasks, published)
+    for number, first in enumerate(range(0, tasks, at_once)):
         place = (*key, number)
-        count = min(AT_ONCE, protocol.tasks - first)
+        count = min(at_once, tasks - first)
         batch = family.draw(count, protocol.split, (*place, Stream.TASKS))
         predictions = {
             learner.name: learner.predict(batch, place),

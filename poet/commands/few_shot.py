@@ -108,6 +108,7 @@ def test(
     as_json: bool,
 ) -> None:
     """Measure a trained learner beside its rivals, for each number of shots."""
+    from meta_learners.episodes import Published  # noqa: PLC0415
     from meta_learners.registry import few_shot_kind  # noqa: PLC0415
     from meta_learners.training.few_shot import (  # noqa: PLC0415
         family_of,
@@ -131,17 +132,24 @@ def test(
     numbers = [None] if shots is None else _numbers(shots)
     if shots is not None and SHOTS not in {each.name for each in fields(kind.settings)}:
         raise InputError(f"--shots is {shots!r}, and family {plan.family} has no shots")
-    trained = learner_of(plan, family_of(plan, source), device)
+    own = family_of(plan, source)
+    trained = learner_of(plan, own, device)
     iteration = resume_few_shot(trained, folder)
     rows: list[dict[str, Any]] = []
     with waiting(f"telling {tasks * len(numbers)} tasks", "tasks") as note:
         for place, number in enumerate(numbers):
             family = family_of(plan, source, **other, **({} if number is None else {SHOTS: number}))
-            if family.input_shape != (own := family_of(plan, source)).input_shape:
+            if family.input_shape != own.input_shape:
                 raise InputError(f"inputs of shape {family.input_shape} are not those learned from, {own.input_shape}")
-            if few_shot_kind(plan.learner).fixed_ways and family.ways != own.ways:
-                raise InputError(f"tasks have {family.ways} classes; {plan.learner} was made for {own.ways}")
             protocol = FewShotProtocol(split=split or family.splits[-1], tasks=tasks, alone_tasks=alone_tasks)
+            published = isinstance(family, Published) and family.published(protocol.split) is not None
+            if published and number is not None:
+                raise InputError(f"--shots is {shots!r}, and split {protocol.split} has published tasks; leave it out")
+            ways = family.draw(1, protocol.split, (seed,)).ways if published else family.ways
+            if few_shot_kind(plan.learner).fixed_ways and ways != own.ways:
+                raise InputError(
+                    f"tasks of split {protocol.split} have {ways} classes; {plan.learner} was made for {own.ways}"
+                )
             figures = few_shot_figures(
                 trained,
                 family,
@@ -151,6 +159,7 @@ def test(
                 progress=lambda done, place=place: note(place * tasks + done, tasks * len(numbers)),  # type: ignore[misc]
             )
             asked = number if number is not None else {**plan.family_settings, **other}.get(SHOTS)
+            asked = None if published else asked
             rows += _rows(figures, asked)
     told = {
         "folder": str(folder),
@@ -159,7 +168,7 @@ def test(
         "family_settings": {**plan.family_settings, **other},
         "iterations": iteration,
         "split": protocol.split,
-        "tasks": tasks,
+        "tasks": max((row["tasks"] for row in rows), default=0),
         "seed": seed,
         "results": rows,
     }

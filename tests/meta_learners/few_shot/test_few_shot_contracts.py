@@ -16,6 +16,7 @@ from meta_learners.problems.archive import Pool
 from meta_learners.problems.grounds import Grounds, GroundSettings
 from meta_learners.problems.niches import Niches, NicheSettings
 from meta_learners.registry import make_family, make_few_shot
+from meta_learners.training.few_shot_test import FewShotProtocol, few_shot_figures
 
 
 def niches(**settings):
@@ -145,3 +146,16 @@ def test_a_broken_learner_fails_the_check_that_is_about_its_fault(kind, check, w
     made = few_shot_contract(lambda family: kind(make_few_shot("prototypical", family, {"width": 8})))
     found = failures(made, [check])
     assert words in found.get(check, ""), found
+
+
+class Runs(Blobs):
+    """Three tasks are published."""
+
+    def published(self, split):
+        return 3
+
+
+def test_published_tasks_are_judged_once_however_many_are_asked_for():
+    learner = make_few_shot("prototypical", Runs(), {"width": 8})
+    found = few_shot_figures(learner, Runs(), FewShotProtocol(split="train", alone_tasks=0), (0,))
+    assert {len(values) for figures in found.values() for values in figures.values()} == {3}
