@@ -38,7 +38,7 @@ from meta_learners.experience.running import Underway
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.environments import EnvironmentFamily
 from meta_learners.keys import Stream, numpy_generator
-from meta_learners.learner import Learner, LearnerKind, LossError, Metrics, State
+from meta_learners.learner import FewShotLearner, Learner, LearnerKind, LossError, Metrics, State
 from meta_learners.registry import learner_kind, make_learner
 from meta_learners.training.board import Board
 from meta_learners.training.checkpoints import load_checkpoint, save_checkpoint
@@ -50,7 +50,96 @@ METRICS, LOCK, BOARD = "metrics.jsonl", "lock", "tensorboard"
 WORLDS = "worlds."  # begins the names of what is kept of worlds that run on
 
 
-class Training:
+class Ongoing:
+    """What goes on alike in every training in a folder: meta-steps, rows of figures, checkpoints.
+
+    Whoever makes one opens what it holds, and says in `_learn`, `_state` and `_pace` what is its own.
+    """
+
+    folder: Path
+    plan: Any  # with a `seed`
+    learner: Any  # with `state`
+    iteration: int
+    seconds: float  # of meta-steps
+    _rows: IO[str]
+    _board: Board
+    _opened: ExitStack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def step(self) -> Metrics:
+        """Take one meta-step.
+
+        Raises:
+            TrainingError: a loss is not finite; the state before is on disk.
+        """
+        started = time.perf_counter()
+        underway = self._underway()
+        try:
+            metrics = self._learn((self.plan.seed, self.iteration))
+        except LossError as error:
+            self._save(underway)
+            raise TrainingError(
+                f"meta-step {self.iteration}: {error}; the checkpoint before it is in {self.folder}. "
+                "Begin another folder with smaller steps by --set."
+            ) from error
+        self.seconds += time.perf_counter() - started
+        self._log(metrics)
+        self.iteration += 1
+        return metrics
+
+    def save(self) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            PlaceError, DiskError: it cannot be written; those before are kept.
+        """
+        self._save(self._underway())
+
+    def close(self) -> None:
+        """Free everything, without a checkpoint."""
+        self._opened.close()
+
+    def _save(self, underway: Any) -> None:
+        with explained(self.folder / METRICS):
+            self._rows.flush()
+            os.fsync(self._rows.fileno())
+        self._board.flush()
+        save_checkpoint(self.folder, self.iteration, self._state(underway))
+
+    def _log(self, metrics: Metrics) -> None:
+        told = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        reached, speed = self._pace()
+        with explained(self.folder / METRICS):
+            self._rows.write(json.dumps({"iteration": self.iteration, **reached, **told}) + "\n")
+        self._board.add({**told, **reached, **speed}, self.iteration)
+
+    def _learn(self, key: tuple[int, int]) -> Metrics:
+        """Draw tasks and let the learner take its meta-step."""
+        raise NotImplementedError
+
+    def _underway(self) -> Any:
+        """Give what a meta-step changes besides the learner, as it stands before."""
+        return None
+
+    def _state(self, underway: Any) -> State:
+        """Give what a checkpoint holds, where what is under way stood so."""
+        del underway
+        state: State = self.learner.state()
+        return state
+
+    def _pace(self) -> tuple[dict[str, int], dict[str, float]]:
+        """Say how far it has come, which is part of the rows, and how fast, which is not."""
+        raise NotImplementedError
+
+
+class Training(Ongoing):
     """A training that is going on; close it, or use it in a `with` block.
 
     Args:
@@ -65,6 +154,9 @@ class Training:
         PlaceError: the folder cannot be written.
         DiskError: the disk is full or broken; the same call works when it no longer is.
     """
+
+    plan: Plan
+    learner: Learner
 
     def __init__(
         self, folder: Path, plan: Plan, curriculum: Curriculum, *, device: str = "cpu", world_threads: int = 1
@@ -97,57 +189,6 @@ class Training:
             self._board = opened.enter_context(closing(Board(folder / BOARD, self.iteration)))
             self._opened = opened.pop_all()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def step(self) -> Metrics:
-        """Take one meta-step.
-
-        Raises:
-            TrainingError: a loss is not finite; the state before is on disk.
-        """
-        started = time.perf_counter()
-        key = (self.plan.seed, self.iteration)
-        tasks = draw_tasks(self.family.splits["train"], self.plan, self.iteration)
-        worlds = self.sampler.running.state()
-        try:
-            metrics = self.learner.meta_step(self.sampler, tasks, key)
-        except LossError as error:
-            self._save(worlds)
-            raise TrainingError(
-                f"meta-step {self.iteration}: {error}; the checkpoint before it is in {self.folder}. "
-                "Begin another folder with smaller steps by --set."
-            ) from error
-        self.seconds += time.perf_counter() - started
-        self._log(metrics)
-        self.iteration += 1
-        return metrics
-
-    def save(self) -> None:
-        """Write a checkpoint.
-
-        Raises:
-            PlaceError, DiskError: it cannot be written; those before are kept.
-        """
-        self._save(self.sampler.running.state())
-
-    def _save(self, underway: Underway[Environment]) -> None:
-        with explained(self.folder / METRICS):
-            self._rows.flush()
-            os.fsync(self._rows.fileno())
-        self._board.flush()
-        state, worlds = self.learner.state(), _tensors(underway, self.family.splits["train"])
-        save_checkpoint(self.folder, self.iteration, State({**state.tensors, **worlds}, state.facts))
-
-    def close(self) -> None:
-        """Free everything, without a checkpoint."""
-        self._opened.close()
-
     @property
     def steps(self) -> int:
         """Environment steps of all meta-steps, those of earlier processes included."""
@@ -160,12 +201,19 @@ class Training:
         simulation, sampling = self.sampler.simulating / spent, self.sampler.sampling / spent
         return {"simulation": simulation, "sampling": sampling, "gradients": max(1 - simulation - sampling, 0.0)}
 
-    def _log(self, metrics: Metrics) -> None:
-        told = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        with explained(self.folder / METRICS):
-            self._rows.write(json.dumps({"iteration": self.iteration, "steps": self.steps, **told}) + "\n")
-        speed = {"steps": self.steps, "steps_per_second": self.sampler.steps / max(self.seconds, 1e-9)}
-        self._board.add({**told, **speed, **self.shares}, self.iteration)
+    def _learn(self, key: tuple[int, int]) -> Metrics:
+        tasks = draw_tasks(self.family.splits["train"], self.plan, self.iteration)
+        return self.learner.meta_step(self.sampler, tasks, key)
+
+    def _underway(self) -> Underway[Environment]:
+        return self.sampler.running.state()
+
+    def _state(self, underway: Underway[Environment]) -> State:
+        state, worlds = self.learner.state(), _tensors(underway, self.family.splits["train"])
+        return State({**state.tensors, **worlds}, state.facts)
+
+    def _pace(self) -> tuple[dict[str, int], dict[str, float]]:
+        return {"steps": self.steps}, {"steps_per_second": self.sampler.steps / max(self.seconds, 1e-9), **self.shares}
 
 
 def draw_tasks(stages: list[Environment], plan: Plan, iteration: int) -> list[Environment]:
@@ -211,7 +259,7 @@ def _check_horizon(plan: Plan) -> None:
         )
 
 
-def resume(learner: Learner, folder: Path) -> int:
+def resume(learner: Learner | FewShotLearner, folder: Path) -> int:
     """Bring a learner to the newest checkpoint of a folder; gives its iteration, 0 where there is none.
 
     Raises:
@@ -220,7 +268,7 @@ def resume(learner: Learner, folder: Path) -> int:
     return _restored(learner, folder)[0]
 
 
-def _restored(learner: Learner, folder: Path) -> tuple[int, dict[str, Tensor]]:
+def _restored(learner: Learner | FewShotLearner, folder: Path) -> tuple[int, dict[str, Tensor]]:
     """Do what `resume` says; gives what was kept of worlds that run on, too."""
     found = load_checkpoint(folder)
     if found is None:

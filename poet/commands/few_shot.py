@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
 from poet import config as configuration
-from poet.display.output import err, say, show
+from poet.commands.meta_steps import metrics_table, take_meta_steps
+from poet.display.output import say, show
 from poet.display.waiting import waiting
 from poet.errors import InputError
-from poet.session import Interrupted, interruptible, undisturbed
+from poet.session import interruptible
 
 if TYPE_CHECKING:
     from meta_learners.episodes import Source
-    from meta_learners.learner import FewShotKind
-    from meta_learners.training.few_shot import FewShotTraining
+    from meta_learners.learner import FewShotKind, Metrics
     from meta_learners.training.few_shot_plan import FewShotPlan
 
-QUIET_SECONDS = 10.0  # between lines where there is no terminal to draw on
 SHOWN = ("accuracy", "error", "loss")
 TASKS = 8  # of a meta-step, unless the user says otherwise
 SHOTS = "shots"  # the setting of families that --shots changes
@@ -76,7 +72,7 @@ def train(kind: FewShotKind, wanted: Wanted) -> None:
             say(f"{wanted.output} has its {done} meta-steps; --iterations N goes on to N")
         else:
             say(f"{'resuming' if done else 'starting'} {wanted.output} at meta-step {done} of {wanted.iterations}")
-            _train(training, wanted.iterations, wanted.save_every)
+            take_meta_steps(training, wanted.iterations, wanted.save_every, _shown)
         seconds = training.seconds
         figures = {
             "folder": str(wanted.output),
@@ -90,7 +86,7 @@ def train(kind: FewShotKind, wanted: Wanted) -> None:
         }
     metrics = last_metrics(wanted.output)
     title = f"{wanted.learner} on {family}, meta-step {figures['iterations']}"
-    show({**figures, "last": metrics}, wanted.as_json, lambda shown: _last_table(title, shown["last"]))
+    show({**figures, "last": metrics}, wanted.as_json, lambda shown: metrics_table(title, shown["last"]))
 
 
 def test(
@@ -114,10 +110,10 @@ def test(
         family_of,
         fingerprint,
         learner_of,
-        resume_few_shot,
     )
     from meta_learners.training.few_shot_plan import read_few_shot_plan  # noqa: PLC0415
     from meta_learners.training.few_shot_test import FewShotProtocol, few_shot_figures  # noqa: PLC0415
+    from meta_learners.training.folder import resume  # noqa: PLC0415
 
     plan, found_at = read_few_shot_plan(folder)
     named = curriculum or data
@@ -134,7 +130,7 @@ def test(
         raise InputError(f"--shots is {shots!r}, and family {plan.family} has no shots")
     own = family_of(plan, source)
     trained = learner_of(plan, own, device)
-    iteration = resume_few_shot(trained, folder)
+    iteration = resume(trained, folder)
     rows: list[dict[str, Any]] = []
     with waiting(f"telling {tasks * len(numbers)} tasks", "tasks") as note:
         for place, number in enumerate(numbers):
@@ -254,33 +250,8 @@ def _numbers(text: str) -> list[int | None]:
         raise InputError(f"--shots is {text!r}; it must be numbers such as 1,5") from error
 
 
-def _train(training: FewShotTraining, iterations: int, save_every: float) -> None:
-    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[figures]}"))
-    saved = told = time.monotonic()
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
-        task = bar.add_task("meta-steps", total=iterations, completed=training.iteration, figures="")
-        try:
-            while training.iteration < iterations:
-                metrics = training.step()
-                figures = ", ".join(f"{name} {metrics[name]:.4g}" for name in SHOWN if name in metrics)
-                bar.update(task, completed=training.iteration, figures=figures)
-                if not err.is_terminal and time.monotonic() - told >= QUIET_SECONDS:
-                    say(f"meta-step {training.iteration}/{iterations}: {figures}")
-                    told = time.monotonic()
-                if time.monotonic() - saved >= save_every or training.iteration == iterations:
-                    with undisturbed():
-                        training.save()
-                    saved = time.monotonic()
-        except Interrupted:
-            say(f"interrupted: resume {shlex.quote(str(training.folder))} with the same command")
-            raise
-
-
-def _last_table(title: str, figures: dict[str, Any]) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False, box=None)
-    for name, value in figures.items():
-        table.add_row(name, "-" if value is None else f"{value:.5g}")
-    return table
+def _shown(metrics: Metrics) -> dict[str, float]:
+    return {name: metrics[name] for name in SHOWN if name in metrics}
 
 
 def _rows(figures: Mapping[str, Mapping[str, Any]], shots: int | None) -> list[dict[str, Any]]:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress, TextColumn
-from rich.table import Table
 
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
@@ -28,16 +24,16 @@ from poet.commands.learning import (
     complete_learner,
     prepare,
 )
-from poet.display.output import LARGEST, Json, err, say, show
+from poet.commands.meta_steps import metrics_table, take_meta_steps
+from poet.display.output import LARGEST, Json, say, show
 from poet.errors import InputError
-from poet.session import Interrupted, interruptible, undisturbed
+from poet.session import interruptible
 
 if TYPE_CHECKING:
-    from meta_learners.learner import FewShotKind, LearnerKind
+    from meta_learners.learner import FewShotKind, LearnerKind, Metrics
     from meta_learners.training.folder import Training
 
 SAVE_EVERY = 30.0  # s between checkpoints, unless --save-every says otherwise
-QUIET_SECONDS = 10.0  # between lines where there is no terminal to draw on
 FALL_REWARD = -10.0
 TASKS = 16  # of a meta-step
 
@@ -173,11 +169,11 @@ def meta_train(
             say(f"{output} has its {done} meta-steps; --iterations N goes on to N")
         else:
             say(f"{'resuming' if done else 'starting'} {output} at meta-step {done} of {iterations}")
-            _train(training, iterations, save_every)
+            take_meta_steps(training, iterations, save_every, _shown)
         figures = {"folder": str(output), "learner": learner, "iterations": training.iteration, **_pace(training)}
     metrics = last_metrics(output)
     title = f"{learner}, meta-step {figures['iterations']}"
-    show({**figures, "last": metrics}, as_json, lambda shown: _table(title, shown["last"]))
+    show({**figures, "last": metrics}, as_json, lambda shown: metrics_table(title, shown["last"]))
 
 
 def _episode_limit(wanted: int | None, curriculum: Curriculum) -> int:
@@ -229,35 +225,10 @@ def _settings(kind: LearnerKind, assignments: list[str], since: Mapping[str, Any
     return as_kept
 
 
-def _train(training: Training, iterations: int, save_every: float) -> None:
-    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[figures]}"))
-    saved = told = time.monotonic()
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
-        task = bar.add_task("meta-steps", total=iterations, completed=training.iteration, figures="")
-        try:
-            while training.iteration < iterations:
-                metrics = training.step()
-                figures = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if "return" in name)
-                bar.update(task, completed=training.iteration, figures=figures)
-                if not err.is_terminal and time.monotonic() - told >= QUIET_SECONDS:
-                    say(f"meta-step {training.iteration}/{iterations}: {figures}")
-                    told = time.monotonic()
-                if time.monotonic() - saved >= save_every or training.iteration == iterations:
-                    with undisturbed():
-                        training.save()
-                    saved = time.monotonic()
-        except Interrupted:
-            say(f"interrupted: resume {shlex.quote(str(training.folder))} with the same command")
-            raise
+def _shown(metrics: Metrics) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if "return" in name}
 
 
 def _pace(training: Training) -> dict[str, Any]:
     steps, seconds = training.sampler.steps, training.seconds
     return {"steps": steps, "seconds": seconds, "steps_per_second": steps / max(seconds, 1e-9), **training.shares}
-
-
-def _table(title: str, figures: dict[str, Any]) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False, box=None)
-    for name, value in figures.items():
-        table.add_row(name, "-" if value is None else f"{value:.5g}")
-    return table
