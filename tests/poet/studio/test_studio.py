@@ -126,7 +126,8 @@ def foreign_page(base):
         def log_message(self, *arguments):
             pass
 
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    # One thread a connection: a browser opens some ahead, silent until it needs them.
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://localhost:{server.server_port}/"
