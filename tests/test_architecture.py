@@ -33,7 +33,7 @@ FLOORS = {
         {"__init__"},
         {"registration", "contracts"},
         {"walker2d", "hexapod3d"},
-        {"equipped"},
+        {"equipped", "teachers"},
         {"tasks"},
         {"encodings"},
         {GROUND},
