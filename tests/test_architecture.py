@@ -56,7 +56,7 @@ FLOORS = {
         {"studio"},
         {"__init__"},
         {"run"},
-        {"compare", "controls", "evaluate", "export", "report"},
+        {"compare", "controls", "evaluate", "export", "report", "sweep"},
         {"curves", "session", "niches", "fresh", "diagnosis"},
         {"archive", "display", "page"},
         {GROUND},
