@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -63,9 +64,11 @@ class Turn:
         from meta_learners.training.folder import Training  # noqa: PLC0415
 
         torch.set_num_threads(1)
-        started = time.monotonic()
+        started, master = time.monotonic(), os.getppid()
         with Training(self.folder / self.cell.name, self.plan, Curriculum.load(self.curriculum)) as training:
             while training.steps < self.steps and time.monotonic() - started < self.seconds:
+                if os.getppid() != master:  # was killed; who goes on with the sweep wants the folder
+                    break
                 training.step()
             training.save()
             if training.steps < self.steps:
