@@ -33,6 +33,7 @@ class Plan:
     copies: Annotated[int, Bounds(1, 10**4)] = 2  # worlds of each task
     open_over: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the last stage is open; 0: all are at once
     fall_reward: Annotated[float | None, Bounds(-1e6, 1e6)] = None  # in training; the domain's own when None
+    told: bool = False  # whether the learner observes what is hidden of a task's body
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
 
     def __post_init__(self) -> None:
@@ -49,7 +50,8 @@ class Plan:
 
 def write_plan(folder: Path, plan: Plan, curriculum: Path) -> None:
     """Write a plan into the folder of a new training, beside where its curriculum was found."""
-    document = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "plan": asdict(plan), "found_at": str(curriculum)}
+    table = {name: value for name, value in asdict(plan).items() if name != "told" or value}  # older versions know none
+    document = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "plan": table, "found_at": str(curriculum)}
     write_aside(folder / NAME, json.dumps(document, indent=2).encode())
 
 

@@ -71,6 +71,13 @@ def meta_train(
     open_over: Annotated[
         int, typer.Option(help="Open the curriculum's stages one after another over so many meta-steps.")
     ] = 0,
+    told: Annotated[
+        bool,
+        typer.Option(
+            "--told",
+            help="Let the learner observe the hidden physics of its tasks, which others must find out.",
+        ),
+    ] = False,
     family: Annotated[
         str | None,
         typer.Option(
@@ -119,6 +126,7 @@ def meta_train(
         _refuse_of_acting(
             learner,
             {"--copies": copies, "--episode-limit": episode_limit, "--fall-reward": fall_reward}
+            | {"--told": told or None}
             | {"--open-over": open_over or None, "--world-threads": None if world_threads == 1 else world_threads},
         )
         few_shot.train(
@@ -161,6 +169,7 @@ def meta_train(
         copies=copies,
         open_over=open_over,
         fall_reward=fall_reward,
+        told=told,
         seed=seed,
     )
     with interruptible(), Training(output, plan, loaded, device=device, world_threads=world_threads) as training:

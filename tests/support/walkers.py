@@ -95,6 +95,7 @@ WORLD = [
     *[("center", "f4", (5, 2)), ("angle", "f4", 5), ("velocity", "f4", (5, 2)), ("spin", "f4", 5)],
     *[("sleep_time", "f4", 5), ("fat", "f4", (5, 4)), ("joint_impulse", "f4", (4, 4))],
     *[("limit_state", "i4", 4), ("standing", "i4", 2), ("hull_touched", "i4"), ("contacts", "i4")],
+    ("waiting", "f4", (2, 4)),
     *[("potential", "f8"), ("contact", CONTACT, 256)],
 ]
 STATE = np.dtype(WORLD, align=True)

@@ -175,12 +175,13 @@ def test_a_plan_takes_whole_warps_and_no_more_memory_than_there_is(nodes):
 
 def test_what_the_launcher_hands_over_has_the_kernels_layout():
     # The kernel's own assertions, which every compiler checks, name the same numbers.
-    assert ctypes.sizeof(episodes.Launch) == 112
-    assert (episodes.Launch.taken.offset, episodes.Launch.nodes.offset) == (88, 108)
-    assert len(native.walker_model()) == 944
-    shapes, starts, items, tree, _, _ = native.course_of(tasks("walker2d")[0]).parts()
+    assert ctypes.sizeof(episodes.Launch) == 104
+    assert (episodes.Launch.taken.offset, episodes.Launch.nodes.offset) == (80, 100)
+    assert len(native.walker_model()) == 976
+    shapes, starts, items, tree, model, _, _ = native.course_of(tasks("walker2d")[0]).parts()
     count = len(native.course_of(tasks("walker2d")[0]))
     assert (len(shapes), len(tree)) == (120 * count, 32 * (2 * count + 2 * 5))
+    assert model == b""  # the ordinary walker's
     assert max(np.frombuffer(items, np.int32)) == count - 1
     assert np.frombuffer(starts, np.int32)[-1] == len(items) // 4
     assert CONTROLLER.parameters == episodes.PARAMETERS
