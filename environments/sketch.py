@@ -119,8 +119,8 @@ class Streamed(Protocol):
     fps: int  # control steps a second
     course: float  # m from start to finish
 
-    def shapes(self) -> Sequence[NDArray[np.float64]]:
-        """Give the corners of a body's parts in their own frames, back to front: (corners, 2) in m."""
+    def shapes(self, environment: Environment) -> Sequence[NDArray[np.float64]]:
+        """Give the corners of a body's parts on a course, in their own frames, back to front: (corners, 2) in m."""
         ...
 
     def stream(

@@ -152,8 +152,8 @@ def _bounded(name: str, own: Any, genes: Genes) -> PhysicsGene:
     bounded = replace(gene, **own)
     if not bounded.low <= gene.ordinary <= bounded.high:
         raise ValueError(
-            f"{SECTION}.{name} goes from {bounded.low:g} to {bounded.high:g}; {gene.ordinary:g}, which is ordinary, must "
-            "lie between"
+            f"{SECTION}.{name} goes from {bounded.low:g} to {bounded.high:g}; {gene.ordinary:g} is ordinary and "
+            "must lie between"
         )
     return bounded
 

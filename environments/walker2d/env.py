@@ -86,10 +86,11 @@ _HIGH = np.array([_PI, 5, 5, 5, *[_PI, 5, _PI, 5, 5] * 2, *[1] * LIDAR_RAYS], dt
 _LOW = np.array([-_PI, -5, -5, -5, *[-_PI, -5, -_PI, -5, 0] * 2, *[-1] * LIDAR_RAYS], dtype=np.float32)
 
 
-def observation_space(told: bool = False) -> gymnasium.spaces.Box:
+def observation_space(told: bool = False) -> gymnasium.Space[NDArray[np.float32]]:
     """Give the space of what a walker sees, with what is hidden of its body where it is told."""
     unbounded = np.full(HIDDEN_SIZE if told else 0, np.inf, dtype=np.float32)
-    return gymnasium.spaces.Box(np.concatenate([_LOW, -unbounded]), np.concatenate([_HIGH, unbounded]))
+    low, high = np.concatenate([_LOW, -unbounded]), np.concatenate([_HIGH, unbounded])
+    return gymnasium.spaces.Box(low, high, dtype=np.float32)
 
 
 class Lidar(Enum):

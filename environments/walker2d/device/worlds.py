@@ -110,7 +110,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         self._tasks = source or TaskSource(self.lidar.value)
         self._begun = np.zeros(self.num_envs, dtype=np.bool_)  # the worlds that have ever been reset
         self._seeded = np.zeros(self.num_envs, dtype=np.bool_)  # that have a generator
-        self._told = told
+        self._tells = told
         self._next = [built(course) for course in courses]
         self._hidden = np.stack([hidden_of(course) for course in courses])
         self._numbers = [course.number if isinstance(course, Environment) else 0 for course in courses]
@@ -321,7 +321,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         return self._torch.tensor(array, device=self.device)
 
     def _with_hidden(self, observations: Tensor) -> Tensor:
-        if not self._told:
+        if not self._tells:
             return observations
         joined: Tensor = self._torch.cat([observations, self._shelf.hidden[self._playing.long()]], dim=1)
         return joined

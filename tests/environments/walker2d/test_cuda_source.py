@@ -33,10 +33,17 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there i
 
 
 def tasks(*domains):
+    """Every course, some of them for a body that is hidden."""
+    bodies = {"rough": {"motors": 0.7, "gravity": 8.0}, "pits": {"delay": 2, "lidar": 0, "load": 1.5, "legs": 0.9}}
     return tuple(
-        Environment(domain=domain, encoding="parametric", genome=genome.to_json(), seed=4)
+        Environment(
+            domain=domain,
+            encoding="parametric",
+            genome=genome.to_json() | ({"physics": bodies[name]} if name in bodies else {}),
+            seed=4,
+        )
         for domain in domains
-        for genome in COURSES.values()
+        for name, genome in COURSES.items()
     )
 
 
