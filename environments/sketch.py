@@ -36,6 +36,7 @@ class Sketch:
     boxes: NDArray[np.float64]  # (k, 4, 2) corners of obstacles
     relief: Relief | None = None  # with it, the ground is its middle
     finish: float | None = None  # x where the course ends, m
+    note: str = ""  # what a picture cannot show of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)

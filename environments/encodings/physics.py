@@ -2,13 +2,13 @@
 
 A genome has them in a section of its own, ``{"physics": {"motors": [1, 0.7, 1, 1], "delay": 2}}``; what is not named
 there is ordinary, and a genome without the section is of the ordinary body: it has the bytes and the content hash that
-it had before there was any. Which genes evolve, by what steps and within what bounds, is an option of the encoding.
-The body says which genes there are.
+it had before there was any. What evolves in a run stands in all of its genomes. Which genes do, by what steps and
+within what bounds, is an option of the encoding. The body says which genes there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,12 +112,12 @@ def ground_of(genome: Genome) -> Genome:
     return {name: value for name, value in genome.items() if name != SECTION} if SECTION in genome else genome
 
 
-def with_physics(ground: Genome, physics: Mapping[str, Numbers], genes: Genes) -> Genome:
-    """Join ground and physics; what is ordinary is not written."""
+def with_physics(ground: Genome, physics: Mapping[str, Numbers], genes: Genes, always: Collection[str] = ()) -> Genome:
+    """Join ground and physics; what is ordinary is not written, but for the genes that always are."""
     section = {
         name: genes[name].written(numbers)
         for name, numbers in physics.items()
-        if any(number != genes[name].ordinary for number in numbers)
+        if name in always or any(number != genes[name].ordinary for number in numbers)
     }
     return {**ground, SECTION: section} if section else dict(ground)
 
@@ -189,7 +189,7 @@ class WithPhysics:
 
     def initial(self) -> Genome:
         """Give what a run starts from: the ordinary body, unless told otherwise."""
-        return with_physics(self._ground.initial(), self._start, self._genes)
+        return with_physics(self._ground.initial(), self._start, self._genes, self._evolved)
 
     def check(self, genome: Genome) -> None:
         """Raise ValueError unless ground and physics are valid."""
@@ -201,7 +201,7 @@ class WithPhysics:
         ground, physics = self._ground.mutate(ground_of(genome), rng), physics_of(genome, self._genes)
         for name, gene in self._evolved.items():
             physics[name] = tuple(gene.mutate(number, rng) for number in physics[name])
-        return with_physics(ground, physics, self._genes)
+        return with_physics(ground, physics, self._genes, self._evolved)
 
     def vector(self, genome: Genome) -> NDArray[np.float64]:
         """Place the genome where distances are measured: its ground's place, then each evolved gene by `scaled`."""
@@ -231,8 +231,8 @@ class WithPhysics:
                 for name in start
             }
             if moved != start or ground != here:
-                return with_physics(ground, moved, self._genes)
-        return with_physics(ground, end, self._genes)
+                return with_physics(ground, moved, self._genes, self._evolved)
+        return with_physics(ground, end, self._genes, self._evolved)
 
     def _describe_genes(self) -> dict[str, dict[str, Any]]:
         """Say what the ground's encoding says of its genes, and of evolved physics the same, as ``physics.NAME``."""
