@@ -36,6 +36,7 @@ class Sketch:
     boxes: NDArray[np.float64]  # (k, 4, 2) corners of obstacles
     relief: Relief | None = None  # with it, the ground is its middle
     finish: float | None = None  # x where the course ends, m
+    note: str = ""  # what a picture cannot show of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,8 +120,8 @@ class Streamed(Protocol):
     fps: int  # control steps a second
     course: float  # m from start to finish
 
-    def shapes(self) -> Sequence[NDArray[np.float64]]:
-        """Give the corners of a body's parts in their own frames, back to front: (corners, 2) in m."""
+    def shapes(self, environment: Environment) -> Sequence[NDArray[np.float64]]:
+        """Give the corners of a body's parts on a course, in their own frames, back to front: (corners, 2) in m."""
         ...
 
     def stream(

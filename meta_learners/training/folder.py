@@ -162,9 +162,11 @@ class Training(Ongoing):
         self, folder: Path, plan: Plan, curriculum: Curriculum, *, device: str = "cpu", world_threads: int = 1
     ) -> None:
         try:
-            family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit, threads=world_threads)
+            family = EnvironmentFamily.of(
+                curriculum, episode_limit=plan.episode_limit, threads=world_threads, told=plan.told
+            )
         except ValueError as error:
-            raise MetaLearningError(f"world {error}") from error
+            raise MetaLearningError(str(error) if plan.told else f"world {error}") from error
         if not (folder / NAME).exists():
             _check_horizon(plan)
         prepare_device(device)

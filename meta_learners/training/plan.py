@@ -35,6 +35,7 @@ class Plan:
     teacher: str = "stages"
     teacher_settings: Mapping[str, Any] = field(default_factory=dict)  # those that differ from its defaults
     fall_reward: Annotated[float | None, Bounds(-1e6, 1e6)] = None  # in training; the domain's own when None
+    told: bool = False  # whether the learner observes what is hidden of a task's body
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
 
     def __post_init__(self) -> None:
@@ -51,7 +52,8 @@ class Plan:
 
 def write_plan(folder: Path, plan: Plan, curriculum: Path) -> None:
     """Write a plan into the folder of a new training, beside where its curriculum was found."""
-    document = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "plan": asdict(plan), "found_at": str(curriculum)}
+    table = {name: value for name, value in asdict(plan).items() if name != "told" or value}  # older versions know none
+    document = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "plan": table, "found_at": str(curriculum)}
     write_aside(folder / NAME, json.dumps(document, indent=2).encode())
 
 

@@ -87,6 +87,13 @@ def meta_train(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="A setting of the teacher, such as reach=curriculum. Repeatable."),
     ] = None,
+    told: Annotated[
+        bool,
+        typer.Option(
+            "--told",
+            help="Let the learner observe the hidden physics of its tasks, which others must find out.",
+        ),
+    ] = False,
     family: Annotated[
         str | None,
         typer.Option(
@@ -136,6 +143,7 @@ def meta_train(
             learner,
             {"--copies": copies, "--episode-limit": episode_limit, "--fall-reward": fall_reward}
             | {"--teacher": None if teacher == STAGES else teacher, "--teacher-set": teacher_set}
+            | {"--told": told or None}
             | {"--open-over": open_over or None, "--world-threads": None if world_threads == 1 else world_threads},
         )
         few_shot.train(
@@ -180,6 +188,7 @@ def meta_train(
         teacher=teacher,
         teacher_settings=_teacher_settings(teacher, teacher_set or [], open_over),
         fall_reward=fall_reward,
+        told=told,
         seed=seed,
     )
     with interruptible(), Training(output, plan, loaded, device=device, world_threads=world_threads) as training:

@@ -183,7 +183,7 @@ def play(wanted: Cast) -> Iterator[Row]:
     assert isinstance(domain, Streamed)
     yield {
         "agents": wanted.niches,
-        "shapes": [shape.round(4).tolist() for shape in domain.shapes()],
+        "shapes": [shape.round(4).tolist() for shape in domain.shapes(wanted.environment)],
         "fps": domain.fps / FRAME_STRIDE,
         "course": domain.course,
     }
