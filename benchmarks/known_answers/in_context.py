@@ -16,12 +16,12 @@ from meta_learners.families.bandits import BernoulliBandits
 from meta_learners.families.mdps import TabularMDPs
 from meta_learners.families.navigation import LONGEST_MOVE, Navigation
 
-LEARNERS = ("snail", "transformer")
-SMALL: Mapping[str, Any] = {"reflex": 0, "window": 0, "trace": 0.3, "entropy": 0.01, "reward_scale": 1.0, "epochs": 4}
+LEARNERS = ("snail", "transformer", "varibad")
+SMALL: Mapping[str, Any] = {"window": 0, "trace": 0.3, "entropy": 0.01, "reward_scale": 1.0, "epochs": 4}
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "snail": {"filters": 16, "keys": 16},
     "transformer": {"size": 32, "layers": 2, "heads": 2, "context": 0},
-    "varibad": {},
+    "varibad": {"units": 32, "hidden": 32, "told": 10, "beliefs": 4},
 }
 # By arms: the exact optimum (of 50 arms not computed), and what the paper reports.
 PUBLISHED = {5: (6.6600, 6.6), 10: (6.7140, 6.7), 50: (None, 6.7)}
@@ -44,13 +44,17 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     return answers
 
 
+def shared(name: str, reflex: int) -> dict[str, Any]:
+    """Give what a learner is run with everywhere; VariBAD's heads always read the observation."""
+    return {**SMALL, **SIZES[name], **({} if name == "varibad" else {"reflex": reflex})}
+
+
 def on_bandits(name: str, arms: int, effort: Effort, seed: int, device: str, aim: float | None = None) -> list[Answer]:
     """Measure 10 pulls."""
     family = BernoulliBandits(arms, bandits.PULLS)
     step_size = 3e-3 if aim else 1e-3
     settings = {
-        **SMALL,
-        **SIZES[name],
+        **shared(name, reflex=0),
         "episodes": 1,
         "minibatches": 4,
         "step_size": step_size,
@@ -71,7 +75,8 @@ def on_bandits(name: str, arms: int, effort: Effort, seed: int, device: str, aim
 def on_mdps(name: str, effort: Effort, seed: int, device: str) -> list[Answer]:
     """Measure 10 episodes of 10 steps."""
     family = TabularMDPs()
-    settings = {**SMALL, **SIZES[name], "episodes": mdps.EPISODES, "products": True, "discount": 0.5, "epochs": 2}
+    settings = {**shared(name, reflex=0), "episodes": mdps.EPISODES, "discount": 0.5, "epochs": 2}
+    settings |= {} if name == "varibad" else {"products": True}
     settings |= {"reward_scale": 0.3, "minibatches": 4, "step_size": 2e-3, "decay": effort.iterations}
     learner = learn(family, settings, effort, seed, device, name)
     found = float(trial_returns(family, learner, mdps.EPISODES, effort.tested, (mdps.UNTAUGHT + seed,)).mean())
@@ -85,7 +90,7 @@ def on_mdps(name: str, effort: Effort, seed: int, device: str) -> list[Answer]:
 def on_navigation(name: str, effort: Effort, seed: int, device: str) -> list[Answer]:
     """Measure the second of two episodes of one trial."""
     family = Navigation()
-    settings = {**SMALL, **SIZES[name], "reflex": 32, "episodes": 2, "deviation": LONGEST_MOVE, "trace": 0.9}
+    settings = {**shared(name, reflex=32), "episodes": 2, "deviation": LONGEST_MOVE, "trace": 0.9}
     settings |= {"entropy": 0.0, "discount": 0.9, "minibatches": 8, "step_size": 1e-3, "decay": effort.iterations}
     learner = learn(family, settings, effort, seed, device, name)
     returns = trial_returns(family, learner, 2, effort.tested, (bandits.UNTAUGHT + seed,), each=True)

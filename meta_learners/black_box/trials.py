@@ -94,8 +94,8 @@ class Improve(Protocol):
         rollout: Rollout,
         settings: Any,
         generator: torch.Generator,
-    ) -> Tensor:
-        """Take the steps; gives means of the surrogate's loss, the values' loss and the entropy: (3,)."""
+    ) -> dict[str, Tensor]:
+        """Take the steps; gives means by name: the surrogate's `loss`, `value_loss`, `entropy`, perhaps more."""
         ...
 
 
@@ -146,12 +146,12 @@ class TrialLearner:
             "return_after": returns[-1],
             "return_trial": returns.sum(),
             "falls": rollout.falls,
-            "loss": figures[0],
-            "value_loss": figures[1],
-            "entropy": figures[2],
+            **figures,
         }
         # One reading for all: each makes the processor wait for the device.
-        finite, *values = torch.stack([all_finite((figures, *self._module.parameters())), *metrics.values()]).tolist()
+        finite, *values = torch.stack(
+            [all_finite((*figures.values(), *self._module.parameters())), *metrics.values()]
+        ).tolist()
         told = dict(zip(metrics, values, strict=True))
         if not finite:
             self.load(State(before, {"steps": self._steps}))
@@ -241,12 +241,8 @@ def improve(
     rollout: Rollout,
     settings: TrialSettings,
     generator: torch.Generator,
-) -> Tensor:
-    """Take proximal policy optimisation's steps on a rollout of trials.
-
-    Returns:
-        (3,) means of the surrogate's loss, the values' loss and the entropy.
-    """
+) -> dict[str, Tensor]:
+    """Take proximal policy optimisation's steps on a rollout of trials; gives means of its losses and the entropy."""
     trials = laid_out(policy, head, rollout, settings)
     count = trials["valid"].shape[1]
     found = []
@@ -260,7 +256,7 @@ def improve(
         )
         optimiser.step()
         found.append(parts.detach())
-    return torch.stack(found).mean(0)
+    return dict(zip(("loss", "value_loss", "entropy"), torch.stack(found).mean(0), strict=True))
 
 
 def laid_out(policy: TrialPolicy, head: Head, rollout: Rollout, settings: TrialSettings) -> Mapping[str, Tensor]:
