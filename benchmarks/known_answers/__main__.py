@@ -27,6 +27,7 @@ NAMES = (
     "recall",
     "in_context",
     "instances",
+    "instances",
 )
 
 

@@ -45,7 +45,7 @@ class VariBADSettings(TrialSettings):
     observations: bool = True  # whether next observations are told, too
     beliefs: Annotated[int, Bounds(1, 10**4)] = 8  # of every trial, from which it is told in one step
     told: Annotated[int, Bounds(1, 10**6)] = 50  # steps of every trial that are told from each
-    inferences: Annotated[int, Bounds(1, 1000)] = 4  # steps of inference in a meta-step
+    inferences: Annotated[int, Bounds(1, 1000)] = 8  # steps of inference in a meta-step
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -60,7 +60,7 @@ class BeliefPolicy(nn.Module):
         self, observations: int, actions: int, numbers: int, settings: VariBADSettings, deviations: Sequence[float]
     ) -> None:
         super().__init__()
-        self.actions, self._seen, self._outputs = actions, observations, 1 + settings.observations * observations
+        self.actions, self._seen = actions, observations
         self.unit = nn.GRU(input_size(observations, actions, False), settings.units)
         self.describe = nn.Linear(settings.units, 2 * settings.latent)
         self.actor = head_layers(2 * settings.latent + observations, settings.hidden, numbers - len(deviations))
@@ -74,7 +74,6 @@ class BeliefPolicy(nn.Module):
             if settings.observations
             else None
         )
-        self.log_deviations_told = nn.Parameter(torch.zeros(self._outputs))
         self._spread = len(deviations)
         if deviations:
             self.log_deviations = nn.Parameter(torch.tensor(deviations).log())
@@ -117,14 +116,13 @@ class BeliefPolicy(nn.Module):
             numbers = torch.cat([numbers, self.log_deviations.expand(*numbers.shape[:-1], -1)], -1)
         return numbers, self.critic(heard)[..., 0]
 
-    def tell(self, task: Tensor, here: Tensor, done: Tensor, there: Tensor) -> Normal:
+    def tell(self, task: Tensor, here: Tensor, done: Tensor, there: Tensor) -> Tensor:
         """Tell rewards and, where it does, next observations (..., 1 + o), by latent (..., l), place, action, place."""
         rewards = self.of_rewards(torch.cat([task, here, done, there], -1))
         if self.of_observations is not None:
             # What changes is told, for most of an observation stays.
             rewards = torch.cat([rewards, here + self.of_observations(torch.cat([task, here, done], -1))], -1)
-        deviation = self.log_deviations_told.exp().clamp(min=LEAST_DEVIATION).expand_as(rewards)
-        return Normal(rewards, deviation, validate_args=False)
+        return rewards
 
 
 def bound(policy: BeliefPolicy, trials: Rollout, settings: VariBADSettings, generator: torch.Generator) -> Tensor:
@@ -153,8 +151,10 @@ def bound(policy: BeliefPolicy, trials: Rollout, settings: VariBADSettings, gene
         for each, where in ((observed, which), (done, which), (observed, which + 1), (rewards, which))
     )
     told = policy.tell(task[:, :, None].expand(-1, -1, settings.told, -1), place, action, led)
-    wanted = torch.cat([paid, led], -1)[..., : told.mean.shape[-1]]
-    each_step: Tensor = told.log_prob(wanted).sum(-1)  # type: ignore[no-untyped-call]
+    wanted = torch.cat([paid, led], -1)[..., : told.shape[-1]]
+    # The deviation that is likeliest, as in Rybkin et al. 2021 (arXiv:2006.13202): rewards are of any scale.
+    deviation = (told - wanted).square().mean((0, 1, 2)).sqrt().detach().clamp(min=LEAST_DEVIATION)
+    each_step: Tensor = Normal(told, deviation, validate_args=False).log_prob(wanted).sum(-1)  # type: ignore[no-untyped-call]
     likelihood = each_step.mean(-1) * valid.sum(1, keepdim=True)  # (n, beliefs)
     evidence: Tensor = (likelihood - settings.divergence * kl_divergence(now, then).sum(-1)).mean()
     return evidence

@@ -87,7 +87,7 @@ def test_memory_is_emptied_written_and_read_as_the_paper_says():
     weights, gate = torch.rand(1, heads, rows, generator=generator).softmax(-1), torch.tensor([[[0.3], [0.8]]])
     blank = torch.zeros(1, 1)
     tape = Tape(blank, blank, memory, usage, weights, blank, blank)
-    after, used, read_by, read = turned(tape, keys, gate, 0.9)
+    after, used, read_by, read = turned(tape, keys, gate, 0.9, 2.0)
     expected, write = memory[0].clone(), torch.zeros(heads, rows)
     expected[1] = 0.0  # the least used
     for head, row in enumerate((1, 3)):
@@ -96,7 +96,7 @@ def test_memory_is_emptied_written_and_read_as_the_paper_says():
         expected += write[head][:, None] * keys[0, head]
     torch.testing.assert_close(after[0], expected)
     for head in range(heads):
-        share = nn.functional.cosine_similarity(expected, keys[0, head][None]).softmax(0)
+        share = nn.functional.cosine_similarity(expected, keys[0, head][None]).mul(2.0).softmax(0)
         torch.testing.assert_close(read_by[0, head], share)
         torch.testing.assert_close(read[0, head], share @ expected)
     torch.testing.assert_close(used[0], 0.9 * usage[0] + read_by[0].sum(0) + write.sum(0))
