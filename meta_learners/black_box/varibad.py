@@ -95,7 +95,9 @@ class BeliefPolicy(nn.Module):
     def remember(self, inputs: Tensor, before: tuple[Tensor, ...] = ()) -> Tensor:
         """Give beliefs (T, n, 2 l) after inputs (T, n, i), for the policy: without gradients."""
         with torch.no_grad():
-            return self.believe(self.unit(inputs, before[0][None].contiguous() if before else None)[0])
+            found: Tensor = self.unit(inputs, before[0][None].contiguous() if before else None)[0]
+            beliefs = self.believe(found)
+        return beliefs
 
     def in_windows(self, inputs: Tensor, window: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Give beliefs (T, n, 2 l), and hidden states (W n, h) before each window."""
