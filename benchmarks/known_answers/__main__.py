@@ -16,7 +16,19 @@ import torch
 
 from benchmarks.known_answers.answer import Answer
 
-NAMES = ("sinusoid", "bandits", "mdps", "navigation", "niches", "omniglot", "curves", "recall")
+NAMES = (
+    "sinusoid",
+    "bandits",
+    "mdps",
+    "navigation",
+    "niches",
+    "omniglot",
+    "curves",
+    "recall",
+    "in_context",
+    "instances",
+    "instances",
+)
 
 
 def main() -> None:

@@ -60,7 +60,8 @@ def meta_train(
         typer.Option(help="Tasks of a meta-step.", show_default="16; 8 for learners that are given examples"),
     ] = None,
     copies: Annotated[
-        int | None, typer.Option(help="Worlds of each task.", show_default="1 for rl2, 2 for our others")
+        int | None,
+        typer.Option(help="Worlds of each task.", show_default="1 for those that remember, 2 for our others"),
     ] = None,
     episode_limit: Annotated[
         int | None, typer.Option(help="Steps of an episode; as in the run that was exported by default.")

@@ -92,6 +92,20 @@ TestANIL = gradient("anil")
 TestIMAML = few_shot_contract(lambda tasks: make_few_shot("imaml", tasks, {"hidden": [8], "inner_steps": 3}), Lines())
 
 
+def sequential(name, family=None, **settings):
+    """Learners that read examples one after another."""
+    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, settings), family, ordered=True, numbered=True)
+
+
+TestSNAIL = sequential("snail", IMAGES, width=8, filters=4, keys=4)
+TestSNAILOfNumbers = sequential("snail", Lines(), width=8, filters=4, keys=4)
+TestMANN = sequential("mann", width=8, units=8, rows=6, row_size=4, reads=2)
+TestMANNOfNumbers = sequential("mann", Lines(), width=8, units=8, rows=6, row_size=4, reads=2)
+TestMetaNetworks = few_shot_contract(lambda tasks: make_few_shot("meta-networks", tasks, {"width": 8}), numbered=True)
+TestHypernetwork = learner("hypernetwork", CURVES, units=8)
+TestHypernetworkOfNumbers = learner("hypernetwork", Lines(), units=8)
+
+
 class Broken:
     """A learner with one fault; what is not about the fault is as it was."""
 
