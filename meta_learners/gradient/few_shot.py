@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
+from meta_learners.few_shot.losses import task_losses
 from meta_learners.gradient.bilevel import MASK, Inner, adapt, initial_of, outer_gradient, reptile_gradient
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
@@ -159,18 +160,6 @@ class GradientFewShot:
             ValueError: it is another network's, or of other settings.
         """
         self._adam.load(state.tensors)
-
-
-def task_losses(network: Network, ways: int | None, parameters: Parameters, examples: Examples) -> Tensor:
-    """Give every task's mean loss (M,) by stacked parameters: squared errors, or cross-entropies of N classes."""
-    there = examples.present
-    # What is not there may be anything, even not finite.
-    told = network(parameters, torch.where(there[..., None], examples.inputs.flatten(2), 0))
-    if ways is None:
-        losses = (told - torch.where(there[..., None], examples.targets, 0)).square().mean(-1)
-    else:
-        losses = nn.functional.cross_entropy(told.flatten(0, 1), examples.targets.flatten(), reduction="none")
-    return torch.where(there, losses.reshape(there.shape), 0).sum(1) / there.sum(1).clamp(min=1)
 
 
 def masks(logits: Tensor, tasks: int, generator: torch.Generator) -> Tensor:

@@ -92,6 +92,32 @@ TestANIL = gradient("anil")
 TestIMAML = few_shot_contract(lambda tasks: make_few_shot("imaml", tasks, {"hidden": [8], "inner_steps": 3}), Lines())
 
 
+def optimiser(name, family=None, **settings):
+    known = {"hidden": [6], "steps": 3, "window": 3, **settings}
+    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, known), family or Lines(), numbered=True)
+
+
+TestLSTMOptimiser = optimiser("lstm-optimiser", units=4, window=2)
+TestLSTMOptimiserOfClasses = optimiser("lstm-optimiser", Blobs(), units=4)
+TestHierarchicalOptimiser = optimiser("hierarchical-optimiser", levels=[4, 4, 4], window=2)
+TestMetaLSTM = optimiser("meta-lstm", units=4)
+
+
+def plastic(name, family=None, **settings):
+    known = {"width": 8, **settings}
+    return few_shot_contract(
+        lambda tasks: make_few_shot(name, tasks, known), family, ordered=name != "fast-weight-programmer", numbered=True
+    )
+
+
+TestPlasticity = plastic("plasticity", CURVES)
+TestPlasticityOfNumbers = plastic("plasticity", Lines(), width=0)
+TestFastWeights = plastic("fast-weights", units=6)
+TestFastWeightProgrammer = plastic("fast-weight-programmer", units=6)
+TestParametricRule = plastic("parametric-rule")
+TestParametricRuleOfNumbers = plastic("parametric-rule", Lines())
+
+
 class Broken:
     """A learner with one fault; what is not about the fault is as it was."""
 
