@@ -57,8 +57,8 @@ def recognition(found: Mapping[str, Any], path: Path) -> None:
             shown[-1].tick_params(labelbottom=True)
     setting = found["setting"]
     figure.suptitle(
-        f"Niches told by 60 points of ground, {setting['tasks']} test tasks of other branches; each learner trained for "
-        f"{setting['seconds']:g} s of one core on 5 examples.\nGrey: chance (line at .2), {', '.join(GREYS)}. "
+        f"Niches told by 60 points of ground, {setting['tasks']} test tasks of other branches; each learner trained "
+        f"for {setting['seconds']:g} s of one core on 5 examples.\nGrey: chance (line at .2), {', '.join(GREYS)}. "
         "Bands: 95 % over tasks.",
         fontsize=9,
     )

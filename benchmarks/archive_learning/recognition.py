@@ -35,6 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "hierarchical-optimiser": {"hidden": [], "steps": 20},
     "meta-lstm": {"hidden": [20]},
 }
+ALONE = "trained on the task alone"
 RIVALS = "rivals"  # the room of what learns nothing over tasks
 
 
@@ -44,11 +45,17 @@ def measure(kept: Kept, curriculum: Curriculum, budget: Mapping[str, Any], again
     source = Source(curriculum)
     families = {shots: make_family("niches", {"shots": shots}, source) for shots in SHOTS}
     tests = {shots: _tests(family, budget["tasks"]) for shots, family in families.items()}
-    for name, told in _rivals(families[1]).items():
-        if not kept.has(name):
-            kept.keep(name, {"room": RIVALS, "accuracy": [_accuracy(tests[shots], told) for shots in SHOTS]})
-    for name in again or names(CLASSES):
-        if not kept.has(name) or name in again:
+    rivals = _rivals(families[1])
+    for name in again or [*rivals, *names(CLASSES), ALONE]:
+        if kept.has(name) and name not in again:
+            continue
+        if name in rivals:
+            accuracy = [_accuracy(tests[shots], rivals[name]) for shots in SHOTS]
+            kept.keep(name, {"room": RIVALS, "accuracy": accuracy})
+        elif name == ALONE:
+            # Of the first tasks alone, since it trains a network on each.
+            kept.keep(name, {"room": RIVALS, "accuracy": [_accuracy(tests[shots][:1], alone) for shots in SHOTS]})
+        else:
             kept.keep(name, {"room": room_of(name), **_learner(name, families[TRAINED_ON], tests, budget)})
 
 
@@ -86,5 +93,4 @@ def _rivals(family: EpisodeFamily) -> dict[str, Callable[[TaskBatch, Key], Predi
     return {
         "nearest raw example": lambda batch, key: nearest(batch),
         "seven statistics by hand": lambda batch, key: family.rivals(batch)["seven statistics by hand"],
-        "trained on the task alone": alone,
     }

@@ -4,8 +4,9 @@ arXiv:1703.04813, section 3. There is a small unit for each parameter, one for e
 parameters' states, and one for all, which sees the mean of the tensors'. A unit's state enters the gates of those below
 as a bias. A parameter's unit sees running means of its slope over several times, each divided by its own size, so that
 the scale of the loss does not matter; and it tells a direction, how its rate changes, and over which times to take the
-means. A tensor's direction is scaled to root mean square 1 before the parameters' rates multiply it. Left out: where
-the slope is taken is not told, so it is where the parameters are.
+means. A tensor's direction is scaled to root mean square 1 before the parameters' rates multiply it. Two things differ
+from the paper: a direction is what is told and the mean of the scaled means, so that an untaught rule descends; and
+where the slope is taken is not told, so it is where the parameters are.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class HierarchicalSettings(OptimiserSettings):
     """How it learns."""
 
     levels: tuple[int, ...] = (10, 20, 20)  # units of a parameter, a tensor and all
+    step_size: Annotated[float, Bounds(0, 1)] = 1e-2
     times: Annotated[int, Bounds(1, 16)] = 4  # running means of the slope; each twice as slow as the one before
     slowest: Annotated[float, Bounds(1e-12, 1e3)] = 1e-3  # the least rate that a task begins with
     fastest: Annotated[float, Bounds(1e-12, 1e3)] = 1e-1  # the largest; drawn between them, evenly by the logarithm
@@ -110,12 +112,14 @@ class HierarchicalUnits(nn.Module):
         squares = decays[..., 1, :] * kept["squares"] + (1 - decays[..., 1, :]) * means.square()
         sizes = (squares + LEAST).log()
         relative = kept["rate"] - kept["rate"].mean(1, keepdim=True)
-        seen = torch.cat([means * (-0.5 * sizes).exp(), sizes - sizes.mean(-1, keepdim=True), relative[..., None]], -1)
+        scaled = means * (-0.5 * sizes).exp()
+        seen = torch.cat([scaled, sizes - sizes.mean(-1, keepdim=True), relative[..., None]], -1)
         of = _tensors(parameters)
         state = self.parameter(seen, kept["parameter"], kept["tensor"], of)
         tensor = self.tensor(_means(state, of, len(parameters)), kept["tensor"], kept["whole"])
         whole = self.whole(tensor.mean(1, keepdim=True), kept["whole"])
-        direction, change, *logits = self.tell(state).unbind(-1)
+        told, change, *logits = self.tell(state).unbind(-1)
+        direction = scaled.mean(-1) + told
         rate = kept["usual"] + change
         inertia = self.inertia.sigmoid()
         size = _means(direction.square()[..., None], of, len(parameters))[:, of, 0]
