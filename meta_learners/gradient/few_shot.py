@@ -1,7 +1,13 @@
 """Learners by gradients that are given examples: a few steps on a task's support, from a learned start.
 
-MAML, first-order MAML, Reptile, ANIL, Meta-SGD, Meta-Curvature, T-net and MT-net, by the bilevel core. E-MAML and ProMP
-change how MAML accounts for the data that a policy collects; with given data there is nothing to change.
+| name | rule | source |
+|---|---|---|
+| meta-curvature | as MAML; slopes are first multiplied by learned matrices | Park and Oliva 2019, arXiv:1902.03356 |
+| t-net | as MAML, with a learned matrix after each layer, which does not adapt | Lee and Choi 2018, arXiv:1801.05558 |
+| mt-net | as T-net; a learned mask says which units adapt | the same |
+
+These, MAML, first-order MAML, Reptile, ANIL and Meta-SGD, by the bilevel core. E-MAML and ProMP change how MAML
+accounts for the data that a policy collects; with given data there is nothing to change.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ __all__ = ["LEARNER", "PROGRAMMER", "FastSettings", "FastWeights", "Programmer",
 class ProgrammerSettings(PlasticSettings):
     """How the programmer learns."""
 
-    units: Annotated[int, Bounds(1, 4096)] = 64  # of keys and values
+    units: Annotated[int, Bounds(1, 4096)] = 64  # of keys, or of the recurrent network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +55,16 @@ class Programmer(nn.Module):
 
     def __init__(self, features: int, outputs: int, settings: ProgrammerSettings) -> None:
         super().__init__()
-        self._passes, self._scale = settings.passes, 1 / math.sqrt(settings.units)
+        self._scale = settings.passes / settings.units
         self.key = nn.Linear(features, settings.units)
-        self.value = nn.Linear(features + outputs, settings.units)
-        self.out = nn.Linear(settings.units, outputs)
+        self.value = nn.Linear(features + outputs, outputs)
+        nn.init.zeros_(self.value.weight)
 
     def forward(self, shown: Shown) -> Tensor:
-        values = self.value(torch.cat([shown.support, shown.codes], -1))
-        fast = self._passes * written(self.key(shown.support), values, shown.there)
-        told: Tensor = self.out(self._scale * self.key(shown.query) @ fast)
+        # At first a value is the code itself, and the network learns what to add.
+        values = shown.codes + self.value(torch.cat([shown.support, shown.codes], -1))
+        fast = written(self.key(shown.support), values, shown.there)
+        told: Tensor = self._scale * self.key(shown.query) @ fast
         return told
 
 
@@ -74,6 +75,8 @@ class FastWeights(nn.Module):
         super().__init__()
         self._settings = settings
         self.read = nn.Linear(features + outputs, settings.units)  # C, of an example and its code; 0 of a query's
+        with torch.no_grad():
+            self.read.weight[:, features:] *= math.sqrt(features)  # so that a code counts as all the features do
         self.slow = nn.Parameter(0.05 * torch.eye(settings.units))  # W
         self.normal = nn.LayerNorm(settings.units)
         self.out = nn.Linear(settings.units, outputs)

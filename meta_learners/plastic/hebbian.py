@@ -34,7 +34,7 @@ class HebbianSynapses(nn.Module):
         super().__init__()
         self._passes = settings.passes
         self.fixed = nn.Parameter(0.01 * torch.randn(features, outputs))
-        self.plastic = nn.Parameter(0.01 * torch.rand(features, outputs))  # alpha
+        self.plastic = nn.Parameter(0.1 * torch.rand(features, outputs))  # alpha
         self.rate = nn.Parameter(torch.logit(torch.tensor(settings.first_rate)))  # logit of eta
         self.bias = nn.Parameter(torch.zeros(outputs))
 

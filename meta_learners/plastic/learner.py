@@ -32,7 +32,7 @@ class PlasticSettings:
     width: Annotated[int, Bounds(0, 4096)] = 32  # filters of each block of the embedding; 0: inputs as they are
     passes: Annotated[int, Bounds(1, 10_000)] = 1  # times that the support is shown, one example after another
     bounded: bool = False  # whether what is told of numbers lies in (-1, 1), by the hyperbolic tangent
-    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
+    step_size: Annotated[float, Bounds(0, 1)] = 3e-3  # of Adam
     largest_norm: Annotated[float, Bounds(1e-6, 1e6)] = 1.0  # to which gradients are scaled down
     halve_after: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is halved, and again; 0: never
 
@@ -94,8 +94,9 @@ class PlasticSystem(nn.Module):
     def _features(self, inputs: Tensor) -> Tensor:
         if self.embedding is None:
             return inputs.flatten(2)
-        found: Tensor = self.embedding(inputs) / math.sqrt(self.embedding.size)
-        return found
+        found: Tensor = self.embedding(inputs)
+        # What all examples have in common, and how large they are, would drown what tells them apart.
+        return nn.functional.layer_norm(found, found.shape[-1:])
 
 
 def outer(one: Tensor, other: Tensor) -> Tensor:
