@@ -42,7 +42,7 @@ FLOORS = {
         {"few_shot_contracts"},
         {"training", "contracts"},
         {"registry"},
-        {"gradient", "black_box", "metric", "bayesian"},
+        {"gradient", "black_box", "metric", "bayesian", "learned_optimisers", "plastic"},
         {"few_shot"},
         {"learner"},
         {"experience"},

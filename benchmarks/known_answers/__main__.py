@@ -27,7 +27,8 @@ NAMES = (
     "recall",
     "in_context",
     "instances",
-    "instances",
+    "optimisers",
+    "plastic",
 )
 
 

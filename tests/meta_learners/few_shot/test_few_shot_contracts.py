@@ -104,6 +104,30 @@ TestMANNOfNumbers = sequential("mann", Lines(), width=8, units=8, rows=6, row_si
 TestMetaNetworks = few_shot_contract(lambda tasks: make_few_shot("meta-networks", tasks, {"width": 8}), numbered=True)
 TestHypernetwork = learner("hypernetwork", CURVES, units=8)
 TestHypernetworkOfNumbers = learner("hypernetwork", Lines(), units=8)
+def optimiser(name, family=None, **settings):
+    known = {"hidden": [6], "steps": 3, "window": 3, **settings}
+    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, known), family or Lines(), numbered=True)
+
+
+TestLSTMOptimiser = optimiser("lstm-optimiser", units=4, window=2)
+TestLSTMOptimiserOfClasses = optimiser("lstm-optimiser", Blobs(), units=4)
+TestHierarchicalOptimiser = optimiser("hierarchical-optimiser", levels=[4, 4, 4], window=2)
+TestMetaLSTM = optimiser("meta-lstm", units=4)
+
+
+def plastic(name, family=None, **settings):
+    known = {"width": 8, **settings}
+    return few_shot_contract(
+        lambda tasks: make_few_shot(name, tasks, known), family, ordered=name != "fast-weight-programmer", numbered=True
+    )
+
+
+TestPlasticity = plastic("plasticity", CURVES)
+TestPlasticityOfNumbers = plastic("plasticity", Lines(), width=0)
+TestFastWeights = plastic("fast-weights", units=6)
+TestFastWeightProgrammer = plastic("fast-weight-programmer", units=6)
+TestParametricRule = plastic("parametric-rule")
+TestParametricRuleOfNumbers = plastic("parametric-rule", Lines())
 
 
 class Broken:
