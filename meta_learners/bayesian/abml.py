@@ -19,6 +19,7 @@ from meta_learners.bayesian.adapting import AdaptingSettings, Likelihood, kind_o
 from meta_learners.bayesian.normal import Beliefs, divergence_of, drawn
 from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot.parameter_learner import Step, descent
+from meta_learners.gradient.bilevel import bounded
 from meta_learners.networks.policies import Parameters, stack
 from meta_learners.predictions import Prediction
 
@@ -31,7 +32,6 @@ SHAPE, RATE = 1.0, 0.01  # of the gamma distribution of the prior's precisions
 class ABMLSettings(AdaptingSettings):
     """How it learns."""
 
-    inner_steps: Annotated[int, Bounds(1, 1000)] = 5
     inner_draws: Annotated[int, Bounds(1, 1000)] = 2  # of parameters, for each inner step's bound and the outer loss
     draws: Annotated[int, Bounds(1, 1000)] = 10  # of parameters, to predict by
     spread: Annotated[float, Bounds(1e-12, 1e3)] = 0.05  # deviation of the prior's parameters, to begin with
@@ -110,7 +110,8 @@ class ABML:
                 parameters = drawn(beliefs, self._settings.inner_draws, generator)
                 cost = bound(self._likelihood, beliefs, prior, support, noise, parameters) / count
                 slopes = torch.autograd.grad(cost.sum(), places, create_graph=outer)
-                moved = [each - self._settings.inner_rate * slope for each, slope in zip(places, slopes, strict=True)]
+                limited = bounded(dict(enumerate(slopes)), self._settings.inner_norm)
+                moved = [each - self._settings.inner_rate * limited[place] for place, each in enumerate(places)]
             means, spreads = moved[: len(names)], moved[len(names) :]
             beliefs = dict(zip(names, means, strict=True)), dict(zip(names, spreads, strict=True))
         return beliefs

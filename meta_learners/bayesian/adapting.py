@@ -32,7 +32,8 @@ class AdaptingSettings:
 
     hidden: tuple[int, ...] = (40, 40)
     inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.01
-    inner_steps: Annotated[int, Bounds(1, 1000)] = 1
+    inner_steps: Annotated[int, Bounds(1, 1000)] = 5
+    inner_norm: Annotated[float, Bounds(1e-6, 1e9)] = 10.0  # to which the slopes of an inner step are scaled down
     noise: Annotated[float, Bounds(1e-6, 1e6)] = 0.3  # deviation of numbers, to begin with
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     largest_norm: Annotated[float, Bounds(1e-6, 1e9)] = 10.0  # to which gradients are scaled down

@@ -36,7 +36,6 @@ class BMAMLSettings(AdaptingSettings):
 
     particles: Annotated[int, Bounds(1, 1000)] = 5
     inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 1e-3
-    inner_steps: Annotated[int, Bounds(1, 1000)] = 5
     leader_steps: Annotated[int, Bounds(1, 1000)] = 1  # on support and query, further than the follower
 
 

@@ -33,7 +33,6 @@ LEAST = 1e-6  # of a step times a curvature: below it the limit is meant, and ne
 class LlamaSettings(AdaptingSettings):
     """How it learns."""
 
-    inner_steps: Annotated[int, Bounds(1, 1000)] = 5
     weight: Annotated[float, Bounds(0, 1e3)] = 1e-3  # eta, of the log determinant; 0 leaves MAML
 
 
@@ -97,7 +96,7 @@ class Llama:
 
     def __init__(self, likelihood: Likelihood, settings: LlamaSettings) -> None:
         self._likelihood, self._settings = likelihood, settings
-        self._inner = Inner(steps=settings.inner_steps, rate=settings.inner_rate)
+        self._inner = Inner(steps=settings.inner_steps, rate=settings.inner_rate, largest_norm=settings.inner_norm)
 
     def initial(self, generator: torch.Generator) -> Parameters:
         return {**self._likelihood.network.initial(generator), **self._likelihood.first_noise(self._settings)}
@@ -155,12 +154,13 @@ class Llama:
             inner = torch.einsum("mbi,mbj,mb->mij", seen, seen, weights)
             outer = torch.einsum("mbou,mbop,mbpv,mb->muv", slopes, bend, slopes, weights) / count
             if values_only:
-                parts = [(torch.linalg.eigvalsh(each), each) for each in (inner, outer)]
+                parts = [(torch.linalg.eigvalsh(each.double()), each) for each in (inner, outer)]
             else:
-                parts = [torch.linalg.eigh(each) for each in (inner, outer)]
+                parts = [torch.linalg.eigh(each.double()) for each in (inner, outer)]
             curvature = (parts[0][0][:, :, None] * parts[1][0][:, None]).clamp(min=0)
             prior = implied_precision(curvature, self._settings.inner_rate / scale, self._settings.inner_steps)
-            found.append((curvature + prior, parts[0][1], parts[1][1]))
+            kind = told.dtype
+            found.append(((curvature + prior).to(kind), parts[0][1].to(kind), parts[1][1].to(kind)))
         return found
 
 

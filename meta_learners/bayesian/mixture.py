@@ -64,7 +64,7 @@ class Mixture:
 
     def __init__(self, likelihood: Likelihood, settings: MixtureSettings) -> None:
         self._likelihood, self._settings = likelihood, settings
-        self._inner = Inner(rate=settings.inner_rate)
+        self._inner = Inner(rate=settings.inner_rate, largest_norm=settings.inner_norm)
 
     def initial(self, generator: torch.Generator) -> Parameters:
         networks = [self._likelihood.network.initial(generator) for _ in range(self._settings.starts)]

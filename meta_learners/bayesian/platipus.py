@@ -32,7 +32,6 @@ __all__ = ["LEARNER", "Platipus", "PlatipusSettings"]
 class PlatipusSettings(AdaptingSettings):
     """How it learns."""
 
-    inner_steps: Annotated[int, Bounds(1, 1000)] = 5
     draws: Annotated[int, Bounds(1, 1000)] = 10  # of the start, to predict by
     spread: Annotated[float, Bounds(1e-12, 1e3)] = 0.1  # deviation of the prior's parameters, to begin with
     query_spread: Annotated[float, Bounds(1e-12, 1e3)] = 0.02  # likewise of what the query's loss leads to
@@ -45,7 +44,7 @@ class Platipus:
 
     def __init__(self, likelihood: Likelihood, settings: PlatipusSettings) -> None:
         self._likelihood, self._settings = likelihood, settings
-        self._inner = Inner(steps=settings.inner_steps, rate=settings.inner_rate)
+        self._inner = Inner(steps=settings.inner_steps, rate=settings.inner_rate, largest_norm=settings.inner_norm)
 
     def initial(self, generator: torch.Generator) -> Parameters:
         settings = self._settings
@@ -89,7 +88,7 @@ class Platipus:
         rates = {f"rate.{name}": meta[f"rate.{by}"].exp() for name in part(meta, "mean.")}
         start = {**part(meta, "mean."), **rates}
         mean = inner_step(
-            Inner(rate=1.0, learned_rates=True),
+            Inner(rate=1.0, learned_rates=True, largest_norm=self._settings.inner_norm),
             self._likelihood.losses,
             start,
             stack(part(meta, "mean."), tasks),

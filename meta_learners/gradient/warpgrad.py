@@ -36,8 +36,9 @@ STARTS = ("leap", "reptile", "fixed")
 class WarpSettings(GradientSettings):
     """How it learns."""
 
-    inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.02
+    inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.01
     inner_steps: Annotated[int, Bounds(1, 1000)] = 10
+    inner_norm: Annotated[float, Bounds(1e-6, 1e9)] = 10.0  # to which the slopes of an inner step are scaled down
     start: str = "leap"  # how the start is learned: leap, reptile or fixed
 
     def __post_init__(self) -> None:
@@ -101,7 +102,12 @@ class Warped:
 
     def __init__(self, network: Network, ways: int | None, settings: WarpSettings) -> None:
         self._network, self._ways, self._settings = network, ways, settings
-        self._inner = Inner(steps=settings.inner_steps, rate=settings.inner_rate, adapted=network.layers)
+        self._inner = Inner(
+            steps=settings.inner_steps,
+            rate=settings.inner_rate,
+            adapted=network.layers,
+            largest_norm=settings.inner_norm,
+        )
 
     def initial(self, generator: torch.Generator) -> Parameters:
         return self._network.initial(generator)

@@ -1,4 +1,4 @@
-"""Sinusoids of drawn amplitude and phase (Finn et al. 2017, arXiv:1703.03400, section 5.1), and harder families of them.
+"""Sinusoids of drawn amplitude and phase (Finn et al. 2017, arXiv:1703.03400, section 5.1), and harder families.
 
 Some tasks may be lines instead, as where a learner must first tell which of two kinds a task is (Finn, Xu and Levine
 2018, arXiv:1806.02817); and frequency may be drawn, too (Yoon et al. 2018, arXiv:1806.03836).
