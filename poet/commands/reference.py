@@ -70,6 +70,7 @@ MEANINGS = {
     "encoding.options.obstacles": "Of the walker's cppn encoding: the kinds of obstacle that its ground bears.",
     "encoding.options.places": "Of the cppn encoding: which heights along the ground compare genomes. Of the hexapod's "
     "33 x 3 places, the sampled 64 leave out ten of the middle line; all is for new runs, sampled what older ones did.",
+    "encoding.options.stride": "Of the hexapod's parametric encoding: how many times its own step a gene moves by.",
     "encoding.options.start": "The genome that a run begins with; `poet inspect RUN niche 0` shows one.",
     "controller.hidden": "Sizes of an agent's hidden layers; the domain's own, which run fastest, when empty.",
     "controller.activation": "What follows each hidden layer.",
@@ -88,6 +89,7 @@ OPTIONS = {  # of encodings, which are tables: (type, range, default)
     "encoding.options.bounds": ("text", "walked, published", "walked"),
     "encoding.options.obstacles": ("a list", "pit, stump, stair", "[]"),
     "encoding.options.places": ("text", "sampled, all", "sampled"),
+    "encoding.options.stride": ("a number", "in [0.1, 10]", "1.0"),
     "encoding.options.start": ("a table", "genes within their bounds", "flat"),
 }
 OPEN = {  # ranges that depend on what is installed or chosen
