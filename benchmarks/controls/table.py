@@ -81,9 +81,9 @@ def page(document: Mapping[str, Any]) -> str:
     ]
     if plan["brought"]:
         lines += [
-            f"The run began with an agent that had learned before, in {document['first_steps']} steps of the preset `quick`",
-            "on flat ground. Searches from scratch take as many such steps besides, in the ground itself; those from the",
-            "flat walker begin with it.",
+            f"The run began with an agent that had learned before, in {document['first_steps']} steps of the preset",
+            "`quick` on flat ground. Searches from scratch take as many such steps besides, in the ground itself;",
+            "those from the flat walker begin with it.",
             "",
         ]
     head = ["niche", "ground", "level", "line", "solver: best, fresh", "control", "steps", "seeds"]
