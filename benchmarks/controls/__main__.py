@@ -63,20 +63,23 @@ def main() -> None:
         searcher = Searcher(plan, walker, options.output, executor, options.first_steps)
         listed = trials(plan, options.seeds)
         if not options.table:
-            _search(searcher, listed, deadline, lambda: _report(plan, searcher, listed, options))
-            _without_transfer(plan, walker, options, executor, deadline)
+            done = _search(searcher, listed, deadline, lambda: _report(plan, searcher, listed, options))
+            if done:
+                _without_transfer(plan, walker, options, executor, deadline)
         _report(plan, searcher, listed, options)
 
 
-def _search(searcher: Searcher, listed: list[Trial], deadline: float, report: Any) -> None:
+def _search(searcher: Searcher, listed: list[Trial], deadline: float, report: Any) -> bool:
+    """Do what is not done yet; False if the time was up before."""
     for trial in listed:
         if searcher.result(trial) is not None:
             continue
         for steps in searcher.run(trial):
             print(f"{trial.name}: {steps} steps", file=sys.stderr, flush=True)
             if time.monotonic() > deadline:
-                return
+                return False
         report()
+    return True
 
 
 def _folders(options: argparse.Namespace) -> list[tuple[int, Path]]:
@@ -88,8 +91,6 @@ def _without_transfer(
     plan: Plan, walker: np.ndarray[Any, Any], options: argparse.Namespace, executor: Executor, deadline: float
 ) -> None:
     for seed, folder in _folders(options):
-        if time.monotonic() > deadline:
-            return
         for steps in without_transfer.advance(plan, walker, folder, seed, executor):
             print(f"{folder.name}: {steps:,} of {plan.steps:,} steps", file=sys.stderr, flush=True)
             if time.monotonic() > deadline:

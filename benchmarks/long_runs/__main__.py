@@ -22,11 +22,13 @@ from benchmarks.long_runs.choosing import hardest_solved
 from benchmarks.long_runs.drift import MOST, SEEDS, admissions_to_levels, drift
 from benchmarks.long_runs.figures import draw_course, draw_difficulty, draw_phylogeny
 from benchmarks.long_runs.films import film
+from benchmarks.long_runs.gallery import draw_gallery
 from benchmarks.long_runs.page import FILMS, page
 from benchmarks.long_runs.summary import summarise
 from environments.files import holds_run, write_aside
 from poet.archive.reading import read_config, reading
 from poet.archive.store import CONFIG_NAME
+from poet.errors import InputError
 from poet.run import Run
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -87,7 +89,7 @@ def keep(folder: Path, results: Path | None, *, films: bool, curriculum: bool) -
     if found["annecs"] is None:
         found["annecs_afterwards"] = annecs_afterwards(folder)
     if curriculum:
-        written = run.export(place / "curriculum")
+        written = _exported(run, place / "curriculum")
         found["curriculum"] = {
             "tasks": len(written["environments"]),
             "sha256": written["sha256"],
@@ -96,6 +98,14 @@ def keep(folder: Path, results: Path | None, *, films: bool, curriculum: bool) -
         found["curriculum"] = before["curriculum"]
     found["films"] = _films(run, found, place) if films else before.get("films", {})
     write_aside(place / SUMMARY, (json.dumps(found, sort_keys=True) + "\n").encode())
+
+
+def _exported(run: Run, place: Path) -> Row:
+    """Write the curriculum; all tasks are for training where they are too few to keep relatives apart."""
+    try:
+        return run.export(place)
+    except InputError:
+        return run.export(place, fractions=(1.0, 0.0, 0.0))
 
 
 def _films(run: Run, found: Row, place: Path) -> Row:
@@ -119,6 +129,7 @@ def draw(results: Path) -> bool:
     for name, run in runs.items():
         draw_course(name, run, results / name / "course.png")
         draw_phylogeny(name, run, results / name / "phylogeny.png")
+        draw_gallery(name, run, results / name / "gallery.png")
     write_aside(results / "README.md", page(runs).encode())
     return True
 

@@ -104,8 +104,8 @@ def _climb(environment: Environment) -> float:
 
 
 def hardness(niche: Mapping[str, Any]) -> tuple[int, float]:
-    """Order grounds: by level, and within one by score; CPPN ground of the walker by its relief besides."""
-    return niche["level"], niche["score"] + niche.get("relief", 0.0) / 16  # 16 m is the most
+    """Order grounds: by level, and within one by score."""
+    return niche["level"], niche["score"]
 
 
 def count_levels(rows: list[Row], key: str = "level") -> dict[str, int]:

@@ -12,6 +12,8 @@ from environments.difficulty import LEVELS
 Row = dict[str, Any]
 
 FILMS = 3
+# Zhou and Vanschoren 2022 (arXiv:2206.06796), by its published logs; steps are their rate by their hours.
+REFERENCE = {"pairs": 5, "iterations": 379, "steps": 850e6, "core_hours": 234.0, "rate": 1010.0}
 WALKER_HEAD = """
 Levels are the paper's: how many of stump height 2.4, gap width 6 and roughness 4.5 a ground reaches. On a CPPN's ground
 the obstacles alone count, and its relief is told beside them.
@@ -72,6 +74,7 @@ def page(runs: Mapping[str, Row]) -> str:
             if "climb_levels" in run
         ]
         lines += ["", "By climb over leg length:", "", *_table(["run", "", *LEVELS], classes)]
+        lines += ["", *_beside_3d_poet(runs)]
     lines += ["", *(line for name, run in runs.items() for line in _drift(name, run))]
     lines += ["", "![How hard admitted and solved grounds are](difficulty.png)"]
     for name, run in runs.items():
@@ -108,6 +111,48 @@ def _annecs(run: Row) -> str:
     if own is not None:
         return f"{own['created_and_solved']} of {own['created']}"
     return "-" if afterwards is None else f"{afterwards['created_and_solved']} of {afterwards['created']}*"
+
+
+def _beside_3d_poet(runs: Mapping[str, Row]) -> list[str]:
+    """Lay runs beside what is known of 3D POET's own."""
+    head = ["run", "active pairs at most", "iterations", "steps", "core-hours", "steps a second and core", "admitted"]
+    rows = [
+        [
+            "3D POET, its logs",
+            str(REFERENCE["pairs"]),
+            str(REFERENCE["iterations"]),
+            f"about {REFERENCE['steps'] / 1e6:,.0f} million",
+            f"{REFERENCE['core_hours']:.0f}",
+            f"about {REFERENCE['rate']:,.0f}",
+            *["not told"] * 5,
+        ]
+    ]
+    for name, run in runs.items():
+        counts = {state: _counts(run["levels"][state]) for state in ("admitted", "solved")}
+        rows.append(
+            [
+                name,
+                str(_most_active(run)),
+                str(run["iterations"]),
+                f"{run['steps'] / 1e6:,.0f} million",
+                f"{run['core_hours']:.1f}",
+                f"{run['steps'] / max(run['core_hours'], 1e-9) / 3600:,.0f}",
+                str(sum(map(int, counts["admitted"]))),
+                *(f"{admitted}, {solved}" for admitted, solved in zip(*counts.values(), strict=True)),
+            ]
+        )
+    return [
+        "Beside 3D POET (another six-legged robot, in MuJoCo); of each level how many were admitted and solved:",
+        "",
+        *_table([*head, *LEVELS], rows),
+    ]
+
+
+def _most_active(run: Row) -> int:
+    """Count the pairs that were active at once, at most."""
+    born = [niche["admitted"]["iteration"] if niche["admitted"] else 0 for niche in run["niches"]]
+    ends = [niche["retired"] for niche in run["niches"] if niche["retired"] is not None]
+    return max((sum(b <= at for b in born) - sum(e <= at for e in ends) for at in born), default=0)
 
 
 def _counts(levels: Mapping[str, int]) -> list[str]:
@@ -156,7 +201,13 @@ def _section(name: str, run: Row) -> list[str]:
             [_solved(name, told[number], run) for number in chosen],
         )
         lines.append("")
-    lines += [f"![How {name} went]({name}/course.png)", "", f"![Who descends from whom]({name}/phylogeny.png)"]
+    lines += [
+        f"![How {name} went]({name}/course.png)",
+        "",
+        f"![Who descends from whom]({name}/phylogeny.png)",
+        "",
+        "![All grounds by difficulty]({name}/gallery.png)",
+    ]
     if "curriculum" in run:
         about = run["curriculum"]
         lines += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate
@@ -83,6 +84,7 @@ def _niche(niche: Row, config: Config, cost: Callable[[int | None], Row | None])
         "best_score": niche["best_score"],
         **{name: niche[name] for name in FRESH},
         "description": niche["description"],
+        "environment": json.loads(environment.to_json()),
         **measures(environment),
     }
 
