@@ -286,8 +286,10 @@ def _base(preset: str | None, config: Path | None, set_: list[str] | None, itera
     if preset is not None and config is not None:
         raise InputError("--preset and --config exclude each other; give one, and refine it by --set")
     base = configuration.read_file(config) if config else configuration.read_preset(preset or "quick")
+    overrides: dict[str, Any] = {}
     for text in set_ or []:
-        base = configuration.merge(base, configuration.parse_assignment(text))
+        overrides = configuration.merge(overrides, configuration.parse_assignment(text))
+    base = configuration.refine(base, overrides)
     return base if iterations is None else configuration.merge(base, {"iterations": iterations})
 
 
