@@ -27,6 +27,7 @@ from environments.hexapod3d.terrain import (
     FINISH,
     HALF_WIDTH,
     ROWS,
+    SIDE_LIMIT,
     START,
     START_PAD,
     Terrain,
@@ -125,7 +126,7 @@ def drawn_from(environment: Environment) -> Environment:
 
 
 def drawing() -> dict[str, Any]:
-    """Say what may be painted: the rows and columns of heights, where the first lies and how high they may be, in m."""
+    """Say what may be painted: rows and columns of heights, where the first lies, how high they and how far aside, m."""
     encoding = drawn_encoding()
     return {
         "kind": "field",
@@ -134,6 +135,7 @@ def drawing() -> dict[str, Any]:
         "first": DRAWN_FROM,
         "cell": CELL,
         "highest": HIGHEST_DRAWN / 1000,
+        "aside": SIDE_LIMIT,
         "initial": encoding.initial(),
     }
 
