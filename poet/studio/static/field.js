@@ -102,7 +102,8 @@ export class FieldView {
     if (this.scene) this.paintSpace(figures, brush, width, height); else this.paintAbove(context, figures, brush, width, height);
     if (order.length) paintGauge(context, player, order.at(-1), order.length);
     const target = this.scene ? this.camera.target : [4, 0], { dataset } = this.bench.canvas;
-    dataset.target = JSON.stringify(this.camera.place([target[0], target[1], heightAt(this.relief, target[0], target[1]) ?? 0], width, height, this.relief).map(Math.round));
+    const middle = this.camera.place([target[0], target[1], heightAt(this.relief, target[0], target[1]) ?? 0], width, height, this.relief);
+    dataset.target = JSON.stringify([middle.map(Math.round)]); // where it is to be seen, for who drives this page
   }
 
   // The camera glides after a robot, and looks at the ground's level rather than at its every bounce.

@@ -296,7 +296,8 @@ async function save() {
 
 async function inject() {
   await settled();
-  const { iteration } = await post(`/api/runs/${stage.run}/inject`, { environment: stage.ground.environment });
+  byId("inject").disabled = true; // until it is there, so that a second click puts nothing in
+  const { iteration } = await post(`/api/runs/${stage.run}/inject`, { environment: stage.ground.environment }).finally(() => { byId("inject").disabled = false; });
   const { pulse } = runs[stage.run];
   const end = iteration >= (pulse.iterations ?? Infinity) ? `, but the run ends at ${number(pulse.iterations)}: go on with more iterations` : "";
   tell(`It waits for the reproduction of iteration ${number(iteration)}${end}. The record will say: drawn by hand.`);
@@ -322,7 +323,7 @@ async function play(byHand) {
   byId("results-none").textContent = "They begin…";
   byId("results").hidden = true;
   byId("results").dataset.whole = "false";
-  byId("results").dataset.plays = Number(byId("results").dataset.plays ?? 0) + 1;
+  byId("results").dataset.ground = stage.ground.id; // for who drives this page: of which ground the results are
   try {
     await player.play(stage.run, { environment: stage.ground.environment, agents: agentsWanted(), seed: 0 });
   } catch (error) { byId("results-none").textContent = error.message; }
