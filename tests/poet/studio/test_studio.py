@@ -46,9 +46,17 @@ def evolving(folder):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def one_browser(tmp_path_factory):
     with chromium(tmp_path_factory.mktemp("browser") / "profile") as browser:
         yield browser
+
+
+@pytest.fixture
+def browser(one_browser):
+    """The module's browser with an empty page: one that was left open would complain that its studio has ended."""
+    one_browser.get("about:blank")
+    one_browser.get_log("browser")
+    return one_browser
 
 
 def until(found, seconds=120):
@@ -206,26 +214,25 @@ def test_heights_are_painted_for_the_hexapod_by_mouse_finger_and_keys(tmp_path, 
     pytest.importorskip("pybullet")
     run = Run.create(tmp_path / "run", settings={**TINY, "domain": "hexapod3d"})
     run.evolve(1, workers=1, rescore=False)
-    seem(browser)
+    seem(browser, width=900, height=800)  # which is drawn in software
     with studio(run.folder, "--edit") as (address, _):
         come_in(browser, address)
         base = address.partition("/open/")[0]
         browser.get(f"{base}/#/try?run=0&from=0")
         assert outcome(browser)
-        browser.execute_script("for (const id of ['whole', 'auto', 'tool-raise']) document.getElementById(id).click()")
+        buttons = ["pause", "whole", "auto", "tool-raise"]  # nothing plays meanwhile, before a change or after
+        browser.execute_script("for (const id of arguments[0]) document.getElementById(id).click()", buttons)
         place = seen(browser, "target")
         drag(browser, place, (30, 0))
-        until(lambda: "drawn" in text(browser, "#ground-said"))
-        known = [heights(browser)]
+        first, high = heights(browser, "")
         drag(browser, place, (-30, 0), pointer="touch")
-        known.append(heights(browser))
+        second, higher = heights(browser, first)
         press(browser, "2", Keys.ARROW_LEFT * 10, Keys.ENTER)
-        known.append(heights(browser))
-        sizes = [max(map(max, filter(None, each)), default=0) for each in known]
-        assert 0 < sizes[0] < sizes[1]
-        assert min(map(min, filter(None, known[2]))) < 0
+        third, dug = heights(browser, second)
+        assert 0 < top(high) < top(higher)
+        assert top(dug, min) < 0
         press(browser, Keys.CONTROL, "z")
-        assert heights(browser) == known[1]
+        assert heights(browser, third) == (second, higher)
         # What stands in the address is this ground, and so is what is put in.
         shown = text(browser, "#ground-said .id").split()[-1]
         link = browser.execute_script("return location.href")
@@ -237,23 +244,27 @@ def test_heights_are_painted_for_the_hexapod_by_mouse_finger_and_keys(tmp_path, 
         until(lambda: "It waits" in text(browser, "#ground-told"))
         (waiting,) = run.waiting()
         environment = Environment.from_json(waiting["environment"])
-        assert (environment.id, environment.genome["heights"]) == (shown, known[1])
+        assert (environment.id, environment.genome["heights"]) == (shown, higher)
         assert complaints(browser) == []
 
 
-def heights(browser):
-    """The heights of the ground that is shown, once the address has them."""
-    script = """const done = arguments[0], query = new URLSearchParams(location.hash.split("?")[1]), text = query.get("ground");
+def top(rows, extreme=max):
+    return extreme(extreme(row) for row in rows if row)
+
+
+def heights(browser, before):
+    """The address of a ground that was painted just now, as another than the address before, and its heights."""
+    script = "return decodeURIComponent(location.hash.split('ground=')[1] ?? '')"
+    link = until(lambda: (found := browser.execute_script(script)) != before and found)
+    read = """const [text, done] = arguments;
         import("/static/share.js").then((share) => share.fromText(text)).then((one) => done(one.genome.heights))"""
-    until(lambda: "…" not in text(browser, "#ground-said .id"))
-    return browser.execute_async_script(script)
+    return link, browser.execute_async_script(read, link)
 
 
 def test_every_view_fits_a_phone_in_the_dark_without_a_complaint(tmp_path, browser):
     run = Run.create(tmp_path / "run", settings=TINY)
     run.evolve(5, workers=1, rescore=False)
     seem(browser, width=390, height=844, dark=True)
-    browser.get_log("browser")
     with studio(run.folder) as (address, _):
         come_in(browser, address)
         assert browser.execute_script("return document.documentElement.dataset.theme") == "dark"
