@@ -158,22 +158,19 @@ export class FieldView {
     if (this.brush) this.begin(event.shiftKey);
   }
 
-  // A stroke begins, on painted ground; any other is turned into it first.
-  async begin(swapped) {
+  // A stroke begins; ground of another kind becomes painted ground, the same heights to a millimetre.
+  begin(swapped) {
     this.bench.follow = false;
     this.bench.player.pause();
-    const tool = (swapped && { raise: "lower", lower: "raise" }[this.tool]) || this.tool;
-    const drag = (this.drag = { kind: "paint", tool, genome: null, timer: null, last: null, level: 0, moved: false });
-    if (!this.drawn) {
-      this.drag = null;
-      await this.bench.drawOnIt();
-      if (!this.drawn || this.hands.size === 0) { this.drag = null; return; }
-      this.drag = drag;
+    const tool = (swapped && { raise: "lower", lower: "raise" }[this.tool]) || this.tool, anew = !this.drawn;
+    if (anew) {
+      const { limits } = this.stage, from = limits.first * limits.columns;
+      this.heights = Float32Array.from(this.relief.heights.subarray(from, from + limits.rows * limits.columns), (height) => Math.round(1000 * height));
+      this.bench.becomes(genomeOf(this.heights, limits));
     }
-    drag.genome = this.stage.genome;
-    drag.level = 1000 * (heightAt(this.relief, ...this.brush) ?? 0);
+    const level = 1000 * (heightAt(this.relief, ...this.brush) ?? 0);
+    this.drag = { kind: "paint", tool, genome: this.stage.genome, level, anew, last: null, moved: false, timer: setInterval(() => { if (this.brush) this.touch(); }, AGAIN) };
     this.touch();
-    drag.timer = setInterval(() => { if (this.brush) this.touch(); }, AGAIN);
   }
 
   // One touch of the brush where it is.
@@ -218,7 +215,7 @@ export class FieldView {
     this.drag = null;
     if (drag?.kind !== "paint") return;
     clearInterval(drag.timer);
-    if (!drag.moved) return;
+    if (!drag.moved && !drag.anew) return;
     this.bench.keep(drag.genome);
     this.bench.edit(genomeOf(this.heights, this.stage.limits), true);
   }
@@ -277,11 +274,9 @@ export class FieldView {
   }
 
   // One touch by the keyboard is a stroke of its own.
-  async once(swapped) {
+  once(swapped) {
     this.brush ??= [2, 0];
-    this.hands.set("key", [0, 0]);
-    await this.begin(swapped);
-    this.hands.delete("key");
+    this.begin(swapped);
     this.finish();
   }
 }

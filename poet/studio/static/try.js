@@ -24,7 +24,7 @@ const drawnNow = () => stage.genome !== null;
 
 export function startTry() {
   bench = {
-    stage, player, canvas: canvas(), edit, keep, describe, tell, repaint: requestPaint, drawOnIt: () => attempt(drawOnIt, true),
+    stage, player, canvas: canvas(), edit, keep, describe, tell, becomes, repaint: requestPaint,
     get follow() { return byId("follow").checked; },
     set follow(on) { byId("follow").checked = on; },
   };
@@ -268,6 +268,16 @@ function step(from, to) {
   to.push(stage.genome);
   view.let();
   edit(from.pop(), true);
+}
+
+// This ground as one that was drawn here; the server hears of it with the change that follows.
+function becomes(genome) {
+  begun();
+  stage.ground = { ...stage.ground, id: null, environment: { ...stage.ground.environment, encoding: "drawn", genome, seed: 0 } };
+  stage.genome = genome;
+  own();
+  byId("sliders").replaceChildren();
+  Object.assign(stage, { past: [], future: [] });
 }
 
 async function drawOnIt() {
