@@ -59,7 +59,7 @@ MEANINGS = {
     "es.sigma. Other optimisers do the same with what they have.",
     "transfer.confirm": "Fresh episodes in which the winner must be ahead of the incumbent again; 0 asks for none.",
     "encoding.name": "What genomes of ground are: parametric, ranges of obstacles; cppn, a network that NEAT breeds; "
-    "drawn, the walker's points and boxes.",
+    "drawn, the walker's points and boxes or the hexapod's painted heights.",
     "encoding.options.kinds": "Of the parametric encoding: the kinds of obstacle that may ever mutate.",
     "encoding.options.from_zero": "Of the parametric encoding: how a number at 0 mutates, by a first value or, as "
     "published, by a step clipped at 0.",
