@@ -90,6 +90,7 @@ LAZILY = {  # other files with a function that loads torch
     "poet.diagnosis",
     "poet.niches",
     "poet.commands.learning",
+    "poet.sweep.cells",
 }
 RENAMING = {  # files that may rename: one for all of us, and what its own temporary names and a lock file need
     "environments.files",
