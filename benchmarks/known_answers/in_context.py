@@ -65,7 +65,7 @@ def on_bandits(name: str, arms: int, effort: Effort, seed: int, device: str, aim
     label = f"bandits, {arms} arms: {name}, mean reward of 10 pulls"
     optimum, published = PUBLISHED[arms]
     if aim:
-        return [Answer(f"{label} (more than at random)", found, aim, "higher")]
+        return [Answer(f"{label} (more than at random)", found, aim, "higher", 0, "", "computed")]
     answers = [Answer(label, found, published, "beside", 0, MISHRA, "remembered")]
     if optimum:
         answers += [Answer(f"{label} (97% of Bayes)", found, 0.97 * optimum, "higher", 0, "", "computed")]

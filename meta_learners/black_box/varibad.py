@@ -96,8 +96,7 @@ class BeliefPolicy(nn.Module):
         """Give beliefs (T, n, 2 l) after inputs (T, n, i), for the policy: without gradients."""
         with torch.no_grad():
             found: Tensor = self.unit(inputs, before[0][None].contiguous() if before else None)[0]
-            beliefs = self.believe(found)
-        return beliefs
+            return self.believe(found)
 
     def in_windows(self, inputs: Tensor, window: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Give beliefs (T, n, 2 l), and hidden states (W n, h) before each window."""
@@ -120,7 +119,7 @@ class BeliefPolicy(nn.Module):
 
     def tell(self, task: Tensor, here: Tensor, done: Tensor, there: Tensor) -> Tensor:
         """Tell rewards and, where it does, next observations (..., 1 + o), by latent (..., l), place, action, place."""
-        rewards = self.of_rewards(torch.cat([task, here, done, there], -1))
+        rewards: Tensor = self.of_rewards(torch.cat([task, here, done, there], -1))
         if self.of_observations is not None:
             # What changes is told, for most of an observation stays.
             rewards = torch.cat([rewards, here + self.of_observations(torch.cat([task, here, done], -1))], -1)
