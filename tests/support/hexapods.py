@@ -1,11 +1,15 @@
 """Tasks and controllers of the hexapod for tests."""
 
 import numpy as np
+import pytest
 
 from environments.domain import Environment
+from environments.hexapod3d import native
 from environments.hexapod3d.body import BODY
 from environments.hexapod3d.gait import HIGH, LOW
 from environments.hexapod3d.simulator import CONTROLLER
+
+needs_lanes = pytest.mark.skipif(native.lanes_problem() is not None, reason=str(native.lanes_problem()))
 
 ROUGH = {
     "bumps": 0.03,

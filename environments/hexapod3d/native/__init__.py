@@ -53,6 +53,13 @@ def problem() -> str | None:
     return _problem
 
 
+def lanes_problem() -> str | None:
+    """Say in a sentence why the core's lanes cannot be used; None when they can."""
+    if _problem is None and proven_lanes() is None:
+        return "the core's lanes do not give the numbers of the Bullet that is installed here"
+    return _problem
+
+
 def constants() -> dict[str, Any]:
     """Gather every number that the core needs."""
     legs = {f"hip_{axis}": [float(getattr(leg, axis)) for leg in BODY.legs] for axis in "xy"}
@@ -185,19 +192,41 @@ def proven_lanes() -> Lanes | None:
         return _proven_lanes()
 
 
-@lru_cache(maxsize=64)  # of 300 KiB each
-def _course_of(environment: Environment) -> Any:
+def build_course(terrain: Terrain) -> core.Course:
+    """Give the lanes a course.
+
+    Raises:
+        RuntimeError: they cannot be used.
+    """
+    return usable_lanes().core.course(terrain.heights)
+
+
+@lru_cache(maxsize=256)  # of 300 KiB each: a curriculum's tasks come again and again
+def course_of(environment: Environment) -> core.Course:
+    """Give the lanes a task's course; raises as `terrain_of` and `build_course` do."""
+    return build_course(terrain_of(environment))
+
+
+def usable_lanes() -> Lanes:
+    """Give the lanes of the process.
+
+    Raises:
+        RuntimeError: they cannot be used; the message says why.
+    """
+    if (reason := lanes_problem()) is not None:
+        raise RuntimeError(reason)
     lanes = proven_lanes()
-    return None if lanes is None else lanes.core.course(terrain_of(environment).heights)
+    assert lanes is not None
+    return lanes
 
 
 def run_native(batch: Batch, episode_limit: int, gait: Gait) -> Rollouts:
     """Run the episodes side by side, a world a SIMD lane, each on the course of its row."""
     lanes = proven_lanes()
-    if lanes is None:
+    if lanes is None:  # Bullet itself plays them
         return by_environment(batch, lambda rows: run_bullet(rows, episode_limit, gait))
     starts = np.ascontiguousarray(episode.starts(batch.seeds))
-    courses = [_course_of(environment) for environment in batch.environments]
+    courses = [course_of(environment) for environment in batch.environments]
     returns, lengths, outcomes, _ = lanes.core.rollout(
         courses, batch.places.astype(np.int32), batch.thetas, starts, episode_limit, gait is Gait.TRIPOD
     )
