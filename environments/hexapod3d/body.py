@@ -226,9 +226,7 @@ class Body:
 
 def check(body: Body) -> None:
     """Raise ValueError, naming the number and what is valid, unless a body can be built and can stand."""
-    legs = 2 * body.pairs_of_legs
-    if legs not in LEG_COUNTS:
-        raise ValueError(f"legs is {legs}; it must be {', '.join(map(str, LEG_COUNTS[:-1]))} or {LEG_COUNTS[-1]}")
+    check_legs(2 * body.pairs_of_legs)
     for name, value in _above_zero(body).items():
         if not 0 < value < math.inf:
             raise ValueError(f"{name} is {value:g}; it must be above 0")
@@ -255,6 +253,12 @@ def check(body: Body) -> None:
         )
 
 
+def check_legs(legs: float) -> None:
+    """Raise ValueError unless there is a core for so many legs."""
+    if legs not in LEG_COUNTS:
+        raise ValueError(f"legs is {legs:g}; it must be {', '.join(map(str, LEG_COUNTS[:-1]))} or {LEG_COUNTS[-1]}")
+
+
 def _above_zero(body: Body) -> dict[str, float]:
     names = ("mass", "foot_radius", "torque", "speed", "stiffness")
     sides = zip(("trunk_length", "trunk_width", "trunk_thickness"), body.size, strict=True)
@@ -271,5 +275,6 @@ def _above_zero(body: Body) -> dict[str, float]:
 
 HEXAPOD = Body()
 # A trunk of as much mass for each pair of legs: with half of the legs in the air, each of the rest bears the same.
-QUADRUPED = Body(pairs_of_legs=2, size=(0.44, 0.28, 0.10), mass=5.3)
+# A trotting quadruped has two legs on the ground, whose strokes turn and slow it unless they are along its way.
+QUADRUPED = Body(pairs_of_legs=2, size=(0.50, 0.28, 0.10), mass=5.3, splay=0.1)
 OCTOPOD = Body(pairs_of_legs=4, size=(0.84, 0.28, 0.10), mass=10.7)

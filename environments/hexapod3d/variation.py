@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from environments.hexapod3d.body import Body, Segment
+from environments.hexapod3d.body import Body, Segment, check_legs
 
 TRUNK = ("trunk_length", "trunk_width", "trunk_thickness")
 SCALARS = ("mass", "foot_radius", "torque", "speed", "stiffness", "splay")
@@ -45,8 +45,7 @@ def varied(body: Body, options: Mapping[str, str]) -> Body:
             new[name] = float(text)
         except ValueError:
             raise ValueError(f"{name} is {text!r}; it must be a number") from None
-    if new["legs"] % 2:
-        raise ValueError(f"legs is {new['legs']:g}; they come in pairs")
+    check_legs(new["legs"])
     changed: dict[str, Any] = {name: new[name] for name in SCALARS}
     return replace(
         body,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hexapods import ANGLES, BODY, CONTROLLER, HARD, ROUGH, crowd, task, violent
 
-from environments.domain import NO_OUTCOME, Batch, Environment, Outcome
+from environments.domain import NO_OUTCOME, Batch, Environment, Outcome, find_domain
 from environments.hexapod3d import DOMAIN, JOINTS, native
 from environments.hexapod3d.engine import World
 from environments.hexapod3d.episode import starts
@@ -19,6 +19,7 @@ from environments.hexapod3d.task import FALL_REWARD, Judge, rotation
 pytestmark = pytest.mark.skipif(native.problem() is not None, reason="the core is not built")
 
 KERNELS = native.kernels() if native.problem() is None else []
+BODIES = ["quadruped3d", "octopod3d", "hexapod3d[tibia=0.42]"]
 COURSES = {
     "flat": {},
     "rough": ROUGH,
@@ -29,21 +30,21 @@ COURSES = {
 }
 
 
-def walks(count, steps, seed):
-    """Give joint targets (count, steps, 18): walks from calm to wild, and every third one violent."""
+def walks(count, steps, seed, body=BODY):
+    """Give joint targets (count, steps, joints): walks from calm to wild, and every third one violent."""
     rng = np.random.default_rng(seed)
     drawn = []
     for number in range(count):
-        actions = rng.uniform(-1, 1, (steps, 18)).astype(np.float32) * (number % 7) / 6
-        walk = targets(BODY, actions, np.arange(steps), Gait.ALTERNATING)
-        drawn.append(violent(seed + number, steps) if number % 3 == 2 else walk)
+        actions = rng.uniform(-1, 1, (steps, body.joints)).astype(np.float32) * (number % 7) / 6
+        walk = targets(body, actions, np.arange(steps), Gait.ALTERNATING)
+        drawn.append(violent(seed + number, steps, body) if number % 3 == 2 else walk)
     return np.stack(drawn)
 
 
-def assert_bullets_states(terrain, wanted, seed, kernel=""):
+def assert_bullets_states(terrain, wanted, seed, kernel="", body=BODY):
     begun = starts(np.arange(seed, seed + len(wanted), dtype=np.uint64))
-    found = native.proven_lanes(BODY).follow(terrain, begun, wanted, kernel=kernel)
-    robot = native.shared_robot(BODY)
+    found = native.proven_lanes(body).follow(terrain, begun, wanted, kernel=kernel)
+    robot = native.shared_robot(body)
     robot.lay(terrain)
     for start, path, states in zip(begun, wanted, found, strict=True):
         np.testing.assert_array_equal(states, robot.core.follow(start, path))
@@ -60,11 +61,20 @@ def test_every_kernel_gives_bullets_states(kernel, name):
     assert_bullets_states(terrain_of(task(1, **COURSES[name])), walks(9, 60, 3), 3, kernel)
 
 
+@pytest.mark.parametrize("name", BODIES)
+def test_bodies_of_other_legs_move_as_bullets_do_in_every_kernel(name):
+    body = find_domain(name).body
+    for kernel in KERNELS:
+        assert_bullets_states(terrain_of(task(2, **HARD)), walks(9, 50, 5, body), 5, kernel, body)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("body", ["hexapod3d", "quadruped3d", "octopod3d"])
 @pytest.mark.parametrize("name", COURSES)
-def test_a_hundred_thousand_steps_are_bullets(name):
+def test_a_hundred_thousand_steps_are_bullets(name, body):
     """With the other courses: 6 courses, 12 walks each, 700 control steps of two steps of physics."""
-    assert_bullets_states(terrain_of(task(len(name), **COURSES[name])), walks(12, 700, 11), 11)
+    robot = find_domain(body).body
+    assert_bullets_states(terrain_of(task(len(name), **COURSES[name])), walks(12, 700, 11, robot), 11, body=robot)
 
 
 def test_an_episode_does_not_depend_on_its_neighbours_or_its_course_on_theirs():
