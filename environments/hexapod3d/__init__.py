@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from environments.domain import Batch, Capabilities, Encoding, Environment, Roll
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.heightfield import HeightfieldEncoding
 from environments.equipped import play_steps
+from environments.hexapod3d import native
 from environments.hexapod3d.body import HEXAPOD, OCTOPOD, QUADRUPED, Body
 from environments.hexapod3d.difficulty import difficulty
 from environments.hexapod3d.env import HexapodEnv
@@ -22,7 +23,9 @@ from environments.hexapod3d.recording import record, sketch
 from environments.hexapod3d.simulator import CAPABILITIES, ENGINES, controller_of, engine_called, run
 from environments.hexapod3d.task import EPISODE_LIMIT, FALL_REWARD
 from environments.hexapod3d.variation import varied, written
+from environments.hexapod3d.vector import HexapodVectorEnv
 from environments.sketch import StickRecording
+from environments.tasks.env import TaskSource
 
 
 class Legged3D:
@@ -69,6 +72,20 @@ class Legged3D:
         if name == CPPNEncoding.name:
             return _cppn(options)
         raise ValueError(f"encoding is {name!r}; {self.name} has {HeightfieldEncoding.name} and {CPPNEncoding.name}")
+
+    def make_worlds(
+        self, tasks: Sequence[Environment | None], source: TaskSource, *, device: Any = "cpu", **settings: Any
+    ) -> HexapodVectorEnv | None:
+        """Make worlds on the native engine, where its lanes give Bullet's numbers; see `HexapodVectorEnv`.
+
+        Raises:
+            ValueError: `device` is another than "cpu", or a setting is out of range.
+        """
+        if str(device) != "cpu":
+            raise ValueError(f"device is {str(device)!r}; worlds of {self.name} are stepped on the processor: 'cpu'")
+        if native.lanes_problem(self.body):
+            return None
+        return HexapodVectorEnv(tasks, source=source, body=self.body, gait=self.gait, **settings)
 
     def make_env(
         self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None

@@ -1,8 +1,10 @@
 """Tasks and controllers of the hexapod for tests."""
 
 import numpy as np
+import pytest
 
 from environments.domain import Environment
+from environments.hexapod3d import native
 from environments.hexapod3d.body import HEXAPOD as BODY
 from environments.hexapod3d.simulator import controller_of
 
@@ -10,6 +12,8 @@ CONTROLLER = controller_of(BODY)
 LOW, HIGH, STANCE = BODY.low, BODY.high, BODY.stance
 ANGLES, SPEEDS, TORQUES = BODY.columns.angles, BODY.columns.speeds, BODY.columns.torques
 FEET, STATE_SIZE = BODY.columns.feet, BODY.columns.size
+
+needs_lanes = pytest.mark.skipif(native.lanes_problem(BODY) is not None, reason=str(native.lanes_problem(BODY)))
 
 ROUGH = {
     "bumps": 0.03,

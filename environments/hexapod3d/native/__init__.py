@@ -58,6 +58,13 @@ def problem() -> str | None:
     return _problem
 
 
+def lanes_problem(body: Body) -> str | None:
+    """Say in a sentence why the core's lanes cannot be used; None when they can."""
+    if _problem is None and proven_lanes(body) is None:
+        return "the core's lanes do not give the numbers of the Bullet that is installed here"
+    return _problem
+
+
 def core_of(body: Body) -> Any:
     """Give the module of the cores for so many legs; `_core.pyi` says what is in it."""
     return _cores[len(body.legs)]
@@ -201,19 +208,41 @@ def proven_lanes(body: Body) -> Lanes | None:
         return _proven_lanes(body)
 
 
-@lru_cache(maxsize=64)  # of 300 KiB each
-def _course_of(body: Body, environment: Environment) -> Any:
+def build_course(body: Body, terrain: Terrain) -> _core.Course:
+    """Give the lanes a course.
+
+    Raises:
+        RuntimeError: they cannot be used.
+    """
+    return usable_lanes(body).core.course(terrain.heights)
+
+
+@lru_cache(maxsize=256)  # of 300 KiB each: a curriculum's tasks come again and again
+def course_of(body: Body, environment: Environment) -> _core.Course:
+    """Give the lanes a task's course; raises as `terrain_of` and `build_course` do."""
+    return build_course(body, terrain_of(environment))
+
+
+def usable_lanes(body: Body) -> Lanes:
+    """Give the lanes of a body in the process.
+
+    Raises:
+        RuntimeError: they cannot be used; the message says why.
+    """
+    if (reason := lanes_problem(body)) is not None:
+        raise RuntimeError(reason)
     lanes = proven_lanes(body)
-    return None if lanes is None else lanes.core.course(terrain_of(environment).heights)
+    assert lanes is not None
+    return lanes
 
 
 def run_native(batch: Batch, episode_limit: int, body: Body, gait: Gait) -> Rollouts:
     """Run the episodes side by side, a world a SIMD lane, each on the course of its row."""
     lanes = proven_lanes(body)
-    if lanes is None:
+    if lanes is None:  # Bullet itself plays them
         return by_environment(batch, lambda rows: run_bullet(rows, episode_limit, body, gait))
     starts = np.ascontiguousarray(episode.starts(batch.seeds))
-    courses = [_course_of(body, environment) for environment in batch.environments]
+    courses = [course_of(body, environment) for environment in batch.environments]
     returns, lengths, outcomes, _ = lanes.core.rollout(
         courses, batch.places.astype(np.int32), batch.thetas, starts, episode_limit, gait is Gait.ALTERNATING
     )

@@ -148,7 +148,7 @@ class World {
         Command command = bullet_.InitRequestContactPointInformation(client_);
         bullet_.SetContactFilterBodyA(command, robot_);
         submit(command);
-        Contacts contacts{};
+        ContactInformation contacts{};
         bullet_.GetContactPointInformation(client_, &contacts);
         for (int i = 0; i < contacts.count; ++i)
             if (contacts.points[i].normal_force > 0) state[kFeet + contacts.points[i].link_a / 3] = 1.0;
