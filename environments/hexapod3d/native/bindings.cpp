@@ -336,7 +336,7 @@ class Robot {
 
 }  // namespace
 
-NB_MODULE(_core, module) {
+NB_MODULE(HEXAPOD_MODULE, module) {
     nb::class_<Robot>(module, "Robot")
         .def(nb::init<const std::string&, nb::dict>(), nb::arg("library"), nb::arg("constants"))
         .def("lay", &Robot::lay, nb::arg("heights"))
