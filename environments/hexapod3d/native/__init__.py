@@ -123,6 +123,7 @@ def constants(body: Body) -> dict[str, Any]:
         "upright": task.UPRIGHT,
         "headway": task.HEADWAY,
         "deepest": task.DEEPEST,
+        "under": task.UNDER,
         "patience": task.PATIENCE,
     }
 

@@ -81,7 +81,7 @@ Constants constants_from(nb::dict given) {
     READ(start_height); READ(scan); READ(underside); READ(most_motion); READ(scan_range); READ(speed_range);
     READ(spin_range); READ(most); READ(side_limit); READ(back_limit); READ(finish); READ(metre_reward);
     READ(most_headway); READ(effort_cost); READ(fall_reward); READ(upright); READ(headway); READ(deepest);
-    READ(patience);
+    READ(under); READ(patience);
 #undef READ
     read.finish();
     return k;
