@@ -158,7 +158,7 @@ def test_of_240_violent_episodes_none_earns_by_a_foot_in_the_ground():
 
 
 def test_a_foot_that_is_through_and_pulled_up_again_is_lost_before_it_can_be_used():
-    """Bullet keeps it below, by which a robot could hold itself down: of the kept episodes it is one of two that can."""
+    """Bullet keeps it below, by which a robot could hold itself down: of the kept episodes one of two that can."""
     terrain, body, rows = terrain_of(task(2)), BODY, 200
     rng = np.random.default_rng(68)
     targets = np.tile(violent(80), (rows, 1, 1))
