@@ -42,8 +42,9 @@ sanitize: setup  ## Run the cores' own tests under the address and undefined-beh
 	$(BIN)/cmake --build build/sanitize-hexapod
 	build/sanitize-hexapod/hexapod_selftest
 
-reference: setup  ## Write docs/settings.md anew from the settings themselves
+reference: setup  ## Write docs/settings.md and the tables of learners anew from the settings and learners themselves
 	$(BIN)/poet settings --markdown > docs/settings.md
+	$(BIN)/python -m benchmarks.known_answers.systems
 
 docs: setup  ## Build the documentation site in build/site; open build/site/index.html
 	$(PIP) install -c constraints.txt --group docs

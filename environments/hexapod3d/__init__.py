@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,24 @@ from numpy.typing import NDArray
 from environments.controller import Controller
 from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
 from environments.encodings.cppn import CPPNEncoding
+from environments.encodings.drawn_field import DrawnFieldEncoding
 from environments.encodings.heightfield import HeightfieldEncoding
 from environments.equipped import play_steps
 from environments.hexapod3d import native
 from environments.hexapod3d.body import HEXAPOD, OCTOPOD, QUADRUPED, Body
 from environments.hexapod3d.difficulty import difficulty
+from environments.hexapod3d.engine import CONTROL_RATE
 from environments.hexapod3d.env import HexapodEnv
-from environments.hexapod3d.expression import CPPN_UNIT, add_domain, probe
+from environments.hexapod3d.expression import CPPN_UNIT, add_domain, drawing, drawn_encoding, drawn_from, probe
 from environments.hexapod3d.gait import Gait
-from environments.hexapod3d.recording import record, sketch
+from environments.hexapod3d.recording import lines_of, record, sketch
 from environments.hexapod3d.simulator import CAPABILITIES, ENGINES, controller_of, engine_called, run
+from environments.hexapod3d.streaming import stream
 from environments.hexapod3d.task import EPISODE_LIMIT, FALL_REWARD
+from environments.hexapod3d.terrain import FINISH
 from environments.hexapod3d.variation import varied, written
 from environments.hexapod3d.vector import HexapodVectorEnv
-from environments.sketch import StickRecording
+from environments.sketch import Figure, StickRecording, Stretch
 from environments.tasks.env import TaskSource
 
 
@@ -43,6 +47,10 @@ class Legged3D:
     engines = tuple(ENGINES)
     sketch = staticmethod(sketch)
     difficulty = staticmethod(difficulty)
+    drawing = staticmethod(drawing)
+    drawn_from = staticmethod(drawn_from)
+    fps = CONTROL_RATE
+    course = FINISH
 
     def __init__(self, name: str, body: Body, gait: Gait) -> None:
         self.name = name
@@ -71,7 +79,11 @@ class Legged3D:
             return HeightfieldEncoding.from_options(options)
         if name == CPPNEncoding.name:
             return _cppn(options)
-        raise ValueError(f"encoding is {name!r}; {self.name} has {HeightfieldEncoding.name} and {CPPNEncoding.name}")
+        if name == DrawnFieldEncoding.name:
+            field = drawn_encoding()
+            return DrawnFieldEncoding.from_options(options, field.rows, field.columns, field.cell)
+        known = f"{HeightfieldEncoding.name}, {CPPNEncoding.name} and {DrawnFieldEncoding.name}"
+        raise ValueError(f"encoding is {name!r}; {self.name} has {known}")
 
     def make_worlds(
         self, tasks: Sequence[Environment | None], source: TaskSource, *, device: Any = "cpu", **settings: Any
@@ -106,6 +118,25 @@ class Legged3D:
         """Play one episode of an agent and keep where trunk and legs were; of another controller where one is given."""
         agent = self.controller if controller is None else controller
         return record(environment, theta, seed, episode_limit, body=self.body, gait=self.gait, controller=agent)
+
+    def figure(self, environment: Environment) -> Figure:
+        """Give the lines that join a robot's points, on any course; the first is the trunk."""
+        del environment
+        return Figure(lines=lines_of(self.body))
+
+    def stream(
+        self,
+        environment: Environment,
+        thetas: NDArray[np.float32],
+        seeds: NDArray[np.uint64],
+        *,
+        episode_limit: int,
+        stride: int = 1,
+        controller: Controller | None = None,
+    ) -> Iterator[Stretch] | None:
+        """Play one episode a row; see `environments.sketch.Streamed.stream`. None where the native engine cannot."""
+        (self.controller if controller is None else controller).check(thetas, seeds)
+        return stream(environment, thetas, seeds, self.body, self.gait, episode_limit=episode_limit, stride=stride)
 
     def variant(self, options: Mapping[str, str]) -> Legged3D:
         """Give the domain of a body with other numbers, as `variation.varied` takes them.

@@ -41,24 +41,29 @@ def record(
     env = HexapodEnv(environment, body=body, gait=gait, episode_limit=episode_limit)
     act = controller.policy(theta)
     observation, info = env.reset(seed=seed)
-    points, rewards, distances = [skeleton(body, env.state)], [0.0], [env.distance]
+    points, rewards, distances = [skeleton(body, env.state[None])[0]], [0.0], [env.distance]
     while info["outcome"] == NO_OUTCOME:
         observation, reward, _, _, info = env.step(act(observation))
         rewards.append(reward)
-        points.append(skeleton(body, env.state))
+        points.append(skeleton(body, env.state[None])[0])
         distances.append(env.distance)
     env.close()
     gauge = Gauge(np.cumsum(rewards), np.array(distances), env.course)
     outcome = Outcome(info["outcome"]).name.lower().replace("_", " ")
-    lines = [list(range(4)), *([4 + 4 * leg + joint for joint in range(4)] for leg in range(len(body.legs)))]
-    return StickRecording(lines, np.array(points), gauge, float(gauge.returns[-1]), outcome, CONTROL_RATE)
+    return StickRecording(lines_of(body), np.array(points), gauge, float(gauge.returns[-1]), outcome, CONTROL_RATE)
 
 
-def skeleton(body: Body, state: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the corners of the trunk, the joints of the legs and the soles in the world: (4 + 4 legs, 3) in m."""
-    chain = body.chain(state[None, body.columns.angles])[0]
-    parts = np.concatenate([CORNERS * body.size, chain.reshape(-1, 3)])
-    turned = rotation(state[None])[0] * parts[:, None, :]
-    placed: NDArray[np.float64] = turned.sum(axis=2) + state[POSITION]
-    placed[7::4, 2] -= body.foot_radius
+def lines_of(body: Body) -> list[list[int]]:
+    """Give the lines that join the points of `skeleton`; the first is the trunk."""
+    return [list(range(4)), *([4 + 4 * leg + joint for joint in range(4)] for leg in range(len(body.legs)))]
+
+
+def skeleton(body: Body, states: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give corners of the trunk, joints of the legs and soles of states (n, k) in the world: (n, 4 + 4 legs, 3), m."""
+    legs = body.chain(states[:, body.columns.angles]).reshape(len(states), -1, 3)
+    trunk = np.broadcast_to(CORNERS * body.size, (len(states), *CORNERS.shape))
+    parts = np.concatenate([trunk, legs], axis=1)
+    turned = rotation(states)[:, None] * parts[:, :, None, :]
+    placed: NDArray[np.float64] = turned.sum(axis=3) + states[:, None, POSITION]
+    placed[:, 7::4, 2] -= body.foot_radius
     return placed

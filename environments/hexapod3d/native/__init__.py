@@ -250,6 +250,20 @@ def run_native(batch: Batch, episode_limit: int, body: Body, gait: Gait) -> Roll
     return Rollouts(returns, lengths, outcomes)
 
 
+def film(
+    environment: Environment, thetas: NDArray[np.float32], seeds: NDArray[np.uint64], limit: int, body: Body, gait: Gait
+) -> Any:
+    """Begin episodes of agents (n, P) side by side on one course, to be looked at; None where there are no lanes.
+
+    What it gives has `advance(steps)`: states (n, k), returns, lengths and outcomes (n,) so many steps later.
+    """
+    lanes = proven_lanes(body)
+    if lanes is None:
+        return None
+    starts = np.ascontiguousarray(episode.starts(seeds))
+    return lanes.core.film(course_of(body, environment), thetas, starts, limit, gait is Gait.ALTERNATING)
+
+
 def run_bullet(batch: Batch, episode_limit: int, body: Body, gait: Gait) -> Rollouts:
     """Run the episodes of one environment in Bullet itself, one after another."""
     starts = np.ascontiguousarray(episode.starts(batch.seeds))
