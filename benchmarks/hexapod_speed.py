@@ -2,7 +2,8 @@
 
 Whole rollouts with controllers, in the C++ core, by each of its kernels that run
 here, and through PyBullet's Python interface; the Gymnasium environment under
-random actions; and, for comparison, physics alone under a walk's targets: Bullet
+random actions, and vectors of it as learners step them, Gymnasium's own of
+reference environments and the core's; and, for comparison, physics alone under a walk's targets: Bullet
 driven from C++, of which the time inside `stepSimulation` counts, and MuJoCo
 where it is installed, with the same robot, drives, field and step. All run in
 turns, so that whatever else the machine does meets all of them. Each figure is
@@ -18,20 +19,26 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from benchmarks.hexapod_mujoco import mujoco_alone
 from environments.domain import Batch, Environment
 from environments.hexapod3d import DOMAIN, native
-from environments.hexapod3d.body import BODY
+from environments.hexapod3d.body import HEXAPOD as BODY
 from environments.hexapod3d.engine import CONTROL_RATE, SUBSTEPS
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.episode import starts
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait, targets
-from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES
+from environments.hexapod3d.simulator import ENGINES, LANES
+from environments.hexapod3d.vector import HexapodVectorEnv
+from environments.tasks.env import TaskEnv, TaskSource
+from environments.tasks.worlds import TaskWorlds
 
 GENOMES = {
     "flat": {},
@@ -39,6 +46,7 @@ GENOMES = {
 }
 EPISODES = 2 * LANES
 STEPS = 400  # of an episode
+WORLDS = 64  # of the core's vector, as a meta-learner has them
 
 
 def course(name: str) -> Environment:
@@ -49,7 +57,7 @@ def course(name: str) -> Environment:
 def episodes_on(name: str) -> Batch:
     """Give episodes with controllers of little skill."""
     rng = np.random.default_rng(0)
-    thetas = (0.05 * rng.standard_normal((EPISODES, CONTROLLER.parameters))).astype(np.float32)
+    thetas = (0.05 * rng.standard_normal((EPISODES, DOMAIN.controller.parameters))).astype(np.float32)
     return Batch.of(thetas, course(name), np.arange(EPISODES, dtype=np.uint64))
 
 
@@ -61,7 +69,7 @@ def roll_out(name: str, engine: str) -> Callable[[], int]:
 
 def walk() -> NDArray[np.float64]:
     """Give the joint targets of a walk, (STEPS, 18)."""
-    return targets(np.zeros((STEPS, BODY.joints), dtype=np.float32), np.arange(STEPS), Gait.TRIPOD)
+    return targets(BODY, np.zeros((STEPS, BODY.joints), dtype=np.float32), np.arange(STEPS), Gait.ALTERNATING)
 
 
 def step_alone() -> Callable[[], int]:
@@ -80,9 +88,37 @@ def step_alone() -> Callable[[], int]:
     return turn
 
 
+def step_worlds(name: str, worlds: Any) -> Callable[[], int]:
+    """Give a turn of a vector of worlds under random actions; steps that only begin an episode are not counted."""
+    rounds = max(STEPS // worlds.num_envs, 40)
+    actions = np.random.default_rng(0).uniform(-0.3, 0.3, (rounds, *worlds.action_space.shape)).astype(np.float32)
+    worlds.set_tasks(course(name))
+    worlds.reset(seed=0)
+
+    def turn() -> int:
+        steps, over = 0, np.zeros(worlds.num_envs, dtype=bool)
+        for action in actions:
+            steps += int((~over).sum())
+            _, _, terminated, truncated, _ = worlds.step(action)
+            over = terminated | truncated
+        return steps
+
+    return turn
+
+
+def vectors(name: str) -> dict[str, Callable[[], int]]:
+    """Give a turn of each kind of vector: Gymnasium's of `TaskEnv`s, and the core's."""
+    task, source = course(name), TaskSource(DOMAIN.name)
+    make = partial(TaskEnv, DOMAIN.name, task=task)
+    return {
+        f"vector_pybullet_{name}": step_worlds(name, TaskWorlds([make] * LANES, source, AutoresetMode.NEXT_STEP)),
+        f"vector_native_{name}": step_worlds(name, HexapodVectorEnv([task] * WORLDS, source=source)),
+    }
+
+
 def physics_alone(name: str) -> Callable[[], float]:
     """Give a turn of a walk by given targets: its steps per second inside Bullet's step."""
-    robot, wanted = native.Robot(), walk()
+    robot, wanted = native.Robot(BODY), walk()
     start = np.array([0.0, 0.0, 1.0])
 
     def turn() -> float:
@@ -97,7 +133,7 @@ def physics_alone(name: str) -> Callable[[], float]:
 
 def kernel_alone(name: str, kernel: str) -> Callable[[], int]:
     """Give a turn of the core's episodes by one of its kernels."""
-    batch, lanes = episodes_on(name), native.Lanes()
+    batch, lanes = episodes_on(name), native.Lanes(BODY)
     (environment,) = batch.environments
     ground, places = lanes.core.course(terrain_of(environment).heights), batch.places.astype(np.int32)
 
@@ -112,7 +148,7 @@ def kernel_alone(name: str, kernel: str) -> Callable[[], int]:
 
 def stages(name: str) -> dict[str, float]:
     """Measure which part of a rollout's time each stage takes."""
-    batch, lanes = episodes_on(name), native.Lanes()
+    batch, lanes = episodes_on(name), native.Lanes(BODY)
     (environment,) = batch.environments
     ground, places = lanes.core.course(terrain_of(environment).heights), batch.places.astype(np.int32)
     *_, ticks = lanes.core.rollout([ground], places, batch.thetas, starts(batch.seeds), STEPS, tripod=True)
@@ -122,9 +158,10 @@ def stages(name: str) -> dict[str, float]:
 
 def measure(turns: int) -> dict[str, float]:
     """Run all in turns: median steps/s, and the median shares of the stages."""
-    kernels = [kernel for kernel, _, usable in native.core.kernels() if usable]
+    kernels = native.kernels()
     contestants: dict[str, Callable[[], float]] = {
         "gymnasium_flat": step_alone(),
+        **{key: turn for name in GENOMES for key, turn in vectors(name).items()},
         **{f"{engine}_{name}": roll_out(name, engine) for engine in ENGINES for name in GENOMES},
         **{f"{kernel}_{name}": kernel_alone(name, kernel) for kernel in kernels for name in GENOMES},
     }

@@ -13,7 +13,7 @@ from environments.domain import Environment
 from environments.encodings.cppn import relief
 from environments.encodings.heightfield import HeightfieldGenome
 from environments.encodings.parametric import ParametricGenome
-from environments.hexapod3d.body import BODY
+from environments.hexapod3d.body import HEXAPOD as BODY
 from environments.hexapod3d.difficulty import THRESHOLDS
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.terrain import CELL, FINISH, SIDE_LIMIT, START_PAD, grid

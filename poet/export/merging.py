@@ -98,7 +98,9 @@ def _kin(rows: Sequence[Row], config: Config) -> dict[str, list[str]]:
             related[one].add(other)
     kin: dict[str, list[str]] = {row["id"]: [] for row in rows}
     place = {row["id"]: number for number, row in enumerate(rows)}
-    pairs = {(max(one, other, key=place.get), min(one, other, key=place.get)) for one in related for other in related[one]}
+    pairs = {
+        (max(one, other, key=place.get), min(one, other, key=place.get)) for one in related for other in related[one]
+    }
     for late, early in sorted(pairs, key=lambda pair: (place[pair[0]], place[pair[1]])):
         if late != early and early not in by_id[late]["parents"] and late not in by_id[early]["parents"]:
             kin[late].append(early)

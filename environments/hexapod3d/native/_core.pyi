@@ -11,6 +11,25 @@ Found = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int8]]
 
 class Course: ...
 
+class Worlds:
+    def __len__(self) -> int: ...
+    def set_course(self, world: int, course: Course) -> None: ...
+    def reset(
+        self, chosen: NDArray[np.bool_], starts: NDArray[np.float64], observations: NDArray[np.float32]
+    ) -> None: ...
+    def step(
+        self,
+        actions: NDArray[np.float32],
+        resets: NDArray[np.bool_],
+        starts: NDArray[np.float64],
+        observations: NDArray[np.float32],
+        rewards: NDArray[np.float64],
+        outcomes: NDArray[np.int8],
+    ) -> None: ...
+    def seen(self, world: int) -> NDArray[np.float64]: ...
+    def get_state(self, world: int) -> bytes: ...
+    def set_state(self, world: int, state: bytes) -> None: ...
+
 class Film:
     def advance(
         self, steps: int
@@ -47,6 +66,7 @@ class Lanes:
         kernel: str = "",
         watched: bool = True,
     ) -> tuple[NDArray[np.float64], dict[str, int]]: ...
+    def worlds(self, count: int, tripod: bool, kernel: str = "", threads: int = 1) -> Worlds: ...
 
 class Robot:
     stepping: float

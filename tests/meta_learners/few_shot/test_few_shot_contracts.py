@@ -131,6 +131,8 @@ TestMANNOfNumbers = sequential("mann", Lines(), width=8, units=8, rows=6, row_si
 TestMetaNetworks = few_shot_contract(lambda tasks: make_few_shot("meta-networks", tasks, {"width": 8}), numbered=True)
 TestHypernetwork = learner("hypernetwork", CURVES, units=8)
 TestHypernetworkOfNumbers = learner("hypernetwork", Lines(), units=8)
+
+
 def optimiser(name, family=None, **settings):
     known = {"hidden": [6], "steps": 3, "window": 3, **settings}
     return few_shot_contract(lambda tasks: make_few_shot(name, tasks, known), family or Lines(), numbered=True)

@@ -127,8 +127,10 @@ template <HEXAPOD_VECTORS> HEXAPOD_INLINE auto operator*(Quat<X, Y, Z> a, Quat<U
 }
 template <HEXAPOD_VECTORS> HEXAPOD_INLINE auto rotated(Quat<X, Y, Z> q, Vec<U, V, T> v) {
     // What Bullet has as a quaternion of the vector; its w may be nought.
-    const auto x = q.w * v.x + q.y * v.z - q.z * v.y, y = q.w * v.y + q.z * v.x - q.x * v.z,
-               z = q.w * v.z + q.x * v.y - q.y * v.x, w = -q.x * v.x - q.y * v.y - q.z * v.z;
+    const auto x = q.w * v.x + q.y * v.z - q.z * v.y;
+    const auto y = q.w * v.y + q.z * v.x - q.x * v.z;
+    const auto z = q.w * v.z + q.x * v.y - q.y * v.x;
+    const auto w = -q.x * v.x - q.y * v.y - q.z * v.z;
     const auto i = conjugate(q);
     return Vec{w * i.x + x * i.w + y * i.z - z * i.y, w * i.y + y * i.w + z * i.x - x * i.z,
                w * i.z + z * i.w + x * i.y - y * i.x};

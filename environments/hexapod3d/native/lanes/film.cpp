@@ -3,19 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <new>
 
 #include "../mind.hpp"
 
 namespace hexapod {
-
-namespace {
-
-constexpr std::align_val_t kAlignment{64};
-
-}  // namespace
-
-void Film::Free::operator()(void* memory) const { ::operator delete(memory, kAlignment); }
 
 Film::Film(const Kernel& kernel, const Constants& constants, const Model& model, std::shared_ptr<const Field> field,
            const float* thetas, const double* starts, std::size_t count, long limit, bool tripod)
@@ -24,19 +15,16 @@ Film::Film(const Kernel& kernel, const Constants& constants, const Model& model,
       model_(model),
       field_(std::move(field)),
       thetas_(thetas, thetas + count * kParameters),
+      groups_(kernel, count),
       actors_(count) {
-    const auto lanes = static_cast<std::size_t>(kernel.lanes);
-    for (std::size_t first = 0; first < count; first += lanes) {
-        void* group = groups_.emplace_back(::operator new(kernel.bytes, kAlignment)).get();
-        kernel.clear(group);
-        for (std::size_t row = first; row < std::min(first + lanes, count); ++row) {
-            const double* start = starts + 3 * row;
-            const double position[3] = {0.0, start[0], k_.start_height}, turn[4] = {0.0, 0.0, start[1], start[2]};
-            const int lane = static_cast<int>(row - first);
+    for (std::size_t first = 0; first < count; first += groups_.lanes()) {
+        void* const group = groups_.of(first);
+        for (std::size_t row = first; row < std::min(first + groups_.lanes(), count); ++row) {
+            const int lane = groups_.lane_of(row);
             Actor& actor = actors_[row];
             actor.theta = thetas_.data() + row * kParameters;
             actor.task.emplace(k_, field_->heights(), tripod, limit);
-            kernel.place(group, lane, field_->course(), position, turn, k_.stance.data());
+            set_down(kernel, group, lane, k_, field_->course(), starts + 3 * row);
             kernel.read(group, model_, lane, actor.state.data());
             actor.task->start(actor.state[kPosition]);
         }
@@ -45,12 +33,11 @@ Film::Film(const Kernel& kernel, const Constants& constants, const Model& model,
 }
 
 void Film::advance(int steps) {
-    const auto lanes = static_cast<std::size_t>(kernel_.lanes);
-    std::vector<char> sane(lanes);
+    std::vector<char> sane(groups_.lanes());
     Ticks spent{};
-    for (std::size_t number = 0; number < groups_.size(); ++number) {
-        void* const group = groups_[number].get();
-        const std::size_t first = number * lanes, seated = std::min(lanes, actors_.size() - first);
+    for (std::size_t first = 0; first < size(); first += groups_.lanes()) {
+        void* const group = groups_.of(first);
+        const std::size_t seated = std::min(groups_.lanes(), size() - first);
         const auto on = [&](std::size_t lane) { return actors_[first + lane].outcome == kNone; };
         for (int step = 0; step < steps; ++step) {
             bool going = false;

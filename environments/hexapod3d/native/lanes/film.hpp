@@ -11,9 +11,6 @@
 namespace hexapod {
 
 class Film {
-    struct Free {
-        void operator()(void* memory) const;
-    };
     struct Actor {
         const float* theta = nullptr;
         std::optional<Task> task;
@@ -26,7 +23,7 @@ class Film {
     const Model& model_;
     std::shared_ptr<const Field> field_;
     std::vector<float> thetas_;
-    std::vector<std::unique_ptr<void, Free>> groups_;
+    lanes::Groups groups_;
     std::vector<Actor> actors_;
 
    public:
@@ -43,8 +40,8 @@ class Film {
 
     std::size_t size() const { return actors_.size(); }
     const State& state(std::size_t actor) const { return actors_[actor].state; }
-    double earned(std::size_t actor) const { return actors_[actor].task->earned; }
-    long length(std::size_t actor) const { return actors_[actor].task->steps; }
+    double earned(std::size_t actor) const { return actors_[actor].task->so_far.earned; }
+    long length(std::size_t actor) const { return actors_[actor].task->so_far.steps; }
     Outcome outcome(std::size_t actor) const { return actors_[actor].outcome; }
 };
 
