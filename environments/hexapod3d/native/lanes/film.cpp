@@ -3,19 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <new>
 
 #include "../mind.hpp"
 
 namespace hexapod {
-
-namespace {
-
-constexpr std::align_val_t kAlignment{64};
-
-}  // namespace
-
-void Film::Free::operator()(void* memory) const { ::operator delete(memory, kAlignment); }
 
 Film::Film(const Kernel& kernel, const Constants& constants, const Model& model, std::shared_ptr<const Field> field,
            const float* thetas, const double* starts, std::size_t count, long limit, bool tripod)
@@ -27,8 +18,7 @@ Film::Film(const Kernel& kernel, const Constants& constants, const Model& model,
       actors_(count) {
     const auto lanes = static_cast<std::size_t>(kernel.lanes);
     for (std::size_t first = 0; first < count; first += lanes) {
-        void* group = groups_.emplace_back(::operator new(kernel.bytes, kAlignment)).get();
-        kernel.clear(group);
+        void* const group = groups_.emplace_back(kernel).get();
         for (std::size_t row = first; row < std::min(first + lanes, count); ++row) {
             const double* start = starts + 3 * row;
             const double position[3] = {0.0, start[0], k_.start_height}, turn[4] = {0.0, 0.0, start[1], start[2]};

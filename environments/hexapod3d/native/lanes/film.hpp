@@ -11,9 +11,6 @@
 namespace hexapod {
 
 class Film {
-    struct Free {
-        void operator()(void* memory) const;
-    };
     struct Actor {
         const float* theta = nullptr;
         std::optional<Task> task;
@@ -26,7 +23,7 @@ class Film {
     const Model& model_;
     std::shared_ptr<const Field> field_;
     std::vector<float> thetas_;
-    std::vector<std::unique_ptr<void, Free>> groups_;
+    std::vector<lanes::GroupMemory> groups_;
     std::vector<Actor> actors_;
 
    public:
