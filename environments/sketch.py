@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from environments.controller import Controller
 from environments.domain import Environment
 
-__all__ = ["Drawable", "Figure", "Gauge", "Recording", "Relief", "Sketch", "StickRecording", "Streamed", "Stretch", "Surveyed"]
+__all__ = [
+    "Drawable",
+    "Figure",
+    "Gauge",
+    "Recording",
+    "Relief",
+    "Sketch",
+    "StickRecording",
+    "Streamed",
+    "Stretch",
+    "Surveyed",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

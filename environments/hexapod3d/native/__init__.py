@@ -204,7 +204,9 @@ def run_native(batch: Batch, episode_limit: int, gait: Gait) -> Rollouts:
     return Rollouts(returns, lengths, outcomes)
 
 
-def film(environment: Environment, thetas: NDArray[np.float32], seeds: NDArray[np.uint64], limit: int, gait: Gait) -> Any:
+def film(
+    environment: Environment, thetas: NDArray[np.float32], seeds: NDArray[np.uint64], limit: int, gait: Gait
+) -> Any:
     """Begin episodes of agents (n, P) side by side on one course, to be looked at; None where there are no lanes.
 
     What it gives has `advance(steps)`: states (n, STATE_SIZE), returns, lengths and outcomes (n,) so many steps later.

@@ -39,8 +39,8 @@ def test_a_run_with_drawn_ground_is_exported_to_the_end(tmp_path, domain):
     if domain == "hexapod3d":
         pytest.importorskip("pybullet")
     painted = {"heights": [[], [0] * 20 + [60] * 9 + [0] * 20]}
-    environment = DRAWN if domain == "walker2d" else Environment(
-        domain=domain, encoding="drawn", genome=painted, seed=0
+    environment = (
+        DRAWN if domain == "walker2d" else Environment(domain=domain, encoding="drawn", genome=painted, seed=0)
     )
     run = Run.create(tmp_path / "run", settings={**TINY, "seed": 4, "domain": domain})
     run.inject(environment)

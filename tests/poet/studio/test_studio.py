@@ -242,7 +242,7 @@ def test_heights_are_painted_for_the_hexapod_by_mouse_finger_and_keys(tmp_path, 
         come_in(browser, link)
         assert outcome(browser)
         assert text(browser, "#ground-said .id").endswith(f" {shown}")
-        browser.find_element("id", "inject").click()
+        browser.execute_script("for (const id of ['pause', 'inject']) document.getElementById(id).click()")
         until(lambda: "It waits" in text(browser, "#ground-told"))
         (waiting,) = run.waiting()
         environment = Environment.from_json(waiting["environment"])
