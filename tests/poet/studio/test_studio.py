@@ -30,6 +30,8 @@ SETTINGS = {
     **TINY,
     "episode_limit": 1600,
     "reproduction.every": 6,
+    "reproduction.capacity": 4,  # few, so that an iteration takes no long
+    "transfer.every": 50,
     **{f"es.{name}": value for name, value in STILL.items()},
 }
 
