@@ -13,16 +13,16 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.hexapod3d.body import BODY, URDF
+from environments.hexapod3d.body import HEXAPOD as BODY
 from environments.hexapod3d.engine import FRICTION, GRAVITY, SUBSTEPS, TIME_STEP
-from environments.hexapod3d.episode import START_HEIGHT
-from environments.hexapod3d.gait import STANCE
+from environments.hexapod3d.episode import start_height
 from environments.hexapod3d.terrain import COLUMNS, END, HALF_WIDTH, ROWS, START, Terrain
+from environments.hexapod3d.urdf import urdf
 
 
 def model_xml(rise: float, floor: float) -> str:
     """Write the robot on a field whose heights span `rise` m from `floor` m on, as MJCF."""
-    robot = ET.parse(URDF).getroot()
+    robot = ET.fromstring(urdf(BODY))
     links = {link.get("name"): link for link in robot.findall("link")}
     top = ET.Element("mujoco")
     ET.SubElement(top, "option", timestep=str(TIME_STEP), gravity=f"0 0 {-GRAVITY}")
@@ -30,7 +30,7 @@ def model_xml(rise: float, floor: float) -> str:
     ET.SubElement(ET.SubElement(top, "asset"), "hfield", name="field", nrow=str(COLUMNS), ncol=str(ROWS), size=size)
     world, actuators = ET.SubElement(top, "worldbody"), ET.SubElement(top, "actuator")
     ET.SubElement(world, "geom", type="hfield", hfield="field", pos=f"{(START + END) / 2} 0 {floor}")
-    bodies = {"trunk": ET.SubElement(world, "body", name="trunk", pos=f"0 0 {START_HEIGHT}")}
+    bodies = {"trunk": ET.SubElement(world, "body", name="trunk", pos=f"0 0 {start_height(BODY)}")}
     ET.SubElement(bodies["trunk"], "freejoint")
     _fill(bodies["trunk"], links["trunk"])
     for joint in robot.findall("joint"):
@@ -61,7 +61,7 @@ def mujoco_alone(terrain: Terrain, targets: NDArray[np.float64]) -> Callable[[],
 
     def turn() -> int:
         mujoco.mj_resetData(model, data)
-        data.qpos[7:] = STANCE
+        data.qpos[7:] = BODY.stance
         for wanted in targets:
             data.ctrl[:] = wanted
             mujoco.mj_step(model, data, SUBSTEPS)

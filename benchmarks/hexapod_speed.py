@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from benchmarks.hexapod_mujoco import mujoco_alone
 from environments.domain import Batch, Environment
 from environments.hexapod3d import DOMAIN, native
-from environments.hexapod3d.body import BODY
+from environments.hexapod3d.body import HEXAPOD as BODY
 from environments.hexapod3d.engine import CONTROL_RATE, SUBSTEPS
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.episode import starts
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait, targets
-from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES
+from environments.hexapod3d.simulator import ENGINES, LANES
 
 GENOMES = {
     "flat": {},
@@ -49,7 +49,7 @@ def course(name: str) -> Environment:
 def episodes_on(name: str) -> Batch:
     """Give episodes with controllers of little skill."""
     rng = np.random.default_rng(0)
-    thetas = (0.05 * rng.standard_normal((EPISODES, CONTROLLER.parameters))).astype(np.float32)
+    thetas = (0.05 * rng.standard_normal((EPISODES, DOMAIN.controller.parameters))).astype(np.float32)
     return Batch.of(thetas, course(name), np.arange(EPISODES, dtype=np.uint64))
 
 
@@ -61,7 +61,7 @@ def roll_out(name: str, engine: str) -> Callable[[], int]:
 
 def walk() -> NDArray[np.float64]:
     """Give the joint targets of a walk, (STEPS, 18)."""
-    return targets(np.zeros((STEPS, BODY.joints), dtype=np.float32), np.arange(STEPS), Gait.TRIPOD)
+    return targets(BODY, np.zeros((STEPS, BODY.joints), dtype=np.float32), np.arange(STEPS), Gait.ALTERNATING)
 
 
 def step_alone() -> Callable[[], int]:
@@ -82,7 +82,7 @@ def step_alone() -> Callable[[], int]:
 
 def physics_alone(name: str) -> Callable[[], float]:
     """Give a turn of a walk by given targets: its steps per second inside Bullet's step."""
-    robot, wanted = native.Robot(), walk()
+    robot, wanted = native.Robot(BODY), walk()
     start = np.array([0.0, 0.0, 1.0])
 
     def turn() -> float:
@@ -97,7 +97,7 @@ def physics_alone(name: str) -> Callable[[], float]:
 
 def kernel_alone(name: str, kernel: str) -> Callable[[], int]:
     """Give a turn of the core's episodes by one of its kernels."""
-    batch, lanes = episodes_on(name), native.Lanes()
+    batch, lanes = episodes_on(name), native.Lanes(BODY)
     (environment,) = batch.environments
     ground, places = lanes.core.course(terrain_of(environment).heights), batch.places.astype(np.int32)
 
@@ -112,7 +112,7 @@ def kernel_alone(name: str, kernel: str) -> Callable[[], int]:
 
 def stages(name: str) -> dict[str, float]:
     """Measure which part of a rollout's time each stage takes."""
-    batch, lanes = episodes_on(name), native.Lanes()
+    batch, lanes = episodes_on(name), native.Lanes(BODY)
     (environment,) = batch.environments
     ground, places = lanes.core.course(terrain_of(environment).heights), batch.places.astype(np.int32)
     *_, ticks = lanes.core.rollout([ground], places, batch.thetas, starts(batch.seeds), STEPS, tripod=True)
@@ -122,7 +122,7 @@ def stages(name: str) -> dict[str, float]:
 
 def measure(turns: int) -> dict[str, float]:
     """Run all in turns: median steps/s, and the median shares of the stages."""
-    kernels = [kernel for kernel, _, usable in native.core.kernels() if usable]
+    kernels = native.kernels()
     contestants: dict[str, Callable[[], float]] = {
         "gymnasium_flat": step_alone(),
         **{f"{engine}_{name}": roll_out(name, engine) for engine in ENGINES for name in GENOMES},

@@ -4,7 +4,9 @@ Importing this package registers the Gymnasium ids `poet/Walker2D-v0` (a flat
 course unless `task=` or `curriculum=` is given) and `poet/Walker2DHard-v0` (a
 fixed, extremely challenging course), and in the same way `poet/Hexapod3D-v0`
 and, with joint targets in the place of a gait to modulate,
-`poet/Hexapod3DJoints-v0`. `poet/Walker2DPublished-v0` is the walker with the lidar of POET's published code.
+`poet/Hexapod3DJoints-v0`; with four and eight legs `poet/Quadruped3D-v0`,
+`poet/Octopod3D-v0` and the like. `poet/Walker2DPublished-v0` is the walker
+with the lidar of POET's published code.
 """
 
 from pathlib import Path
@@ -22,9 +24,18 @@ HARD = Environment(
     seed=0,
 )
 
-FLAT, PUBLISHED, HEXAPOD, JOINTS = (
+FLAT, PUBLISHED, *LEGGED = (
     Environment(domain=domain, encoding="parametric", genome={}, seed=0)
-    for domain in ("walker2d", "walker2d-published", "hexapod3d", "hexapod3d-joints")
+    for domain in (
+        "walker2d",
+        "walker2d-published",
+        "hexapod3d",
+        "hexapod3d-joints",
+        "quadruped3d",
+        "quadruped3d-joints",
+        "octopod3d",
+        "octopod3d-joints",
+    )
 )
 
 register(
@@ -32,7 +43,6 @@ register(
         "poet/Walker2D-v0": FLAT,
         "poet/Walker2DHard-v0": HARD,
         "poet/Walker2DPublished-v0": PUBLISHED,
-        "poet/Hexapod3D-v0": HEXAPOD,
-        "poet/Hexapod3DJoints-v0": JOINTS,
+        **{f"poet/{task.domain.title().replace('-', '')}-v0": task for task in LEGGED},
     }
 )

@@ -209,12 +209,33 @@ def engine_unusable(domain: Domain, name: str, *others: str) -> str | None:
 
 @cache
 def find_domain(name: str) -> Domain:
-    """Load the domain registered as `name`.
+    """Load the domain registered as `name`, or the variant that `name` describes: `hexapod3d[legs=8,tibia=0.42]`.
 
     Raises:
         NotInstalledError: nothing is registered under that name, or it cannot be loaded, as where a library that it
             needs is not installed.
+        ValueError: there is no such variant.
     """
-    found = plugins.find(plugins.DOMAIN, name)
+    stem, bracket, rest = name.partition("[")
+    found = plugins.find(plugins.DOMAIN, stem if bracket else name)
+    if bracket:
+        found = _variant(found, name, rest)
     domain: Domain = found if hasattr(found, "run") else Grouped(found)
     return domain
+
+
+def _variant(domain: Any, name: str, rest: str) -> Any:
+    make: Callable[[Mapping[str, str]], Any] | None = getattr(domain, "variant", None)
+    if make is None:
+        raise ValueError(f"domain is {name!r}, but {domain.name} has no variants")
+    pairs = [entry.partition("=") for entry in rest.removesuffix("]").split(",")]
+    options = {key.strip(): value.strip() for key, _, value in pairs}
+    if not rest.endswith("]") or not all(equals for _, equals, _ in pairs) or len(options) < len(pairs):
+        raise ValueError(f"domain is {name!r}; a variant is written as NAME[number=value,...], each number once")
+    try:
+        found = make(options)
+    except ValueError as error:
+        raise ValueError(f"domain is {name!r}, but {error}") from None
+    if found.name != name:  # one variant, one name: tasks and agents are compared by it
+        raise ValueError(f"domain is {name!r}; write {found.name!r}")
+    return found

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 
 
-def missing(body: str, package: str, error: ImportError) -> str:
-    """Say why the core of a body, `_core` in a package, cannot be used, and what helps."""
+def missing(body: str, module: str, error: ImportError) -> str:
+    """Say why the core of a body, a module, cannot be used, and what helps."""
     # Of a module that is not there, Python says that it may be imported in a circle.
-    reason = error if find_spec(f"{package}._core") else "it was not built"
+    reason = error if find_spec(module) else "it was not built"
     return f"the {body}'s C++ core cannot be imported ({reason}); reinstall with a C++20 compiler: pip install ."
 
 

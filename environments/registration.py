@@ -18,7 +18,11 @@ import gymnasium
 from environments.domain import Environment
 
 LIMITS: Mapping[str, int] = MappingProxyType(
-    {"walker2d": 2000, "walker2d-published": 2000, "hexapod3d": 700, "hexapod3d-joints": 700}
+    {
+        "walker2d": 2000,
+        "walker2d-published": 2000,
+        **{f"{body}3d{end}": 700 for body in ("quadruped", "hexapod", "octopod") for end in ("", "-joints")},
+    }
 )
 """Control steps of an episode by domain, here so that registering loads no engine; the domains' own numbers."""
 

@@ -75,7 +75,7 @@ ENGINES = [
     "cuda.bindings.nvrtc",
     "wandb",
     "environments.walker2d.native._core",
-    "environments.hexapod3d.native._core",
+    *(f"environments.hexapod3d.native._core{legs}" for legs in (4, 6, 8)),
 ]
 
 LEARNING = {"evolution.optimisers.ppo_learning"}  # with torch; a run is read without it

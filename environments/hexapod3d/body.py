@@ -1,9 +1,9 @@
-"""The hexapod's body as a short description, and the URDF that PyBullet reads.
+"""The robots: everything about a body and its drives, in one place.
 
 About the size and mass of HEBI Robotics' Daisy (20 kg, legs some 0.6 m long),
-with joints as quick as a small quadruped's. Change a number or the number of
-legs below and run ``python -m environments.hexapod3d.body`` to write
-`hexapod.urdf` again.
+with joints as quick as a small quadruped's. PyBullet's multibody (`urdf.py`),
+the numbers of the C++ core, observation, action, gait and pictures all follow
+from what stands here. `HEXAPOD`, `QUADRUPED` and `OCTOPOD` are at the end.
 
 Frame of the body: x forward, y left, z up. Each leg is a chain of three
 revolute joints: the coxa swings the leg forward, the femur raises it, the
@@ -16,16 +16,27 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments import portable
+from environments.hexapod3d.terrain import START_PAD
 
-URDF = Path(__file__).with_name("hexapod.urdf")
 JOINTS_PER_LEG = 3
+LEAST_CLEARANCE = 0.05  # m, of the trunk's underside in standing
+LEG_COUNTS = (4, 6, 8)  # that the C++ core is compiled for, in native/CMakeLists.txt
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the numbers of a state lie: what `World.read` writes. The first 13 are the trunk's, of any body."""
+
+    angles: slice
+    speeds: slice
+    torques: slice  # root mean square over the control step
+    feet: slice
+    size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +61,7 @@ class Leg:
     x: float  # m
     y: float  # m
     yaw: float  # rad, from straight ahead
-    beat: int  # 0 or 1: the tripod that it belongs to
+    beat: int  # 0 or 1: of the two groups that swing in turn, its own
 
     @property
     def side(self) -> int:
@@ -60,7 +71,11 @@ class Leg:
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """A trunk with legs of equal make."""
+    """A trunk with legs of equal make.
+
+    Raises:
+        ValueError: no such robot can be built, or it could not stand on a course's start pad.
+    """
 
     size: tuple[float, float, float] = (0.56, 0.28, 0.10)  # m, of the trunk
     mass: float = 8.0  # kg, of the trunk
@@ -106,9 +121,16 @@ class Body:
     pairs_of_legs: int = 3
     splay: float = 0.6  # rad, that the foremost and hindmost legs point away from the middle
 
+    def __post_init__(self) -> None:
+        check(self)
+
     @cached_property
     def legs(self) -> tuple[Leg, ...]:
-        """The left legs from front to rear, then the right ones; neighbours belong to different tripods."""
+        """The left legs from front to rear, then the right ones.
+
+        Neighbours, and legs opposite each other, belong to different groups: pairs across the body with four legs (a
+        trot), tripods with six, tetrapods with eight.
+        """
         along = np.linspace(1, -1, self.pairs_of_legs).tolist()
         return tuple(
             Leg(
@@ -130,6 +152,38 @@ class Body:
     def joints(self) -> int:
         """How many joints there are, leg by leg."""
         return JOINTS_PER_LEG * len(self.legs)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Where angles, speeds, torques and feet lie in a state."""
+        angles, speeds, torques, feet = (13 + number * self.joints for number in range(4))
+        size = feet + len(self.legs)
+        return Columns(slice(angles, speeds), slice(speeds, torques), slice(torques, feet), slice(feet, size), size)
+
+    @cached_property
+    def low(self) -> NDArray[np.float64]:
+        """The joints' lowest angles, rad: (joints,)."""
+        return self.of_joints("low")
+
+    @cached_property
+    def high(self) -> NDArray[np.float64]:
+        """The joints' highest angles, rad: (joints,)."""
+        return self.of_joints("high")
+
+    @cached_property
+    def stance(self) -> NDArray[np.float64]:
+        """The joints' angles in standing, rad: (joints,)."""
+        return self.of_joints("stance")
+
+    @cached_property
+    def beats(self) -> NDArray[np.int64]:
+        """The group that each leg swings with: (legs,)."""
+        return np.array([leg.beat for leg in self.legs])
+
+    @property
+    def lead(self) -> float:
+        """Between a joint and its target, the angle from which on a drive gives all that it has, rad."""
+        return self.torque / self.stiffness
 
     def of_joints(self, name: str) -> NDArray[np.float64]:
         """Give a number of every segment, such as "low", for each joint: (joints,)."""
@@ -170,91 +224,57 @@ class Body:
         return {name: np.array([getattr(leg, name) for leg in self.legs], dtype=np.float64) for name in names}
 
 
-BODY = Body()
-COLOURS = {
-    "trunk": (0.93, 0.49, 0.13),
-    "left": (0.24, 0.29, 0.36),
-    "right": (0.38, 0.44, 0.52),
-    "foot": (0.1, 0.1, 0.1),
-}
+def check(body: Body) -> None:
+    """Raise ValueError, naming the number and what is valid, unless a body can be built and can stand."""
+    check_legs(2 * body.pairs_of_legs)
+    for name, value in _above_zero(body).items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} is {value:g}; it must be above 0")
+    if not 0 <= body.splay <= math.pi / 2:
+        raise ValueError(f"splay is {body.splay:g} rad; it must be within 0 and pi/2")
+    for each in body.segments:
+        if not -math.pi <= each.low < each.stance < each.high <= math.pi:
+            raise ValueError(
+                f"{each.name}_low, {each.name}_stance and {each.name}_high are {each.low:g}, {each.stance:g} and "
+                f"{each.high:g} rad; they must rise, within -pi and pi"
+            )
+    clearance = body.height - body.size[2] / 2
+    if clearance < LEAST_CLEARANCE:
+        raise ValueError(
+            f"the trunk stands {clearance:.3g} m over the ground; for these legs and their stance it must be "
+            f"{LEAST_CLEARANCE} m or more"
+        )
+    feet = body.feet(body.stance[None])[0]
+    ahead = float(feet[:, 0].max()) + body.foot_radius
+    if ahead > START_PAD:
+        raise ValueError(
+            f"the foremost feet stand {ahead:.3g} m ahead of the trunk's middle; it must be at most {START_PAD} m, "
+            "where a course's start pad ends"
+        )
 
 
-def urdf(body: Body) -> str:
-    """Write a body as URDF. Only the feet, spheres, collide; the rest has mass and is there to be seen."""
-    robot = ET.Element("robot", name="hexapod")
-    for name, colour in COLOURS.items():
-        ET.SubElement(ET.SubElement(robot, "material", name=name), "color", rgba=_text(*colour, 1))
-    middle = (0.0, 0.0, 0.0)
-    trunk = _link(robot, "trunk", body.mass, middle, body.size)
-    _shape(trunk, "visual", middle, "box", "trunk", size=_text(*body.size))
-    for number, leg in enumerate(body.legs):
-        parent, place, yaw = "trunk", (leg.x, leg.y, 0.0), leg.yaw
-        for segment in body.segments:
-            name, middle = f"{segment.name}_{number}", (segment.length / 2, 0.0, 0.0)
-            size = (segment.length, segment.thickness, segment.thickness)
-            link = _link(robot, name, segment.mass, middle, size, segment)
-            _shape(link, "visual", middle, "box", "left" if leg.side > 0 else "right", size=_text(*size))
-            joint = ET.SubElement(robot, "joint", name=name, type="revolute")
-            ET.SubElement(joint, "parent", link=parent)
-            ET.SubElement(joint, "child", link=name)
-            ET.SubElement(joint, "origin", xyz=_text(*place), rpy=_text(0.0, 0.0, yaw))
-            x, y, z = segment.axis
-            ET.SubElement(joint, "axis", xyz=_text(x, y, z * leg.side))
-            limit = {"lower": segment.low, "upper": segment.high, "effort": body.torque, "velocity": body.speed}
-            ET.SubElement(joint, "limit", {key: _text(value) for key, value in limit.items()})
-            parent, place, yaw = name, (segment.length, 0.0, 0.0), 0.0
-        _shape(link, "visual", place, "sphere", "foot", radius=_text(body.foot_radius))
-        _shape(link, "collision", place, "sphere", radius=_text(body.foot_radius))
-    ET.indent(robot)
-    return ET.tostring(robot, encoding="unicode") + "\n"
+def check_legs(legs: float) -> None:
+    """Raise ValueError unless there is a core for so many legs."""
+    if legs not in LEG_COUNTS:
+        raise ValueError(f"legs is {legs:g}; it must be {', '.join(map(str, LEG_COUNTS[:-1]))} or {LEG_COUNTS[-1]}")
 
 
-def _link(
-    robot: ET.Element,
-    name: str,
-    mass: float,
-    middle: tuple[float, float, float],
-    size: tuple[float, float, float],
-    drive: Segment | None = None,
-) -> ET.Element:
-    """Add a link with the inertia of a solid box and of the rotor that drives it.
-
-    PyBullet has no inertia of a joint apart from its links', so the link carries the rotor's.
-    """
-    link = ET.SubElement(robot, "link", name=name)
-    inertial = ET.SubElement(link, "inertial")
-    ET.SubElement(inertial, "origin", xyz=_text(*middle))
-    ET.SubElement(inertial, "mass", value=_text(mass))
-    x, y, z = (side * side * mass / 12 for side in size)
-    about = [y + z, x + z, x + y]
-    if drive is not None:
-        axis = int(np.flatnonzero(drive.axis)[0])
-        # Equal shares about two axes: no solid has a moment greater than the sum of its other two.
-        for number in (axis, 0 if axis == 2 else 2):
-            about[number] += drive.rotor
-    moments = dict(zip(("ixx", "iyy", "izz"), about, strict=True)) | {"ixy": 0.0, "ixz": 0.0, "iyz": 0.0}
-    ET.SubElement(inertial, "inertia", {key: _text(value) for key, value in moments.items()})
-    return link
+def _above_zero(body: Body) -> dict[str, float]:
+    names = ("mass", "foot_radius", "torque", "speed", "stiffness")
+    sides = zip(("trunk_length", "trunk_width", "trunk_thickness"), body.size, strict=True)
+    return {
+        **dict(sides),
+        **{name: getattr(body, name) for name in names},
+        **{
+            each.name if name == "length" else f"{each.name}_{name}": getattr(each, name)
+            for each in body.segments
+            for name in ("length", "mass", "thickness", "rotor")
+        },
+    }
 
 
-def _shape(
-    link: ET.Element,
-    purpose: str,
-    place: tuple[float, float, float],
-    shape: str,
-    material: str | None = None,
-    **measures: str,
-) -> None:
-    part = ET.SubElement(link, purpose)
-    ET.SubElement(part, "origin", xyz=_text(*place))
-    ET.SubElement(ET.SubElement(part, "geometry"), shape, measures)
-    if material is not None:
-        ET.SubElement(part, "material", name=material)
-
-
-def _text(*numbers: float) -> str:
-    return " ".join(f"{number:.9g}" for number in numbers)
-
-
-if __name__ == "__main__":
-    URDF.write_text(urdf(BODY), encoding="utf-8")
+HEXAPOD = Body()
+# A trunk of as much mass for each pair of legs: with half of the legs in the air, each of the rest bears the same.
+# A trotting quadruped has two legs on the ground, whose strokes turn and slow it unless they are along its way.
+QUADRUPED = Body(pairs_of_legs=2, size=(0.50, 0.28, 0.10), mass=5.3, splay=0.1)
+OCTOPOD = Body(pairs_of_legs=4, size=(0.84, 0.28, 0.10), mass=10.7)

@@ -16,9 +16,10 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.hexapod3d.body import BODY, URDF
-from environments.hexapod3d.engine import ANGLES, POSITION, QUATERNION, Client, uncopied
+from environments.hexapod3d.body import Body
+from environments.hexapod3d.engine import POSITION, QUATERNION, Client, uncopied
 from environments.hexapod3d.terrain import FINISH, SIDE_LIMIT, Terrain, grid
+from environments.hexapod3d.urdf import urdf_file
 
 WIDTH, HEIGHT = 540, 360  # pixels
 TINTS = np.array(  # from the deepest ground to the highest
@@ -89,22 +90,24 @@ class Camera:
 
     __reduce_ex__ = uncopied
 
-    def __init__(self, terrain: Terrain) -> None:
+    def __init__(self, body: Body, terrain: Terrain) -> None:
+        self._body = body
         self._client = Client()
-        self._robot = self._client.loadURDF(str(URDF))
+        with urdf_file(body) as path:
+            self._robot = self._client.loadURDF(path)
         self._x, self._heights = grid()[0].reshape(-1), terrain.heights
         for colour, vertices, corners in _patches(terrain):
             shape = _MESHES.shape(vertices, corners, colour, self._client)
             self._client.createMultiBody(0, -1, shape)
 
     def shoot(self, state: Floats) -> NDArray[np.uint8]:
-        """Draw a state (STATE_SIZE,): (HEIGHT, WIDTH, 3)."""
+        """Draw a state, of `Body.columns` size: (HEIGHT, WIDTH, 3)."""
         position = state[POSITION]
         near = np.abs(self._x - position[0]) < NEARBY
-        height = float(self._heights[near].mean()) + BODY.height if near.any() else float(position[2])
+        height = float(self._heights[near].mean()) + self._body.height if near.any() else float(position[2])
         client = self._client
         client.resetBasePositionAndOrientation(self._robot, position.tolist(), state[QUATERNION].tolist())
-        for joint, angle in enumerate(state[ANGLES].tolist()):
+        for joint, angle in enumerate(state[self._body.columns.angles].tolist()):
             client.resetJointState(self._robot, joint, angle)
         middle = np.array([position[0], 0.6 * position[1], height])
         view = client.computeViewMatrix((middle + EYE).tolist(), (middle + AIM).tolist(), (0, 0, 1))

@@ -19,8 +19,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.hexapod3d.body import BODY, URDF
+from environments.hexapod3d.body import HEXAPOD, Body
 from environments.hexapod3d.terrain import CELL, COLUMNS, END, ROWS, START, Terrain
+from environments.hexapod3d.urdf import urdf_file
 
 
 @contextmanager
@@ -52,32 +53,26 @@ CONTROL_RATE = 50  # Hz, of the controller
 SUBSTEPS = 2  # of physics in a control step, each with the drives' torques renewed: 100 Hz
 ITERATIONS = 4  # of the solver, whose rows are the feet's contacts alone; more change no walk
 TIME_STEP = 1 / (CONTROL_RATE * SUBSTEPS)  # s
-LEAD = BODY.torque / BODY.stiffness  # rad between joint and target from which on a drive gives all that it has
 FRICTION = 1.0
 GRAVITY = 9.81  # m/s²
 CONTACT_MARGIN = 0.03  # m, from which on a foot that nears the ground is held back
 CONTACT_ERP = 0.2  # of a contact's depth, mended in a step of physics
 ALOFT = 1000.0  # m
 
-# Columns of a state: what `World.read` writes.
+# The trunk's columns of a state; `body.Columns` has the legs'.
 POSITION, QUATERNION = slice(0, 3), slice(3, 7)
 VELOCITY, SPIN = slice(7, 10), slice(10, 13)
-ANGLES = slice(13, 13 + BODY.joints)
-SPEEDS = slice(ANGLES.stop, ANGLES.stop + BODY.joints)
-TORQUES = slice(SPEEDS.stop, SPEEDS.stop + BODY.joints)  # root mean square over the control step
-FEET = slice(TORQUES.stop, TORQUES.stop + len(BODY.legs))
-STATE_SIZE = FEET.stop
 
 State = NDArray[np.float64]
 
 
 def torque(
-    targets: NDArray[np.float64], angles: NDArray[np.float64], speeds: NDArray[np.float64]
+    body: Body, targets: NDArray[np.float64], angles: NDArray[np.float64], speeds: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Say how hard the drives pull, N m: stiff towards their targets, damped, and bounded."""
-    lead = np.minimum(np.maximum(targets - angles, -LEAD), LEAD)
-    pull = BODY.stiffness * lead - BODY.damping * speeds
-    bounded: NDArray[np.float64] = np.minimum(np.maximum(pull, -BODY.torque), BODY.torque)
+    lead = np.minimum(np.maximum(targets - angles, -body.lead), body.lead)
+    pull = body.stiffness * lead - body.damping * speeds
+    bounded: NDArray[np.float64] = np.minimum(np.maximum(pull, -body.torque), body.torque)
     return bounded
 
 
@@ -121,22 +116,23 @@ class Client:
 
 
 class World:
-    """A hexapod and a course.
+    """A robot and a course.
 
     Between `place` and `advance` nothing is random: equal calls give equal states.
     """
 
     __reduce_ex__ = uncopied
 
-    def __init__(self) -> None:
-        self._joints = list(range(BODY.joints))
-        self._feet = {3 * leg + 2: FEET.start + leg for leg in range(len(BODY.legs))}
+    def __init__(self, body: Body = HEXAPOD) -> None:
+        self.body = body
+        self._joints = list(range(body.joints))
+        self._feet = {3 * leg + 2: body.columns.feet.start + leg for leg in range(len(body.legs))}
         self._connect()
 
     def _connect(self) -> None:
         self._client = Client()
         self._on = self._client.on
-        self._torques = np.zeros(BODY.joints)
+        self._torques = np.zeros(self.body.joints)
         self._seen: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None  # until the engine's next step
         self.terrain: Terrain | None = None
 
@@ -167,16 +163,17 @@ class World:
         )
         self._lay_ground(terrain)
         # Left to itself PyBullet takes inertias from the shapes that collide, and legs have none.
-        self.robot = bullet.loadURDF(str(URDF), flags=bullet.URDF_USE_INERTIA_FROM_FILE, **self._on)
-        for link in range(-1, BODY.joints):
+        with urdf_file(self.body) as path:
+            self.robot = bullet.loadURDF(path, flags=bullet.URDF_USE_INERTIA_FROM_FILE, **self._on)
+        for link in range(-1, self.body.joints):
             bullet.changeDynamics(
                 self.robot, link, lateralFriction=FRICTION, linearDamping=0, angularDamping=0, **self._on
             )
-        for link in set(range(-1, BODY.joints)) - set(self._feet):
+        for link in set(range(-1, self.body.joints)) - set(self._feet):
             bullet.setCollisionFilterGroupMask(self.robot, link, 0, 0, **self._on)  # nothing there to collide
         # PyBullet's own motors hold every joint at rest until told not to.
         bullet.setJointMotorControlArray(
-            self.robot, self._joints, bullet.VELOCITY_CONTROL, forces=[0.0] * BODY.joints, **self._on
+            self.robot, self._joints, bullet.VELOCITY_CONTROL, forces=[0.0] * self.body.joints, **self._on
         )
         self.terrain = terrain
 
@@ -208,14 +205,14 @@ class World:
         ground = bullet.getDynamicsInfo(self._ground, -1, **self._on)
         axes, offsets, turns = (np.array([joint[column] for joint in joints]) for column in (13, 14, 15))
         middles = np.array([link[3] for link in links])
-        upper, lower = np.arange(0, BODY.joints, 3), np.flatnonzero(np.arange(BODY.joints) % 3)
+        upper, lower = np.arange(0, self.body.joints, 3), np.flatnonzero(np.arange(self.body.joints) % 3)
         nought = (axes[upper, :2], axes[lower][:, ::2], middles[:, 1:], offsets[upper, 2], offsets[lower, 1:])
         straight = all(not part.any() for part in (*nought, turns[upper, :2], turns[lower, :3]))
-        if not straight or not np.array_equal(np.abs(axes.sum(axis=1)), np.ones(BODY.joints)):
+        if not straight or not np.array_equal(np.abs(axes.sum(axis=1)), np.ones(self.body.joints)):
             raise ValueError("the robot's joints or links do not lie as the C++ core has them")
         # Bullet has a tibia's sphere in its frame of inertia, and a box about it with a margin.
-        radius, margin = BODY.foot_radius, 0.001
-        along = BODY.segments[-1].length - float(middles[2, 0])
+        radius, margin = self.body.foot_radius, 0.001
+        along = self.body.segments[-1].length - float(middles[2, 0])
         low, high = [along - radius, -radius, -radius], [along + radius, radius, radius]
         half = [0.5 * (b - a) + margin for a, b in zip(low, high, strict=True)]
         middle = [0.5 * (a + b) for a, b in zip(low, high, strict=True)]
@@ -250,15 +247,15 @@ class World:
         bullet.resetBaseVelocity(self.robot, [0, 0, 0], [0, 0, 0], **self._on)
         for joint, angle in zip(self._joints, joints, strict=True):
             bullet.resetJointState(self.robot, joint, angle, 0.0, **self._on)
-        self._torques = np.zeros(BODY.joints)
+        self._torques = np.zeros(self.body.joints)
         self._seen = None
 
     def advance(self, targets: NDArray[np.float64]) -> None:
         """Drive every joint towards its target angle, rad, for one control step."""
-        squares = np.zeros(BODY.joints)
+        squares = np.zeros(self.body.joints)
         for _ in range(SUBSTEPS):
             angles, speeds = self._joint_states()
-            torques = torque(targets, angles, speeds)
+            torques = torque(self.body, targets, angles, speeds)
             bullet.setJointMotorControlArray(
                 self.robot, self._joints, bullet.TORQUE_CONTROL, forces=torques.tolist(), **self._on
             )
@@ -268,13 +265,13 @@ class World:
         self._torques = np.sqrt(squares / SUBSTEPS)
 
     def read(self, state: State) -> None:
-        """Write position, orientation, velocities, joints and contacts into a state (STATE_SIZE,)."""
-        on, robot = self._on, self.robot
+        """Write position, orientation, velocities, joints and contacts into a state, of `Body.columns` size."""
+        on, robot, columns = self._on, self.robot, self.body.columns
         state[POSITION], state[QUATERNION] = bullet.getBasePositionAndOrientation(robot, **on)
         state[VELOCITY], state[SPIN] = bullet.getBaseVelocity(robot, **on)
-        state[ANGLES], state[SPEEDS] = self._joint_states()
-        state[TORQUES] = self._torques
-        state[FEET] = 0.0
+        state[columns.angles], state[columns.speeds] = self._joint_states()
+        state[columns.torques] = self._torques
+        state[columns.feet] = 0.0
         for contact in bullet.getContactPoints(bodyA=robot, **on):
             if contact[9] > 0:  # the normal force
                 state[self._feet[contact[3]]] = 1.0

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import NO_OUTCOME, Environment, Outcome
-from environments.hexapod3d.body import BODY
+from environments.hexapod3d.body import HEXAPOD, Body
 from environments.hexapod3d.drawing import Camera
-from environments.hexapod3d.engine import CONTROL_RATE, POSITION, STATE_SIZE, World
+from environments.hexapod3d.engine import CONTROL_RATE, POSITION, World
 from environments.hexapod3d.episode import advance, begin
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
@@ -26,14 +26,15 @@ HANDLES = frozenset({"_world", "_camera"})  # of PyBullet
 
 
 class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """An 18-joint hexapod on one course.
+    """A legged robot on one course.
 
-    Observation, float32 (70,), every entry clipped to its range:
+    Observation, float32, every entry clipped to its range; (70,) with the hexapod's six legs and 18 joints, whose
+    places are given:
 
     | index | what | in units of | range |
     |---|---|---|---|
     | 0-17 | joint angles, leg by leg: coxa, femur, tibia | half of the joint's travel about its middle | ±2 |
-    | 18-35 | joint speeds | 6.5 rad/s | ±2 |
+    | 18-35 | joint speeds | the drives' highest: 6.5 rad/s | ±2 |
     | 36-38 | up, in the trunk's frame | 1 | ±1 |
     | 39-41 | velocity, in the trunk's frame | 2 m/s | ±2 |
     | 42-44 | angular velocity, in the trunk's frame | 5 rad/s | ±2 |
@@ -43,8 +44,8 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     | 53-54 | sine and cosine of the gait's clock | 1 | ±1 |
     | 55-69 | ground from 0 to 1.2 m ahead, left to right, over where the robot would stand | 0.5 m | ±1 |
 
-    Action, float32 (18,) in [-1, 1], leg by leg; legs are left front, middle, rear, then right. With
-    the tripod gait stroke, shift and height (`gait.py`); with none targets for coxa, femur and tibia,
+    Action, float32, a number in [-1, 1] for each joint, leg by leg: the left legs from front to rear, then the right
+    ones. With the alternating gait stroke, shift and height (`gait.py`); with none targets for coxa, femur and tibia,
     0 being the stance and ±1 the joint's limits.
 
     Reward: 300 for the course's 8 m, less the effort; see `task.Judge`, which also says when an
@@ -54,6 +55,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     Args:
         environment: the task; level ground when None.
+        body: the robot.
         gait: what an action means.
         episode_limit: control steps before truncation, 50 to the second.
         render_mode: "rgb_array" or None.
@@ -69,7 +71,8 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         environment: Environment | None = None,
         *,
         terrain: Terrain | None = None,
-        gait: Gait = Gait.TRIPOD,
+        body: Body = HEXAPOD,
+        gait: Gait = Gait.ALTERNATING,
         episode_limit: int = EPISODE_LIMIT,
         render_mode: str | None = None,
     ) -> None:
@@ -80,14 +83,15 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             )
         limit = checked_limit(episode_limit)
         self.terrain = terrain_of(environment) if terrain is None else terrain
+        self.body = body
         self.gait = gait
         self.render_mode = render_mode
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (BODY.joints,), np.float32)
-        self.observation_space = gymnasium.spaces.Box(*bounds())
-        self._world = World()
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (body.joints,), np.float32)
+        self.observation_space = gymnasium.spaces.Box(*bounds(body))
+        self._world = World(body)
         self._camera: Camera | None = None
-        self._judge = Judge(1, limit)
-        self._state = np.zeros((1, STATE_SIZE))
+        self._judge = Judge(body, 1, limit)
+        self._state = np.zeros((1, body.columns.size))
         self._history: History | None = None  # of the episode, from its seed on
         self._over = True
         self._closed = False
@@ -103,7 +107,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         episode = episode_seed(seed, self.np_random)
         begin(self._world, self.terrain, episode, self._state[0])
         self._judge.start(0, float(self._state[0, POSITION.start]))
-        self._history = History(episode, np.zeros(BODY.joints, dtype=np.float32))
+        self._history = History(episode, np.zeros(self.body.joints, dtype=np.float32))
         self._over = False
         return self._observe(), {"outcome": NO_OUTCOME}
 
@@ -111,7 +115,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Drive the joints for 1/50 s; see the class for what comes back."""
         if self._over or self._history is None:
             raise gymnasium.error.ResetNeeded("call reset before step: no episode is under way")
-        done = checked_action(action, BODY.joints).astype(np.float32)
+        done = checked_action(action, self.body.joints).astype(np.float32)
         self._history.add(done)
         advance(self._world, done, int(self._judge.steps[0]), self.gait, self._state[0])
         rewards, outcomes = self._judge.judge(self._state, self.terrain)
@@ -129,7 +133,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             return None
         if self._history is None or self._closed:
             raise gymnasium.error.ResetNeeded("call reset before render: there is nothing to draw")
-        self._camera = self._camera or Camera(self.terrain)
+        self._camera = self._camera or Camera(self.body, self.terrain)
         return self._camera.shoot(self.state)
 
     def close(self) -> None:
@@ -148,7 +152,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._world = World()
+        self._world = World(self.body)
         self._camera = None
         if self._closed:
             self._world.close()
@@ -157,7 +161,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _replay(self, history: History) -> None:
         """Bring the new world to where the old one stands; the judge knows already."""
-        state = np.zeros(STATE_SIZE)
+        state = np.zeros(self.body.columns.size)
         begin(self._world, self.terrain, history.start, state)
         for step, action in enumerate(history.actions()):
             advance(self._world, action, step, self.gait, state)
@@ -166,7 +170,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     @property
     def state(self) -> NDArray[np.float64]:
-        """The state (STATE_SIZE,) that `engine` describes."""
+        """The state, whose numbers lie as `engine` and `Body.columns` say."""
         (state,) = self._state
         return state
 
@@ -181,5 +185,5 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return FINISH
 
     def _observe(self) -> NDArray[np.float32]:
-        (observation,) = observe(self._state, self._judge.steps, self.terrain)
+        (observation,) = observe(self.body, self._state, self._judge.steps, self.terrain)
         return observation  # type: ignore[no-any-return]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.hexapod3d.body import BODY
+from environments.hexapod3d.body import Body
 from environments.hexapod3d.engine import World
-from environments.hexapod3d.gait import STANCE, Gait, targets
+from environments.hexapod3d.gait import Gait, targets
 from environments.hexapod3d.terrain import Terrain
 
-START_HEIGHT = BODY.height + 0.005  # m
+DROP = 0.005  # m, over where a robot stands
 START_YAW, START_SIDE = 0.1, 0.2  # rad and m, the most that a start is turned and moved
 
 
@@ -34,18 +34,23 @@ def starts(seeds: NDArray[np.uint64]) -> NDArray[np.float64]:
     return np.stack([side, half / length, 1 / length], axis=1)
 
 
+def start_height(body: Body) -> float:
+    """Say how high the middle of the trunk starts, m."""
+    return body.height + DROP
+
+
 def begin(world: World, terrain: Terrain, seed: int, state: NDArray[np.float64]) -> None:
-    """Put a robot on the start pad, as the episode's seed says, and read its state (STATE_SIZE,)."""
+    """Put a robot on the start pad, as the episode's seed says, and read its state, of `Body.columns` size."""
     side, z, w = starts(np.array([seed], dtype=np.uint64))[0].tolist()
     world.lay(terrain)
-    world.place((0.0, side, START_HEIGHT), (0.0, 0.0, z, w), STANCE.tolist())
+    world.place((0.0, side, start_height(world.body)), (0.0, 0.0, z, w), world.body.stance.tolist())
     world.read(state)
 
 
 def advance(world: World, action: NDArray[np.float32], steps: int, gait: Gait, state: NDArray[np.float64]) -> None:
-    """Do an action (18,) at a step of the episode and read the state; actions that make no sense make one like it."""
+    """Do an action (joints,) at a step of the episode and read the state; from one that makes no sense comes none."""
     if np.isfinite(action).all():
-        world.advance(targets(action[None], np.array([steps]), gait)[0])
+        world.advance(targets(world.body, action[None], np.array([steps]), gait)[0])
         world.read(state)
     else:
         state[:] = np.nan

@@ -38,7 +38,7 @@ from environments.hexapod3d.terrain import (
 
 Floats = NDArray[np.float64]
 
-DOMAINS = ("hexapod3d", "hexapod3d-joints")  # with a gait to modulate, and without
+_domains: list[str] = []  # whose courses these are
 SCALES = {"bumps": 0.2, "mounds": 0.6, "hills": 2.4}  # m between the points whose heights are drawn
 SECTION = (0.8, 1.6)  # m, of one gradient
 STEP_SPACING = (1.0, 2.0)  # m between steps across the course
@@ -233,6 +233,18 @@ def _boulders(ground: Floats, heights: Range | None, rng: np.random.Generator) -
     return laid
 
 
+def add_domain(name: str) -> None:
+    """Let tasks of a domain have these courses."""
+    stem = _stem(name)
+    if stem not in _domains:
+        _domains.append(stem)
+
+
+def _stem(name: str) -> str:
+    """Give a domain's name without what its body has different."""
+    return name.partition("[")[0]
+
+
 def check_bare(genome: Genome) -> None:
     """Raise ValueError if a CPPN genome brings obstacles, which are the walker's."""
     if "parametric" in genome:
@@ -253,11 +265,11 @@ def terrain_of(environment: Environment | None) -> Terrain:
         CPPNEncoding.name: partial(_cppn, environment),
         DrawnFieldEncoding.name: partial(express_drawn, environment.genome),
     }
-    if environment.domain not in DOMAINS or environment.encoding not in makers:
+    if _stem(environment.domain) not in _domains or environment.encoding not in makers:
         *others, last = makers
         raise ValueError(
             f"the environment is {environment.domain} with {environment.encoding} encoding; "
-            f"it must be {DOMAINS[0]} with {', '.join(others)} or {last} encoding"
+            f"it must be {_domains[0]} with {', '.join(others)} or {last} encoding"
         )
     return makers[environment.encoding]()
 

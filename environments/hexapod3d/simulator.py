@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from environments.batch import Batch, Capabilities, by_environment
 from environments.controller import Controller
 from environments.hexapod3d import native
-from environments.hexapod3d.body import BODY
-from environments.hexapod3d.engine import POSITION, STATE_SIZE, World
+from environments.hexapod3d.body import Body
+from environments.hexapod3d.engine import POSITION, World
 from environments.hexapod3d.episode import advance, begin
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
@@ -29,29 +29,34 @@ from environments.hexapod3d.terrain import Terrain
 from environments.native_cores import chosen
 from environments.rollouts import NO_OUTCOME, Outcome, Rollouts
 
-CONTROLLER = Controller((bounds()[0].size, 40, 40, BODY.joints))  # 5,218 parameters
 LANES = 8  # through Python; more would save little time and cost 40 MB each
 
 CAPABILITIES = {"native": Capabilities(lanes=8, mixed_environments=True), "pybullet": Capabilities(lanes=LANES)}
 
-Engine: TypeAlias = Callable[[Batch, int, Gait], Rollouts]
+Engine: TypeAlias = Callable[[Batch, int, Body, Gait], Rollouts]
 
 
-@lru_cache(maxsize=1)
-def _worlds() -> list[World]:
+@lru_cache(maxsize=32)
+def controller_of(body: Body) -> Controller:
+    """Give the controller that fits a body: 70-40-40-18 with six legs, 5,218 parameters."""
+    return Controller((bounds(body)[0].size, 40, 40, body.joints))
+
+
+@lru_cache(maxsize=4)
+def _worlds(body: Body) -> list[World]:
     return []
 
 
 def run(
-    batch: Batch, *, episode_limit: int | None = None, engine: str | None = None, gait: Gait = Gait.TRIPOD
+    batch: Batch, body: Body, gait: Gait, *, episode_limit: int | None = None, engine: str | None = None
 ) -> Rollouts:
     """Run one episode for each row, course after course; see `environments.domain.Domain.run`.
 
     Raises:
         ValueError: the shapes do not fit, or there is no such engine.
     """
-    batch.check(CONTROLLER)
-    return ENGINES[engine_called(engine)](batch, EPISODE_LIMIT if episode_limit is None else episode_limit, gait)
+    batch.check(controller_of(body))
+    return ENGINES[engine_called(engine)](batch, EPISODE_LIMIT if episode_limit is None else episode_limit, body, gait)
 
 
 def engine_called(name: str | None) -> str:
@@ -59,11 +64,11 @@ def engine_called(name: str | None) -> str:
     return chosen(name, ENGINES, native.problem())
 
 
-def run_pybullet(batch: Batch, episode_limit: int, gait: Gait) -> Rollouts:
+def run_pybullet(batch: Batch, episode_limit: int, body: Body, gait: Gait) -> Rollouts:
     """Run the episodes through PyBullet's Python interface, course after course."""
 
     def alone(rows: Batch) -> Rollouts:
-        return _Lanes(rows.thetas, rows.seeds, terrain_of(rows.environments[0]), episode_limit, gait).run()
+        return _Lanes(rows.thetas, rows.seeds, terrain_of(rows.environments[0]), episode_limit, body, gait).run()
 
     return by_environment(batch, alone)
 
@@ -82,16 +87,18 @@ class _Lanes:
         seeds: NDArray[np.uint64],
         terrain: Terrain,
         limit: int,
+        body: Body,
         gait: Gait,
     ) -> None:
-        self.thetas, self.seeds, self.terrain, self.gait = thetas, seeds, terrain, gait
+        self.thetas, self.seeds, self.terrain, self.body, self.gait = thetas, seeds, terrain, body, gait
+        self.controller = controller_of(body)
         lanes = min(LANES, len(thetas))
-        pool = _worlds()
-        pool += [World() for _ in range(lanes - len(pool))]
+        pool = _worlds(body)
+        pool += [World(body) for _ in range(lanes - len(pool))]
         self.worlds = pool[:lanes]
-        self.state = np.zeros((lanes, STATE_SIZE))
-        self.judge = Judge(lanes, limit)
-        self.minds = np.zeros((lanes, CONTROLLER.parameters), dtype=np.float32)
+        self.state = np.zeros((lanes, body.columns.size))
+        self.judge = Judge(body, lanes, limit)
+        self.minds = np.zeros((lanes, self.controller.parameters), dtype=np.float32)
         self.episode = np.full(lanes, -1)  # the row of thetas that a lane runs, -1 when idle
         self.waiting = iter(range(len(thetas)))
         self.returns = np.zeros(len(thetas))
@@ -101,9 +108,9 @@ class _Lanes:
     def run(self) -> Rollouts:
         for lane in range(len(self.worlds)):
             self._next(lane)
-        act = CONTROLLER.policies(self.minds)
+        act = self.controller.policies(self.minds)
         while busy := np.flatnonzero(self.episode >= 0).tolist():
-            actions = act(observe(self.state, self.judge.steps, self.terrain))
+            actions = act(observe(self.body, self.state, self.judge.steps, self.terrain))
             for lane in busy:
                 advance(self.worlds[lane], actions[lane], int(self.judge.steps[lane]), self.gait, self.state[lane])
             _, outcomes = self.judge.judge(self.state, self.terrain)

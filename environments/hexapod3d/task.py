@@ -7,24 +7,15 @@ are read and never written to.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import NO_OUTCOME, Outcome
-from environments.hexapod3d.body import BODY
-from environments.hexapod3d.engine import (
-    ANGLES,
-    CONTROL_RATE,
-    FEET,
-    POSITION,
-    QUATERNION,
-    SPEEDS,
-    SPIN,
-    STATE_SIZE,
-    TORQUES,
-    VELOCITY,
-)
-from environments.hexapod3d.gait import HIGH, LOW, clock
+from environments.hexapod3d.body import Body
+from environments.hexapod3d.engine import CONTROL_RATE, POSITION, QUATERNION, SPIN, VELOCITY
+from environments.hexapod3d.gait import clock
 from environments.hexapod3d.terrain import BACK_LIMIT, FINISH, SIDE_LIMIT, Terrain
 
 EPISODE_LIMIT = 700  # control steps: 14 s; a brisk crossing takes eleven
@@ -40,10 +31,6 @@ DEEPEST = 0.05  # m that the middles of trunk and feet may lie below the ground;
 AHEAD = (0.0, 0.3, 0.6, 0.9, 1.2)  # m, of the height scan
 ACROSS = (0.35, 0.0, -0.35)  # m
 SCAN = np.array([(x, y) for x in AHEAD for y in ACROSS])
-_LENGTH, _WIDTH, _THICKNESS = BODY.size
-UNDERSIDE = np.array(
-    [(u * _LENGTH, v * _WIDTH, -_THICKNESS / 2) for u in (-0.5, -0.25, 0, 0.25, 0.5) for v in (-0.5, 0, 0.5)]
-)
 SCAN_RANGE = 0.5  # m up or down
 SPEED_RANGE, SPIN_RANGE = 2.0, 5.0  # m/s, rad/s
 MOST = 2.0  # of any scaled observation
@@ -52,13 +39,22 @@ Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
 
 
-def bounds() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give the lowest and highest observations, (70,) each."""
-    legs = len(BODY.legs)
-    most = [(MOST, 2 * BODY.joints), (1.0, 3), (MOST, 6), (1.0, 1), (MOST, 1), (1.0, legs + 2), (1.0, len(SCAN))]
+@lru_cache(maxsize=32)
+def underside(body: Body) -> Floats:
+    """Give the points of the trunk's underside that may not touch the ground, in its frame: (15, 3) in m."""
+    length, width, thickness = body.size
+    return np.array(
+        [(u * length, v * width, -thickness / 2) for u in (-0.5, -0.25, 0, 0.25, 0.5) for v in (-0.5, 0, 0.5)]
+    )
+
+
+def bounds(body: Body) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the lowest and highest observations, (n,) each: 70 with six legs."""
+    legs = len(body.legs)
+    most = [(MOST, 2 * body.joints), (1.0, 3), (MOST, 6), (1.0, 1), (MOST, 1), (1.0, legs + 2), (1.0, len(SCAN))]
     high = np.concatenate([np.full(count, value) for value, count in most])
     low = -high
-    start = 2 * BODY.joints + 11
+    start = 2 * body.joints + 11
     low[start : start + legs] = 0.0  # contacts
     return low.astype(np.float32), high.astype(np.float32)
 
@@ -70,7 +66,7 @@ _UNIT = np.eye(3).reshape(9)
 
 
 def rotation(state: Floats) -> Floats:
-    """Give the trunk's axes as columns: (n, 3, 3) from states (n, STATE_SIZE)."""
+    """Give the trunk's axes as columns: (n, 3, 3) from states (n, k)."""
     turn = state[:, QUATERNION]  # x, y, z, w
     products = (turn[:, :, None] * turn[:, None, :]).reshape(-1, 16)
     terms = products[:, _PRODUCTS] * _SIGNS
@@ -92,12 +88,12 @@ def heading(axes: Floats) -> tuple[Floats, Floats]:
     return np.where(upended, 1.0, ahead / length), aside / length
 
 
-def scan(state: Floats, axes: Floats, terrain: Terrain) -> Floats:
+def scan(body: Body, state: Floats, axes: Floats, terrain: Terrain) -> Floats:
     """Measure how high the ground lies about the robot, over where it would stand: (n, 15) in m."""
     cosine, sine = (part[:, None] for part in heading(axes))
     x = state[:, :1] + cosine * SCAN[:, 0] - sine * SCAN[:, 1]
     y = state[:, 1:2] + sine * SCAN[:, 0] + cosine * SCAN[:, 1]
-    return terrain.height_at(x, y) - (state[:, 2:3] - BODY.height)
+    return terrain.height_at(x, y) - (state[:, 2:3] - body.height)
 
 
 def limited(values: Floats, most: float) -> Floats:
@@ -105,15 +101,16 @@ def limited(values: Floats, most: float) -> Floats:
     return np.minimum(np.maximum(values, -most), most)
 
 
-def observe(state: Floats, steps: Steps, terrain: Terrain) -> NDArray[np.float32]:
-    """Say what the robot senses: (n, 70); `HexapodEnv` lists the entries."""
+def observe(body: Body, state: Floats, steps: Steps, terrain: Terrain) -> NDArray[np.float32]:
+    """Say what the robot senses: (n, 70) with six legs; `HexapodEnv` lists the entries."""
+    columns = body.columns
     state = calmed(state)
     axes = rotation(state)
     _, sine = heading(axes)
-    middle, half = (HIGH + LOW) / 2, (HIGH - LOW) / 2
+    middle, half = (body.high + body.low) / 2, (body.high - body.low) / 2
     wide = [
-        (state[:, ANGLES] - middle) / half,
-        state[:, SPEEDS] / BODY.speed,
+        (state[:, columns.angles] - middle) / half,
+        state[:, columns.speeds] / body.speed,
         axes[:, 2],  # up, seen from the trunk
         into_body(axes, state[:, VELOCITY]) / SPEED_RANGE,
         into_body(axes, state[:, SPIN]) / SPIN_RANGE,
@@ -123,9 +120,9 @@ def observe(state: Floats, steps: Steps, terrain: Terrain) -> NDArray[np.float32
     seen = np.concatenate(
         [
             limited(np.concatenate(wide, axis=1), MOST),
-            state[:, FEET],
+            state[:, columns.feet],
             clock(steps),
-            limited(scan(state, axes, terrain) / SCAN_RANGE, 1.0),
+            limited(scan(body, state, axes, terrain) / SCAN_RANGE, 1.0),
         ],
         axis=1,
     )
@@ -143,25 +140,26 @@ def calmed(state: Floats, lost: NDArray[np.bool_] | None = None) -> Floats:
     """Give states with those that make no sense put at rest, so that arithmetic on them stays quiet.
 
     Args:
-        state: (n, STATE_SIZE); itself where there are none.
+        state: (n, k); itself where there are none.
         lost: (n,) which make no sense; as `wild` says when None.
     """
     lost = wild(state) if lost is None else lost
-    return np.where(lost[:, None], _AT_REST, state) if lost.any() else state
+    return np.where(lost[:, None], at_rest(state.shape[1]), state) if lost.any() else state
 
 
-def sunk(state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
+def sunk(body: Body, state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
     """Tell states whose trunk or feet lie too deep below the ground: (n,)."""
-    feet = BODY.feet(state[:, ANGLES])
+    feet = body.feet(state[:, body.columns.angles])
     return _deeper(state, axes, terrain, np.concatenate([np.zeros((len(state), 1, 3)), feet], axis=1), DEEPEST)
 
 
-def grounded(state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
+def grounded(body: Body, state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
     """Tell states whose trunk touches the ground with its underside: (n,).
 
     The engine does not see the trunk: its touch ends the episode, whatever would come of it.
     """
-    return _deeper(state, axes, terrain, np.broadcast_to(UNDERSIDE, (len(state), *UNDERSIDE.shape)), 0.0)
+    points = underside(body)
+    return _deeper(state, axes, terrain, np.broadcast_to(points, (len(state), *points.shape)), 0.0)
 
 
 def _deeper(state: Floats, axes: Floats, terrain: Terrain, points: Floats, most: float) -> NDArray[np.bool_]:
@@ -173,11 +171,16 @@ def _deeper(state: Floats, axes: Floats, terrain: Terrain, points: Floats, most:
     return deep
 
 
-_AT_REST = np.zeros(STATE_SIZE)
 MOST_MOTION = np.zeros(SPIN.stop)
 MOST_MOTION[POSITION], MOST_MOTION[QUATERNION] = 2 * FINISH, 1.1
 MOST_MOTION[VELOCITY], MOST_MOTION[SPIN] = MOST_SPEED, MOST_SPIN
-_AT_REST[QUATERNION] = (0.0, 0.0, 0.0, 1.0)
+
+
+def at_rest(size: int) -> Floats:
+    """Give the state, so many numbers, that stands for one that makes no sense."""
+    state = np.zeros(size)
+    state[QUATERNION] = (0.0, 0.0, 0.0, 1.0)
+    return state
 
 
 class Judge:
@@ -188,7 +191,8 @@ class Judge:
     takes back all that the episode had earned: it returns what a fall costs.
     """
 
-    def __init__(self, episodes: int, episode_limit: int) -> None:
+    def __init__(self, body: Body, episodes: int, episode_limit: int) -> None:
+        self.body = body
         self.limit = episode_limit
         self.steps = np.zeros(episodes, dtype=np.int64)
         self.returns = np.zeros(episodes)
@@ -207,10 +211,10 @@ class Judge:
         lost = wild(state)
         state = calmed(state, lost)
         axes = rotation(state)
-        lost |= sunk(state, axes, terrain)
+        lost |= sunk(self.body, state, axes, terrain)
         self.steps += 1
         x = state[:, 0]
-        effort = state[:, TORQUES] / BODY.torque
+        effort = state[:, self.body.columns.torques] / self.body.torque
         reward = (COURSE_REWARD / FINISH) * np.minimum(x - self._x, FASTEST / CONTROL_RATE)
         reward -= EFFORT_COST * np.cumsum(effort * effort, axis=1)[:, -1]  # added up in order, unlike a sum
         outcome = np.where(self.steps >= self.limit, Outcome.TIMED_OUT, NO_OUTCOME)
@@ -230,4 +234,9 @@ class Judge:
 
     def _fallen(self, state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
         x, y = state[:, 0], state[:, 1]
-        return grounded(state, axes, terrain) | (axes[:, 2, 2] < UPRIGHT) | (np.abs(y) > SIDE_LIMIT) | (x < BACK_LIMIT)
+        return (
+            grounded(self.body, state, axes, terrain)
+            | (axes[:, 2, 2] < UPRIGHT)
+            | (np.abs(y) > SIDE_LIMIT)
+            | (x < BACK_LIMIT)
+        )

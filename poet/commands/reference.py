@@ -24,7 +24,7 @@ from poet.errors import InputError
 MEANINGS = {
     "seed": "Decides everything random: with the other settings, every bit of the archive.",
     "iterations": "How long the run goes on; alone may be changed later. In each, every pair takes a step.",
-    "domain": "The body and its world, such as walker2d or hexapod3d.",
+    "domain": "The body and its world, such as walker2d, hexapod3d or hexapod3d[tibia=0.42].",
     "engine": "What simulates it; auto is the domain's first, its fastest. Engines of a domain agree to the bit.",
     "episode_limit": "Control steps after which an episode ends; 50 are a second of the walker's.",
     "score_episodes": "Episodes whose mean return is a score: an agent's own, a child's, a candidate's.",

@@ -19,6 +19,8 @@ REGISTERED = [
     ("poet/Walker2DHard-v0", "walker2d"),
     pytest.param("poet/Hexapod3D-v0", "hexapod3d", marks=needs_pybullet),
     pytest.param("poet/Hexapod3DJoints-v0", "hexapod3d-joints", marks=needs_pybullet),
+    pytest.param("poet/Quadruped3D-v0", "quadruped3d", marks=needs_pybullet),
+    pytest.param("poet/Octopod3DJoints-v0", "octopod3d-joints", marks=needs_pybullet),
 ]
 
 

@@ -11,15 +11,17 @@ import pytest
 import environments
 
 
-@pytest.mark.parametrize(("domain", "body"), [("walker2d", "walker"), ("hexapod3d", "hexapod")])
+@pytest.mark.parametrize(
+    ("domain", "body", "core"), [("walker2d", "walker", "_core"), ("hexapod3d", "hexapod", "_core4")]
+)
 @pytest.mark.parametrize(
     ("torn", "reason"), [(False, "it was not built"), (True, "file too short")], ids=["missing", "torn"]
 )
-def test_a_core_that_was_not_built_is_told_from_one_that_cannot_be_used(tmp_path, domain, body, torn, reason):
+def test_a_core_that_was_not_built_is_told_from_one_that_cannot_be_used(tmp_path, domain, body, core, torn, reason):
     copy = tmp_path / "environments"
     shutil.copytree(Path(environments.__file__).parent, copy, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     if torn:
-        (copy / domain / "native" / "_core.so").write_bytes(b"torn")
+        (copy / domain / "native" / f"{core}.so").write_bytes(b"torn")
     script = f"""
 import sys
 sys.meta_path = [finder for finder in sys.meta_path if finder.__module__.startswith("_frozen_importlib")]

@@ -10,7 +10,7 @@ from browser import chromium, open_page
 from runs import dump
 
 from environments.domain import Batch, find_domain
-from environments.hexapod3d.body import BODY
+from environments.hexapod3d.body import HEXAPOD as BODY
 from environments.sketch import StickRecording
 from environments.tasks.curriculum import Curriculum
 from poet.archive.reading import read_population, reading

@@ -1,11 +1,19 @@
 """Tasks and controllers of the hexapod for tests."""
 
 import numpy as np
+import pytest
 
 from environments.domain import Environment
-from environments.hexapod3d.body import BODY
-from environments.hexapod3d.gait import HIGH, LOW
-from environments.hexapod3d.simulator import CONTROLLER
+from environments.hexapod3d import native
+from environments.hexapod3d.body import HEXAPOD as BODY
+from environments.hexapod3d.simulator import controller_of
+
+CONTROLLER = controller_of(BODY)
+LOW, HIGH, STANCE = BODY.low, BODY.high, BODY.stance
+ANGLES, SPEEDS, TORQUES = BODY.columns.angles, BODY.columns.speeds, BODY.columns.torques
+FEET, STATE_SIZE = BODY.columns.feet, BODY.columns.size
+
+needs_lanes = pytest.mark.skipif(native.lanes_problem(BODY) is not None, reason=str(native.lanes_problem(BODY)))
 
 ROUGH = {
     "bumps": 0.03,
@@ -35,11 +43,13 @@ def stroll(stroke=0.4):
     return np.tile(np.array([stroke, 0.0, 0.0], dtype=np.float32), 6)
 
 
-def violent(seed, steps=200):
-    """Give joint targets (steps, 18) anywhere, or all at a limit, held for some steps each."""
+def violent(seed, steps=200, body=BODY):
+    """Give joint targets (steps, joints) anywhere, or all at a limit, held for some steps each."""
     rng = np.random.default_rng(seed)
     hold = int(rng.integers(1, 12))
+    shape = steps, body.joints
+    anywhere = bool(seed % 3)
     draws = (
-        rng.uniform(LOW, HIGH, (steps, BODY.joints)) if seed % 3 else np.where(rng.random((steps, 18)) < 0.5, LOW, HIGH)
+        rng.uniform(body.low, body.high, shape) if anywhere else np.where(rng.random(shape) < 0.5, body.low, body.high)
     )
     return draws[np.arange(steps) // hold]

@@ -11,10 +11,24 @@ Found = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int8]]
 
 class Course: ...
 
-class Film:
-    def advance(
-        self, steps: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32], NDArray[np.int8]]: ...
+class Worlds:
+    def __len__(self) -> int: ...
+    def set_course(self, world: int, course: Course) -> None: ...
+    def reset(
+        self, chosen: NDArray[np.bool_], starts: NDArray[np.float64], observations: NDArray[np.float32]
+    ) -> None: ...
+    def step(
+        self,
+        actions: NDArray[np.float32],
+        resets: NDArray[np.bool_],
+        starts: NDArray[np.float64],
+        observations: NDArray[np.float32],
+        rewards: NDArray[np.float64],
+        outcomes: NDArray[np.int8],
+    ) -> None: ...
+    def seen(self, world: int) -> NDArray[np.float64]: ...
+    def get_state(self, world: int) -> bytes: ...
+    def set_state(self, world: int, state: bytes) -> None: ...
 
 class Lanes:
     def __init__(self, constants: dict[str, Any], robot: dict[str, Any]) -> None: ...
@@ -30,15 +44,6 @@ class Lanes:
         kernel: str = "",
         threads: int = 1,
     ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int8], dict[str, int]]: ...
-    def film(
-        self,
-        course: Course,
-        thetas: NDArray[np.float32],
-        starts: NDArray[np.float64],
-        episode_limit: int,
-        tripod: bool,
-        kernel: str = "",
-    ) -> Film: ...
     def follow(
         self,
         course: Course,
@@ -47,6 +52,7 @@ class Lanes:
         kernel: str = "",
         watched: bool = True,
     ) -> tuple[NDArray[np.float64], dict[str, int]]: ...
+    def worlds(self, count: int, tripod: bool, kernel: str = "", threads: int = 1) -> Worlds: ...
 
 class Robot:
     stepping: float

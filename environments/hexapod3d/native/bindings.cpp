@@ -8,10 +8,10 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
-#include <optional>
+#include <cstring>
 
 #include "lanes/engine.hpp"
-#include "lanes/film.hpp"
+#include "lanes/worlds.hpp"
 #include "mind.hpp"
 #include "task.hpp"
 #include "world.hpp"
@@ -23,6 +23,9 @@ namespace {
 
 template <class T>
 using Row = nb::ndarray<const T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Told = nb::ndarray<T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
+using Seen = nb::ndarray<float, nb::shape<-1, kObservations>, nb::c_contig, nb::device::cpu>;
 template <class T, int Columns>
 using Table = nb::ndarray<const T, nb::shape<-1, Columns>, nb::c_contig, nb::device::cpu>;
 using Targets = nb::ndarray<const double, nb::shape<-1, -1, kJoints>, nb::c_contig, nb::device::cpu>;
@@ -165,14 +168,6 @@ class Lanes {
         return nb::make_tuple(found[0], found[1], found[2], stages_of(spent));
     }
 
-    std::unique_ptr<Film> film(const std::shared_ptr<const Field>& course, Table<float, kParameters> thetas,
-                               Table<double, 3> starts, long limit, bool tripod, const std::string& kernel) const {
-        checked(course);
-        if (starts.shape(0) != thetas.shape(0)) throw std::invalid_argument("thetas and starts differ in length");
-        return std::make_unique<Film>(find_kernel(kernel), k_, model_, course, thetas.data(), starts.data(),
-                                      thetas.shape(0), limit, tripod);
-    }
-
     // Follows joint targets (n, steps, kJoints) from starts (n, 3) on; gives the states (n, steps, kStateSize) and the
     // stages' ticks. Without `watched` nobody reads the states, and there are none.
     nb::tuple follow(const std::shared_ptr<const Field>& course, Table<double, 3> starts, Targets targets,
@@ -191,32 +186,50 @@ class Lanes {
         }
         return nb::make_tuple(found, stages_of(spent));
     }
+
+    std::unique_ptr<Worlds> worlds(std::size_t count, bool tripod, const std::string& kernel, int threads) const {
+        return std::make_unique<Worlds>(find_kernel(kernel), k_, model_, tripod, count, threads);
+    }
 };
 
-// Goes on by so many control steps; gives the states (n, kStateSize), returns, lengths and outcomes (n,) then.
-nb::tuple advance(Film& film, int steps) {
-    const std::size_t n = film.size();
-    auto* states = new double[n * kStateSize];
-    auto* returns = new double[n];
-    auto* lengths = new std::int32_t[n];
-    auto* outcomes = new std::int8_t[n];
-    nb::tuple found = nb::make_tuple(give({n, static_cast<std::size_t>(kStateSize)}, states), give({n}, returns),
-                                     give({n}, lengths), give({n}, outcomes));
+void reset(Worlds& worlds, Row<bool> chosen, Table<double, 3> starts, Seen observations) {
+    const std::size_t n = worlds.count();
+    if (chosen.shape(0) != n || starts.shape(0) != n || observations.shape(0) != n)
+        throw std::invalid_argument("an array does not have a row for each world");
     nb::gil_scoped_release free;
-    film.advance(steps);
-    for (std::size_t row = 0; row < n; ++row) {
-        std::copy(film.state(row).begin(), film.state(row).end(), states + row * kStateSize);
-        returns[row] = film.earned(row);
-        lengths[row] = static_cast<std::int32_t>(film.length(row));
-        outcomes[row] = static_cast<std::int8_t>(film.outcome(row));
-    }
+    worlds.reset(chosen.data(), starts.data(), observations.data());
+}
+
+void step(Worlds& worlds, Table<float, kJoints> actions, Row<bool> resets, Table<double, 3> starts, Seen observations,
+          Told<double> rewards, Told<std::int8_t> outcomes) {
+    const std::size_t n = worlds.count();
+    if (actions.shape(0) != n || resets.shape(0) != n || starts.shape(0) != n || observations.shape(0) != n ||
+        rewards.shape(0) != n || outcomes.shape(0) != n)
+        throw std::invalid_argument("an array does not have a row for each world");
+    nb::gil_scoped_release free;
+    worlds.step(actions.data(), resets.data(), starts.data(), observations.data(), rewards.data(), outcomes.data());
+}
+
+nb::ndarray<nb::numpy, double> seen(const Worlds& worlds, std::size_t world) {
+    auto* state = new double[kStateSize];
+    auto found = give({static_cast<std::size_t>(kStateSize)}, state);
+    std::copy(worlds.seen(world).begin(), worlds.seen(world).end(), state);
     return found;
 }
 
-std::vector<std::tuple<std::string, int, bool>> kernel_list() {
-    std::vector<std::tuple<std::string, int, bool>> list;
-    for (const Kernel* kernel : kernels()) list.emplace_back(kernel->name, kernel->lanes, kernel->supported());
-    return list;
+nb::bytes get_state(const Worlds& worlds, std::size_t world) {
+    const WorldState state = worlds.state(world);
+    return nb::bytes(reinterpret_cast<const char*>(&state), sizeof state);
+}
+
+void set_state(Worlds& worlds, std::size_t world, const nb::bytes& bytes) {
+    WorldState state;
+    if (bytes.size() != sizeof state) throw std::invalid_argument("the state has the wrong size");
+    std::memcpy(static_cast<void*>(&state), bytes.c_str(), sizeof state);
+    const bool fits = std::all_of(state.lane.contacts, state.lane.contacts + kLegs,
+                                  [](const Contacts& each) { return 0 <= each.count && each.count <= kMaxPoints; });
+    if (!fits || state.progress.steps < 0) throw std::invalid_argument("the state is none of a world");
+    worlds.restore(world, state);
 }
 
 // One robot in Bullet itself.
@@ -270,8 +283,8 @@ class Robot {
         Task task(k_, heights_.data(), tripod, limit);
         for (std::size_t row = 0; row < n; ++row) {
             const Outcome outcome = play(task, thetas.data() + row * kParameters, starts.data() + 3 * row);
-            returns[row] = task.earned;
-            lengths[row] = static_cast<std::int32_t>(task.steps);
+            returns[row] = task.so_far.earned;
+            lengths[row] = static_cast<std::int32_t>(task.so_far.steps);
             outcomes[row] = static_cast<std::int8_t>(outcome);
         }
         return found;
@@ -323,7 +336,7 @@ class Robot {
 
 }  // namespace
 
-NB_MODULE(_core, module) {
+NB_MODULE(HEXAPOD_MODULE, module) {
     nb::class_<Robot>(module, "Robot")
         .def(nb::init<const std::string&, nb::dict>(), nb::arg("library"), nb::arg("constants"))
         .def("lay", &Robot::lay, nb::arg("heights"))
@@ -332,17 +345,24 @@ NB_MODULE(_core, module) {
         .def("follow", &Robot::follow, nb::arg("start"), nb::arg("targets"))
         .def_prop_ro("stepping", &Robot::stepping);
     nb::class_<Field>(module, "Course");
-    nb::class_<Film>(module, "Film").def("advance", &advance, nb::arg("steps"));
     nb::class_<Lanes>(module, "Lanes")
         .def(nb::init<nb::dict, nb::dict>(), nb::arg("constants"), nb::arg("robot"))
         .def("course", &Lanes::course, nb::arg("heights"))
         .def("rollout", &Lanes::rollout, nb::arg("courses"), nb::arg("places"), nb::arg("thetas"), nb::arg("starts"),
              nb::arg("episode_limit"), nb::arg("tripod"), nb::arg("kernel") = "", nb::arg("threads") = 1)
-        .def("film", &Lanes::film, nb::arg("course"), nb::arg("thetas"), nb::arg("starts"), nb::arg("episode_limit"),
-             nb::arg("tripod"), nb::arg("kernel") = "", nb::keep_alive<0, 1>())
         .def("follow", &Lanes::follow, nb::arg("course"), nb::arg("starts"), nb::arg("targets"), nb::arg("kernel") = "",
-             nb::arg("watched") = true);
-    module.def("kernels", &kernel_list);
+             nb::arg("watched") = true)
+        .def("worlds", &Lanes::worlds, nb::arg("count"), nb::arg("tripod"), nb::arg("kernel") = "",
+             nb::arg("threads") = 1);
+    nb::class_<Worlds>(module, "Worlds")
+        .def("__len__", &Worlds::count)
+        .def("set_course", &Worlds::set_course)
+        .def("reset", &reset)
+        .def("step", &step)
+        .def("seen", &seen)
+        .def("get_state", &get_state)
+        .def("set_state", &set_state);
+    module.def("kernels", [] { return lanes::describe(kernels()); });
     module.attr("VERSION") = kVersion;
     module.attr("STATE_SIZE") = static_cast<int>(kStateSize);
 }

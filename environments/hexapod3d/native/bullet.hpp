@@ -23,7 +23,7 @@ struct ContactPoint {  // b3ContactPointData
     double on_a[3], on_b[3], normal[3], distance, normal_force;
     double friction_1, friction_2, direction_1[3], direction_2[3];
 };
-struct Contacts {  // b3ContactInformation
+struct ContactInformation {  // b3ContactInformation
     int count;
     ContactPoint* points;
 };
@@ -93,7 +93,7 @@ class Bullet {
            const double**);
     BULLET(InitRequestContactPointInformation, Command, Client);
     BULLET(SetContactFilterBodyA, void, Command, int);
-    BULLET(GetContactPointInformation, void, Client, Contacts*);
+    BULLET(GetContactPointInformation, void, Client, ContactInformation*);
 #undef BULLET
 };
 

@@ -8,14 +8,15 @@
 
 namespace hexapod {
 
-constexpr int kLegs = 6, kJoints = 3 * kLegs;
-constexpr int kObservations = 70;
+// A core is compiled for each number of legs: loops of known length are what makes it fast.
+constexpr int kLegs = HEXAPOD_LEGS, kJoints = 3 * kLegs;
 constexpr int kUnderside = 15, kScan = 15;
+constexpr int kObservations = 2 * kJoints + 11 + kLegs + 2 + kScan;
 
 using Joints = std::array<double, kJoints>;
 
 struct Constants {
-    std::string urdf;
+    std::string urdf;  // the text
     // engine
     double time_step, gravity, friction, margin, contact_erp, aloft;
     int substeps, iterations;

@@ -68,25 +68,30 @@ struct Axes {
     }
 };
 
+// How far an episode has come.
+struct Progress {
+    double x = 0, mark = 0;  // m, after the last step and when it last made headway
+    long since = 0;          // steps without headway
+    long steps = 0;
+    double reward = 0;  // of the last step
+    double earned = 0;
+};
+
 class Task {
     const Constants& k_;
     Ground ground_;
     bool tripod_;
     long limit_;
-    double x_ = 0, mark_ = 0;
-    long since_ = 0;
 
    public:
-    long steps = 0;
-    double earned = 0;
+    Progress so_far;
 
     Task(const Constants& constants, const double* heights, bool tripod, long episode_limit)
         : k_(constants), ground_(constants, heights), tripod_(tripod), limit_(episode_limit) {}
 
     void start(double x) {
-        steps = since_ = 0;
-        earned = 0;
-        x_ = mark_ = x;
+        so_far = {};
+        so_far.x = so_far.mark = x;
     }
 
     void observe(const State& s, float* seen) const {
@@ -146,19 +151,19 @@ class Task {
         }
         const Axes axes(s);
         lost = lost || sunk(s, axes);
-        ++steps;
+        ++so_far.steps;
         const double x = s[kPosition], y = s[kPosition + 1];
         double effort = 0.0;
         for (int j = 0; j < kJoints; ++j) {
             const double share = s[kTorques + j] / k_.torque;
             effort += share * share;
         }
-        double reward = k_.metre_reward * std::min(x - x_, k_.most_headway);
+        double reward = k_.metre_reward * std::min(x - so_far.x, k_.most_headway);
         reward -= k_.effort_cost * effort;
         const bool stuck = no_headway(x);
         const bool fell = stuck || deeper(s, axes, k_.underside.data(), kUnderside, 0.0) || axes.m[2][2] < k_.upright ||
                           std::fabs(y) > k_.side_limit || x < k_.back_limit;
-        Outcome outcome = steps >= limit_ ? kTimedOut : kNone;
+        Outcome outcome = so_far.steps >= limit_ ? kTimedOut : kNone;
         if (x > k_.finish) outcome = kFinished;
         if (fell) {
             outcome = kFell;
@@ -166,21 +171,22 @@ class Task {
         }
         if (lost) {
             outcome = kDiverged;
-            reward = k_.fall_reward - earned;
+            reward = k_.fall_reward - so_far.earned;
         }
-        x_ = x;
-        earned += reward;
+        so_far.x = x;
+        so_far.reward = reward;
+        so_far.earned += reward;
         return outcome;
     }
 
    private:
-    const double* now() const { return &k_.clock[2 * (steps % static_cast<long>(k_.clock.size() / 2))]; }
+    const double* now() const { return &k_.clock[2 * (so_far.steps % static_cast<long>(k_.clock.size() / 2))]; }
 
     bool no_headway(double x) {
-        const bool ahead = x - mark_ >= k_.headway;
-        if (ahead) mark_ = x;
-        since_ = ahead ? 0 : since_ + 1;
-        return since_ >= k_.patience;
+        const bool ahead = x - so_far.mark >= k_.headway;
+        if (ahead) so_far.mark = x;
+        so_far.since = ahead ? 0 : so_far.since + 1;
+        return so_far.since >= k_.patience;
     }
 
     bool wild(const State& s) const {

@@ -1,16 +1,43 @@
 // A hexapod and a course in a physics client of their own: what engine.py's World does, command for command.
 #pragma once
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <string>
 #include <vector>
 
 #include "bullet.hpp"
 #include "state.hpp"
 
 namespace hexapod {
+
+// A text in a file, for as long as Bullet reads it.
+class TemporaryFile {
+    std::string path_ = (std::filesystem::temp_directory_path() / "poet-XXXXXX.urdf").string();
+
+   public:
+    explicit TemporaryFile(const std::string& text) {
+        const int file = mkstemps(path_.data(), 5);
+        if (file < 0) throw std::runtime_error("no temporary file can be made: " + path_);
+        const ssize_t written = write(file, text.data(), text.size());
+        close(file);
+        if (written != static_cast<ssize_t>(text.size())) {
+            unlink(path_.c_str());
+            throw std::runtime_error("a temporary file cannot be written: " + path_);
+        }
+    }
+    ~TemporaryFile() { unlink(path_.c_str()); }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+    const std::string& path() const { return path_; }
+};
 
 class World {
     const Bullet& bullet_;
@@ -121,7 +148,7 @@ class World {
         Command command = bullet_.InitRequestContactPointInformation(client_);
         bullet_.SetContactFilterBodyA(command, robot_);
         submit(command);
-        Contacts contacts{};
+        ContactInformation contacts{};
         bullet_.GetContactPointInformation(client_, &contacts);
         for (int i = 0; i < contacts.count; ++i)
             if (contacts.points[i].normal_force > 0) state[kFeet + contacts.points[i].link_a / 3] = 1.0;
@@ -154,10 +181,11 @@ class World {
     }
 
     void load_robot() {
-        Command command = bullet_.LoadUrdfCommandInit(client_, k_.urdf.c_str());
+        const TemporaryFile file(k_.urdf);
+        Command command = bullet_.LoadUrdfCommandInit(client_, file.path().c_str());
         bullet_.LoadUrdfCommandSetFlags(command, kInertiaFromFile);
         robot_ = bullet_.GetStatusBodyIndex(submit(command));
-        if (robot_ < 0) throw std::runtime_error("Bullet cannot read " + k_.urdf);
+        if (robot_ < 0) throw std::runtime_error("Bullet cannot read the robot's URDF");
         for (int link = -1; link < kJoints; ++link) {
             command = bullet_.InitChangeDynamicsInfo(client_);
             bullet_.ChangeDynamicsInfoSetLateralFriction(command, robot_, link, k_.friction);

@@ -27,7 +27,7 @@ except ImportError as error:
     if TYPE_CHECKING:
         raise
     core = None
-    _problem = missing("walker", __name__, error)
+    _problem = missing("walker", f"{__name__}._core", error)
 
 
 def problem() -> str | None:

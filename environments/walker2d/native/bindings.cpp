@@ -140,14 +140,6 @@ nb::tuple parts(const Course& course) {
                           course.inverse_cell());
 }
 
-std::vector<std::tuple<std::string, int, bool>> kernels() {
-    std::vector<std::tuple<std::string, int, bool>> list;
-    for (const walker::Kernel* kernel : walker::kernels()) {
-        list.emplace_back(kernel->name, kernel->lanes, kernel->supported());
-    }
-    return list;
-}
-
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -173,7 +165,7 @@ NB_MODULE(_core, m) {
     m.def("rollout", &rollout, nb::arg("courses"), nb::arg("places"), nb::arg("thetas"), nb::arg("pushes"),
           nb::arg("episode_limit"), nb::arg("kernel") = "", nb::arg("threads") = 1, nb::arg("published_lidar") = false);
     m.def("functions", &functions, nb::arg("x"), nb::arg("kernel") = "");
-    m.def("kernels", &kernels);
+    m.def("kernels", [] { return lanes::describe(walker::kernels()); });
     m.def("model", [] { return bytes_of(&walker::walker_model(), sizeof(walker::WalkerModel)); });
     m.def("segments", [] {
         std::vector<std::tuple<float, float, float, float, float>> list;

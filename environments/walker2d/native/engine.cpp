@@ -1,10 +1,7 @@
 #include "engine.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <new>
 #include <stdexcept>
-#include <thread>
 
 #include "tree.hpp"
 
@@ -36,8 +33,8 @@ struct Seat {
 };
 
 // Plays episodes from the shared queue until none are left.
-StageTimes work(const Kernel& kernel, const Episodes& episodes, std::atomic<std::size_t>& queue) {
-    const GroupMemory memory(kernel);
+StageTimes work(const Kernel& kernel, const Episodes& episodes, lanes::Queue& queue) {
+    const lanes::GroupMemory memory(kernel);
     void* const group = memory.get();
     std::vector<std::vector<TreeNode>> trees(static_cast<std::size_t>(kernel.lanes));
     if (episodes.published_lidar) {
@@ -89,56 +86,19 @@ StageTimes work(const Kernel& kernel, const Episodes& episodes, std::atomic<std:
     return times;
 }
 
-void add(StageTimes& sum, const StageTimes& part) {
-    sum.controller += part.controller;
-    sum.collision += part.collision;
-    sum.solver += part.solver;
-    sum.broadphase += part.broadphase;
-    sum.continuous += part.continuous;
-    sum.lidar += part.lidar;
-    sum.other += part.other;
-}
-
 }  // namespace
 
 std::span<const Kernel* const> kernels() { return kAll; }
 
-const Kernel& find_kernel(const std::string& name) {
-    std::string names;
-    for (const Kernel* kernel : kAll) {
-        if ((name.empty() || name == kernel->name) && kernel->supported()) return *kernel;
-        names += (names.empty() ? "" : ", ") + std::string(kernel->name) + (kernel->supported() ? "" : " (not here)");
-    }
-    throw std::invalid_argument("kernel is '" + name + "'; this build has " + names);
-}
-
-GroupMemory::GroupMemory(const Kernel& kernel)
-    : memory_(::operator new(kernel.group_bytes, std::align_val_t{64})) {
-    if (kernel.alignment > 64) throw std::logic_error("a kernel wants memory aligned beyond 64 bytes");
-    kernel.clear(memory_.get());
-}
-
-void GroupMemory::Free::operator()(void* memory) const { ::operator delete(memory, std::align_val_t{64}); }
+const Kernel& find_kernel(const std::string& name) { return lanes::find_kernel(kernels(), name); }
 
 StageTimes rollout(const Kernel& kernel, const Episodes& episodes, int threads) {
-    std::atomic<std::size_t> queue{0};
-    if (threads <= 1) return work(kernel, episodes, queue);
-    std::vector<StageTimes> parts(static_cast<std::size_t>(threads));
-    {
-        std::vector<std::jthread> crew;
-        for (StageTimes& part : parts) {
-            crew.emplace_back([&] { part = work(kernel, episodes, queue); });
-        }
-    }
-    StageTimes sum{};
-    for (const StageTimes& part : parts) add(sum, part);
-    return sum;
+    return lanes::work_together(threads, [&](lanes::Queue& queue) { return work(kernel, episodes, queue); });
 }
 
 Worlds::Worlds(const Kernel& kernel, std::size_t count, bool published_lidar, int threads)
-    : kernel_(kernel), published_lidar_(published_lidar), trees_(count), courses_(count), crew_(threads) {
-    for (std::size_t i = 0; i < count; i += lanes()) groups_.emplace_back(kernel);
-}
+    : kernel_(kernel), published_lidar_(published_lidar), groups_(kernel, count), trees_(count), courses_(count),
+      crew_(threads) {}
 
 CourseView Worlds::course_of(std::size_t world) const { return view(*courses_[world]); }
 
@@ -152,7 +112,7 @@ void Worlds::set_course(std::size_t world, std::shared_ptr<const Course> course)
     courses_.at(world) = std::move(course);
     if (published_lidar_) trees_[world].resize(static_cast<std::size_t>(tree_size(courses_[world]->size())));
     // The old course may be gone: its world must not step before a reset.
-    kernel_.retire(group_of(world), lane_of(world));
+    kernel_.retire(groups_.of(world), groups_.lane_of(world));
 }
 
 void Worlds::reset(const bool* chosen, const double* pushes, float* observations) {
@@ -161,11 +121,12 @@ void Worlds::reset(const bool* chosen, const double* pushes, float* observations
     // they are stepped in groups of their own, and few are stepped best in one.
     std::size_t all = 0;
     for (std::size_t world = 0; world < count(); ++world) all += static_cast<std::size_t>(chosen[world]);
-    const std::size_t parts = std::min((all + lanes() - 1) / lanes(), static_cast<std::size_t>(crew_.threads()));
+    const std::size_t parts =
+        std::min((all + groups_.lanes() - 1) / groups_.lanes(), static_cast<std::size_t>(crew_.threads()));
     std::vector<std::size_t> cuts{0};
     std::size_t passed = 0;
     for (std::size_t world = 0; world < count(); ++world) {
-        if (lane_of(world) == 0 && passed * parts >= all * cuts.size() && passed < all) cuts.push_back(world);
+        if (groups_.lane_of(world) == 0 && passed * parts >= all * cuts.size() && passed < all) cuts.push_back(world);
         passed += static_cast<std::size_t>(chosen[world]);
     }
     cuts.push_back(count());
@@ -177,11 +138,11 @@ void Worlds::reset(const bool* chosen, const double* pushes, float* observations
 
 void Worlds::reset_between(std::size_t first, std::size_t end, const bool* chosen, const double* pushes,
                            float* observations) {
-    const GroupMemory scratch(kernel_);
-    std::vector<StepResult> results(lanes());
+    const lanes::GroupMemory scratch(kernel_);
+    std::vector<StepResult> results(groups_.lanes());
     StageTimes times{};
     const auto state = std::make_unique<WorldState>();
-    std::vector<std::vector<TreeNode>> trees(lanes());
+    std::vector<std::vector<TreeNode>> trees(groups_.lanes());
     std::vector<std::size_t> seated;
     const auto flush = [&] {
         kernel_.step(scratch.get(), results.data(), &times);
@@ -190,8 +151,8 @@ void Worlds::reset_between(std::size_t first, std::size_t end, const bool* chose
             const int lane = static_cast<int>(i);
             kernel_.get_state(scratch.get(), lane, *state);
             kernel_.observe(scratch.get(), lane, observations + world * kObservations);
-            kernel_.reset(group_of(world), lane_of(world), course_of(world), 0.0f, trees_[world].data());
-            kernel_.set_state(group_of(world), lane_of(world), *state);
+            kernel_.reset(groups_.of(world), groups_.lane_of(world), course_of(world), 0.0f, trees_[world].data());
+            kernel_.set_state(groups_.of(world), groups_.lane_of(world), *state);
             std::ranges::copy(trees[i], trees_[world].begin());
         }
         seated.clear();
@@ -202,7 +163,7 @@ void Worlds::reset_between(std::size_t first, std::size_t end, const bool* chose
         kernel_.reset(scratch.get(), static_cast<int>(seated.size()), course_of(world),
                       static_cast<float>(pushes[world]), trees[seated.size()].data());
         seated.push_back(world);
-        if (seated.size() == lanes()) flush();
+        if (seated.size() == groups_.lanes()) flush();
     }
     if (!seated.empty()) flush();
 }
@@ -210,28 +171,28 @@ void Worlds::reset_between(std::size_t first, std::size_t end, const bool* chose
 void Worlds::step(const float* actions, const bool* resets, const double* pushes, float* observations,
                   double* rewards, std::int8_t* outcomes) {
     require_courses(resets);
-    crew_.run(static_cast<std::int64_t>(groups_.size()), [&](std::int64_t group) {
-        step_group(static_cast<std::size_t>(group) * lanes(), actions, resets, pushes, observations, rewards,
+    crew_.run(static_cast<std::int64_t>(groups_.count()), [&](std::int64_t group) {
+        step_group(static_cast<std::size_t>(group) * groups_.lanes(), actions, resets, pushes, observations, rewards,
                    outcomes);
     });
 }
 
 void Worlds::step_group(std::size_t first, const float* actions, const bool* resets, const double* pushes,
                         float* observations, double* rewards, std::int8_t* outcomes) {
-    std::vector<StepResult> results(lanes());
+    std::vector<StepResult> results(groups_.lanes());
     StageTimes times{};
-    void* const group = group_of(first);
-    const std::size_t end = std::min(first + lanes(), count());
+    void* const group = groups_.of(first);
+    const std::size_t end = std::min(first + groups_.lanes(), count());
     for (std::size_t world = first; world < end; ++world) {
         if (resets[world]) {
-            kernel_.reset(group, lane_of(world), course_of(world), static_cast<float>(pushes[world]),
+            kernel_.reset(group, groups_.lane_of(world), course_of(world), static_cast<float>(pushes[world]),
                           trees_[world].data());
         }
-        kernel_.set_action(group, lane_of(world), actions + world * kActions);
+        kernel_.set_action(group, groups_.lane_of(world), actions + world * kActions);
     }
     kernel_.step(group, results.data(), &times);
     for (std::size_t world = first; world < end; ++world) {
-        kernel_.observe(group, lane_of(world), observations + world * kObservations);
+        kernel_.observe(group, groups_.lane_of(world), observations + world * kObservations);
         rewards[world] = results[world - first].reward;
         outcomes[world] = static_cast<std::int8_t>(results[world - first].outcome);
     }
@@ -239,12 +200,12 @@ void Worlds::step_group(std::size_t first, const float* actions, const bool* res
 
 void Worlds::get_state(std::size_t world, WorldState& state) const {
     if (world >= count()) throw std::out_of_range("no such world");
-    kernel_.get_state(group_of(world), lane_of(world), state);
+    kernel_.get_state(groups_.of(world), groups_.lane_of(world), state);
 }
 
 void Worlds::set_state(std::size_t world, const WorldState& state) {
     if (world >= count()) throw std::out_of_range("no such world");
-    kernel_.set_state(group_of(world), lane_of(world), state);
+    kernel_.set_state(groups_.of(world), groups_.lane_of(world), state);
 }
 
 std::span<TreeNode> Worlds::tree_of(std::size_t world) {

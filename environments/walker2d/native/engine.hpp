@@ -1,7 +1,4 @@
 // Runs kernels: queues of episodes for evolution, and stepped worlds for learners.
-//
-// A kernel's lanes are a pool of seats. Which seat an episode gets, and who
-// sits beside it, depends on the queue; its result does not.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "../../native/crew.hpp"
+#include "../../native/kernels.hpp"
 #include "course.hpp"
-#include "crew.hpp"
 #include "kernel.hpp"
 
 namespace walker {
@@ -21,19 +19,6 @@ std::span<const Kernel* const> kernels();
 
 // The kernel called `name`, or the fastest when it is empty. Throws std::invalid_argument.
 const Kernel& find_kernel(const std::string& name);
-
-// Memory of one group.
-class GroupMemory {
-   public:
-    explicit GroupMemory(const Kernel& kernel);
-    void* get() const { return memory_.get(); }
-
-   private:
-    struct Free {
-        void operator()(void* memory) const;
-    };
-    std::unique_ptr<void, Free> memory_;
-};
 
 struct Episodes {
     std::span<const CourseView> courses;  // all there are
@@ -72,9 +57,6 @@ class Worlds {
     std::span<TreeNode> tree_of(std::size_t world);
 
    private:
-    void* group_of(std::size_t world) const { return groups_.at(world / lanes()).get(); }
-    int lane_of(std::size_t world) const { return static_cast<int>(world % lanes()); }
-    std::size_t lanes() const { return static_cast<std::size_t>(kernel_.lanes); }
     CourseView course_of(std::size_t world) const;
     void require_courses(const bool* worlds) const;
     void reset_between(std::size_t first, std::size_t end, const bool* chosen, const double* pushes,
@@ -84,10 +66,10 @@ class Worlds {
 
     const Kernel& kernel_;
     const bool published_lidar_;
-    std::vector<GroupMemory> groups_;
+    lanes::Groups groups_;
     std::vector<std::vector<TreeNode>> trees_;  // empty but for a published lidar
     std::vector<std::shared_ptr<const Course>> courses_;
-    Crew crew_;
+    lanes::Crew crew_;
 };
 
 }  // namespace walker

@@ -37,6 +37,17 @@ struct WorldState {
 // Time spent in each stage, in ticks of the processor's clock.
 struct StageTimes {
     std::uint64_t controller, collision, solver, broadphase, continuous, lidar, other;
+
+    StageTimes& operator+=(const StageTimes& part) {
+        controller += part.controller;
+        collision += part.collision;
+        solver += part.solver;
+        broadphase += part.broadphase;
+        continuous += part.continuous;
+        lidar += part.lidar;
+        other += part.other;
+        return *this;
+    }
 };
 
 struct Kernel {

@@ -7,30 +7,27 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from hexapods import stroll, task
+from hexapods import ANGLES, BODY, FEET, HIGH, LOW, STANCE, STATE_SIZE, TORQUES, stroll, task
 
 from environments.domain import Environment, Outcome, find_domain
-from environments.hexapod3d.body import BODY, URDF, Body, urdf
+from environments.hexapod3d.body import Body
 from environments.hexapod3d.drawing import _Meshes
 from environments.hexapod3d.engine import (
-    ANGLES,
     CONTROL_RATE,
-    FEET,
     POSITION,
     QUATERNION,
     SPIN,
-    STATE_SIZE,
     SUBSTEPS,
-    TORQUES,
     VELOCITY,
     Client,
     World,
     bullet,
 )
 from environments.hexapod3d.env import HexapodEnv
-from environments.hexapod3d.gait import HIGH, LOW, PERIOD, STANCE, Gait, targets
+from environments.hexapod3d.gait import PERIOD, Gait, targets
 from environments.hexapod3d.task import EPISODE_LIMIT, FALL_REWARD, PATIENCE, Judge, observe, rotation
 from environments.hexapod3d.terrain import COLUMNS, FINISH, ROWS, SIDE_LIMIT, Terrain, grid
+from environments.hexapod3d.urdf import urdf
 
 NOTHING = np.zeros(18, dtype=np.float32)
 
@@ -55,10 +52,6 @@ def test_registered_environments_pass_gymnasiums_checker(name):
     made = gymnasium.make(name, render_mode="rgb_array").unwrapped
     check_env(made)
     made.close()
-
-
-def test_the_urdf_is_the_descriptions():
-    assert URDF.read_text(encoding="utf-8") == urdf(BODY)
 
 
 def test_a_description_with_more_legs_gives_a_body_that_pybullet_reads(tmp_path):
@@ -105,7 +98,7 @@ def test_a_standing_robot_bears_its_weight_on_six_feet(env):
 
 def test_links_have_the_inertia_that_the_urdf_says(env):
     # Without a flag PyBullet would take it from the shapes that collide, of which legs have none.
-    for link, element in enumerate(ET.parse(URDF).findall("link"), start=-1):
+    for link, element in enumerate(ET.fromstring(urdf(BODY)).findall("link"), start=-1):
         said = [float(element.find("inertial/inertia").get(axis)) for axis in ("ixx", "iyy", "izz")]
         mass, _, inertia = bullet.getDynamicsInfo(env._world.robot, link, **env._world._on)[:3]
         assert mass == float(element.find("inertial/mass").get("value"))
@@ -273,7 +266,7 @@ def test_velocities_are_observed_in_the_trunks_frame(env):
 
 def test_the_tripods_take_turns_and_zero_keeps_the_pace():
     steps = np.arange(PERIOD)
-    wanted = targets(np.zeros((PERIOD, 18), dtype=np.float32), steps, Gait.TRIPOD).reshape(PERIOD, 6, 3)
+    wanted = targets(BODY, np.zeros((PERIOD, 18), dtype=np.float32), steps, Gait.ALTERNATING).reshape(PERIOD, 6, 3)
     np.testing.assert_allclose(wanted[:, 0], wanted[:, 2])
     np.testing.assert_allclose(wanted[:, 0], wanted[:, 4])
     np.testing.assert_allclose(wanted[:, 1], np.roll(wanted[:, 0], PERIOD // 2, axis=0), atol=1e-12)
@@ -282,10 +275,12 @@ def test_the_tripods_take_turns_and_zero_keeps_the_pace():
 def test_targets_keep_within_the_joints_limits():
     actions = np.random.default_rng(0).uniform(-3, 3, (200, 18)).astype(np.float32)
     for gait in Gait:
-        wanted = targets(actions, np.arange(200), gait)
+        wanted = targets(BODY, actions, np.arange(200), gait)
         assert (wanted >= LOW - 1e-12).all()
         assert (wanted <= HIGH + 1e-12).all()
-    np.testing.assert_array_equal(targets(np.zeros((1, 18), dtype=np.float32), np.array([5]), Gait.NONE)[0], STANCE)
+    np.testing.assert_array_equal(
+        targets(BODY, np.zeros((1, 18), dtype=np.float32), np.array([5]), Gait.NONE)[0], STANCE
+    )
 
 
 def test_joints_keep_within_their_limits_and_speed(env):
@@ -436,11 +431,11 @@ def test_judging_and_observing_a_broken_state_leave_it_as_it_is():
     state[:, 2] = BODY.height
     state[1, VELOCITY] = np.nan
     before = state.copy()
-    judge, level = Judge(2, EPISODE_LIMIT), Terrain(np.zeros((ROWS, COLUMNS)))
+    judge, level = Judge(BODY, 2, EPISODE_LIMIT), Terrain(np.zeros((ROWS, COLUMNS)))
     for row in range(2):
         judge.start(row, 0.0)
     rewards, outcomes = judge.judge(state, level)
     assert outcomes.tolist()[1] == Outcome.DIVERGED
     assert rewards[1] == FALL_REWARD
-    assert np.isfinite(observe(state, judge.steps, level)).all()
+    assert np.isfinite(observe(BODY, state, judge.steps, level)).all()
     np.testing.assert_array_equal(state, before)

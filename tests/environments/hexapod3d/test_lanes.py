@@ -6,21 +6,20 @@ points of contact that Bullet keeps. Were one step different, so would be all th
 
 import numpy as np
 import pytest
-from hexapods import HARD, ROUGH, crowd, task, violent
+from hexapods import ANGLES, BODY, CONTROLLER, HARD, ROUGH, crowd, task, violent
 
-from environments.domain import NO_OUTCOME, Batch, Environment, Outcome
+from environments.domain import NO_OUTCOME, Batch, Environment, Outcome, find_domain
 from environments.hexapod3d import DOMAIN, JOINTS, native
-from environments.hexapod3d.body import BODY
-from environments.hexapod3d.engine import ANGLES, World
+from environments.hexapod3d.engine import World
 from environments.hexapod3d.episode import starts
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait, targets
-from environments.hexapod3d.simulator import CONTROLLER
 from environments.hexapod3d.task import FALL_REWARD, Judge, rotation
 
 pytestmark = pytest.mark.skipif(native.problem() is not None, reason="the core is not built")
 
-KERNELS = [name for name, _, usable in native.core.kernels() if usable] if native.problem() is None else []
+KERNELS = native.kernels() if native.problem() is None else []
+BODIES = ["quadruped3d", "octopod3d", "hexapod3d[tibia=0.42]"]
 COURSES = {
     "flat": {},
     "rough": ROUGH,
@@ -31,28 +30,28 @@ COURSES = {
 }
 
 
-def walks(count, steps, seed):
-    """Give joint targets (count, steps, 18): walks from calm to wild, and every third one violent."""
+def walks(count, steps, seed, body=BODY):
+    """Give joint targets (count, steps, joints): walks from calm to wild, and every third one violent."""
     rng = np.random.default_rng(seed)
     drawn = []
     for number in range(count):
-        actions = rng.uniform(-1, 1, (steps, 18)).astype(np.float32) * (number % 7) / 6
-        walk = targets(actions, np.arange(steps), Gait.TRIPOD)
-        drawn.append(violent(seed + number, steps) if number % 3 == 2 else walk)
+        actions = rng.uniform(-1, 1, (steps, body.joints)).astype(np.float32) * (number % 7) / 6
+        walk = targets(body, actions, np.arange(steps), Gait.ALTERNATING)
+        drawn.append(violent(seed + number, steps, body) if number % 3 == 2 else walk)
     return np.stack(drawn)
 
 
-def assert_bullets_states(terrain, wanted, seed, kernel=""):
+def assert_bullets_states(terrain, wanted, seed, kernel="", body=BODY):
     begun = starts(np.arange(seed, seed + len(wanted), dtype=np.uint64))
-    found = native.proven_lanes().follow(terrain, begun, wanted, kernel=kernel)
-    robot = native.shared_robot()
+    found = native.proven_lanes(body).follow(terrain, begun, wanted, kernel=kernel)
+    robot = native.shared_robot(body)
     robot.lay(terrain)
     for start, path, states in zip(begun, wanted, found, strict=True):
         np.testing.assert_array_equal(states, robot.core.follow(start, path))
 
 
 def test_the_lanes_are_used_here():
-    assert native.proven_lanes() is not None
+    assert native.proven_lanes(BODY) is not None
     assert native.kernel() == KERNELS[0]
 
 
@@ -62,11 +61,22 @@ def test_every_kernel_gives_bullets_states(kernel, name):
     assert_bullets_states(terrain_of(task(1, **COURSES[name])), walks(9, 60, 3), 3, kernel)
 
 
+@pytest.mark.parametrize("name", BODIES)
+def test_bodies_of_other_legs_move_as_bullets_do_in_every_kernel(name):
+    body = find_domain(name).body
+    for kernel in KERNELS:
+        assert_bullets_states(terrain_of(task(2, **HARD)), walks(9, 50, 5, body), 5, kernel, body)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("body", ["hexapod3d", "quadruped3d", "octopod3d"])
 @pytest.mark.parametrize("name", COURSES)
-def test_a_hundred_thousand_steps_are_bullets(name):
-    """With the other courses: 6 courses, 12 walks each, 700 control steps of two steps of physics."""
-    assert_bullets_states(terrain_of(task(len(name), **COURSES[name])), walks(12, 700, 11), 11)
+def test_a_hundred_thousand_steps_are_bullets(name, body):
+    """With the other courses: 6 courses, 12 walks each, 700 control steps of two steps of physics; half for others."""
+    robot = find_domain(body).body
+    assert_bullets_states(
+        terrain_of(task(len(name), **COURSES[name])), walks(12 if robot is BODY else 6, 700, 11, robot), 11, body=robot
+    )
 
 
 def test_an_episode_does_not_depend_on_its_neighbours_or_its_course_on_theirs():
@@ -85,7 +95,7 @@ def test_an_episode_does_not_depend_on_its_neighbours_or_its_course_on_theirs():
 
 
 def test_threads_share_a_queue_and_change_nothing():
-    lanes = native.proven_lanes()
+    lanes = native.proven_lanes(BODY)
     thetas, seeds = crowd(20)
     course = lanes.core.course(terrain_of(task(3, **ROUGH)).heights)
     found = [
@@ -111,7 +121,7 @@ def test_whole_episodes_are_bullets(domain, encoding):
     spreads = np.repeat([0.0, 0.02, 0.1, 0.5], 4)[:, None]
     thetas = (spreads * rng.standard_normal((16, CONTROLLER.parameters))).astype(np.float32)
     batch = Batch.of(thetas, environment, np.arange(16, dtype=np.uint64) + np.uint64(2**62))
-    found, expected = (play(batch, 700, domain.gait) for play in (native.run_native, native.run_bullet))
+    found, expected = (play(batch, 700, domain.body, domain.gait) for play in (native.run_native, native.run_bullet))
     np.testing.assert_array_equal(found.returns, expected.returns)
     np.testing.assert_array_equal(found.lengths, expected.lengths)
     np.testing.assert_array_equal(found.outcomes, expected.outcomes)
@@ -130,8 +140,8 @@ def test_of_240_violent_episodes_none_earns_by_a_foot_in_the_ground():
         seeds = [seed for seed in range(240) if seed % 3 == number % 3 and bool(seed % 4) == (number < 3)]
         terrain = terrain_of(task(number % 3, **(HARD if number < 3 else {})))
         begun = np.tile(np.array([0.0, 0.0, 1.0]), (len(seeds), 1))
-        paths = native.proven_lanes().follow(terrain, begun, np.stack([violent(seed) for seed in seeds]))
-        judge = Judge(len(seeds), 700)
+        paths = native.proven_lanes(BODY).follow(terrain, begun, np.stack([violent(seed) for seed in seeds]))
+        judge = Judge(BODY, len(seeds), 700)
         over, deep = np.full(len(seeds), NO_OUTCOME), np.zeros(len(seeds), dtype=bool)
         for row in range(len(seeds)):
             judge.start(row, float(paths[row, 0, 0]))
@@ -150,20 +160,20 @@ def test_of_240_violent_episodes_none_earns_by_a_foot_in_the_ground():
 def lanes_of(**changes):
     world = World()
     world.lay(terrain_of(task(0)))
-    made = native.Lanes()
-    made.core = native.core.Lanes(native.constants(), world.description() | changes)
+    made = native.Lanes(BODY)
+    made.core = native.core_of(BODY).Lanes(native.constants(BODY), world.description() | changes)
     world.close()
     return made
 
 
 def test_lanes_that_differ_from_bullet_are_found_out():
-    assert native.agrees(lanes_of(), steps=20)
-    assert not native.agrees(lanes_of(friction=[0.4999]), steps=20)
-    assert not native.agrees(lanes_of(foot_along=[0.16 + 1e-12]), steps=20)
+    assert native.agrees(BODY, lanes_of(), steps=20)
+    assert not native.agrees(BODY, lanes_of(friction=[0.4999]), steps=20)
+    assert not native.agrees(BODY, lanes_of(foot_along=[0.16 + 1e-12]), steps=20)
 
 
 def test_the_lanes_refuse_what_they_do_not_know():
-    lanes = native.proven_lanes().core
+    lanes = native.proven_lanes(BODY).core
     with pytest.raises(ValueError, match="does not know"):
         lanes_of(tail=[1.0])
     with pytest.raises(ValueError, match="another length"):

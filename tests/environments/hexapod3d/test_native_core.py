@@ -4,15 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hexapods import HARD, ROUGH, crowd, task, violent
+from hexapods import BODY, CONTROLLER, HARD, ROUGH, STANCE, STATE_SIZE, crowd, task, violent
 
 from environments.domain import Batch, Environment, Outcome, find_domain
 from environments.hexapod3d import DOMAIN, JOINTS, native
-from environments.hexapod3d.engine import STATE_SIZE, World
-from environments.hexapod3d.episode import START_HEIGHT, starts
+from environments.hexapod3d.engine import World
+from environments.hexapod3d.episode import start_height, starts
 from environments.hexapod3d.expression import terrain_of
-from environments.hexapod3d.gait import STANCE
-from environments.hexapod3d.simulator import CONTROLLER
 
 pytestmark = pytest.mark.skipif(native.problem() is not None, reason="the core is not built")
 
@@ -64,13 +62,13 @@ def test_threads_play_at_once_without_disturbing_one_another():
 def test_states_are_the_references_through_a_violent_episode():
     terrain = terrain_of(task(1, **HARD))
     targets, start = violent(3), starts(np.array([5], dtype=np.uint64))[0]
-    robot = native.Robot()
+    robot = native.Robot(BODY)
     robot.lay(terrain)
     robot.core.follow(start, violent(4))  # leaves no trace
     found = robot.core.follow(start, targets)
     world, state = World(), np.zeros(STATE_SIZE)
     world.lay(terrain)
-    world.place((0.0, start[0], START_HEIGHT), (0.0, 0.0, start[1], start[2]), STANCE.tolist())
+    world.place((0.0, start[0], start_height(BODY)), (0.0, 0.0, start[1], start[2]), STANCE.tolist())
     for wanted, row in zip(targets, found, strict=True):
         world.advance(wanted)
         world.read(state)
@@ -79,9 +77,9 @@ def test_states_are_the_references_through_a_violent_episode():
 
 
 def test_unknown_and_missing_constants_are_refused():
-    for constants in (native.constants() | {"tail": 1.0}, {"urdf": ""}):
+    for constants in (native.constants(BODY) | {"tail": 1.0}, {"urdf": ""}):
         with pytest.raises((ValueError, KeyError)):
-            native.core.Robot(native.engine.bullet.__file__, constants)
+            native.core_of(BODY).Robot(native.engine.bullet.__file__, constants)
 
 
 def test_an_unknown_engine_is_refused_by_name():

@@ -4,15 +4,15 @@ import sys
 
 import numpy as np
 import pytest
-from hexapods import ROUGH, crowd, task
+from hexapods import CONTROLLER, ROUGH, STATE_SIZE, crowd, task
 
 from environments.domain import NO_OUTCOME, Batch
 from environments.hexapod3d import DOMAIN
-from environments.hexapod3d.engine import STATE_SIZE, World
+from environments.hexapod3d.engine import World
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.episode import begin
 from environments.hexapod3d.expression import terrain_of
-from environments.hexapod3d.simulator import CONTROLLER, ENGINES, LANES
+from environments.hexapod3d.simulator import ENGINES, LANES
 
 COURSE = task(3, **ROUGH)
 
@@ -63,7 +63,7 @@ def test_the_gymnasium_environment_gives_the_rollouts_returns():
 
 PROGRAM = """
 import json, sys
-from hexapods import ROUGH, crowd, task
+from hexapods import CONTROLLER, ROUGH, STATE_SIZE, crowd, task
 from environments.domain import Batch
 from environments.hexapod3d import DOMAIN
 thetas, seeds = crowd(6)

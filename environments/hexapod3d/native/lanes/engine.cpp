@@ -1,14 +1,9 @@
 #include "engine.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
-#include <memory>
-#include <new>
 #include <optional>
-#include <stdexcept>
-#include <thread>
 
 #include "../mind.hpp"
 #include "../task.hpp"
@@ -31,27 +26,6 @@ const Kernel* const kAll[] = {
 #undef HEXAPOD_EACH_KERNEL_LIST
 };
 
-// Memory of one group.
-class GroupMemory {
-    struct Free {
-        void operator()(void* memory) const { ::operator delete(memory, std::align_val_t{64}); }
-    };
-    std::unique_ptr<void, Free> memory_;
-
-   public:
-    explicit GroupMemory(const Kernel& kernel) : memory_(::operator new(kernel.bytes, std::align_val_t{64})) {
-        if (kernel.alignment > 64) throw std::logic_error("a kernel wants memory aligned beyond 64 bytes");
-        kernel.clear(memory_.get());
-    }
-    void* get() const { return memory_.get(); }
-};
-
-void set_down(const Kernel& kernel, void* group, int lane, const Constants& k, const Course& course,
-              const double* start) {
-    const double position[3] = {0.0, start[0], k.start_height}, turn[4] = {0.0, 0.0, start[1], start[2]};
-    kernel.place(group, lane, course, position, turn, k.stance.data());
-}
-
 struct Seat {
     std::size_t episode = 0;
     const float* theta = nullptr;
@@ -62,8 +36,8 @@ struct Seat {
 
 // Plays episodes from the shared queue until none are left.
 Ticks work(const Kernel& kernel, const Constants& k, const Model& model, const Episodes& episodes,
-           std::atomic<std::size_t>& queue) {
-    const GroupMemory memory(kernel);
+           lanes::Queue& queue) {
+    const lanes::GroupMemory memory(kernel);
     void* const group = memory.get();
     std::vector<Seat> seats(static_cast<std::size_t>(kernel.lanes));
     std::size_t busy = 0;
@@ -113,8 +87,8 @@ Ticks work(const Kernel& kernel, const Constants& k, const Model& model, const E
             if (!seat.sane) seat.state.fill(std::numeric_limits<double>::quiet_NaN());
             const Outcome outcome = seat.task->judge(seat.state);
             if (outcome == kNone) continue;
-            episodes.returns[seat.episode] = seat.task->earned;
-            episodes.lengths[seat.episode] = static_cast<std::int32_t>(seat.task->steps);
+            episodes.returns[seat.episode] = seat.task->so_far.earned;
+            episodes.lengths[seat.episode] = static_cast<std::int32_t>(seat.task->so_far.steps);
             episodes.outcomes[seat.episode] = static_cast<std::int8_t>(outcome);
             --busy;
             seat_next(lane);
@@ -126,26 +100,16 @@ Ticks work(const Kernel& kernel, const Constants& k, const Model& model, const E
     return spent;
 }
 
-void add(Ticks& sum, const Ticks& part) {
-    sum.contacts += part.contacts;
-    sum.forward += part.forward;
-    sum.solver += part.solver;
-    sum.integration += part.integration;
-    sum.minds += part.minds;
-    sum.tasks += part.tasks;
-}
-
 }  // namespace
 
 std::span<const Kernel* const> kernels() { return kAll; }
 
-const Kernel& find_kernel(const std::string& name) {
-    std::string names;
-    for (const Kernel* kernel : kAll) {
-        if ((name.empty() || name == kernel->name) && kernel->supported()) return *kernel;
-        names += (names.empty() ? "" : ", ") + std::string(kernel->name) + (kernel->supported() ? "" : " (not here)");
-    }
-    throw std::invalid_argument("kernel is '" + name + "'; this build has " + names);
+const Kernel& find_kernel(const std::string& name) { return lanes::find_kernel(kernels(), name); }
+
+void set_down(const Kernel& kernel, void* group, int lane, const Constants& k, const Course& course,
+              const double* start) {
+    const double position[3] = {0.0, start[0], k.start_height}, turn[4] = {0.0, 0.0, start[1], start[2]};
+    kernel.place(group, lane, course, position, turn, k.stance.data());
 }
 
 // The order of operations is btHeightfieldTerrainShape's, and the triangles' as btConvexConcaveCollisionAlgorithm gets
@@ -197,20 +161,12 @@ Field::Field(const Constants& k, const double* heights)
 
 Ticks rollout(const Kernel& kernel, const Constants& constants, const Model& model, const Episodes& episodes,
               int threads) {
-    std::atomic<std::size_t> queue{0};
-    if (threads <= 1) return work(kernel, constants, model, episodes, queue);
-    std::vector<Ticks> parts(static_cast<std::size_t>(threads));
-    {
-        std::vector<std::jthread> crew;
-        for (Ticks& part : parts) crew.emplace_back([&] { part = work(kernel, constants, model, episodes, queue); });
-    }
-    Ticks sum{};
-    for (const Ticks& part : parts) add(sum, part);
-    return sum;
+    return lanes::work_together(
+        threads, [&](lanes::Queue& queue) { return work(kernel, constants, model, episodes, queue); });
 }
 
 Ticks follow(const Kernel& kernel, const Constants& constants, const Model& model, const Walks& walks) {
-    const GroupMemory memory(kernel);
+    const lanes::GroupMemory memory(kernel);
     const auto lanes = static_cast<std::size_t>(kernel.lanes);
     Ticks spent{};
     for (std::size_t first = 0; first < walks.count; first += lanes) {

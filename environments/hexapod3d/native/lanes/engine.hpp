@@ -1,13 +1,11 @@
 // Runs kernels: a queue of episodes on courses of their own, and robots that follow given targets.
-//
-// A kernel's lanes are a pool of seats. Which seat an episode gets, and who sits beside it, depends on the queue; its
-// result does not.
 #pragma once
 
 #include <span>
 #include <string>
 #include <vector>
 
+#include "../../../native/kernels.hpp"
 #include "kernel.hpp"
 
 namespace hexapod {
@@ -33,7 +31,10 @@ class Field {
     const Course& course() const { return course_; }
 };
 
-// How an episode starts is y, and z and w of the trunk's quaternion.
+// Sets a robot down where an episode starts, which is y, and z and w of the trunk's quaternion.
+void set_down(const Kernel& kernel, void* group, int lane, const Constants& k, const Course& course,
+              const double* start);
+
 struct Episodes {
     std::span<const Field* const> fields;
     const std::int32_t* places;  // (count,) the course of each episode among these

@@ -80,17 +80,6 @@ struct Answer {
     M3 upper_left, upper_right, lower_left, lower_right;
 };
 
-struct Point {
-    double on_foot[3], on_ground[3];  // in the tibia's and the field's frame
-    double foot[3], ground[3], normal[3], distance;  // in the world
-};
-
-struct Contacts {
-    int count;
-    Point points[kMaxPoints];
-    double impulse[kMaxPoints];  // of the last step
-};
-
 struct Row {
     D jacobian[9];  // of the trunk's six degrees of freedom and the leg's three
     D change[kDegrees];  // of speed by a unit of impulse

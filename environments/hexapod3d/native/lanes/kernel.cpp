@@ -19,6 +19,7 @@ struct Memory {
 };
 
 Memory& memory(void* group) { return *static_cast<Memory*>(group); }
+const Memory& memory(const void* group) { return *static_cast<const Memory*>(group); }
 
 bool supported() {
 #if defined(__AVX512F__)
@@ -49,6 +50,13 @@ void place(void* group, int lane, const Course& course, const double* position, 
     for (D& each : memory(group).squares) each[lane] = 0.0;
 }
 
+void restore(void* group, int lane, const Course& course, const LaneState& state) {
+    restore_lane(memory(group).group, lane, &course, state);
+    for (D& each : memory(group).squares) each[lane] = 0.0;
+}
+
+LaneState state(const void* group, int lane) { return state_of_lane(memory(group).group, lane); }
+
 void pose(void* group, const Model& model) { pose(memory(group).group, model); }
 
 void aim(void* group, int lane, const double* targets) {
@@ -61,15 +69,15 @@ void drive(void* group, const Model& model, Ticks& spent) {
 }
 
 void read(const void* group, const Model& model, int lane, double* state) {
-    const Memory& m = *static_cast<const Memory*>(group);
+    const Memory& m = memory(group);
     read_lane(m.group, model, m.squares, lane, state);
 }
 
 }  // namespace
 
 extern const Kernel kKernel;
-const Kernel kKernel = {HEXAPOD_NAME, W,    sizeof(Memory), alignof(Memory), supported, clear, place, retire,
-                        pose,         aim,  drive,          read,            think,     ticks};
+const Kernel kKernel = {HEXAPOD_NAME, W,     sizeof(Memory), alignof(Memory), supported, clear, place, retire,
+                        restore,      state, pose,           aim,             drive,     read,  think, ticks};
 
 }  // namespace HEXAPOD_KERNEL
 }  // namespace hexapod

@@ -37,4 +37,22 @@ struct Course {
     double scale[2];              // rows and columns per m
 };
 
+// Where a foot touches the ground.
+struct Point {
+    double on_foot[3], on_ground[3];  // in the tibia's and the field's frame
+    double foot[3], ground[3], normal[3], distance;  // in the world
+};
+
+struct Contacts {
+    int count;
+    Point points[kMaxPoints];
+    double impulse[kMaxPoints];  // of the last step
+};
+
+// All that a step of physics finds in a lane: a world that gets it goes on as that from which it was taken.
+struct LaneState {
+    double position[3], turn[4], speed[kDegrees], angle[kJoints];
+    Contacts contacts[kLegs];
+};
+
 }  // namespace hexapod

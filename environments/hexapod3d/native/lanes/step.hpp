@@ -33,6 +33,27 @@ inline void place_lane(Group& g, int lane, const Course* course, const double* p
     g.idle[lane] = course ? 0 : -1;
 }
 
+inline LaneState state_of_lane(const Group& g, int lane) {
+    LaneState s{{g.position.x[lane], g.position.y[lane], g.position.z[lane]},
+                {g.turn.x[lane], g.turn.y[lane], g.turn.z[lane], g.turn.w[lane]},
+                {},
+                {},
+                {}};
+    for (int k = 0; k < kDegrees; ++k) s.speed[k] = g.speed[k][lane];
+    for (int j = 0; j < kJoints; ++j) s.angle[j] = g.angle[j][lane];
+    for (int i = 0; i < kLegs; ++i) s.contacts[i] = g.contacts[lane][i];
+    return s;
+}
+
+inline void restore_lane(Group& g, int lane, const Course* course, const LaneState& s) {
+    place_lane(g, lane, course, s.position, s.turn, s.angle);
+    g.turn.x[lane] = s.turn[0];  // not turned about, as that of a robot that is set down
+    g.turn.y[lane] = s.turn[1];
+    g.turn.z[lane] = s.turn[2];
+    for (int k = 0; k < kDegrees; ++k) g.speed[k][lane] = s.speed[k];
+    for (int i = 0; i < kLegs; ++i) g.contacts[lane][i] = s.contacts[i];
+}
+
 inline void touch(Group& g, const Model& m) {
     int filled[W] = {};
     g.slots = 0;

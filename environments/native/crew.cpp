@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-namespace walker {
+namespace lanes {
 
 Crew::Crew(int threads) : process_(getpid()) {
     for (int i = 1; i < threads; ++i) others_.emplace_back([this] { attend(); });
@@ -50,4 +50,4 @@ void Crew::run(std::int64_t tasks, const std::function<void(std::int64_t)>& task
     for (std::int64_t undone = undone_.load(); undone > 0; undone = undone_.load()) undone_.wait(undone);
 }
 
-}  // namespace walker
+}  // namespace lanes

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace walker {
+namespace lanes {
 
 class Crew {
    public:
@@ -37,4 +37,4 @@ class Crew {
     std::vector<std::thread> others_;
 };
 
-}  // namespace walker
+}  // namespace lanes
