@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 INSTALLED := $(VENV)/installed
 PACKAGES := poet environments evolution transfer cluster meta_learners
-NATIVE := $(wildcard environments/*/native/*.[ch]pp environments/*/native/*/*.[ch]pp) \
+NATIVE := $(wildcard environments/native/*.[ch]pp environments/*/native/*.[ch]pp environments/*/native/*/*.[ch]pp) \
 	$(wildcard environments/*/native/CMakeLists.txt) environments/CMakeLists.txt
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 RUN ?= runs/quick
@@ -34,13 +34,17 @@ format: setup  ## Mend what a tool can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-sanitize: setup  ## Run the walker core's own test under the address and undefined-behaviour sanitisers
+sanitize: setup  ## Run the cores' own tests under the address and undefined-behaviour sanitisers
 	$(BIN)/cmake -S environments/walker2d/native -B build/sanitize -DWALKER_SANITIZE=ON -DWALKER_SELFTEST=ON
 	$(BIN)/cmake --build build/sanitize
 	build/sanitize/walker_selftest
+	$(BIN)/cmake -S environments/hexapod3d/native -B build/sanitize-hexapod -DHEXAPOD_SELFTEST=ON
+	$(BIN)/cmake --build build/sanitize-hexapod
+	build/sanitize-hexapod/hexapod_selftest
 
-reference: setup  ## Write docs/settings.md anew from the settings themselves
+reference: setup  ## Write docs/settings.md and the tables of learners anew from the settings and learners themselves
 	$(BIN)/poet settings --markdown > docs/settings.md
+	$(BIN)/python -m benchmarks.known_answers.systems
 
 docs: setup  ## Build the documentation site in build/site; open build/site/index.html
 	$(PIP) install -c constraints.txt --group docs

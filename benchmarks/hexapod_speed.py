@@ -2,7 +2,8 @@
 
 Whole rollouts with controllers, in the C++ core, by each of its kernels that run
 here, and through PyBullet's Python interface; the Gymnasium environment under
-random actions; and, for comparison, physics alone under a walk's targets: Bullet
+random actions, and vectors of it as learners step them, Gymnasium's own of
+reference environments and the core's; and, for comparison, physics alone under a walk's targets: Bullet
 driven from C++, of which the time inside `stepSimulation` counts, and MuJoCo
 where it is installed, with the same robot, drives, field and step. All run in
 turns, so that whatever else the machine does meets all of them. Each figure is
@@ -18,8 +19,11 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from benchmarks.hexapod_mujoco import mujoco_alone
@@ -32,6 +36,9 @@ from environments.hexapod3d.episode import starts
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait, targets
 from environments.hexapod3d.simulator import ENGINES, LANES
+from environments.hexapod3d.vector import HexapodVectorEnv
+from environments.tasks.env import TaskEnv, TaskSource
+from environments.tasks.worlds import TaskWorlds
 
 GENOMES = {
     "flat": {},
@@ -39,6 +46,7 @@ GENOMES = {
 }
 EPISODES = 2 * LANES
 STEPS = 400  # of an episode
+WORLDS = 64  # of the core's vector, as a meta-learner has them
 
 
 def course(name: str) -> Environment:
@@ -78,6 +86,34 @@ def step_alone() -> Callable[[], int]:
         return STEPS
 
     return turn
+
+
+def step_worlds(name: str, worlds: Any) -> Callable[[], int]:
+    """Give a turn of a vector of worlds under random actions; steps that only begin an episode are not counted."""
+    rounds = max(STEPS // worlds.num_envs, 40)
+    actions = np.random.default_rng(0).uniform(-0.3, 0.3, (rounds, *worlds.action_space.shape)).astype(np.float32)
+    worlds.set_tasks(course(name))
+    worlds.reset(seed=0)
+
+    def turn() -> int:
+        steps, over = 0, np.zeros(worlds.num_envs, dtype=bool)
+        for action in actions:
+            steps += int((~over).sum())
+            _, _, terminated, truncated, _ = worlds.step(action)
+            over = terminated | truncated
+        return steps
+
+    return turn
+
+
+def vectors(name: str) -> dict[str, Callable[[], int]]:
+    """Give a turn of each kind of vector: Gymnasium's of `TaskEnv`s, and the core's."""
+    task, source = course(name), TaskSource(DOMAIN.name)
+    make = partial(TaskEnv, DOMAIN.name, task=task)
+    return {
+        f"vector_pybullet_{name}": step_worlds(name, TaskWorlds([make] * LANES, source, AutoresetMode.NEXT_STEP)),
+        f"vector_native_{name}": step_worlds(name, HexapodVectorEnv([task] * WORLDS, source=source)),
+    }
 
 
 def physics_alone(name: str) -> Callable[[], float]:
@@ -125,6 +161,7 @@ def measure(turns: int) -> dict[str, float]:
     kernels = native.kernels()
     contestants: dict[str, Callable[[], float]] = {
         "gymnasium_flat": step_alone(),
+        **{key: turn for name in GENOMES for key, turn in vectors(name).items()},
         **{f"{engine}_{name}": roll_out(name, engine) for engine in ENGINES for name in GENOMES},
         **{f"{kernel}_{name}": kernel_alone(name, kernel) for kernel in kernels for name in GENOMES},
     }

@@ -47,6 +47,7 @@ class Sketch:
     boxes: NDArray[np.float64]  # (k, 4, 2) corners of obstacles
     relief: Relief | None = None  # with it, the ground is its middle
     finish: float | None = None  # x where the course ends, m
+    note: str = ""  # what a picture cannot show of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,8 +139,8 @@ class Streamed(Protocol):
     fps: int  # control steps a second
     course: float  # m from start to finish
 
-    def figure(self) -> Figure:
-        """Say what is drawn of a body."""
+    def figure(self, environment: Environment) -> Figure:
+        """Say what is drawn of a course's body."""
         ...
 
     def stream(

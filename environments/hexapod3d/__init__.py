@@ -119,8 +119,9 @@ class Legged3D:
         agent = self.controller if controller is None else controller
         return record(environment, theta, seed, episode_limit, body=self.body, gait=self.gait, controller=agent)
 
-    def figure(self) -> Figure:
-        """Give the lines that join a robot's points; the first is the trunk."""
+    def figure(self, environment: Environment) -> Figure:
+        """Give the lines that join a robot's points, on any course; the first is the trunk."""
+        del environment
         return Figure(lines=lines_of(self.body))
 
     def stream(
@@ -130,15 +131,12 @@ class Legged3D:
         seeds: NDArray[np.uint64],
         *,
         episode_limit: int,
-        controller: Controller,
         stride: int = 1,
+        controller: Controller | None = None,
     ) -> Iterator[Stretch] | None:
         """Play one episode a row; see `environments.sketch.Streamed.stream`. None where the native engine cannot."""
-        controller.check(thetas, seeds)
-        if native.lanes_problem(self.body):
-            return None
-        act = controller.policies(thetas)
-        return stream(self.body, self.gait, environment, act, seeds, episode_limit, stride)
+        (self.controller if controller is None else controller).check(thetas, seeds)
+        return stream(environment, thetas, seeds, self.body, self.gait, episode_limit=episode_limit, stride=stride)
 
     def variant(self, options: Mapping[str, str]) -> Legged3D:
         """Give the domain of a body with other numbers, as `variation.varied` takes them.

@@ -54,15 +54,15 @@ def record(
 
 
 def lines_of(body: Body) -> list[list[int]]:
-    """Number the points of the trunk and of each leg, as `skeleton` gives them."""
+    """Give the lines that join the points of `skeleton`; the first is the trunk."""
     return [list(range(4)), *([4 + 4 * leg + joint for joint in range(4)] for leg in range(len(body.legs)))]
 
 
 def skeleton(body: Body, states: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give corners of the trunk, joints of the legs and soles of states (n, k) in the world: (n, 4 + 4 legs, 3), m."""
-    chain = body.chain(states[:, body.columns.angles]).reshape(len(states), -1, 3)
-    corners = np.broadcast_to(CORNERS * body.size, (len(states), *CORNERS.shape))
-    parts = np.concatenate([corners, chain], axis=1)
+    legs = body.chain(states[:, body.columns.angles]).reshape(len(states), -1, 3)
+    trunk = np.broadcast_to(CORNERS * body.size, (len(states), *CORNERS.shape))
+    parts = np.concatenate([trunk, legs], axis=1)
     turned = rotation(states)[:, None] * parts[:, :, None, :]
     placed: NDArray[np.float64] = turned.sum(axis=3) + states[:, None, POSITION]
     placed[:, 7::4, 2] -= body.foot_radius

@@ -27,6 +27,9 @@ UPRIGHT = 0.2  # cosine of the tilt below which the robot counts as fallen
 HEADWAY, PATIENCE = 0.1, 200  # m in so many control steps; a robot that makes less is stuck
 MOST_SPEED, MOST_SPIN = 20.0, 100.0  # m/s and rad/s: faster, and the simulation has broken down
 DEEPEST = 0.05  # m that the middles of trunk and feet may lie below the ground; further, they have passed through
+UNDER = (
+    10  # control steps that a foot's middle may lie below it at all: by then one that was thrown down is back or out
+)
 
 AHEAD = (0.0, 0.3, 0.6, 0.9, 1.2)  # m, of the height scan
 ACROSS = (0.35, 0.0, -0.35)  # m
@@ -153,6 +156,17 @@ def sunk(body: Body, state: Floats, axes: Floats, terrain: Terrain) -> NDArray[n
     return _deeper(state, axes, terrain, np.concatenate([np.zeros((len(state), 1, 3)), feet], axis=1), DEEPEST)
 
 
+def under(body: Body, state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
+    """Tell states with a foot whose middle lies below the ground: (n,).
+
+    Bullet meets a triangle from whichever side the foot's middle is on. From above it holds a foot up; from below it
+    keeps the foot there, and the robot could pull itself to the ground by it.
+    """
+    places = _placed(state, axes, body.feet(state[:, body.columns.angles]))
+    below: NDArray[np.bool_] = np.any(terrain.surface_at(places[..., 0], places[..., 1]) > places[..., 2], axis=1)
+    return below
+
+
 def grounded(body: Body, state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
     """Tell states whose trunk touches the ground with its underside: (n,).
 
@@ -164,11 +178,17 @@ def grounded(body: Body, state: Floats, axes: Floats, terrain: Terrain) -> NDArr
 
 def _deeper(state: Floats, axes: Floats, terrain: Terrain, points: Floats, most: float) -> NDArray[np.bool_]:
     """Tell states of which one of some points of the trunk's frame (n, k, 3) lies deeper than so many m: (n,)."""
-    turned = axes[:, None] * points[:, :, None, :]
-    places = state[:, None, POSITION] + turned[..., 0] + turned[..., 1] + turned[..., 2]
+    places = _placed(state, axes, points)
     depth: Floats = terrain.height_at(places[..., 0], places[..., 1]) - places[..., 2]
     deep: NDArray[np.bool_] = np.any(depth > most, axis=1)
     return deep
+
+
+def _placed(state: Floats, axes: Floats, points: Floats) -> Floats:
+    """Give points of the trunk's frame (n, k, 3) in the world's."""
+    turned = axes[:, None] * points[:, :, None, :]
+    places: Floats = state[:, None, POSITION] + turned[..., 0] + turned[..., 1] + turned[..., 2]
+    return places
 
 
 MOST_MOTION = np.zeros(SPIN.stop)
@@ -187,8 +207,9 @@ class Judge:
     """Rewards and ends of n episodes under way.
 
     Headway earns 37.5 a metre, counted to no more than 2 m/s; effort costs; a fall, leaving the
-    course or standing still for 4 s costs 100 and ends the episode. A simulation that breaks down
-    takes back all that the episode had earned: it returns what a fall costs.
+    course or standing still for 4 s costs 100 and ends the episode. A simulation that breaks down,
+    or a foot that stays below the ground, takes back all that the episode had earned: it returns
+    what a fall costs.
     """
 
     def __init__(self, body: Body, episodes: int, episode_limit: int) -> None:
@@ -199,10 +220,11 @@ class Judge:
         self._x = np.zeros(episodes)
         self._mark = np.zeros(episodes)  # how far an episode had come when it last made headway
         self._since = np.zeros(episodes, dtype=np.int64)
+        self._under = np.zeros(episodes, dtype=np.int64)
 
     def start(self, row: int, x: float) -> None:
         """Begin an episode at x."""
-        self.steps[row] = self._since[row] = 0
+        self.steps[row] = self._since[row] = self._under[row] = 0
         self.returns[row] = 0.0
         self._x[row] = self._mark[row] = x
 
@@ -211,7 +233,7 @@ class Judge:
         lost = wild(state)
         state = calmed(state, lost)
         axes = rotation(state)
-        lost |= sunk(self.body, state, axes, terrain)
+        lost |= sunk(self.body, state, axes, terrain) | self._held_under(state, axes, terrain)
         self.steps += 1
         x = state[:, 0]
         effort = state[:, self.body.columns.torques] / self.body.torque
@@ -225,6 +247,10 @@ class Judge:
         self._x[:] = x
         self.returns += reward
         return reward, outcome.astype(np.int8)
+
+    def _held_under(self, state: Floats, axes: Floats, terrain: Terrain) -> NDArray[np.bool_]:
+        self._under = np.where(under(self.body, state, axes, terrain), self._under + 1, 0)
+        return self._under > UNDER
 
     def _stuck(self, x: Floats) -> NDArray[np.bool_]:
         ahead = x - self._mark >= HEADWAY

@@ -39,15 +39,25 @@ class Terrain:
 
         Between grid points bilinear: within a cell's flatness of the two triangles that the engine sees.
         """
+        (a, b, c, d), u, v = self._cell(x, y)
+        near, far = a * (1 - v) + b * v, c * (1 - v) + d * v
+        height: Floats = near * (1 - u) + far * u
+        return height
+
+    def surface_at(self, x: Floats, y: Floats) -> Floats:
+        """Read heights as `height_at` does, but of the triangles themselves that the engine sees: what feet meet."""
+        (a, b, c, d), u, v = self._cell(x, y)
+        height: Floats = np.where(u + v <= 1, a + (c - a) * u + (b - a) * v, d + (b - d) * (1 - u) + (c - d) * (1 - v))
+        return height
+
+    def _cell(self, x: Floats, y: Floats) -> tuple[tuple[Floats, Floats, Floats, Floats], Floats, Floats]:
+        """Give the corners of cells, (i, j), (i, j+1), (i+1, j) and (i+1, j+1), and where in them places lie."""
         row = np.minimum(np.maximum((x - START) * (1 / CELL), 0.0), ROWS - 1.001)
         column = np.minimum(np.maximum((y + HALF_WIDTH) * (1 / CELL), 0.0), COLUMNS - 1.001)
         i, j = row.astype(np.intp), column.astype(np.intp)
-        u, v = row - i, column - j
         flat, place = self.heights.reshape(-1), i * COLUMNS + j
-        near = flat[place] * (1 - v) + flat[place + 1] * v
-        far = flat[place + COLUMNS] * (1 - v) + flat[place + COLUMNS + 1] * v
-        height: Floats = near * (1 - u) + far * u
-        return height
+        corners = (flat[place], flat[place + 1], flat[place + COLUMNS], flat[place + COLUMNS + 1])
+        return corners, row - i, column - j
 
 
 def grid() -> tuple[Floats, Floats]:

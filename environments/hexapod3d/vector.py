@@ -76,7 +76,7 @@ class HexapodVectorEnv(CoreVectorEnv[Terrain]):
             courses,
             single=single,
             source=source,
-            domain=domain_of(courses, source) or "hexapod3d" if gait is Gait.ALTERNATING else "hexapod3d-joints",
+            domain=domain_of(courses, source) or ("hexapod3d" if gait is Gait.ALTERNATING else "hexapod3d-joints"),
             episode_limit=episode_limit,
             autoreset_mode=autoreset_mode,
             render_mode=render_mode,
@@ -91,11 +91,9 @@ class HexapodVectorEnv(CoreVectorEnv[Terrain]):
         return lanes.worlds(self.num_envs, self.gait is Gait.ALTERNATING, kernel=self._kernel, threads=self._threads)
 
     def _built(self, course: Course) -> _core.Course:
-        return (
-            native.course_of(self.body, course)
-            if isinstance(course, Environment)
-            else native.build_course(self.body, _ground(course))
-        )
+        if isinstance(course, Environment):
+            return native.course_of(self.body, course)
+        return native.build_course(self.body, _ground(course))
 
     def _starts(self, seeds: NDArray[np.uint64]) -> NDArray[np.float64]:
         return starts(seeds)

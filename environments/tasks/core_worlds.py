@@ -75,6 +75,7 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
     Args:
         courses: one for each world; None draws a task of the source for every episode, or without a source is flat.
         single: an environment of one body, whose spaces, metadata and limit of control steps the worlds have.
+        seen: how many numbers of an observation come from the core; all when None.
         source: where tasks are looked up and drawn from.
         domain: that tasks are of where there is no source.
         autoreset_mode: what to do when an episode is over.
@@ -91,6 +92,7 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
         courses: Sequence[Environment | Ground | None],
         *,
         single: gymnasium.Env[Vector, Vector],
+        seen: int | None = None,
         source: TaskSource | None,
         domain: str,
         episode_limit: int,
@@ -120,7 +122,8 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
         self._over = np.ones(self.num_envs, dtype=np.bool_)
         self._begun = np.zeros(self.num_envs, dtype=np.bool_)  # the worlds that have ever been reset
-        self._observations = np.zeros(self.observation_space.shape or (), dtype=np.float32)
+        (size,) = single.observation_space.shape or ()
+        self._observations = np.zeros((self.num_envs, size if seen is None else seen), dtype=np.float32)
         self._laid: list[Any] = [None] * self.num_envs
         self._names = np.full(self.num_envs, None, dtype=object)
         self._drawn = [course is None and source is not None for course in courses]
@@ -198,7 +201,7 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
         self._begun[wanted.mask] = True
         self._steps[wanted.mask] = 0
         outcomes = np.where(wanted.mask, NO_OUTCOME, 0)
-        return self._observations.copy(), self._infos(outcomes, wanted.mask)
+        return self._shown(slice(None)), self._infos(outcomes, wanted.mask)
 
     def step(self, actions: Vector) -> tuple[Vector, Floats, Booleans, Booleans, dict[str, Any]]:
         """Apply one action for 1/50 s in every world; see the class for worlds whose episode is over."""
@@ -224,7 +227,7 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
         else:
             final = {}
         infos = {**final, **self._infos(outcomes, everywhere)}
-        return self._observations.copy(), rewards, terminations, truncations, infos
+        return self._shown(slice(None)), rewards, terminations, truncations, infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Draw every world as its environment does for "rgb_array": (height, width, 3) each."""
@@ -262,12 +265,16 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
         for world in np.flatnonzero(self._begun).tolist():
             self._worlds.set_state(world, worlds[world])
 
+    def _shown(self, worlds: int | slice) -> Vector:
+        """Give copies of what worlds show."""
+        return self._observations[worlds].copy()
+
     def _follow(self, outcomes: NDArray[np.int8]) -> dict[str, Any]:
         """Begin anew in the worlds whose episode is over, and keep what their last step showed."""
         over = self._over.copy()
         last = np.full(self.num_envs, None, dtype=object)
         for world in np.flatnonzero(over).tolist():
-            last[world] = self._observations[world].copy()
+            last[world] = self._shown(world)
         final = self._infos(np.where(over, outcomes, 0), over)
         self.reset(options={"reset_mask": over})
         return {"final_obs": last, "_final_obs": over, "final_info": final, "_final_info": over.copy()}

@@ -8,20 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.controller import Controller
-from environments.domain import Environment
+from environments.domain import NO_OUTCOME, Environment
 from environments.sketch import Figure, Stretch
-from environments.streams import stretches
 from environments.walker2d import native
 from environments.walker2d.env import START
 from environments.walker2d.filming import drawn_shapes
+from environments.walker2d.physics import Physics
 from environments.walker2d.vector import WalkerVectorEnv
 
+STRETCH = 25  # frames; the first comes sooner
 HULL = 2  # among the bodies that are drawn
 
 
-def figure() -> Figure:
-    """Give the corners of the walker's parts."""
-    return Figure(shapes=drawn_shapes())
+def figure(environment: Environment) -> Figure:
+    """Give the corners of the parts of a course's walker."""
+    return Figure(shapes=drawn_shapes(Physics.of(environment)))
 
 
 def stream(
@@ -46,6 +47,40 @@ def _play(
     controller: Controller,
     stride: int,
 ) -> Iterator[Stretch]:
-    worlds = WalkerVectorEnv([environment] * len(thetas), episode_limit=episode_limit)
-    for told in stretches(worlds, controller.policies(thetas), seeds, worlds.poses, stride):
-        yield Stretch(told.poses, told.returns, told.poses[:, :, HULL, 0] - START, told.lengths, told.outcomes)
+    count = len(thetas)
+    worlds = WalkerVectorEnv([environment] * count, episode_limit=episode_limit)
+    act = controller.policies(thetas)
+    observations, _ = worlds.reset(seed=seeds.tolist())
+    returns, lengths = np.zeros(count), np.zeros(count, dtype=np.int32)
+    outcomes = np.full(count, NO_OUTCOME, dtype=np.int8)
+    poses = worlds.poses()
+    frames = [(poses, returns.copy())]
+    step, wanted = 0, 1
+    while (going := outcomes == NO_OUTCOME).any():
+        observations, rewards, terminations, truncations, infos = worlds.step(act(observations))
+        returns[going] += rewards[going]
+        lengths[going] += 1
+        step += 1
+        over = going & (terminations | truncations)
+        outcomes[over] = np.asarray(infos["outcome"])[over].astype(np.int8)
+        if step % stride == 0 or over.any():
+            # A world whose episode is over begins another, which nobody asked for.
+            poses = np.where(going[:, None, None], worlds.poses(), poses)
+        if step % stride == 0 or not (outcomes == NO_OUTCOME).any():
+            frames.append((poses, returns.copy()))
+        if len(frames) >= wanted:
+            yield _stretch(frames, lengths, outcomes)
+            frames, wanted = [], STRETCH
+    worlds.close()
+    if frames:
+        yield _stretch(frames, lengths, outcomes)
+
+
+def _stretch(
+    frames: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    lengths: NDArray[np.int32],
+    outcomes: NDArray[np.int8],
+) -> Stretch:
+    poses = np.array([poses for poses, _ in frames])
+    returns = np.array([returns for _, returns in frames])
+    return Stretch(poses, returns, poses[:, :, HULL, 0] - START, lengths.copy(), outcomes.copy())

@@ -16,11 +16,13 @@ from environments.walker2d import native
 from environments.walker2d.drawing import draw
 from environments.walker2d.env import EPISODE_LIMIT, Lidar, WalkerEnv, start_pushes
 from environments.walker2d.filming import poses_of, scene_of
+from environments.walker2d.physics import HIDDEN_SIZE, ORDINARY, Physics
 from environments.walker2d.terrain import Terrain, terrain_of
 
 Course = Environment | Terrain | None
 Floats = NDArray[np.float64]
 
+OBSERVATION = 24  # numbers that a walker sees
 LIDAR = slice(14, 24)  # of an observation
 
 
@@ -35,6 +37,8 @@ class WalkerVectorEnv(CoreVectorEnv[Terrain]):
         courses: one for each world; None draws a task of the source for every episode, or without a source is flat.
         source: where tasks are looked up and drawn from.
         lidar: what the rays report; as the domain of the source or of the courses has it when None.
+        told: append what is hidden of each world's body to its observations, which are (n, 34) then; see
+            `environments.walker2d.physics.hidden`.
         episode_limit: control steps before truncation, at least 1.
         autoreset_mode: what to do when an episode is over.
         render_mode: "rgb_array" or None.
@@ -54,6 +58,7 @@ class WalkerVectorEnv(CoreVectorEnv[Terrain]):
         *,
         source: TaskSource | None = None,
         lidar: Lidar | None = None,
+        told: bool = False,
         episode_limit: int = EPISODE_LIMIT,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
@@ -62,9 +67,11 @@ class WalkerVectorEnv(CoreVectorEnv[Terrain]):
     ) -> None:
         self.lidar = lidar_of(courses, source) if lidar is None else lidar
         self._kernel = kernel
+        self._hidden = np.zeros((len(courses), HIDDEN_SIZE), dtype=np.float32) if told else None
         super().__init__(
             courses,
-            single=WalkerEnv(episode_limit=episode_limit),  # checks the limit
+            single=WalkerEnv(episode_limit=episode_limit, told=told),  # checks the limit
+            seen=OBSERVATION,
             source=source,
             domain=self.lidar.value,
             episode_limit=episode_limit,
@@ -87,11 +94,25 @@ class WalkerVectorEnv(CoreVectorEnv[Terrain]):
 
     def poses(self) -> Floats:
         """Say where the bodies of every world are, as `WalkerEnv.poses`: (n, 5, 3) of x and y in m and angle in rad."""
-        return poses_of([self._worlds.get_state(world) for world in range(self.num_envs)])
+        return poses_of(
+            [self._worlds.get_state(world) for world in range(self.num_envs)], [_body(each) for each in self._played]
+        )
+
+    def _shown(self, worlds: int | slice) -> NDArray[np.float32]:
+        """Give what worlds show, with what is hidden of the bodies where that is told."""
+        seen = super()._shown(worlds)
+        return seen if self._hidden is None else np.concatenate([seen, self._hidden[worlds]], axis=-1)
+
+    def _episode(self, world: int, seed: int | None) -> int:
+        episode = super()._episode(world, seed)
+        if self._hidden is not None:
+            self._hidden[world] = hidden_of(self._played[world])
+        return episode
 
     def _draw(self, world: int) -> NDArray[np.uint8]:
         state, lidar = self._worlds.get_state(world), self._observations[world, LIDAR]
-        return draw(scene_of(state, lidar, _ground(self._played[world]), int(self._steps[world])))
+        course = self._played[world]
+        return draw(scene_of(state, lidar, _ground(course), int(self._steps[world]), _body(course)))
 
 
 def lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
@@ -103,6 +124,15 @@ def lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
 def built(course: Course) -> native.core.Course:
     """Give the core a course of any kind; raises ValueError where it is not valid."""
     return native.course_of(course) if isinstance(course, Environment) else native.build_course(_ground(course))
+
+
+def hidden_of(course: Course) -> NDArray[np.float32]:
+    """Give what is hidden of the body on a course of any kind, (10,)."""
+    return _body(course).scaled()
+
+
+def _body(course: Course) -> Physics:
+    return Physics.of(course) if isinstance(course, Environment) else ORDINARY
 
 
 def _ground(course: Course) -> Terrain:

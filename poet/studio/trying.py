@@ -181,7 +181,7 @@ def play(wanted: Cast) -> Iterator[Row]:
         yield from _one_by_one(wanted)
         return
     assert isinstance(domain, Streamed)
-    figure = domain.figure()
+    figure = domain.figure(wanted.environment)
     yield {
         "agents": wanted.niches,
         "shapes": [shape.round(4).tolist() for shape in figure.shapes],

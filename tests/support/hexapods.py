@@ -1,5 +1,7 @@
 """Tasks and controllers of the hexapod for tests."""
 
+import platform
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,9 @@ LOW, HIGH, STANCE = BODY.low, BODY.high, BODY.stance
 ANGLES, SPEEDS, TORQUES = BODY.columns.angles, BODY.columns.speeds, BODY.columns.torques
 FEET, STATE_SIZE = BODY.columns.feet, BODY.columns.size
 
-needs_lanes = pytest.mark.skipif(native.lanes_problem(BODY) is not None, reason=str(native.lanes_problem(BODY)))
+# Where Bullet contracts products and sums, as its wheels for ARM may, the lanes give way; elsewhere they must not.
+_away = native.problem() or (None if platform.machine() in ("x86_64", "AMD64") else native.lanes_problem(BODY))
+needs_lanes = pytest.mark.skipif(_away is not None, reason=str(_away))
 
 ROUGH = {
     "bumps": 0.03,

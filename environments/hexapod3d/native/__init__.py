@@ -123,6 +123,7 @@ def constants(body: Body) -> dict[str, Any]:
         "upright": task.UPRIGHT,
         "headway": task.HEADWAY,
         "deepest": task.DEEPEST,
+        "under": task.UNDER,
         "patience": task.PATIENCE,
     }
 
@@ -247,6 +248,20 @@ def run_native(batch: Batch, episode_limit: int, body: Body, gait: Gait) -> Roll
         courses, batch.places.astype(np.int32), batch.thetas, starts, episode_limit, gait is Gait.ALTERNATING
     )
     return Rollouts(returns, lengths, outcomes)
+
+
+def film(
+    environment: Environment, thetas: NDArray[np.float32], seeds: NDArray[np.uint64], limit: int, body: Body, gait: Gait
+) -> Any:
+    """Begin episodes of agents (n, P) side by side on one course, to be looked at; None where there are no lanes.
+
+    What it gives has `advance(steps)`: states (n, k), returns, lengths and outcomes (n,) so many steps later.
+    """
+    lanes = proven_lanes(body)
+    if lanes is None:
+        return None
+    starts = np.ascontiguousarray(episode.starts(seeds))
+    return lanes.core.film(course_of(body, environment), thetas, starts, limit, gait is Gait.ALTERNATING)
 
 
 def run_bullet(batch: Batch, episode_limit: int, body: Body, gait: Gait) -> Rollouts:

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "lanes/engine.hpp"
+#include "lanes/film.hpp"
 #include "lanes/worlds.hpp"
 #include "mind.hpp"
 #include "task.hpp"
@@ -81,7 +82,7 @@ Constants constants_from(nb::dict given) {
     READ(start_height); READ(scan); READ(underside); READ(most_motion); READ(scan_range); READ(speed_range);
     READ(spin_range); READ(most); READ(side_limit); READ(back_limit); READ(finish); READ(metre_reward);
     READ(most_headway); READ(effort_cost); READ(fall_reward); READ(upright); READ(headway); READ(deepest);
-    READ(patience);
+    READ(under); READ(patience);
 #undef READ
     read.finish();
     return k;
@@ -168,6 +169,14 @@ class Lanes {
         return nb::make_tuple(found[0], found[1], found[2], stages_of(spent));
     }
 
+    std::unique_ptr<Film> film(const std::shared_ptr<const Field>& course, Table<float, kParameters> thetas,
+                               Table<double, 3> starts, long limit, bool tripod, const std::string& kernel) const {
+        checked(course);
+        if (starts.shape(0) != thetas.shape(0)) throw std::invalid_argument("thetas and starts differ in length");
+        return std::make_unique<Film>(find_kernel(kernel), k_, model_, course, thetas.data(), starts.data(),
+                                      thetas.shape(0), limit, tripod);
+    }
+
     // Follows joint targets (n, steps, kJoints) from starts (n, 3) on; gives the states (n, steps, kStateSize) and the
     // stages' ticks. Without `watched` nobody reads the states, and there are none.
     nb::tuple follow(const std::shared_ptr<const Field>& course, Table<double, 3> starts, Targets targets,
@@ -230,6 +239,26 @@ void set_state(Worlds& worlds, std::size_t world, const nb::bytes& bytes) {
                                   [](const Contacts& each) { return 0 <= each.count && each.count <= kMaxPoints; });
     if (!fits || state.progress.steps < 0) throw std::invalid_argument("the state is none of a world");
     worlds.restore(world, state);
+}
+
+// Goes on by so many control steps; gives the states (n, kStateSize), returns, lengths and outcomes (n,) then.
+nb::tuple advance(Film& film, int steps) {
+    const std::size_t n = film.size();
+    auto* states = new double[n * kStateSize];
+    auto* returns = new double[n];
+    auto* lengths = new std::int32_t[n];
+    auto* outcomes = new std::int8_t[n];
+    nb::tuple found = nb::make_tuple(give({n, static_cast<std::size_t>(kStateSize)}, states), give({n}, returns),
+                                     give({n}, lengths), give({n}, outcomes));
+    nb::gil_scoped_release free;
+    film.advance(steps);
+    for (std::size_t row = 0; row < n; ++row) {
+        std::copy(film.state(row).begin(), film.state(row).end(), states + row * kStateSize);
+        returns[row] = film.earned(row);
+        lengths[row] = static_cast<std::int32_t>(film.length(row));
+        outcomes[row] = static_cast<std::int8_t>(film.outcome(row));
+    }
+    return found;
 }
 
 // One robot in Bullet itself.
@@ -345,11 +374,14 @@ NB_MODULE(HEXAPOD_MODULE, module) {
         .def("follow", &Robot::follow, nb::arg("start"), nb::arg("targets"))
         .def_prop_ro("stepping", &Robot::stepping);
     nb::class_<Field>(module, "Course");
+    nb::class_<Film>(module, "Film").def("advance", &advance, nb::arg("steps"));
     nb::class_<Lanes>(module, "Lanes")
         .def(nb::init<nb::dict, nb::dict>(), nb::arg("constants"), nb::arg("robot"))
         .def("course", &Lanes::course, nb::arg("heights"))
         .def("rollout", &Lanes::rollout, nb::arg("courses"), nb::arg("places"), nb::arg("thetas"), nb::arg("starts"),
              nb::arg("episode_limit"), nb::arg("tripod"), nb::arg("kernel") = "", nb::arg("threads") = 1)
+        .def("film", &Lanes::film, nb::arg("course"), nb::arg("thetas"), nb::arg("starts"), nb::arg("episode_limit"),
+             nb::arg("tripod"), nb::arg("kernel") = "", nb::keep_alive<0, 1>())
         .def("follow", &Lanes::follow, nb::arg("course"), nb::arg("starts"), nb::arg("targets"), nb::arg("kernel") = "",
              nb::arg("watched") = true)
         .def("worlds", &Lanes::worlds, nb::arg("count"), nb::arg("tripod"), nb::arg("kernel") = "",

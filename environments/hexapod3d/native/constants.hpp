@@ -40,7 +40,7 @@ struct Constants {
     std::array<double, 13> most_motion;
     double scan_range, speed_range, spin_range, most, side_limit, back_limit, finish;
     double metre_reward, most_headway, effort_cost, fall_reward, upright, headway, deepest;
-    int patience;
+    int under, patience;
 };
 
 }  // namespace hexapod

@@ -33,15 +33,31 @@ class Ground {
     Ground(const Constants& constants, const double* heights) : k_(constants), heights_(heights) {}
 
     double at(double x, double y) const {
+        const Cell s = cell(x, y);
+        const double near = s.a * (1 - s.v) + s.b * s.v;
+        const double far = s.c * (1 - s.v) + s.d * s.v;
+        return near * (1 - s.u) + far * s.u;
+    }
+
+    // Of the triangles that feet meet.
+    double surface(double x, double y) const {
+        const Cell s = cell(x, y);
+        return s.u + s.v <= 1 ? s.a + (s.c - s.a) * s.u + (s.b - s.a) * s.v
+                              : s.d + (s.b - s.d) * (1 - s.u) + (s.c - s.d) * (1 - s.v);
+    }
+
+   private:
+    struct Cell {
+        double a, b, c, d, u, v;
+    };
+
+    Cell cell(double x, double y) const {
         const double scale = 1 / k_.cell;
         const double row = std::min(std::max((x - k_.ground_start) * scale, 0.0), k_.rows - 1.001);
         const double column = std::min(std::max((y + k_.half_width) * scale, 0.0), k_.columns - 1.001);
         const int i = static_cast<int>(row), j = static_cast<int>(column);
-        const double u = row - i, v = column - j;
         const double* place = heights_ + i * k_.columns + j;
-        const double near = place[0] * (1 - v) + place[1] * v;
-        const double far = place[k_.columns] * (1 - v) + place[k_.columns + 1] * v;
-        return near * (1 - u) + far * u;
+        return {place[0], place[1], place[k_.columns], place[k_.columns + 1], row - i, column - j};
     }
 };
 
@@ -72,6 +88,7 @@ struct Axes {
 struct Progress {
     double x = 0, mark = 0;  // m, after the last step and when it last made headway
     long since = 0;          // steps without headway
+    long under = 0;          // steps with a foot below the ground
     long steps = 0;
     double reward = 0;  // of the last step
     double earned = 0;
@@ -150,7 +167,10 @@ class Task {
             s[kTurn + 3] = 1.0;
         }
         const Axes axes(s);
-        lost = lost || sunk(s, axes);
+        const Middles middles = middles_of(s);
+        lost = lost || deeper(s, axes, middles.data(), 1 + kLegs, k_.deepest);
+        so_far.under = under(s, axes, middles.data() + 3) ? so_far.under + 1 : 0;
+        lost = lost || so_far.under > k_.under;
         ++so_far.steps;
         const double x = s[kPosition], y = s[kPosition + 1];
         double effort = 0.0;
@@ -203,8 +223,16 @@ class Task {
         return false;
     }
 
-    bool sunk(const State& s, const Axes& axes) const {
-        double points[3 * (1 + kLegs)] = {0, 0, 0};
+    bool under(const State& s, const Axes& axes, const double* feet) const {
+        for (const double* p = feet; p < feet + 3 * kLegs; p += 3)
+            if (ground_.surface(axes.place(0, s, p), axes.place(1, s, p)) > axes.place(2, s, p)) return true;
+        return false;
+    }
+
+    // The middles of trunk and feet in the trunk's frame.
+    using Middles = std::array<double, 3 * (1 + kLegs)>;
+    Middles middles_of(const State& s) const {
+        Middles points{};
         for (int leg = 0; leg < kLegs; ++leg) {
             const double* angles = &s[kAngles + 3 * leg];
             const double raised = angles[1], bent = angles[1] - angles[2];
@@ -212,12 +240,12 @@ class Task {
             const auto sine = [this](double x) { return hexapod::sine(k_.sine, x); };
             const double reach = (k_.segments[0] + k_.segments[1] * sine(raised + quarter)) +
                                  k_.segments[2] * sine(bent + quarter);
-            double* foot = points + 3 * (leg + 1);
+            double* foot = points.data() + 3 * (leg + 1);
             foot[0] = k_.hip_x[leg] + reach * sine(yaw + quarter);
             foot[1] = k_.hip_y[leg] + reach * sine(yaw);
             foot[2] = k_.segments[1] * sine(raised) + k_.segments[2] * sine(bent);
         }
-        return deeper(s, axes, points, 1 + kLegs, k_.deepest);
+        return points;
     }
 };
 

@@ -6,7 +6,7 @@ points of contact that Bullet keeps. Were one step different, so would be all th
 
 import numpy as np
 import pytest
-from hexapods import ANGLES, BODY, CONTROLLER, HARD, ROUGH, crowd, task, violent
+from hexapods import ANGLES, BODY, CONTROLLER, HARD, ROUGH, crowd, needs_lanes, task, violent
 
 from environments.domain import NO_OUTCOME, Batch, Environment, Outcome, find_domain
 from environments.hexapod3d import DOMAIN, JOINTS, native
@@ -14,9 +14,9 @@ from environments.hexapod3d.engine import World
 from environments.hexapod3d.episode import starts
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait, targets
-from environments.hexapod3d.task import FALL_REWARD, Judge, rotation
+from environments.hexapod3d.task import FALL_REWARD, UNDER, Judge, rotation
 
-pytestmark = pytest.mark.skipif(native.problem() is not None, reason="the core is not built")
+pytestmark = needs_lanes
 
 KERNELS = native.kernels() if native.problem() is None else []
 BODIES = ["quadruped3d", "octopod3d", "hexapod3d[tibia=0.42]"]
@@ -155,6 +155,31 @@ def test_of_240_violent_episodes_none_earns_by_a_foot_in_the_ground():
                     through[seeds[row]] = int(outcomes[row]), float(judge.returns[row])
         assert not (deep & (over == NO_OUTCOME)).any()
     assert through == {seed: (int(Outcome.DIVERGED), pytest.approx(FALL_REWARD)) for seed in (80, 93)}
+
+
+def test_a_foot_that_is_through_and_pulled_up_again_is_lost_before_it_can_be_used():
+    """Bullet keeps it below, by which a robot could hold itself down: of the kept episodes one of two that can."""
+    terrain, body, rows = terrain_of(task(2)), BODY, 200
+    rng = np.random.default_rng(68)
+    targets = np.tile(violent(80), (rows, 1, 1))
+    targets[:, 68:] = body.stance + rng.uniform(
+        -0.4, 0.4, (rows, 1, body.joints)
+    )  # all but still, the foot at the ground
+    paths = native.proven_lanes(body).follow(terrain, np.tile(np.array([0.0, 0.0, 1.0]), (rows, 1)), targets)
+    judge, over, below = Judge(body, rows, 700), np.full(rows, NO_OUTCOME), np.zeros(rows, dtype=int)
+    longest, returns = np.zeros(rows, dtype=int), np.zeros(rows)
+    for row in range(rows):
+        judge.start(row, float(paths[row, 0, 0]))
+    for step in range(paths.shape[1]):
+        lasting = over == NO_OUTCOME
+        _, outcomes = judge.judge(paths[:, step], terrain)
+        over, returns = np.where(lasting, outcomes, over), np.where(lasting, judge.returns, returns)
+        below = np.where(clearance(paths[:, step], terrain).min(axis=1) < 0, below + 1, 0)
+        longest = np.where(over == NO_OUTCOME, np.maximum(longest, below), longest)
+    assert longest.max() == UNDER
+    held = over == Outcome.DIVERGED
+    assert held.sum() > rows / 4
+    np.testing.assert_allclose(returns[held], FALL_REWARD)
 
 
 def lanes_of(**changes):
