@@ -73,7 +73,7 @@ class DrawnFieldEncoding:
         for number, row in enumerate(rows):
             if not isinstance(row, list) or len(row) not in (0, self.columns):
                 raise ValueError(
-                    f"row {number} of {PART} is {_shortened(row)}; it must be a list of {self.columns} heights, or empty"
+                    f"row {number} of {PART} is {_shortened(row)}; it must be {self.columns} heights, or an empty list"
                 )
             for height in row:
                 if type(height) is not int or abs(height) > HIGHEST:

@@ -126,7 +126,7 @@ def drawn_from(environment: Environment) -> Environment:
 
 
 def drawing() -> dict[str, Any]:
-    """Say what may be painted: rows and columns of heights, where the first lies, how high they and how far aside, m."""
+    """Say what may be painted: rows and columns of heights, the first row, how high and how far aside they go in m."""
     encoding = drawn_encoding()
     return {
         "kind": "field",
@@ -266,9 +266,10 @@ def terrain_of(environment: Environment | None) -> Terrain:
         DrawnFieldEncoding.name: partial(express_drawn, environment.genome),
     }
     if _stem(environment.domain) not in _domains or environment.encoding not in makers:
+        *others, last = makers
         raise ValueError(
             f"the environment is {environment.domain} with {environment.encoding} encoding; "
-            f"it must be {_domains[0]} with {' or '.join(makers)} encoding"
+            f"it must be {_domains[0]} with {', '.join(others)} or {last} encoding"
         )
     return makers[environment.encoding]()
 

@@ -80,7 +80,7 @@ def _score(row: Row) -> float:
 
 
 def _kin(rows: Sequence[Row], config: Config) -> dict[str, list[str]]:
-    """Find each task's relatives among those before it but for its parents: twins, their children, and near siblings."""
+    """Find each task's relatives before it, but for its parents: twins, their children, and near siblings."""
     twins: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         twins[_genome(row)].append(row["id"])
@@ -98,19 +98,16 @@ def _kin(rows: Sequence[Row], config: Config) -> dict[str, list[str]]:
             related[one].add(other)
     kin: dict[str, list[str]] = {row["id"]: [] for row in rows}
     place = {row["id"]: number for number, row in enumerate(rows)}
-    pairs = {
-        (max(one, other, key=place.get), min(one, other, key=place.get)) for one in related for other in related[one]
-    }
-    for late, early in sorted(pairs, key=lambda pair: (place[pair[0]], place[pair[1]])):
-        if late != early and early not in by_id[late]["parents"] and late not in by_id[early]["parents"]:
-            kin[late].append(early)
-    return kin
+    for one, others in related.items():
+        for other in others - {one}:
+            early, late = sorted((one, other), key=place.__getitem__)
+            if early not in by_id[late]["parents"] and late not in by_id[early]["parents"]:
+                kin[late].append(early)
+    return {late: sorted(set(early), key=place.__getitem__) for late, early in kin.items()}
 
 
 def _near(parent: Row, litter: Sequence[Row], config: Config) -> list[tuple[str, str]]:
     """List pairs of children of one ground that lie nearer to each other than either does to it, by their genomes."""
-    if len(litter) < 2:  # noqa: PLR2004
-        return []
     places = if_installed(lambda: places_of([environment_of(row) for row in (parent, *litter)], config))
     if places is None:
         return []

@@ -158,9 +158,8 @@ def packed_course(sketch: Sketch) -> Row:
 
 
 def _relief(relief: Relief) -> Row:
-    unit = (
-        max(float(np.abs(relief.heights).max()), 1.0) / 32767
-    )  # finer than a course's: slopes are seen by their shading
+    # Finer than a course's: slopes are seen by their shading.
+    unit = max(float(np.abs(relief.heights).max()), 1.0) / 32767
     return {
         "heights": pack(relief.heights / unit),
         "unit": unit,

@@ -8,6 +8,8 @@ const SIDES = 10, RINGS = [[0, -90], [0, -45], [0, 0], [1, 0], [1, 45], [1, 90]]
 const SKIRT = 0.35; // m from the lowest ground to the block's foot
 const TRUNK_HALF = 0.05; // m, of its thickness
 const ROD = 12, BOX = 16; // numbers of an instance
+const FINENESS = [2, 1, 0.6]; // most pixels of ours for one of the page; the next where frames come too slowly
+const SLOW = 90, PATIENCE = 8; // ms between frames that are too many, and after how many of those
 
 const head = "#version 300 es\nprecision highp float;\nprecision highp sampler2D;\nprecision highp sampler2DShadow;\n";
 const GROUND_VERTEX = `${head}
@@ -117,7 +119,7 @@ export class Scene3D {
   }
 
   constructor(canvas, gl, changed) {
-    Object.assign(this, { canvas, gl, relief: null, stale: true });
+    Object.assign(this, { canvas, gl, relief: null, stale: true, fineness: 0, before: 0, late: 0 });
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
     canvas.addEventListener("webglcontextrestored", () => { this.begin(); changed(); });
     this.begin();
@@ -163,7 +165,8 @@ export class Scene3D {
 
   // `figures` from back to front, the first among them last: {points, lines, alpha}.
   draw({ camera, figures, brush, finish, aside, colours, bright }, width, height) {
-    const { gl, relief } = this, ratio = Math.min(window.devicePixelRatio || 1, 2);
+    this.hurry();
+    const { gl, relief } = this, ratio = Math.min(window.devicePixelRatio || 1, FINENESS[this.fineness]);
     const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== across || this.canvas.height !== down) Object.assign(this.canvas, { width: across, height: down });
     const view = camera.matrix(width / height), parts = figures.map((figure) => partsOf(figure, colours));
@@ -191,6 +194,16 @@ export class Scene3D {
     gl.depthMask(true);
     gl.disable(gl.BLEND);
     this.paintParts(view, [leader]);
+  }
+
+  // Where frames come slowly one after another, as without a graphics card, they become coarser.
+  hurry() {
+    const now = performance.now(), gap = now - this.before;
+    this.before = now;
+    if (gap < 10 * SLOW) this.late = gap > SLOW ? this.late + 1 : Math.max(this.late - 1, 0);
+    if (this.late < PATIENCE || this.fineness + 1 >= FINENESS.length) return;
+    this.fineness += 1;
+    this.late = 0;
   }
 
   paintGround(view, look) {

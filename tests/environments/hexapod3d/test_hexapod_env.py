@@ -347,7 +347,7 @@ def test_a_genome_out_of_bounds_is_refused_by_name():
     domain = find_domain("hexapod3d")
     with pytest.raises(ValueError, match=r"gap_width is \(0, 9\)"):
         domain.make_env(task(0, gap_width=[0, 9]))
-    with pytest.raises(ValueError, match="must be hexapod3d with parametric or cppn"):
+    with pytest.raises(ValueError, match="must be hexapod3d with parametric, cppn or drawn"):
         domain.make_env(Environment(domain="walker2d", encoding="parametric", genome={}, seed=0))
 
 

@@ -30,6 +30,8 @@ SETTINGS = {
     **TINY,
     "episode_limit": 1600,
     "reproduction.every": 6,
+    "reproduction.capacity": 4,  # few, so that an iteration takes no long
+    "transfer.every": 50,
     **{f"es.{name}": value for name, value in STILL.items()},
 }
 
@@ -242,7 +244,7 @@ def test_heights_are_painted_for_the_hexapod_by_mouse_finger_and_keys(tmp_path, 
         come_in(browser, link)
         assert outcome(browser)
         assert text(browser, "#ground-said .id").endswith(f" {shown}")
-        browser.find_element("id", "inject").click()
+        browser.execute_script("for (const id of ['pause', 'inject']) document.getElementById(id).click()")
         until(lambda: "It waits" in text(browser, "#ground-told"))
         (waiting,) = run.waiting()
         environment = Environment.from_json(waiting["environment"])
