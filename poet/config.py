@@ -317,6 +317,16 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def refine(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay single settings over a table; options that were another encoding's or optimiser's are left behind."""
+    kept = dict(base)
+    for section in ("encoding", "optimiser"):
+        old, new = kept.get(section), over.get(section)
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and new.get("name", old.get("name")) != old.get("name"):
+            kept[section] = {key: value for key, value in old.items() if key != "options"}
+    return merge(kept, over)
+
+
 def build(table: Mapping[str, Any], origin: str) -> Config:
     """Check a table of what is to be run here, and make it a `Config`.
 

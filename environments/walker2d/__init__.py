@@ -22,7 +22,7 @@ from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, START, WalkerE
 from environments.walker2d.physics import GENES, hidden
 from environments.walker2d.recording import record, sketch
 from environments.walker2d.simulator import CONTROLLER, capabilities, engine_called, engine_problem, engines, run
-from environments.walker2d.streaming import shapes, stream
+from environments.walker2d.streaming import figure, stream
 from environments.walker2d.suites import suites_for
 from environments.walker2d.terrain import (
     DOMAINS,
@@ -50,7 +50,7 @@ class Walker2D:
     level_vectors = staticmethod(level_vectors)
     fps = FPS
     course = FINISH - START
-    shapes = staticmethod(shapes)
+    figure = staticmethod(figure)
     stream = staticmethod(stream)
     drawing = staticmethod(drawing)
     drawn_from = staticmethod(drawn_from)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from environments.controller import Controller
 from environments.domain import NO_OUTCOME, Environment
-from environments.sketch import Stretch
+from environments.sketch import Figure, Stretch
 from environments.walker2d import native
 from environments.walker2d.env import START
 from environments.walker2d.filming import drawn_shapes
@@ -20,9 +20,9 @@ STRETCH = 25  # frames; the first comes sooner
 HULL = 2  # among the bodies that are drawn
 
 
-def shapes(environment: Environment) -> list[NDArray[np.float64]]:
-    """Give the corners of the parts of a course's walker; see `environments.sketch.Streamed.shapes`."""
-    return drawn_shapes(Physics.of(environment))
+def figure(environment: Environment) -> Figure:
+    """Give the corners of the parts of a course's walker."""
+    return Figure(shapes=drawn_shapes(Physics.of(environment)))
 
 
 def stream(
