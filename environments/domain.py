@@ -144,7 +144,7 @@ OPTIONAL = (
     "make_worlds",
     "engine_problem",
     "stream",
-    "shapes",
+    "figure",
     "hidden",
 )
 """What a domain may have besides.
