@@ -212,8 +212,8 @@ def _section(name: str, run: Row) -> list[str]:
         about = run["curriculum"]
         lines += [
             "",
-            f"[`{name}/curriculum`]({name}/curriculum/README.md): its {about['tasks']} tasks with their agents, as "
-            "`poet export` writes them.",
+            f"[`{name}/curriculum`]({name}/curriculum/README.md): the run's grounds with their agents, as "
+            f"`poet export` writes them: {about['tasks']} in all.",
         ]
     return lines
 
