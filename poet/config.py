@@ -319,7 +319,11 @@ def refine(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     kept = dict(base)
     for section in ("encoding", "optimiser"):
         old, new = kept.get(section), over.get(section)
-        if isinstance(old, Mapping) and isinstance(new, Mapping) and new.get("name", old.get("name")) != old.get("name"):
+        if (
+            isinstance(old, Mapping)
+            and isinstance(new, Mapping)
+            and new.get("name", old.get("name")) != old.get("name")
+        ):
             kept[section] = {key: value for key, value in old.items() if key != "options"}
     return merge(kept, over)
 
