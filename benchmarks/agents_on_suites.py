@@ -146,15 +146,19 @@ def main() -> None:
     kept: dict[str, Row] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for folder in options.runs:
         with copied(folder) as copy:
-            rows = evaluated(copy, "all", options.episodes)
-            kept[folder.name] = _kept(rows, steps_of(copy))
+            kept[folder.name] = _kept(evaluated(copy, "all", options.episodes), steps_of(copy))
+        _write(kept, options.results)
     for given in options.agent:
         name, file, steps = given.split("=")
         kept[name] = _kept(evaluated(Path(file), None, options.episodes), int(steps))
     if not kept:
         parser.error("no run is given and none is kept")
-    write_aside(path, (json.dumps(kept, sort_keys=True) + "\n").encode())
-    write_aside(options.results / "README.md", page(kept).encode())
+    _write(kept, options.results)
+
+
+def _write(kept: dict[str, Row], results: Path) -> None:
+    write_aside(results / "results.json", (json.dumps(kept, sort_keys=True) + "\n").encode())
+    write_aside(results / "README.md", page(kept).encode())
 
 
 def _kept(rows: Sequence[Row], steps: int | None) -> Row:

@@ -109,10 +109,13 @@ def _exported(run: Run, place: Path) -> Row:
 
 
 def _films(run: Run, found: Row, place: Path) -> Row:
-    for old in place.glob("film-*.gif"):
-        old.unlink()
+    """Film the hardest three; older films go when the new ones are there."""
     chosen = hardest_solved(found["niches"], FILMS)
-    return {str(number): film(run, number, place / f"film-{number}.gif") for number in chosen}
+    made = {str(number): film(run, number, place / f"film-{number}.gif") for number in chosen}
+    for old in place.glob("film-*.gif"):
+        if old.stem.removeprefix("film-") not in made:
+            old.unlink()
+    return made
 
 
 def _read(path: Path) -> Row:

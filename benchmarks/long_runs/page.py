@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.long_runs.choosing import hardest_solved
 from benchmarks.long_runs.measures import CLASSES, LEG, axes_of
 from environments.difficulty import LEVELS
+from environments.domain import find_domain
 
 Row = dict[str, Any]
 
@@ -46,6 +47,7 @@ def page(runs: Mapping[str, Row]) -> str:
             "core-hours",
             "admitted",
             "solved",
+            "of these steadily",
             "ANNECS",
             "transfers accepted",
             "of steps",
@@ -55,6 +57,7 @@ def page(runs: Mapping[str, Row]) -> str:
     )
     lines += [
         "",
+        "*Steadily*: the best agent's mean return in fresh episodes is one that solves too.",
         "*ANNECS*: grounds that met the minimal criterion for every agent there had been, and were later solved, out",
         "of all such grounds. With a star: the run did not measure it, and copies of agents that it kept have played",
         "them afterwards.",
@@ -88,7 +91,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _outcome(name: str, run: Row) -> list[str]:
     admitted = [niche for niche in run["niches"] if niche["parent"] is not None]
-    solved = sum(niche["solved"] is not None for niche in admitted)
+    solved = [niche for niche in admitted if niche["solved"] is not None]
+    steady = sum((niche["mean_return"] or 0.0) >= find_domain(run["domain"]).solved_return for niche in solved)
     moves, spent = run["transfers"], run["steps_of"]
     share, episodes = moves["accepted"] / max(moves["attempts"], 1), run["transfer_episodes"]
     original = episodes["original_rule"]
@@ -98,7 +102,8 @@ def _outcome(name: str, run: Row) -> list[str]:
         f"{run['steps']:,}",
         f"{run['core_hours']:.1f}",
         str(len(admitted)),
-        str(solved),
+        str(len(solved)),
+        str(steady),
         _annecs(run),
         f"{moves['accepted']} of {moves['attempts']}, {share:.0%}",
         f"{spent.get('transfer', 0) / max(sum(spent.values()), 1):.0%}",
@@ -212,8 +217,8 @@ def _section(name: str, run: Row) -> list[str]:
         about = run["curriculum"]
         lines += [
             "",
-            f"[`{name}/curriculum`]({name}/curriculum/README.md): its {about['tasks']} tasks with their agents, as "
-            "`poet export` writes them.",
+            f"[`{name}/curriculum`]({name}/curriculum/README.md): the run's grounds with their agents, as "
+            f"`poet export` writes them: {about['tasks']} in all.",
         ]
     return lines
 

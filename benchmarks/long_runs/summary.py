@@ -63,7 +63,7 @@ def summarise(folder: Path) -> Row:
         "levels": {"admitted": count_levels(admitted), "solved": count_levels(solved)},
         "niches": rows,
     }
-    if admitted and "climb_level" in admitted[0]:
+    if rows and "climb_level" in rows[0]:
         found["climb_levels"] = {
             name: count_levels(group, "climb_level") for name, group in (("admitted", admitted), ("solved", solved))
         }
