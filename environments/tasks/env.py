@@ -62,8 +62,8 @@ class TaskSource:
         return tasks
 
     def draw(self, rng: np.random.Generator) -> Environment:
-        """Draw one task, each as likely; raises as `tasks` does."""
-        return self.tasks[int(rng.integers(len(self.tasks)))].environment
+        """Draw one task, each as likely; raises as `tasks` and `find` do."""
+        return self.find(self.tasks[int(rng.integers(len(self.tasks)))])
 
     def find(self, task: TaskLike) -> Environment:
         """Resolve what names a task.
