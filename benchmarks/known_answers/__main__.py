@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.known_answers.answer import Answer
 
-NAMES = ("sinusoid", "bandits", "mdps", "navigation", "niches", "omniglot", "curves", "recall")
+NAMES = ("sinusoid", "bandits", "mdps", "navigation", "niches", "omniglot", "curves", "recall", "uncertain", "online")
 
 
 def main() -> None:
