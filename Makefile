@@ -39,8 +39,9 @@ sanitize: setup  ## Run the walker core's own test under the address and undefin
 	$(BIN)/cmake --build build/sanitize
 	build/sanitize/walker_selftest
 
-reference: setup  ## Write docs/settings.md anew from the settings themselves
+reference: setup  ## Write docs/settings.md and the tables of learners anew from the settings and learners themselves
 	$(BIN)/poet settings --markdown > docs/settings.md
+	$(BIN)/python -m benchmarks.known_answers.systems
 
 docs: setup  ## Build the documentation site in build/site; open build/site/index.html
 	$(PIP) install -c constraints.txt --group docs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -27,6 +27,7 @@ __all__ = [
     "MakeFewShot",
     "Metrics",
     "State",
+    "Tuning",
 ]
 
 T = TypeVar("T")
@@ -125,6 +126,15 @@ class FewShotLearner(Protocol):
         Raises:
             ValueError: it is another learner's, or of other sizes.
         """
+        ...
+
+
+@runtime_checkable
+class Tuning(Protocol):
+    """A few-shot learner that knows rivals of its own kind, which must be tuned to tasks of training."""
+
+    def rivals(self, known: TaskBatch, key: Key) -> Callable[[TaskBatch, Key], Mapping[str, Prediction]]:
+        """Tune them to known tasks; give what predicts a batch's queries by each of them, by its name."""
         ...
 
 

@@ -28,6 +28,11 @@ class Logits:
         """(M, Q, N)."""
         return tuple(self.logits.shape)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it was computed."""
+        return self.logits.device
+
     def log_probability(self, targets: Tensor) -> Tensor:
         """Of classes (M, Q): (M, Q)."""
         return self.logits.log_softmax(-1).gather(-1, targets[..., None])[..., 0]
@@ -50,6 +55,11 @@ class Numbers:
     def sizes(self) -> tuple[int, ...]:
         """(M, Q, o)."""
         return tuple(self.means.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        """Where it was computed."""
+        return self.means.device
 
     @property
     def mean(self) -> Tensor:

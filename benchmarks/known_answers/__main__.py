@@ -16,7 +16,22 @@ import torch
 
 from benchmarks.known_answers.answer import Answer
 
-NAMES = ("sinusoid", "bandits", "mdps", "navigation", "niches", "omniglot", "curves", "recall", "uncertain", "online")
+NAMES = (
+    "sinusoid",
+    "bandits",
+    "mdps",
+    "navigation",
+    "niches",
+    "omniglot",
+    "curves",
+    "recall",
+    "in_context",
+    "instances",
+    "optimisers",
+    "plastic",
+    "uncertain",
+    "online",
+)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from meta_learners.problems.sinusoids import COEFFICIENTS
 from meta_learners.registry import make_family
 
 NOISE, TASKS, TESTED = 0.3, 10, 400
-STEPS, SHORT_STEPS = 5000, 120
+STEPS, SHORT_STEPS = 5000, 80
 LEARNERS = ("llama", "platipus", "abml", "bmaml")
 FIGURES = ("error", "log_loss", "coverage")
 # One hidden layer less than none: what is learned is a slope, a height, and how sure they are.

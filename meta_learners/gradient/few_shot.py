@@ -1,7 +1,13 @@
 """Learners by gradients that are given examples: a few steps on a task's support, from a learned start.
 
-MAML, first-order MAML, Reptile, ANIL, Meta-SGD, Meta-Curvature, T-net and MT-net, by the bilevel core. E-MAML and ProMP
-change how MAML accounts for the data that a policy collects; with given data there is nothing to change.
+| name | rule | source |
+|---|---|---|
+| meta-curvature | as MAML; slopes are first multiplied by learned matrices | Park and Oliva 2019, arXiv:1902.03356 |
+| t-net | as MAML, with a learned matrix after each layer, which does not adapt | Lee and Choi 2018, arXiv:1801.05558 |
+| mt-net | as T-net; a learned mask says which units adapt | the same |
+
+These, MAML, first-order MAML, Reptile, ANIL and Meta-SGD, by the bilevel core. E-MAML and ProMP change how MAML
+accounts for the data that a policy collects; with given data there is nothing to change.
 """
 
 from __future__ import annotations
@@ -12,10 +18,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
+from meta_learners.few_shot.losses import task_losses
 from meta_learners.gradient.bilevel import MASK, Inner, adapt, initial_of, outer_gradient, reptile_gradient
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
@@ -159,18 +166,6 @@ class GradientFewShot:
             ValueError: it is another network's, or of other settings.
         """
         self._adam.load(state.tensors)
-
-
-def task_losses(network: Network, ways: int | None, parameters: Parameters, examples: Examples) -> Tensor:
-    """Give every task's mean loss (M,) by stacked parameters: squared errors, or cross-entropies of N classes."""
-    there = examples.present
-    # What is not there may be anything, even not finite.
-    told = network(parameters, torch.where(there[..., None], examples.inputs.flatten(2), 0))
-    if ways is None:
-        losses = (told - torch.where(there[..., None], examples.targets, 0)).square().mean(-1)
-    else:
-        losses = nn.functional.cross_entropy(told.flatten(0, 1), examples.targets.flatten(), reduction="none")
-    return torch.where(there, losses.reshape(there.shape), 0).sum(1) / there.sum(1).clamp(min=1)
 
 
 def masks(logits: Tensor, tasks: int, generator: torch.Generator) -> Tensor:

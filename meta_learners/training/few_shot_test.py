@@ -20,7 +20,7 @@ from meta_learners.errors import MetaLearningError
 from meta_learners.few_shot.alone import alone
 from meta_learners.few_shot.rivals import chance, nearest
 from meta_learners.keys import Key, Stream
-from meta_learners.learner import FewShotLearner
+from meta_learners.learner import FewShotLearner, Tuning
 from meta_learners.predictions import judge
 
 Floats = NDArray[np.float64]
@@ -67,6 +67,9 @@ def few_shot_figures(
     tasks, at_once = protocol.tasks, AT_ONCE
     if published is not None:
         tasks = at_once = min(tasks, published)
+    # Rivals that are tuned are so on tasks of training, as the learner is.
+    known = family.draw(AT_ONCE, family.splits[0], (*key, Stream.BATCHES)) if isinstance(learner, Tuning) else None
+    tuned = learner.rivals(known, key) if known is not None and isinstance(learner, Tuning) else None
     for number, first in enumerate(range(0, tasks, at_once)):
         place = (*key, number)
         count = min(at_once, tasks - first)
@@ -78,12 +81,14 @@ def few_shot_figures(
         }
         if isinstance(family, Rivalled):
             predictions |= family.rivals(batch)
+        if tuned is not None:
+            predictions |= tuned(batch, place)
         judged = {name: (each, batch) for name, each in predictions.items()}
         if first < protocol.alone_tasks:
             some = _first(batch, protocol.alone_tasks - first)
             judged["trained on the task alone"] = alone(some.to(device), place), some
         for name, (prediction, of) in judged.items():
-            query = of.query.to(device if name in (learner.name, "trained on the task alone") else "cpu")
+            query = of.query.to(prediction.device)
             with torch.no_grad():
                 figures = judge(prediction, query.targets, query.present)
             for figure, values in figures.items():

@@ -161,6 +161,46 @@ TestStatistician = statistician(Lines())
 TestStatisticianOfClasses = statistician(Blobs())
 
 
+def sequential(name, family=None, **settings):
+    """Learners that read examples one after another."""
+    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, settings), family, ordered=True, numbered=True)
+
+
+TestSNAIL = sequential("snail", IMAGES, width=8, filters=4, keys=4)
+TestSNAILOfNumbers = sequential("snail", Lines(), width=8, filters=4, keys=4)
+TestMANN = sequential("mann", width=8, units=8, rows=6, row_size=4, reads=2)
+TestMANNOfNumbers = sequential("mann", Lines(), width=8, units=8, rows=6, row_size=4, reads=2)
+TestMetaNetworks = few_shot_contract(lambda tasks: make_few_shot("meta-networks", tasks, {"width": 8}), numbered=True)
+TestHypernetwork = learner("hypernetwork", CURVES, units=8)
+TestHypernetworkOfNumbers = learner("hypernetwork", Lines(), units=8)
+
+
+def optimiser(name, family=None, **settings):
+    known = {"hidden": [6], "steps": 3, "window": 3, **settings}
+    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, known), family or Lines(), numbered=True)
+
+
+TestLSTMOptimiser = optimiser("lstm-optimiser", units=4, window=2)
+TestLSTMOptimiserOfClasses = optimiser("lstm-optimiser", Blobs(), units=4)
+TestHierarchicalOptimiser = optimiser("hierarchical-optimiser", levels=[4, 4, 4], window=2)
+TestMetaLSTM = optimiser("meta-lstm", units=4)
+
+
+def plastic(name, family=None, **settings):
+    known = {"width": 8, **settings}
+    return few_shot_contract(
+        lambda tasks: make_few_shot(name, tasks, known), family, ordered=name != "fast-weight-programmer", numbered=True
+    )
+
+
+TestPlasticity = plastic("plasticity", CURVES)
+TestPlasticityOfNumbers = plastic("plasticity", Lines(), width=0)
+TestFastWeights = plastic("fast-weights", units=6)
+TestFastWeightProgrammer = plastic("fast-weight-programmer", units=6)
+TestParametricRule = plastic("parametric-rule")
+TestParametricRuleOfNumbers = plastic("parametric-rule", Lines())
+
+
 class Broken:
     """A learner with one fault; what is not about the fault is as it was."""
 

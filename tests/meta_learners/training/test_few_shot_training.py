@@ -10,11 +10,17 @@ import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import synthetic_archive
 from runs import command, variables
 
-from environments.tasks.curriculum import seal
+from environments.contracts import failures
+from environments.tasks.curriculum import Curriculum, seal
+from meta_learners.episodes import Source
+from meta_learners.few_shot_contracts import episodes_contract
+from meta_learners.problems.values import returns_to_go
+from meta_learners.registry import make_family
 from poet import cli
 
 TINY = ["--tasks", 2, "--set", "width=8", "--family-set", "ways=3", "--family-set", "classes=6"]
@@ -201,6 +207,25 @@ def test_who_follows_the_leader_keeps_past_tasks_in_checkpoints(tmp_path):
     assert results(tmp_path / "broken") == results(tmp_path / "straight")
     last = (tmp_path / "straight" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     assert json.loads(last)["tasks_kept"] == 4
+
+
+def test_values_of_an_archives_agents_keep_what_families_promise_and_are_the_rewards_that_follow(curriculum):
+    source = Source(Curriculum.load(curriculum))
+    settings = {"shots": 6, "queries": 6, "episodes": 1}
+    assert failures(episodes_contract(lambda: make_family("values", settings, source))) == {}
+    rewards = np.array([1.0, 0.0, 4.0])
+    assert returns_to_go(rewards, 0.5).tolist() == [2.0, 2.0, 4.0]
+
+
+def test_a_learned_optimiser_is_trained_on_values_and_tested_beside_tuned_ones(curriculum, tmp_path):
+    options = ["--family", "values", "--family-set", "shots=8", "--family-set", "queries=4", "--tasks", 2]
+    options += ["--set", "hidden=[4]", "--set", "steps=6", "--set", "units=3"]
+    learn = ["meta-train", curriculum, "--learner", "lstm-optimiser", "-o", tmp_path / "rule", *options]
+    assert run(*learn, "--iterations", 2, "--json").returncode == 0
+    done = run("meta-test", tmp_path / "rule", "--tasks", 3, "--alone-tasks", 0, "--json")
+    assert done.returncode == 0, done.stderr
+    judged = {row["by"].partition(",")[0] for row in json.loads(done.stdout)["results"]}
+    assert {"lstm-optimiser", "adam", "sgd", "momentum", "nesterov", "rmsprop", "ridge regression"} <= judged
 
 
 def test_every_environment_that_was_tried_is_exported_in_the_split_of_its_parent(curriculum):

@@ -1,0 +1,1 @@
+"""What the learners make of an archive's own tasks."""

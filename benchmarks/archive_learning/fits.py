@@ -1,0 +1,73 @@
+"""Fitting what an archive has to fit: the values of its agents' states, and the grounds of its niches.
+
+A task is the loss of a small network on one niche's examples, from a random start; what counts is how low it is after
+100 steps. Learned optimisers are trained for equal time on niches of some branches, SGD, momentum, Nesterov's,
+RMSprop and Adam have their rates tuned on the same, over 31 rates from .0001 to 10; others' niches are fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.archive_learning.kept import Kept
+from benchmarks.archive_learning.learners import trained
+from environments.intervals import interval
+from environments.tasks.curriculum import Curriculum
+from meta_learners.episodes import EpisodeFamily, Source
+from meta_learners.keys import Stream, torch_generator
+from meta_learners.learned_optimisers.classical import NAMES, best_rate, descend
+from meta_learners.learned_optimisers.learner import LearnedOptimiser
+from meta_learners.learned_optimisers.optimisee import Optimisee
+from meta_learners.registry import make_family
+
+STEPS, HIDDEN, KNOWN, TASKS = 100, (20,), 40, 8  # KNOWN tasks tune the rates; TASKS are of a meta-step
+UNSEEN = 10**6  # begins the keys of the test's tasks
+LEARNED = ("lstm-optimiser", "hierarchical-optimiser")
+# Without noise and with many points, grounds are functions to fit; few-shot they are to be told from few heights.
+PROBLEMS: dict[str, dict[str, Any]] = {"values": {}, "grounds": {"shots": 64, "queries": 1, "noise": 0.0}}
+
+
+def measure(kept: Kept, curriculum: Curriculum, budget: Mapping[str, Any], again: Sequence[str]) -> None:
+    """Tune and train what is not there yet, and what is to be measured again."""
+    kept.begin({"curriculum": curriculum.document["sha256"], **budget, "steps": STEPS, "hidden": list(HIDDEN)})
+    for problem, settings in PROBLEMS.items():
+        family = make_family(problem, settings, Source(curriculum))
+        for name in (*NAMES, *LEARNED):
+            place = f"{problem}: {name}"
+            if not kept.has(place) or name in again:
+                fit = _classical if name in NAMES else _learned
+                kept.keep(place, {"problem": problem, "by": name, **fit(name, family, budget)})
+
+
+def _classical(name: str, family: EpisodeFamily, budget: Mapping[str, Any]) -> dict[str, Any]:
+    optimisee = Optimisee.of(family, HIDDEN, summed=False)
+    known = family.draw(KNOWN, "train", (budget["seed"], Stream.BATCHES))
+    start = optimisee.start(KNOWN, torch_generator((budget["seed"],)), "cpu")
+    rate = best_rate(name, optimisee, start, known.support, STEPS)
+    batch = family.draw(budget["tasks"], "test", (UNSEEN, Stream.TASKS))
+    start = optimisee.start(batch.tasks, torch_generator((UNSEEN, Stream.CHOICES)), "cpu")
+    way = descend(name, optimisee, start, batch.support, torch.full((batch.tasks,), rate), STEPS)[1]
+    return {"rate": rate, **_told(way)}
+
+
+def _learned(name: str, family: EpisodeFamily, budget: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {"hidden": list(HIDDEN), "steps": STEPS}
+    learner, steps = trained(name, family, settings, seconds=budget["seconds"], tasks=TASKS, seed=budget["seed"])
+    assert isinstance(learner, LearnedOptimiser)
+    batch = family.draw(budget["tasks"], "test", (UNSEEN, Stream.TASKS))
+    # Its starts are drawn by the same key, and so are those of the others.
+    return {"meta_steps": steps, **_told(learner.curve(batch, (UNSEEN,), STEPS))}
+
+
+def _told(way: Tensor) -> dict[str, Any]:
+    """Give the mean loss after every step, and the last one's interval over tasks."""
+    last = way[:, -1].double().numpy()
+    return {
+        "curve": [float(f"{each:.4g}") for each in way.mean(0).tolist()],
+        "last": float(f"{last.mean():.4g}"),
+        "interval": [float(f"{each:.4g}") for each in interval(last) or (last.mean(),) * 2],
+    }

@@ -1,0 +1,96 @@
+"""To which of five niches does a stretch of 60 points of ground belong? Accuracy after 1 to 10 examples of each.
+
+All learners of the registry that tell classes, trained for equal time on 5 examples of a class, on the genomes that a
+run tried. Niches of other branches are told, the same tasks by all. Beside them: chance, the nearest raw example,
+seven statistics by hand, and the network that the metric learners share, trained on each task alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.archive_learning.kept import Kept
+from benchmarks.archive_learning.learners import names, room_of, trained
+from environments.intervals import interval
+from environments.tasks.curriculum import Curriculum
+from meta_learners.episodes import EpisodeFamily, Source, TaskBatch
+from meta_learners.few_shot.alone import alone
+from meta_learners.few_shot.rivals import nearest
+from meta_learners.keys import Key, Stream
+from meta_learners.learner import CLASSES
+from meta_learners.predictions import Prediction, judge
+from meta_learners.problems.niches import Niches
+from meta_learners.registry import make_family
+
+SHOTS = tuple(range(1, 11))
+TRAINED_ON, TASKS, AT_ONCE = 5, 4, 20  # examples of a class in training; tasks of a meta-step, and of a test's batch
+UNSEEN = 10**6  # begins the keys of the test's tasks
+# Where what a learner is by default would take all the time for a few steps.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "lstm-optimiser": {"hidden": [], "steps": 20},
+    "hierarchical-optimiser": {"hidden": [], "steps": 20},
+    "meta-lstm": {"hidden": [20]},
+}
+ALONE = "trained on the task alone"
+RIVALS = "rivals"  # the room of what learns nothing over tasks
+
+
+def measure(kept: Kept, curriculum: Curriculum, budget: Mapping[str, Any], again: Sequence[str]) -> None:
+    """Train and test every learner that is not there yet, and those to be measured again."""
+    kept.begin({"curriculum": curriculum.document["sha256"], **budget, "shots": list(SHOTS)})
+    source = Source(curriculum)
+    families = {shots: make_family("niches", {"shots": shots}, source) for shots in SHOTS}
+    tests = {shots: _tests(family, budget["tasks"]) for shots, family in families.items()}
+    rivals = _rivals(families[1])
+    for name in again or [*rivals, *names(CLASSES), ALONE]:
+        if kept.has(name) and name not in again:
+            continue
+        if name in rivals:
+            accuracy = [_accuracy(tests[shots], rivals[name]) for shots in SHOTS]
+            kept.keep(name, {"room": RIVALS, "accuracy": accuracy})
+        elif name == ALONE:
+            # Of the first tasks alone, since it trains a network on each.
+            kept.keep(name, {"room": RIVALS, "accuracy": [_accuracy(tests[shots][:1], alone) for shots in SHOTS]})
+        else:
+            kept.keep(name, {"room": room_of(name), **_learner(name, families[TRAINED_ON], tests, budget)})
+
+
+def _learner(
+    name: str, family: EpisodeFamily, tests: Mapping[int, list[TaskBatch]], budget: Mapping[str, Any]
+) -> dict[str, Any]:
+    settings = SETTINGS.get(name, {})
+    try:
+        learner, steps = trained(name, family, settings, seconds=budget["seconds"], tasks=TASKS, seed=budget["seed"])
+    except ValueError as error:
+        return {"cannot": str(error)}
+    accuracy = [_accuracy(batches, learner.predict) for batches in tests.values()]
+    return {"meta_steps": steps, "settings": settings, "accuracy": accuracy}
+
+
+def _tests(family: EpisodeFamily, tasks: int) -> list[TaskBatch]:
+    counts = [min(AT_ONCE, tasks - first) for first in range(0, tasks, AT_ONCE)]
+    return [family.draw(count, "test", (UNSEEN, number, Stream.TASKS)) for number, count in enumerate(counts)]
+
+
+def _accuracy(batches: Sequence[TaskBatch], predict: Callable[[TaskBatch, Key], Prediction]) -> list[float]:
+    """Give the mean over tasks, and the ends of its 95 % interval."""
+    found = []
+    for number, batch in enumerate(batches):
+        told = predict(batch, (UNSEEN, number))
+        with torch.no_grad():
+            found.append(judge(told, batch.query.targets, batch.query.present)["accuracy"].double().numpy())
+    values = np.concatenate(found)
+    bounds = interval(values) or (float(values.mean()),) * 2
+    return [round(float(each), 4) for each in (values.mean(), *bounds)]
+
+
+def _rivals(family: EpisodeFamily) -> dict[str, Callable[[TaskBatch, Key], Prediction]]:
+    assert isinstance(family, Niches)
+    return {
+        "nearest raw example": lambda batch, key: nearest(batch),
+        "seven statistics by hand": lambda batch, key: family.rivals(batch)["seven statistics by hand"],
+    }
