@@ -24,6 +24,7 @@ __all__ = [
     "Examples",
     "FamilyKind",
     "Numbered",
+    "Ordered",
     "Published",
     "Rivalled",
     "Source",
@@ -119,6 +120,15 @@ class Rivalled(Protocol):
 
     def rivals(self, batch: TaskBatch) -> Mapping[str, Prediction]:
         """Predict a batch's queries by each of them, by its name."""
+        ...
+
+
+@runtime_checkable
+class Ordered(Protocol):
+    """A family whose tasks of training may come in an order of their own, such as that of birth."""
+
+    def turn(self, number: int, count: int, key: Key) -> TaskBatch | None:
+        """Give the tasks of a meta-step, or None where they are drawn."""
         ...
 
 

@@ -29,6 +29,8 @@ NAMES = (
     "instances",
     "optimisers",
     "plastic",
+    "uncertain",
+    "online",
 )
 
 

@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 FORMAT, SCHEMA_VERSION = "poet-curriculum", 1
 DOCUMENT, ROWS, TABLE, AGENTS = "curriculum.json", "tasks.jsonl", "tasks.parquet", "agents"
+SCORES = "scores.jsonl"  # of agents in many environments; exports of older versions have none
 TRIED = "tried.jsonl"  # every genome that the run tried; exports of older versions have none
 SPLITS = ("train", "validation", "test")
 ALL = "all"  # in the place of a split: every task, on the boundary too
@@ -209,7 +210,11 @@ class Curriculum:
         Raises:
             CurriculumError: the table is damaged.
         """
-        path = self.folder / TRIED
+        yield from self._lines(TRIED, {"id", "genome", "terrain_seed", "split"}, "what was tried")
+
+    def _lines(self, name: str, needed: set[str], of: str) -> Iterator[dict[str, Any]]:
+        """Read a file of one JSON object a line that an export may have."""
+        path = self.folder / name
         if not path.is_file():
             return
         with path.open("rb") as lines:
@@ -218,9 +223,22 @@ class Curriculum:
                     row = parse_json(line)
                 except ValueError as error:
                     raise CurriculumError(f"{path}, line {number}: it {error}") from error
-                if not isinstance(row, dict) or not {"id", "genome", "terrain_seed", "split"} <= set(row):
-                    raise CurriculumError(f"{path}, line {number} is not a row of the table of what was tried")
+                if not isinstance(row, dict) or not needed <= set(row):
+                    raise CurriculumError(f"{path}, line {number} is not a row of the table of {of}")
                 yield row
+
+    def scores(self) -> Iterator[dict[str, Any]]:
+        """Give what the run's agents scored in environments: iteration, agent (its niche's id), environment, score.
+
+        Nothing where the curriculum does not tell.
+
+        Raises:
+            CurriculumError: the table is damaged.
+        """
+        for row in self._lines(SCORES, {"iteration", "agent", "environment", "score"}, "scores"):
+            if not isinstance(row["score"], int | float):
+                raise CurriculumError(f"{self.folder / SCORES}: score is {row['score']!r}; it must be a number")
+            yield row
 
     def agent(self, number: str) -> NDArray[np.float32]:
         """Read the theta (P,) of the agent that came furthest in a task.

@@ -14,7 +14,7 @@ divergence is from q(z | context and query) to q(z | context), never to a standa
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated
 
@@ -43,7 +43,7 @@ class ProcessSettings:
     draws: Annotated[int, Bounds(1, 1000)] = 50  # of the latent variable, to predict by
     # Of each input, beside itself: sines and cosines of pi, 2 pi, ... times it. Plain layers tell no function whose
     # waves are short beside its range (Rahaman et al. 2019, arXiv:1806.08734), such as ground over [-1, 1].
-    waves: Annotated[int, Bounds(0, 10_000)] = 0
+    waves: Annotated[int | None, Bounds(0, 10_000)] = None  # as many as the family says when None; then mostly none
     step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
     halve_after: Annotated[int, Bounds(0, 10**9)] = 20_000  # meta-steps between halvings of the step size; 0: none
 
@@ -95,8 +95,9 @@ class NeuralProcess(nn.Module):
         self, inputs: int, outputs: int, settings: ProcessSettings, *, latent: bool, direct: bool, attentive: bool
     ) -> None:
         super().__init__()
-        units, inputs = settings.units, inputs * (1 + 2 * settings.waves)
-        pairs = inputs + outputs + (inputs * outputs if settings.waves else 0)
+        units, self._waves = settings.units, settings.waves or 0
+        inputs *= 1 + 2 * self._waves
+        pairs = inputs + outputs + (inputs * outputs if self._waves else 0)
         self._settings, self._outputs, self._attentive = settings, outputs, attentive
         self.encode = layers(pairs, units, units, units) if direct else None
         self.read = layers(inputs, units, units) if attentive else None
@@ -107,9 +108,9 @@ class NeuralProcess(nn.Module):
     def _placed(self, inputs: Tensor) -> Tensor:
         """Lay inputs (M, K, ...) flat, with their waves behind them."""
         flat = inputs.flatten(2)
-        if not self._settings.waves:
+        if not self._waves:
             return flat
-        turns = (math.pi * torch.arange(1, self._settings.waves + 1)).to(flat)
+        turns = (math.pi * torch.arange(1, self._waves + 1)).to(flat)
         angles = (flat[..., None] * turns).flatten(2)
         return torch.cat([flat, angles.sin(), angles.cos()], -1)
 
@@ -121,7 +122,7 @@ class NeuralProcess(nn.Module):
 
     def _paired(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Lay placed inputs and targets side by side; with waves their products, too, whose means tell amplitudes."""
-        if not self._settings.waves:
+        if not self._waves:
             return torch.cat([inputs, targets], -1)
         products = (inputs[..., None] * targets[..., None, :]).flatten(2)
         return torch.cat([inputs, targets, products], -1)
@@ -197,9 +198,9 @@ KINDS = {
 def _make(name: str, family: EpisodeFamily, settings: ProcessSettings, *, seed: int, device: str) -> ModuleLearner:
     if name == "anp" and settings.units % settings.heads:
         raise ValueError(f"units is {settings.units}; it must be a multiple of heads, {settings.heads}")
-    inputs = 1
-    for size in family.input_shape:
-        inputs *= size
+    inputs = math.prod(family.input_shape)
+    if settings.waves is None:
+        settings = replace(settings, waves=getattr(family, "waves", 0))
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = NeuralProcess(inputs, family.target_size, settings, **KINDS[name])
     return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)

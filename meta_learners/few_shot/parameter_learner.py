@@ -84,7 +84,7 @@ class ParameterLearner:
         seed: int = 0,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.name, self._system, self._ways, self._device = name, system, ways, device
+        self.name, self.system, self._ways, self._device = name, system, ways, device
         initial = system.initial(torch_generator((seed, Stream.PARAMETERS)))
         learned = {place: each for place, each in initial.items() if not place.startswith(KEPT)}
         self._adam = Adam(learned, rate, device=device, largest_norm=largest_norm)
@@ -99,7 +99,7 @@ class ParameterLearner:
         """Descend once."""
         batch = self._checked(batch)
         try:
-            found = self._system.step(self.meta, batch, torch_generator((*key, Stream.CHOICES)))
+            found = self.system.step(self.meta, batch, torch_generator((*key, Stream.CHOICES)))
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # not finite: no factors
             raise LossError(f"the loss cannot be had: {error}") from error
         gradient = {
@@ -121,7 +121,7 @@ class ParameterLearner:
         """Tell the queries of new tasks."""
         meta = {name: each.detach() for name, each in self.meta.items()}
         with torch.no_grad():
-            return self._system.predict(meta, self._checked(batch), torch_generator((*key, Stream.CHOICES)))
+            return self.system.predict(meta, self._checked(batch), torch_generator((*key, Stream.CHOICES)))
 
     def state(self) -> State:
         """Give all that `load` needs."""

@@ -10,4 +10,6 @@
 | e-maml | as MAML, with credit for exploring | Stadie et al. 2018, arXiv:1803.01118 |
 | promp | as MAML, with unbiased second derivatives; PPO outside | Rothfuss et al. 2019, arXiv:1810.06784 |
 | imaml | steps held near the start; meta-gradient by the implicit function | Rajeswaran et al. 2019, arXiv:1909.04630 |
+| warpgrad | layers that do not adapt warp slopes at every visited point | Flennerhag et al. 2020, arXiv:1909.00025 |
+| ftml | MAML on all tasks so far, round by round | Finn et al. 2019, arXiv:1902.08438 |
 """

@@ -65,12 +65,19 @@ class Pool:
         return found
 
 
-def genomes_of(curriculum: Curriculum) -> dict[str, list[Genome]]:
-    """List by split the genomes that a curriculum tells of, each once, where it comes first; its own tasks before."""
+def genomes_of(curriculum: Curriculum, *, by_birth: bool = False) -> dict[str, list[Genome]]:
+    """List by split the genomes that a curriculum tells of, each once, where it comes first.
+
+    Its own tasks come before what was only tried; by birth, all come in the order in which they were tried.
+    """
     found: dict[str, list[Genome]] = {split: [] for split in SPLITS}
     seen: set[str] = set()
     rows = [(task.environment.genome, task.split) for task in curriculum.stages]
-    rows += [(row["genome"], row["split"]) for row in curriculum.tried()]
+    tried = [(row["genome"], row["split"]) for row in curriculum.tried()]
+    of_tried = {_text(genome) for genome, _ in tried}
+    # Niches that nobody tried, such as a run's first, were there before all others.
+    untried = [row for row in rows if _text(row[0]) not in of_tried]
+    rows = [*untried, *tried] if by_birth else [*rows, *tried]
     for genome, split in rows:
         text = _text(genome)
         if split in found and text not in seen:
@@ -94,7 +101,7 @@ def encoding_of(curriculum: Curriculum) -> Encoding:
         raise MetaLearningError(f"the curriculum in {curriculum.folder} cannot be used: {error}") from error
 
 
-def pool_of(curriculum: Curriculum | None, wanted: int, family: str) -> Pool:
+def pool_of(curriculum: Curriculum | None, wanted: int, family: str, *, by_birth: bool = False) -> Pool:
     """Take a curriculum's genomes.
 
     Raises:
@@ -102,7 +109,7 @@ def pool_of(curriculum: Curriculum | None, wanted: int, family: str) -> Pool:
     """
     if curriculum is None:
         raise MetaLearningError(f"family {family} needs a curriculum; name the folder that `poet export` wrote")
-    return Pool(genomes_of(curriculum), curriculum.domain, encoding_of(curriculum), wanted)
+    return Pool(genomes_of(curriculum, by_birth=by_birth), curriculum.domain, encoding_of(curriculum), wanted)
 
 
 def _text(genome: Genome) -> str:

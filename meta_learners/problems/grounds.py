@@ -6,6 +6,7 @@ nothing tells them. A learner must beat the training course that fits the height
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
@@ -14,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from environments.domain import Genome
 from environments.settings import Bounds
 from environments.tasks.curriculum import SPLITS
 from meta_learners.episodes import FamilyKind, Source, SplitError, TaskBatch, check_split
-from meta_learners.keys import Key, Stream, torch_generator
+from meta_learners.keys import Key, Stream, numpy_generator, torch_generator
 from meta_learners.predictions import Numbers
 from meta_learners.problems.archive import Pool, pool_of
 from meta_learners.problems.numbers import FunctionSettings, split_examples
@@ -31,6 +33,8 @@ class GroundSettings(FunctionSettings):
 
     noise: Annotated[float, Bounds(0, 10)] = 0.1  # deviation of the heights told; all heights have variance 1
     courses: Annotated[int, Bounds(0, 100_000)] = 40  # of a split; mutations fill it up where it has fewer
+    births: bool = False  # in training, courses come one after another as the run tried them, again and again
+    parametric: Annotated[float, Bounds(0, 1)] = 0.0  # share of tasks on bred parametric courses instead
 
 
 class Grounds:
@@ -46,6 +50,7 @@ class Grounds:
     input_shape = (1,)
     ways = None
     target_size = 1
+    waves = 100  # sines and cosines over a course by which its ground can be told: a bump may be two points wide
 
     def __init__(self, settings: GroundSettings, pool: Pool) -> None:
         self.settings, self._pool = settings, pool
@@ -54,13 +59,29 @@ class Grounds:
     def draw(self, count: int, split: str, key: Key) -> TaskBatch:
         """Draw tasks: places in [-1, 1], and heights; the queries' are without noise."""
         check_split(self.name, self.splits, split)
-        heights = self._heights(split)
         generator = torch_generator((*key, Stream.TASKS))
-        courses = torch.randint(len(heights), (count,), generator=generator)
+        courses = torch.randint(len(self._heights(split)), (count,), generator=generator)
+        return self._on(courses, split, generator)
+
+    def turn(self, number: int, count: int, key: Key) -> TaskBatch | None:
+        """Give the courses whose turn it is, in the order in which the run tried them; None where they are drawn."""
+        if not self.settings.births:
+            return None
+        courses = torch.arange(number * count, (number + 1) * count) % len(self._heights("train"))
+        return self._on(courses, "train", torch_generator((*key, Stream.TASKS)))
+
+    def _on(self, courses: Tensor, split: str, generator: torch.Generator) -> TaskBatch:
+        heights, count = self._heights(split), len(courses)
+        rows = heights[courses]
+        if self.settings.parametric:
+            others = self._parametric(split)
+            chosen = torch.randint(len(others), (count,), generator=generator)
+            other = torch.rand(count, generator=generator) < self.settings.parametric
+            rows = torch.where(other[:, None], others[chosen], rows)
         number = self.settings.shots + self.settings.queries
         places = torch.randint(heights.shape[1], (count, number), generator=generator)
         inputs = (2 * places / (heights.shape[1] - 1) - 1)[..., None]
-        targets = heights[courses].gather(1, places)[..., None]
+        targets = rows.gather(1, places)[..., None]
         noise = self.settings.noise * torch.randn(count, self.settings.shots, 1, generator=generator)
         noisy = torch.cat([targets[:, : self.settings.shots] + noise, targets[:, self.settings.shots :]], 1)
         return split_examples(inputs, noisy, self.settings.shots)
@@ -91,12 +112,30 @@ class Grounds:
         genomes = self._pool.of(split)
         if not genomes:
             raise SplitError(f"split {split} of grounds has no courses; export with another --fractions")
-        rows = []
-        for genome in genomes:
-            x, y = self._pool.sketch(genome, 0).ground.T
-            x = np.maximum.accumulate(x)
-            rows.append(np.interp(np.linspace(x[0], x[-1], len(x)), x, y) - y[0])
-        return torch.from_numpy(np.stack(rows))
+        return _measured(self._pool, [(genome, 0) for genome in genomes])
+
+    def _parametric(self, split: str) -> Tensor:
+        """Give courses of parametric genomes, bred without selection, on the scale of the others (C, n)."""
+        name = f"{split} parametric"
+        if name not in self._banks:
+            encoding = self._pool.domain.encoding("parametric", {})
+            pool = Pool({each: [] for each in SPLITS}, self._pool.domain, encoding)
+            rng, genome, found = numpy_generator((2, SPLITS.index(split), Stream.TASKS)), encoding.initial(), []
+            for _ in range(max(self.settings.courses, 1)):
+                genome = encoding.mutate(genome, rng)
+                found.append((genome, int(rng.integers(2**31))))
+            self._banks[name] = (_measured(pool, found) / self._scale).float()
+        return self._banks[name]
+
+
+def _measured(pool: Pool, courses: Sequence[tuple[Genome, int]]) -> Tensor:
+    """Measure heights above the start at even places, of genomes with terrain seeds (C, n)."""
+    rows = []
+    for genome, seed in courses:
+        x, y = pool.sketch(genome, seed).ground.T
+        x = np.maximum.accumulate(x)
+        rows.append(np.interp(np.linspace(x[0], x[-1], len(x)), x, y) - y[0])
+    return torch.from_numpy(np.stack(rows))
 
 
 def _lines(batch: TaskBatch) -> Tensor:
@@ -110,7 +149,7 @@ def _lines(batch: TaskBatch) -> Tensor:
 
 
 def _make(settings: GroundSettings, source: Source) -> Grounds:
-    return Grounds(settings, pool_of(source.curriculum, settings.courses, "grounds"))
+    return Grounds(settings, pool_of(source.curriculum, settings.courses, "grounds", by_birth=settings.births))
 
 
 KIND = FamilyKind(settings=GroundSettings, make=_make, needs="curriculum")

@@ -14,7 +14,7 @@ from typing import Any
 
 from environments.settings import build_settings
 from meta_learners.devices import prepare_device
-from meta_learners.episodes import EpisodeFamily, Source
+from meta_learners.episodes import EpisodeFamily, Ordered, Source
 from meta_learners.errors import MetaLearningError
 from meta_learners.keys import Stream
 from meta_learners.learner import FewShotLearner, Metrics
@@ -81,7 +81,10 @@ class FewShotTraining(Ongoing):
 
     def _learn(self, key: tuple[int, int]) -> Metrics:
         started = time.perf_counter()
-        batch = self.family.draw(self.plan.tasks, self.family.splits[0], (*key, Stream.BATCHES))
+        place = (*key, Stream.BATCHES)
+        batch = self.family.turn(self.iteration, self.plan.tasks, place) if isinstance(self.family, Ordered) else None
+        if batch is None:
+            batch = self.family.draw(self.plan.tasks, self.family.splits[0], place)
         self.drawing += time.perf_counter() - started
         return self.learner.meta_step(batch, key)
 

@@ -202,6 +202,7 @@ No task and its parent lie in two splits; tasks on the boundary are there to kee
 - `curriculum.json`: environments, gene names with bounds and units, splits, order, seeds, versions, sha256 of all else.
 - `tasks.parquet` and `tasks.jsonl`: the same table, one row a task, in order of stage. {level}
 - `tried.jsonl`: every environment that the run tried, admitted or not, in the split of its parent.
+- `scores.jsonl`: what agents, as they were at an iteration, scored in environments.
 - `agents/ID.safetensors`: the agent that came furthest in a task; `agents/layers.json` has the layer sizes.
 - `solver_return` is the mean return of that agent in {EPISODES} fresh episodes, by which nothing was chosen, with its
   95 % interval from `solver_return_low` to `solver_return_high`; `solver_median` is the return of the median one, whose

@@ -45,6 +45,7 @@ from poet.config import Config, if_installed
 from poet.errors import InputError
 from poet.export import card
 from poet.export.merging import Found, check_alike, environment_of, merge
+from poet.export.scores import score_rows, write_scores
 from poet.export.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
 from poet.export.tried import tried_rows, with_splits, write_tried
 
@@ -191,7 +192,7 @@ def find_tasks(connection: Connection, name: str, fresh: Known | None) -> Found:
         best = best_agents(connection)
         agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
         iterations = read_population(connection).iteration
-        return Found(name, config, domain, rows, agents, iterations, tried_rows(connection))
+        return Found(name, config, domain, rows, agents, iterations, tried_rows(connection), score_rows(connection))
 
 
 def _write(
@@ -212,6 +213,7 @@ def _write(
         (aside / AGENTS).mkdir()
         _write_rows(aside, rows, columns)
         write_tried(aside, with_splits(found.tried, rows, settings.fractions))
+        write_scores(aside, found.scores)
         for name in [row["agent"] for row in rows]:
             (aside / name).write_bytes(found.agents[name])
         controller = domain.controller

@@ -36,6 +36,7 @@ class Found:
     agents: Mapping[str, bytes]  # files by their names
     iterations: int  # done
     tried: Sequence[Row]  # every environment that was tried, admitted or not
+    scores: Sequence[Row] = ()  # of agents in many environments
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ def merge(several: Sequence[Found]) -> Merged:
     rows.sort(key=lambda row: (row["born"], order[row["run"]], row["run_niche"]))
     numbered = [{**row, "niche": number} for number, row in enumerate(rows)]
     tried = [row for found in several for row in found.tried]
-    return Merged(replace(several[0], config=config, rows=numbered, agents=agents, tried=tried), _kin(numbered, config))
+    scores = [{**row, "run": found.name} for found in several for row in found.scores]
+    merged = replace(several[0], config=config, rows=numbered, agents=agents, tried=tried, scores=scores)
+    return Merged(merged, _kin(numbered, config))
 
 
 def _score(row: Row) -> float:

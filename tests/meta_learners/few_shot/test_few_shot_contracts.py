@@ -9,12 +9,13 @@ import torch
 import environments
 from environments.contracts import failures
 from environments.domain import find_domain
-from meta_learners.episodes import Examples
+from meta_learners.episodes import Examples, Rivalled, SplitError
 from meta_learners.few_shot_contracts import Blobs, Lines, episodes_contract, few_shot_contract
 from meta_learners.predictions import Logits
 from meta_learners.problems.archive import Pool
 from meta_learners.problems.grounds import Grounds, GroundSettings
 from meta_learners.problems.niches import Niches, NicheSettings
+from meta_learners.problems.scores import Scores, ScoreSettings, Table
 from meta_learners.registry import make_family, make_few_shot
 from meta_learners.training.few_shot_test import FewShotProtocol, few_shot_figures
 
@@ -26,13 +27,52 @@ def niches(**settings):
     return Niches(chosen, Pool(genomes, domain, domain.encoding("parametric", {}), chosen.classes))
 
 
-def grounds():
+def grounds(**settings):
     """Two CPPNs' and their children's."""
     encoding = find_domain("walker2d").encoding("cppn", {})
     rng = np.random.default_rng(0)
     first = encoding.mutate(encoding.initial(), rng)
     genomes = {split: [encoding.mutate(first, rng) for _ in range(2)] for split in Grounds.splits}
-    return Grounds(GroundSettings(courses=3), Pool(genomes, find_domain("walker2d"), encoding, 3))
+    return Grounds(GroundSettings(courses=3, **settings), Pool(genomes, find_domain("walker2d"), encoding, 3))
+
+
+def scores():
+    """Nine agents in ten environments, some of them untried."""
+    generator = torch.Generator().manual_seed(0)
+    tables = {}
+    for split in Scores.splits:
+        present = torch.rand(9, 10, generator=generator) < 0.9
+        tables[split] = Table(torch.randn(9, 10, generator=generator) * 50 + 200, present)
+    return Scores(ScoreSettings(shots=2, queries=3), torch.randn(10, 7, generator=generator), tables)
+
+
+def test_ground_comes_in_order_of_birth_where_it_is_asked_for_and_round_again():
+    family = grounds(births=True, noise=0.0)
+    heights = family._heights("train")
+    for number, wanted in enumerate([[0, 1], [2, 0], [1, 2]]):
+        batch = family.turn(number, 2, (number,))
+        places = ((batch.query.inputs[..., 0] + 1) / 2 * (heights.shape[1] - 1)).round().long()
+        assert torch.allclose(batch.query.targets[..., 0], heights[wanted].gather(1, places))
+    assert grounds().turn(0, 2, (0,)) is None
+
+
+def test_scores_rivals_add_an_agent_to_an_environment():
+    """Where scores are such sums, the second rival is right and the first is not."""
+    generator = torch.Generator().manual_seed(0)
+    sums = torch.randn(9, 1, generator=generator) + torch.randn(1, 10, generator=generator)
+    tables = {split: Table(sums, torch.ones(9, 10, dtype=torch.bool)) for split in Scores.splits}
+    family = Scores(ScoreSettings(), torch.randn(10, 7, generator=generator), tables)
+    batch = family.draw(20, "test", (0,))
+    found = {name: (each.mean - batch.query.targets).abs().max() for name, each in family.rivals(batch).items()}
+    assert found["environment and agent added"] < 1e-5
+    assert found["mean of the environment"] > 0.1
+    assert isinstance(family, Rivalled)
+
+
+def test_too_few_scores_are_refused_with_how_many_there_are():
+    family = scores()
+    with pytest.raises(SplitError, match="no agent of split train was tried in 40 environments, but in 1"):
+        Scores(ScoreSettings(shots=20, queries=20), family._figures, family._tables).draw(1, "train", (0,))
 
 
 TestSinusoids = episodes_contract(lambda: make_family("sinusoids"))
@@ -42,6 +82,8 @@ TestNiches = episodes_contract(niches)
 
 TestNearestNiches = episodes_contract(lambda: niches(nearest=True))
 TestGrounds = episodes_contract(grounds)
+TestGroundsBesideParametricOnes = episodes_contract(lambda: grounds(parametric=0.5))
+TestScores = episodes_contract(scores)
 TestSets = episodes_contract(lambda: make_family("sets", {"shots": 8, "queries": 4}))
 TestRecall = episodes_contract(lambda: make_family("recall", {"bits": 20}))
 TestQuadratics = episodes_contract(lambda: make_family("quadratics"))

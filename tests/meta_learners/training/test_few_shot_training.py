@@ -181,6 +181,34 @@ def test_other_settings_than_the_folder_was_begun_with_are_refused(curriculum, t
     refused(run(*line[:2], "--learner", "rl2", "-o", trained), "holds the training of a learner that is given examples")
 
 
+def test_scores_of_agents_are_exported_and_a_learner_trains_on_them(curriculum, tmp_path):
+    from environments.tasks.curriculum import Curriculum  # noqa: PLC0415
+
+    loaded = Curriculum.load(curriculum)
+    rows = list(loaded.scores())
+    assert {row["agent"] for row in rows} <= set(loaded.tasks)
+    assert len({(row["iteration"], row["agent"], row["environment"]) for row in rows}) > 20
+    few = ["--family-set", "shots=1", "--family-set", "queries=1", "--set", "units=8", "--tasks", 2]
+    line = ["meta-train", curriculum, "--learner", "cnp", "--family", "scores", *few, "--iterations", 2]
+    assert run(*line, "-o", tmp_path / "scores").returncode == 0
+    empty = shutil.copytree(curriculum, tmp_path / "empty")
+    document = json.loads((empty / "curriculum.json").read_text(encoding="utf-8"))
+    del document["files"]["scores.jsonl"]
+    (empty / "scores.jsonl").unlink()
+    (empty / "curriculum.json").write_text(json.dumps(seal(document)))
+    refused(run("meta-train", empty, *line[2:], "-o", tmp_path / "no"), "has no scores.jsonl, or nothing in it")
+
+
+def test_who_follows_the_leader_keeps_past_tasks_in_checkpoints(tmp_path):
+    line = ["meta-train", "--learner", "ftml", "--family", "sinusoids", "--tasks", 1, "--set", "updates=2"]
+    for iterations in (2, 4):
+        assert run(*line, "-o", tmp_path / "broken", "--iterations", iterations).returncode == 0
+    assert run(*line, "-o", tmp_path / "straight", "--iterations", 4).returncode == 0
+    assert results(tmp_path / "broken") == results(tmp_path / "straight")
+    last = (tmp_path / "straight" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+    assert json.loads(last)["tasks_kept"] == 4
+
+
 def test_values_of_an_archives_agents_keep_what_families_promise_and_are_the_rewards_that_follow(curriculum):
     source = Source(Curriculum.load(curriculum))
     settings = {"shots": 6, "queries": 6, "episodes": 1}

@@ -1,0 +1,132 @@
+"""How well Bayesian learners know what they do not know: error, log loss, and coverage of 90 % intervals.
+
+First lines, told by a network without hidden layers from 5 points of noise .3: Bayesian linear regression is exact
+there, and is beside. In full, sinusoids with the same noise as well (Finn, Xu and Levine 2018, arXiv:1806.02817, show
+pictures alone), beside MAML; a mixture that is shown lines and sinusoids, and has to find that there are two kinds; and
+sets of numbers, beside a normal distribution of the support's mean and deviation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.known_answers.answer import Answer
+from benchmarks.known_answers.learning import UNTAUGHT, measured, taught
+from meta_learners.episodes import TaskBatch
+from meta_learners.few_shot.rivals import chance
+from meta_learners.keys import Stream
+from meta_learners.predictions import Numbers, judge
+from meta_learners.problems.sinusoids import COEFFICIENTS
+from meta_learners.registry import make_family
+
+NOISE, TASKS, TESTED = 0.3, 10, 400
+STEPS, SHORT_STEPS = 5000, 80
+LEARNERS = ("llama", "platipus", "abml", "bmaml")
+FIGURES = ("error", "log_loss", "coverage")
+# One hidden layer less than none: what is learned is a slope, a height, and how sure they are.
+LINEAR: dict[str, dict[str, Any]] = {
+    "llama": {"hidden": [], "inner_rate": 0.02, "step_size": 0.01},
+    "platipus": {"hidden": [], "inner_rate": 0.02, "step_size": 0.01, "spread": 0.3},
+    "abml": {"hidden": [], "inner_rate": 0.005, "step_size": 0.01, "spread": 0.3, "inner_steps": 20},
+    "bmaml": {"hidden": [], "inner_rate": 2e-4, "step_size": 0.01, "inner_steps": 20},
+}
+
+
+def regression(batch: TaskBatch) -> Numbers:
+    """Predict lines by exact Bayesian regression, the prior normal with the variance of the true, even one."""
+    spread = (COEFFICIENTS[1] - COEFFICIENTS[0]) ** 2 / 12
+
+    def design(inputs: Tensor) -> Tensor:
+        return torch.cat([inputs, torch.ones_like(inputs)], -1).double()
+
+    x, y, asked = design(batch.support.inputs), batch.support.targets.double(), design(batch.query.inputs)
+    covariance = torch.linalg.inv(x.transpose(1, 2) @ x / NOISE**2 + torch.eye(2).double() / spread)
+    mean = asked @ covariance @ x.transpose(1, 2) @ y / NOISE**2
+    variance = ((asked @ covariance) * asked).sum(-1, keepdim=True) + NOISE**2
+    return Numbers.of(mean.float(), variance.sqrt().float())
+
+
+def run(*, short: bool, seed: int, device: str) -> list[Answer]:
+    """Train each, and measure."""
+    answers = _lines(LEARNERS[:2] if short else LEARNERS, SHORT_STEPS if short else STEPS // 5, seed, device)
+    if not short:
+        answers += _sinusoids(seed, device) + _kinds(seed, device) + _sets(seed, device)
+    return answers
+
+
+def _lines(names: Sequence[str], steps: int, seed: int, device: str) -> list[Answer]:
+    family = make_family("sinusoids", {"lines": 1.0, "noise": NOISE})
+    batch = family.draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
+    best, mean = (judge(each(batch), batch.query.targets, batch.query.present) for each in (regression, chance))
+    answers = [
+        Answer("lines: exact regression, coverage", float(best["coverage"].mean()), 0.9, "equal", 0.02, "", "computed")
+    ]
+    for name in names:
+        learner = taught(name, family, LINEAR[name], steps=steps, tasks=TASKS, seed=seed, device=device)
+        told = judge(learner.predict(batch, (UNTAUGHT,)), batch.query.targets, batch.query.present)
+        found, exact = ({each: float(of[each].mean()) for each in FIGURES} for of in (told, best))
+        aim, label = float(mean["error"].mean()), f"lines: {name}, error (the support's mean)"
+        answers += [Answer(label, found["error"], aim, "lower", 0, "", "computed")]
+        answers += [
+            Answer(f"lines: {name}, {each}", found[each], exact[each], "beside", 0, "", "computed") for each in FIGURES
+        ]
+    return answers
+
+
+def _sinusoids(seed: int, device: str) -> list[Answer]:
+    family = make_family("sinusoids", {"noise": NOISE})
+    maml = taught("maml", family, {}, steps=STEPS, tasks=TASKS, seed=seed, device=device)
+    error = measured(maml, family, "error", tasks=TESTED)
+    answers = [
+        Answer("noisy sinusoids: maml, error", error["maml"], error["mean of all tasks"], "lower", 0, "", "computed")
+    ]
+    for name in LEARNERS:
+        learner = taught(name, family, {}, steps=STEPS, tasks=TASKS, seed=seed, device=device)
+        batch = family.draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
+        told = judge(learner.predict(batch, (UNTAUGHT,)), batch.query.targets, batch.query.present)
+        found, of = {each: float(told[each].mean()) for each in FIGURES}, f"noisy sinusoids: {name}"
+        density = 0.5 * math.log(2 * math.pi * math.e * NOISE**2)  # of who knows each sinusoid
+        blind = error["mean of all tasks"]
+        answers += [
+            Answer(f"{of}, error (the mean of all tasks)", found["error"], blind, "lower", 0, "", "computed"),
+            Answer(f"{of}, log loss", found["log_loss"], density, "beside", 0, "", "computed"),
+            Answer(f"{of}, coverage", found["coverage"], 0.9, "equal", 0.1, "", "computed"),
+        ]
+    return answers
+
+
+def _kinds(seed: int, device: str) -> list[Answer]:
+    """Lines and sinusoids: the share of tasks on which the start that mostly takes one kind takes it."""
+    both = make_family("sinusoids", {"lines": 0.5, "noise": NOISE, "shots": 10})
+    learner: Any = taught("mixture", both, {}, steps=STEPS, tasks=TASKS, seed=seed, device=device)
+    shares = []
+    for lines in (0.0, 1.0):
+        family = make_family("sinusoids", {"lines": lines, "noise": NOISE, "shots": 10})
+        batch = family.draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
+        shares.append(learner.system.shares(learner.meta, batch).mean(1))
+    joined = int((learner.meta["kept.counts"] > 0).sum())
+    apart = 0.5 * (shares[0] - shares[1]).abs().sum()
+    paper = "Jerfel et al. 2019, arXiv:1812.06080: a start for each kind"
+    return [
+        Answer("lines and sinusoids: mixture, starts that joined", joined, 2, "equal", 0.5, paper, "second-hand"),
+        Answer("lines and sinusoids: mixture, how far apart their tasks are", float(apart), 0.8, "higher", 0, "", ""),
+    ]
+
+
+def _sets(seed: int, device: str) -> list[Answer]:
+    family = make_family("sets", {"shots": 50, "queries": 20})
+    learner = taught("neural-statistician", family, {}, steps=STEPS // 5, tasks=16, seed=seed, device=device)
+    batch = family.draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
+    by = {"neural-statistician": learner.predict(batch, (UNTAUGHT,)), "normal": chance(batch)}
+    found = {name: judge(each, batch.query.targets, batch.query.present) for name, each in by.items()}
+    own, normal = (float(each["log_loss"].mean()) for each in found.values())
+    covered = float(found["neural-statistician"]["coverage"].mean())
+    return [
+        Answer("sets: neural-statistician, log loss (a normal distribution)", own, normal, "lower", 0, "", "computed"),
+        Answer("sets: neural-statistician, coverage", covered, 0.9, "equal", 0.05, "", "computed"),
+    ]
