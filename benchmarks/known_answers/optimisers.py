@@ -18,8 +18,8 @@ from meta_learners.learned_optimisers.learner import LearnedOptimiser
 from meta_learners.learned_optimisers.optimisee import Optimisee
 from meta_learners.registry import make_family, make_few_shot
 
-EPOCHS, SHORT_EPOCHS = 250, 25
-TASKS, SHORT_TASKS = 128, 64
+EPOCHS, SHORT_EPOCHS = 250, 20
+TASKS, SHORT_TASKS = 128, 48
 STEPS, TESTED = 100, 2000
 EARLIER = {"sgd": 0.966, "momentum": 0.288, "nesterov": 0.421, "rmsprop": 0.714, "adam": 0.339}
 LSTM, RMSPROP = 0.193, EARLIER["rmsprop"]
