@@ -23,6 +23,7 @@ PASSES = 10  # of the regression's examples
 RATES = tuple(float(10 ** (power / 12)) for power in range(-36, 0))
 SMALL, LARGE = {"shots": 2, "bits": 50}, {"shots": 5, "bits": 1000}
 RECALL = {"width": 0, "bounded": True, "step_size": 0.01}
+META_LSTM = {"hidden": [20], "step_size": 0.01, "first_rate": 0.05}
 MICONI = "Hopfield's rule; Miconi et al. 2018, arXiv:1804.02464, give curves"
 
 
@@ -36,7 +37,7 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     for name in ("fast-weight-programmer", "fast-weights"):
         answers += [_recall(name, SMALL, 600, seed, device, beside=True)]
     family = make_family("sinusoids")
-    learner = taught("meta-lstm", family, {"hidden": [20]}, steps=1000, tasks=16, seed=seed, device=device)
+    learner = taught("meta-lstm", family, META_LSTM, steps=1000, tasks=16, seed=seed, device=device)
     error = measured(learner, family, "error", tasks=1000)["meta-lstm"]
     name, source = "plastic: sinusoids from 5 points, meta-lstm, error", "Park and Oliva 2019, arXiv:1902.03356"
     return [
