@@ -145,6 +145,7 @@ OPTIONAL = (
     "engine_problem",
     "stream",
     "shapes",
+    "hidden",
 )
 """What a domain may have besides.
 

@@ -55,8 +55,11 @@ class Environment:
 
     def to_json(self) -> str:
         """Write the canonical JSON text: sorted keys, no spaces, exact floats."""
-        fields = {"domain": self.domain, "encoding": self.encoding, "genome": self.genome, "seed": self.seed}
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return json.dumps(self.to_fields(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def to_fields(self) -> dict[str, Any]:
+        """Give the four fields as a JSON object, which `from_fields` takes."""
+        return {"domain": self.domain, "encoding": self.encoding, "genome": self.genome, "seed": self.seed}
 
     @staticmethod
     def from_json(text: str) -> Environment:

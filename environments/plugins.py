@@ -1,8 +1,8 @@
 """Parts that are found by name: ours and those of other packages, all by entry points.
 
 A package that is installed names its parts in groups of entry points, as our own `pyproject.toml` does: `poet.domains`,
-`poet.optimisers`, `poet.novelty`, `poet.learners` and `poet.families`. Nothing is loaded before it is asked for by
-name.
+`poet.optimisers`, `poet.novelty`, `poet.learners`, `poet.families` and `poet.teachers`. Nothing is loaded before it is
+asked for by name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-__all__ = ["DOMAIN", "FAMILY", "KINDS", "LEARNER", "NOVELTY", "OPTIMISER", "Kind", "find", "installed"]
+__all__ = ["DOMAIN", "FAMILY", "KINDS", "LEARNER", "NOVELTY", "OPTIMISER", "TEACHER", "Kind", "find", "installed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ OPTIMISER = Kind("poet.optimisers", "optimiser", "optimisers")
 NOVELTY = Kind("poet.novelty", "novelty", "measures of novelty")
 LEARNER = Kind("poet.learners", "learner", "learners")
 FAMILY = Kind("poet.families", "family", "families")
-KINDS = (DOMAIN, OPTIMISER, NOVELTY, LEARNER, FAMILY)
+TEACHER = Kind("poet.teachers", "teacher", "teachers")
+KINDS = (DOMAIN, OPTIMISER, NOVELTY, LEARNER, FAMILY, TEACHER)
 
 
 class NotInstalledError(ValueError):

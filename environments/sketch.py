@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from environments.controller import Controller
 from environments.domain import Environment
 
-__all__ = ["Drawable", "Gauge", "Recording", "Relief", "Sketch", "StickRecording", "Streamed", "Stretch", "Surveyed"]
+__all__ = ["Drawable", "Figure", "Gauge", "Recording", "Relief", "Sketch", "StickRecording", "Streamed", "Stretch", "Surveyed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +36,7 @@ class Sketch:
     boxes: NDArray[np.float64]  # (k, 4, 2) corners of obstacles
     relief: Relief | None = None  # with it, the ground is its middle
     finish: float | None = None  # x where the course ends, m
+    note: str = ""  # what a picture cannot show of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,10 +73,18 @@ class StickRecording:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Figure:
+    """What a body looks like: rigid parts seen from the side or, of a body in space, points that lines join."""
+
+    shapes: Sequence[NDArray[np.float64]] = ()  # corners (corners, 2) of each part in its own frame, back to front, m
+    lines: Sequence[Sequence[int]] = ()  # numbers of the points of each line; the first line is the body, closed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
     """Some frames of several episodes that are played side by side; who has ended stays as it was."""
 
-    poses: NDArray[np.float64]  # (frames, episodes, bodies, 3) x and y in m, angle in rad
+    poses: NDArray[np.float64]  # (frames, episodes, parts, 3) x and y in m, angle in rad; of points x, y and z in m
     returns: NDArray[np.float64]  # (frames, episodes) rewards until then
     distances: NDArray[np.float64]  # (frames, episodes) m from the start
     lengths: NDArray[np.int32]  # (episodes,) control steps taken until the stretch's end
@@ -119,8 +128,8 @@ class Streamed(Protocol):
     fps: int  # control steps a second
     course: float  # m from start to finish
 
-    def shapes(self) -> Sequence[NDArray[np.float64]]:
-        """Give the corners of a body's parts in their own frames, back to front: (corners, 2) in m."""
+    def figure(self, environment: Environment) -> Figure:
+        """Say what is drawn of a course's body."""
         ...
 
     def stream(

@@ -318,7 +318,8 @@ def _halves(batch: TaskBatch, change: Callable[[Examples], Examples]) -> TaskBat
 def _numbers(prediction: Prediction) -> list[Tensor]:
     if isinstance(prediction, Logits):
         return [prediction.logits.log_softmax(-1)]
-    return [prediction.means, *([] if prediction.deviations is None else [prediction.deviations])]
+    weights = None if prediction.log_weights is None else prediction.log_weights.exp()[..., None, None]
+    return [each for each in (prediction.means, prediction.deviations, weights) if each is not None]
 
 
 def _first_task(numbers: Tensor) -> Tensor:

@@ -40,10 +40,11 @@ class Logits:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Numbers, by an equal mixture of S normal distributions: one, or one for each function that was drawn."""
+    """Numbers, by a mixture of S normal distributions: one, or one for each function that was drawn or weighed."""
 
     means: Tensor  # (S, M, Q, o)
     deviations: Tensor | None = None  # the same shape, above 0; None where the learner tells none
+    log_weights: Tensor | None = None  # (S, M), of which each task's weights sum to 1; None: all weigh the same
 
     @staticmethod
     def of(mean: Tensor, deviation: Tensor | None = None) -> Numbers:
@@ -63,7 +64,7 @@ class Numbers:
     @property
     def mean(self) -> Tensor:
         """(M, Q, o)."""
-        return self.means.mean(0)
+        return self._weighed(self.means)
 
     def log_probability(self, targets: Tensor) -> Tensor | None:
         """Of targets (M, Q, o), summed over o: (M, Q); None where no deviations are told."""
@@ -71,16 +72,23 @@ class Numbers:
             return None
         scaled = (targets - self.means) / self.deviations
         each = -0.5 * scaled.square() - self.deviations.log() - 0.5 * math.log(2 * math.pi)
-        told: Tensor = each.sum(-1).logsumexp(0) - math.log(len(self.means))
+        weights = -math.log(len(self.means)) if self.log_weights is None else self.log_weights[..., None]
+        told: Tensor = (each.sum(-1) + weights).logsumexp(0)
         return told
 
     def covers(self, targets: Tensor, level: float = LEVEL) -> Tensor | None:
         """Tell where the central interval of a level holds the targets (M, Q, o), as 0 and 1; None likewise."""
         if self.deviations is None:
             return None
-        below = torch.special.ndtr((targets - self.means) / self.deviations).mean(0)
+        below = self._weighed(torch.special.ndtr((targets - self.means) / self.deviations))
         inside: Tensor = (below - 0.5).abs() <= level / 2
         return inside.to(targets.dtype)
+
+    def _weighed(self, each: Tensor) -> Tensor:
+        """Take the mean over the mixture (S, M, Q, o): (M, Q, o)."""
+        if self.log_weights is None:
+            return each.mean(0)
+        return (self.log_weights.exp()[..., None, None] * each).sum(0)
 
 
 Prediction = Logits | Numbers

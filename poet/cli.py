@@ -32,6 +32,7 @@ from poet.commands.render import render
 from poet.commands.report import report
 from poet.commands.settings import settings
 from poet.commands.studio import studio
+from poet.commands.sweep import sweep
 from poet.display.output import err, say
 from poet.foreign import printable, shortened
 from poet.session import Interrupted, hold_signals
@@ -72,6 +73,7 @@ _COMMANDS = (
     compare,
     meta_train,
     meta_test,
+    sweep,
     settings,
     doctor,
 )

@@ -21,6 +21,7 @@ from environments.agent_files import LARGEST_LAYER, MOST_LAYERS
 from environments.controller import NO_ACTIVATION, Controller, check_activation
 from environments.documents import NotTOMLError, check_plain, parse_toml
 from environments.domain import Domain, Encoding, Environment, engine_unusable, find_domain
+from environments.encodings.physics import SECTION as PHYSICS
 from environments.equipped import equip
 from environments.settings import Bounds, build_settings, check_bounds
 from environments.settings import differences as list_differences
@@ -188,7 +189,9 @@ class Config:
                 f"the environment has a genome of the encoding {environment.encoding}; the run's encoding is "
                 f"{self.encoding.name}, and what a person drew may be {DRAWN}"
             )
-        return find_domain(self.domain).encoding(DRAWN, {})
+        # What is hidden of a body evolves on any ground.
+        shared = {name: value for name, value in self.encoding.options.items() if name == PHYSICS}
+        return find_domain(self.domain).encoding(DRAWN, shared)
 
     def find_measure(self) -> Any:
         """Load the measure of novelty that the settings name, a `poet.novelty.Measure`."""
@@ -312,6 +315,16 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def refine(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay single settings over a table; options that were another encoding's or optimiser's are left behind."""
+    kept = dict(base)
+    for section in ("encoding", "optimiser"):
+        old, new = kept.get(section), over.get(section)
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and new.get("name", old.get("name")) != old.get("name"):
+            kept[section] = {key: value for key, value in old.items() if key != "options"}
+    return merge(kept, over)
 
 
 def build(table: Mapping[str, Any], origin: str) -> Config:

@@ -106,6 +106,7 @@ PROVENANCE: Mapping[str, Provenance] = {
         enhanced=_code("published", "relief is bounded over inputs in [-1, 1], a third of the course")
     ),
     "encoding.options.obstacles": Provenance(enhanced=_paper([], "bare ground")),
+    "encoding.options.physics": OURS,
     "controller.hidden": OURS,  # the domain's own when empty, which for the walker are the paper's two layers of 40
     "controller.activation": _both(_paper("tanh")),
     "controller.output": _both(_paper("tanh")),

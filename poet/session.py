@@ -155,7 +155,7 @@ def _check_begun_in(archive: Archive, brought: grounds.Brought | Sequence[ground
 
 
 def _build(base: Mapping[str, Any], choices: Choices) -> Config:
-    config = configuration.build(configuration.merge(base, choices.overrides), choices.origin)
+    config = configuration.build(configuration.refine(base, choices.overrides), choices.origin)
     configuration.check_used(choices.overrides, config, choices.origin)
     return config
 

@@ -22,16 +22,18 @@ class Answer:
     certainty: Literal["", "computed", "read", "second-hand", "remembered"] = ""
 
     @property
-    def reached(self) -> bool:
-        """Whether the figure is what it should be; never if it is no number."""
+    def reached(self) -> bool | None:
+        """Whether the figure is what it should be; never if it is no number. None where it is only compared."""
+        if self.better == "beside" and self.measured == self.measured:
+            return None
         return {
             "higher": self.measured >= self.target,
             "lower": self.measured <= self.target,
             "equal": abs(self.measured - self.target) <= self.within,
-            "beside": self.measured == self.measured,
+            "beside": False,
         }[self.better]
 
     def __str__(self) -> str:
-        verdict = SIGNS[self.better] if self.reached else f"not {SIGNS[self.better]}"
+        verdict = f"not {SIGNS[self.better]}" if self.reached is False else SIGNS[self.better]
         spread = f" (within {self.within:g})" if self.better == "equal" else ""
         return f"{self.name:<68} {self.measured:9.3f}  {verdict:>6} {self.target:.3f}{spread}"

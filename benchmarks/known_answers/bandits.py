@@ -29,8 +29,7 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     untrained = RL2(family, settings, seed=seed, device=device)
     learner = learn(family, settings, effort, seed, device)
     first, last = (
-        float(trial_returns(family, each.actor(), 1, effort.tested, (UNTAUGHT + seed,)).mean())
-        for each in (untrained, learner)
+        float(trial_returns(family, each, 1, effort.tested, (UNTAUGHT + seed,)).mean()) for each in (untrained, learner)
     )
     aim, target = ("Thompson sampling", THOMPSON) if short else ("98% of Bayes", NEAR * OPTIMUM)
     return [

@@ -44,7 +44,7 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     untrained = RL2(family, settings, seed=seed, device=device)
     learner = learn(family, settings, effort, seed, device)
     first, last = (
-        float(trial_returns(family, each.actor(), EPISODES, effort.tested, (UNTAUGHT + seed,)).mean())
+        float(trial_returns(family, each, EPISODES, effort.tested, (UNTAUGHT + seed,)).mean())
         for each in (untrained, learner)
     )
     tasks = family.sample_tasks(effort.tested, numpy_generator((UNTAUGHT + seed, Stream.TASKS)))

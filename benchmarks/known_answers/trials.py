@@ -1,4 +1,4 @@
-"""RL² on a family, and the mean reward of its trials: what `bandits` and `mdps` share."""
+"""A learner that remembers, on a family, and the mean reward of its trials: what three problems share."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from meta_learners.acting import Actor
-from meta_learners.black_box.rl2 import RL2, RL2Settings
+from meta_learners.black_box.rl2 import RL2Settings
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, numpy_generator
+from meta_learners.learner import Learner
+from meta_learners.registry import make_learner
 
 REPORTS = 20  # lines about how it goes
 SMALL_WORLDS = RL2Settings(
@@ -38,9 +39,9 @@ class Effort:
     tested: int  # trials
 
 
-def learn(family: TaskFamily[Any], settings: RL2Settings, effort: Effort, seed: int, device: str) -> RL2:
-    """Train RL² on new tasks in every meta-step."""
-    learner = RL2(family, settings, seed=seed, device=device)
+def learn(family: TaskFamily[Any], settings: Any, effort: Effort, seed: int, device: str, name: str = "rl2") -> Learner:
+    """Train RL², or another learner, on new tasks in every meta-step."""
+    learner = make_learner(name, family, settings, seed=seed, device=device)
     sampler = Sampler(family, effort.trials, 1, device=device)
     for iteration in range(effort.iterations):
         tasks = family.sample_tasks(effort.trials, numpy_generator((seed, iteration, Stream.TASKS)))
@@ -50,8 +51,12 @@ def learn(family: TaskFamily[Any], settings: RL2Settings, effort: Effort, seed: 
     return learner
 
 
-def trial_returns(family: TaskFamily[Any], actor: Actor[Any], episodes: int, tested: int, key: Key) -> Any:
-    """Give the sums of rewards of trials on tasks that nobody has seen: (tested,) float64."""
+def trial_returns(
+    family: TaskFamily[Any], learner: Learner, episodes: int, tested: int, key: Key, *, each: bool = False
+) -> Any:
+    """Give the sums of rewards of trials on tasks that nobody has seen: (tested,), or of each episode, float64."""
     tasks = family.sample_tasks(tested, numpy_generator((*key, Stream.TASKS)), "test")
-    rollout = Sampler(family, tested, 1).play(tasks, actor, key, episodes=episodes)
-    return np.asarray(rollout.episode_returns(episodes).sum(-1)[:, 0], dtype=np.float64)
+    sampler = Sampler(family, tested, 1)
+    rollout = sampler.play(tasks, learner.adapt(sampler, tasks, 0, key), key, episodes=episodes)
+    returns = rollout.episode_returns(episodes)[:, 0]
+    return np.asarray(returns if each else returns.sum(-1), dtype=np.float64)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
-from environments.difficulty import LEVELS
+from benchmarks.long_runs.measures import count_levels, measures
 from environments.domain import Environment
-from environments.encodings.cppn import relief
-from environments.encodings.parametric import ParametricGenome
-from environments.walker2d.difficulty import difficulty
-from environments.walker2d.terrain import cppn_inputs
 from poet.archive import inspection
 from poet.archive.reading import read_config, reading
+from poet.config import Config
 
 Row = dict[str, Any]
 
 KEPT_POINTS = 200  # of a curve
+FRESH = ("mean_return", "return_interval")  # of a niche's best agent, in fresh episodes; null where none are known
 
 
 def summarise(folder: Path) -> Row:
-    """Summarise a walker run as far as it has come; it may go on meanwhile.
+    """Summarise a run as far as it has come; it may go on meanwhile.
 
     Costs are simulated steps, and core-hours of the machines it ran on: the time of its iterations by the
     workers each had.
@@ -30,17 +31,77 @@ def summarise(folder: Path) -> Row:
     with reading(folder) as connection:
         config = read_config(connection)
         metrics, niches = inspection.metrics(connection), inspection.niches(connection)
-        totals = inspection.summary(connection)
-        times = dict(
-            iter(
-                connection.execute(
-                    "SELECT iteration, seconds * workers FROM timing JOIN session ON session.id = timing.session"
-                )
-            )
-        )
-    steps = list(accumulate(row["steps"] for row in metrics))
-    hours = list(accumulate(times.get(row["iteration"], 0.0) / 3600 for row in metrics))
+        totals, moves = inspection.summary(connection), _moves(connection)
+        spent = _spent(connection)
+    steps, hours = spent
+    cost = _cost_of(steps, hours)
+    rows = [_niche(niche, config, cost) for niche in niches]
+    admitted = [row for row in rows if row["parent"] is not None]
+    solved = [row for row in admitted if row["solved"] is not None]
+    stride = max(len(metrics) // KEPT_POINTS, 1)
+    found = {
+        "domain": config.domain,
+        "settings": config.to_table(),
+        "iterations": len(metrics),
+        "steps": steps[-1] if steps else 0,
+        "core_hours": round(hours[-1], 2) if hours else 0.0,
+        "steps_of": totals["steps"],
+        "children": totals["children"],
+        "transfers": totals["transfers"],
+        "transfer_episodes": totals["transfer_episodes"],
+        "tournaments": moves,
+        "annecs": totals["annecs"],
+        "diverged_episodes": totals["diverged_episodes"],
+        "curves": {
+            "steps": steps[::stride],
+            "hours": [round(value, 3) for value in hours[::stride]],
+            **{
+                name: [row[name] for row in metrics[::stride]]
+                for name in ("niches", "solved", "admitted_solved", "created", "annecs", "mean_score")
+            },
+        },
+        "levels": {"admitted": count_levels(admitted), "solved": count_levels(solved)},
+        "niches": rows,
+    }
+    if admitted and "climb_level" in admitted[0]:
+        found["climb_levels"] = {
+            name: count_levels(group, "climb_level") for name, group in (("admitted", admitted), ("solved", solved))
+        }
+    return found
 
+
+def _niche(niche: Row, config: Config, cost: Callable[[int | None], Row | None]) -> Row:
+    """Tell of a niche: who its parent is, when it came and was solved, at what cost, and how hard it is."""
+    environment = Environment(
+        domain=config.domain, encoding=niche["encoding"], genome=niche["genome"], seed=niche["terrain_seed"]
+    )
+    return {
+        "id": niche["id"],
+        "parent": niche["parent"],
+        "retired": niche["retired"],
+        "admitted": cost(niche["born"]),
+        "solved": cost(niche["solved"]),
+        "best_score": niche["best_score"],
+        **{name: niche[name] for name in FRESH},
+        "description": niche["description"],
+        "environment": json.loads(environment.to_json()),
+        **measures(environment),
+    }
+
+
+def _spent(connection: Connection) -> tuple[list[int], list[float]]:
+    """Give steps and core-hours until the end of every iteration."""
+    rows = connection.execute(
+        """SELECT iteration.iteration, (SELECT coalesce(sum(steps), 0) FROM cost
+                WHERE cost.iteration = iteration.iteration),
+            (SELECT coalesce(sum(seconds * workers), 0) FROM timing JOIN session ON session.id = timing.session
+                WHERE timing.iteration = iteration.iteration)
+        FROM iteration ORDER BY iteration.iteration"""
+    ).fetchall()
+    return list(accumulate(row[1] for row in rows)), list(accumulate(row[2] / 3600 for row in rows))
+
+
+def _cost_of(steps: list[int], hours: list[float]) -> Callable[[int | None], Row | None]:
     def cost(iteration: int | None) -> Row | None:
         """Give what had been spent at the end of an iteration."""
         if iteration is None or not steps:
@@ -48,68 +109,14 @@ def summarise(folder: Path) -> Row:
         place = min(iteration, len(steps) - 1)
         return {"iteration": iteration, "steps": steps[place], "hours": round(hours[place], 3)}
 
-    rows = []
-    for niche in niches:
-        environment = Environment(
-            domain=config.domain,
-            encoding=config.encoding.name,
-            genome=niche["genome"],
-            seed=niche["terrain_seed"],
-        )
-        rows.append(
-            {
-                "id": niche["id"],
-                "parent": niche["parent"],
-                "admitted": cost(niche["born"]),
-                "solved": cost(niche["solved"]),
-                "description": niche["description"],
-                **measures(environment),
-            }
-        )
-    stride = max(len(metrics) // KEPT_POINTS, 1)
-    return {
-        "settings": config.to_table(),
-        "iterations": len(metrics),
-        "steps": steps[-1] if steps else 0,
-        "core_hours": round(hours[-1], 2) if hours else 0.0,
-        "steps_of": totals["steps"],
-        "transfers": totals["transfers"],
-        "annecs": totals["annecs"],
-        "diverged_episodes": totals["diverged_episodes"],
-        "curves": {
-            "steps": steps[::stride],
-            "hours": [round(value, 3) for value in hours[::stride]],
-            **{name: [row[name] for row in metrics[::stride]] for name in ("niches", "solved", "created", "annecs")},
-        },
-        "levels": {
-            "admitted": count_levels([row for row in rows if row["parent"] is not None]),
-            "solved": count_levels([row for row in rows if row["parent"] is not None and row["solved"] is not None]),
-        },
-        "niches": rows,
-    }
+    return cost
 
 
-def measures(environment: Environment) -> Row:
-    """Measure what the paper counts, and of a CPPN's ground its relief in m; obstacles on it count like others."""
-    genome = environment.genome
-    genes = genome if environment.encoding == "parametric" else genome.get("parametric", {})
-    parametric = ParametricGenome.from_json(genes)
-    graded = difficulty(
-        Environment(domain=environment.domain, encoding="parametric", genome=genes, seed=environment.seed)
-    )
-    found: Row = {
-        "stump": (parametric.stump_height or (0.0, 0.0))[1],
-        "gap": (parametric.pit_gap or (0.0, 0.0))[1],
-        "roughness": parametric.roughness,
-        "level": graded.level if graded else 0,
-    }
-    if "cppn" in genome:
-        heights = relief(genome["cppn"], cppn_inputs())
-        found["relief"] = round(float(heights.max() - heights.min()), 3)
-    return found
-
-
-def count_levels(rows: list[Row]) -> dict[str, int]:
-    """Count grounds by the paper's words."""
-    counts = Counter(LEVELS[row["level"]] for row in rows)
-    return {name: counts[name] for name in LEVELS}
+def _moves(connection: Connection) -> list[list[int]]:
+    """Give of every iteration with tournaments how many there were and how many an agent won from elsewhere."""
+    attempts: Counter[int] = Counter()
+    accepted: Counter[int] = Counter()
+    for iteration, source in connection.execute("SELECT iteration, source FROM transfer ORDER BY iteration"):
+        attempts[iteration] += 1
+        accepted[iteration] += source is not None
+    return [[iteration, count, accepted[iteration]] for iteration, count in attempts.items()]

@@ -8,7 +8,7 @@ POET's table of environmental parameters (arXiv:1901.01753, section 3).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from typing import Any, TypeAlias, get_args, get_type_hints
 
@@ -23,6 +23,7 @@ Range: TypeAlias = tuple[float, float]
 FROM_ZERO = ("rise", "published")  # a number at 0 starts as its gene did, or drifts as from anywhere, clipped at 0
 DISTANCE = ("scaled", "raw")  # genomes are compared gene by gene over its maximum, or in its own unit as published
 CHOICES = {"from_zero": FROM_ZERO, "distance": DISTANCE}
+STRIDE = (0.1, 10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,25 @@ def read_choices(options: Mapping[str, Any], choices: Mapping[str, tuple[str, ..
         if value not in choices[name]:
             raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices[name])}")
     return chosen
+
+
+def check_stride(value: Any) -> float:
+    """Give how many times its own step a gene moves by in a mutation.
+
+    Raises:
+        ValueError: it is not a number within `STRIDE`.
+    """
+    low, high = STRIDE
+    if not _is_number(value) or not low <= value <= high:
+        raise ValueError(f"stride is {value!r}; it must lie in [{low:g}, {high:g}]")
+    return float(value)
+
+
+def stretched(genes: Mapping[str, Gene], stride: float) -> Mapping[str, Gene]:
+    """Give genes that move so many times as far; where they start and end is as it was."""
+    if stride == 1:
+        return genes
+    return {name: replace(gene, step=round(gene.step * stride, 6)) for name, gene in genes.items()}
 
 
 def scale_of(gene: Gene, distance: str) -> float:

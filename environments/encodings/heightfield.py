@@ -26,6 +26,7 @@ from environments.encodings.genes import (
     approach_range,
     check_number,
     check_range,
+    check_stride,
     describe_genes,
     genes_of,
     mutate_number,
@@ -33,6 +34,7 @@ from environments.encodings.genes import (
     read_choices,
     read_genes,
     scale_of,
+    stretched,
     write_genes,
 )
 
@@ -84,7 +86,7 @@ class HeightfieldGenome:
 GENES = genes_of(HeightfieldGenome)
 RANGES = tuple(each.name for each in fields(HeightfieldGenome) if each.default is None)
 KINDS = tuple(gene.kind for gene in GENES.values())
-OPTIONS = ("kinds", "start", *CHOICES)
+OPTIONS = ("kinds", "start", "stride", *CHOICES)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class HeightfieldEncoding:
     start: HeightfieldGenome = HeightfieldGenome()
     from_zero: str = FROM_ZERO[0]
     distance: str = DISTANCE[0]
+    stride: float = 1.0  # mutation steps of all genes are so many times their own
     name: str = "parametric"
 
     @staticmethod
@@ -112,7 +115,8 @@ class HeightfieldEncoding:
             raise ValueError(f"start is {genome!r}; it must be a table of genes")
         if not isinstance(kinds, list) or not kinds or any(kind not in KINDS for kind in kinds):
             raise ValueError(f"kinds is {kinds!r}; it must be a list of some of {', '.join(KINDS)}")
-        return HeightfieldEncoding(tuple(kinds), HeightfieldGenome.from_json(dict(genome)), **read_choices(options))
+        start, stride = HeightfieldGenome.from_json(dict(genome)), check_stride(options.get("stride", 1.0))
+        return HeightfieldEncoding(tuple(kinds), start, **read_choices(options), stride=stride)
 
     def initial(self) -> Genome:
         """Give what a run starts from: level ground, unless told otherwise."""
@@ -126,7 +130,7 @@ class HeightfieldEncoding:
         """Move every enabled gene by at most one step."""
         parent = HeightfieldGenome.from_json(genome)
         moved: dict[str, Any] = {}
-        for name, gene in GENES.items():
+        for name, gene in stretched(GENES, self.stride).items():
             if gene.kind in self.kinds:
                 value = getattr(parent, name)
                 moved[name] = (
@@ -141,7 +145,7 @@ class HeightfieldEncoding:
         start, end = HeightfieldGenome.from_json(genome), HeightfieldGenome.from_json(target)
         while start != end:
             moved: dict[str, Any] = {}
-            for name, gene in GENES.items():
+            for name, gene in stretched(GENES, self.stride).items():
                 value, goal = getattr(start, name), getattr(end, name)
                 moved[name] = (
                     approach_range(value, goal, gene, rng)
@@ -154,7 +158,7 @@ class HeightfieldEncoding:
 
     def genes(self) -> dict[str, dict[str, Any]]:
         """Say of each gene where it starts, its bounds, mutation step and unit."""
-        return describe_genes(GENES, RANGES, self.kinds)
+        return describe_genes(stretched(GENES, self.stride), RANGES, self.kinds)
 
     def vector(self, genome: Genome) -> NDArray[np.float64]:
         """Place the genome where distances are measured: an absent obstacle at 0, scaled genes in [0, 1]."""

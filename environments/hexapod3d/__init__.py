@@ -8,15 +8,19 @@ from typing import Any
 
 from environments.domain import Batch, Capabilities, Encoding, Environment, Rollouts
 from environments.encodings.cppn import CPPNEncoding
+from environments.encodings.drawn_field import DrawnFieldEncoding
 from environments.encodings.heightfield import HeightfieldEncoding
 from environments.equipped import play_steps
 from environments.hexapod3d.difficulty import difficulty
+from environments.hexapod3d.engine import CONTROL_RATE
 from environments.hexapod3d.env import HexapodEnv
-from environments.hexapod3d.expression import CPPN_UNIT, DOMAINS, probe
+from environments.hexapod3d.expression import CPPN_UNIT, DOMAINS, drawing, drawn_encoding, drawn_from, probe
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.recording import record, sketch
 from environments.hexapod3d.simulator import CAPABILITIES, CONTROLLER, ENGINES, engine_called, run
+from environments.hexapod3d.streaming import figure, stream
 from environments.hexapod3d.task import EPISODE_LIMIT, FALL_REWARD
+from environments.hexapod3d.terrain import FINISH
 
 
 class Hexapod3D:
@@ -29,11 +33,17 @@ class Hexapod3D:
     engines = tuple(ENGINES)
     sketch = staticmethod(sketch)
     difficulty = staticmethod(difficulty)
+    drawing = staticmethod(drawing)
+    drawn_from = staticmethod(drawn_from)
+    fps = CONTROL_RATE
+    course = FINISH
+    figure = staticmethod(figure)
 
     def __init__(self, name: str, gait: Gait) -> None:
         self.name = name
         self.gait = gait
         self.record = partial(record, gait=gait)
+        self.stream = partial(stream, gait=gait)
 
     def capabilities(self, engine: str | None = None) -> Capabilities:
         """Say what an engine is good at; see `environments.domain.Domain.capabilities`."""
@@ -55,7 +65,11 @@ class Hexapod3D:
             return HeightfieldEncoding.from_options(options)
         if name == CPPNEncoding.name:
             return _cppn(options)
-        raise ValueError(f"encoding is {name!r}; {self.name} has {HeightfieldEncoding.name} and {CPPNEncoding.name}")
+        if name == DrawnFieldEncoding.name:
+            field = drawn_encoding()
+            return DrawnFieldEncoding.from_options(options, field.rows, field.columns, field.cell)
+        known = f"{HeightfieldEncoding.name}, {CPPNEncoding.name} and {DrawnFieldEncoding.name}"
+        raise ValueError(f"encoding is {name!r}; {self.name} has {known}")
 
     def make_env(
         self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None

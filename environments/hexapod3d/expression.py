@@ -9,15 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment, Genome
 from environments.encodings.cppn import HIGHEST, CPPNEncoding, evaluate
+from environments.encodings.drawn_field import HIGHEST as HIGHEST_DRAWN
+from environments.encodings.drawn_field import DrawnFieldEncoding
 from environments.encodings.genes import Range
 from environments.encodings.heightfield import HeightfieldEncoding, HeightfieldGenome
-from environments.hexapod3d.terrain import CELL, END, FINISH, HALF_WIDTH, START, START_PAD, Terrain, blend, flat, grid
+from environments.hexapod3d.terrain import (
+    CELL,
+    COLUMNS,
+    END,
+    FINISH,
+    HALF_WIDTH,
+    ROWS,
+    SIDE_LIMIT,
+    START,
+    START_PAD,
+    Terrain,
+    blend,
+    flat,
+    grid,
+)
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +48,7 @@ GAP_DEPTH = 0.6  # m: deeper than a leg is long
 CPPN_UNIT = 0.1  # m: the network's bounds of 0.25 to 16 become 2.5 cm to 1.6 m
 BOULDERS = 48  # on the course: one to 0.9 m²
 BOULDER_RADIUS = (0.15, 0.35)  # m
+DRAWN_FROM = round((START_PAD - START) / CELL) + 1  # the first row that may be painted: the start pad stays level
 
 
 def express(genome: HeightfieldGenome, seed: int) -> Terrain:
@@ -78,10 +96,58 @@ def probe() -> Floats:
     return inputs_at(np.stack([x, y], axis=1))
 
 
+def drawn_encoding() -> DrawnFieldEncoding:
+    """Give the encoding of fields that are painted: all of the grid behind the start pad."""
+    return DrawnFieldEncoding(ROWS - DRAWN_FROM, COLUMNS, CELL)
+
+
+def express_drawn(genome: Genome) -> Terrain:
+    """Lay the heights of a drawn genome, as they are.
+
+    Raises:
+        ValueError: the genome is not valid.
+    """
+    ground = np.zeros((ROWS, COLUMNS))
+    ground[DRAWN_FROM:] = drawn_encoding().heights(genome) / 1000
+    return _kept(ground)
+
+
+def drawn_from(environment: Environment) -> Environment:
+    """Give a course as heights that can be painted over: the same ground, to half a millimetre.
+
+    Raises:
+        ValueError: the course is not valid.
+    """
+    encoding = drawn_encoding()
+    if environment.encoding == encoding.name:
+        return environment
+    heights = np.rint(1000 * terrain_of(environment).heights[DRAWN_FROM:]).astype(np.int64)
+    return Environment(domain=environment.domain, encoding=encoding.name, genome=encoding.written(heights), seed=0)
+
+
+def drawing() -> dict[str, Any]:
+    """Say what may be painted: rows and columns of heights, where the first lies, how high they and how far aside, m."""
+    encoding = drawn_encoding()
+    return {
+        "kind": "field",
+        "rows": encoding.rows,
+        "columns": encoding.columns,
+        "first": DRAWN_FROM,
+        "cell": CELL,
+        "highest": HIGHEST_DRAWN / 1000,
+        "aside": SIDE_LIMIT,
+        "initial": encoding.initial(),
+    }
+
+
 def _finished(ground: Floats) -> Terrain:
-    """Lay the start pad; heights are as PyBullet keeps them, in single precision."""
-    x, _ = grid()
-    heights = (ground * blend(x)).astype(np.float32).astype(np.float64)
+    """Lay the start pad."""
+    return _kept(ground * blend(grid()[0]))
+
+
+def _kept(ground: Floats) -> Terrain:
+    """Give heights as PyBullet keeps them, in single precision."""
+    heights = ground.astype(np.float32).astype(np.float64)
     heights.flags.writeable = False
     return Terrain(heights)
 
@@ -185,6 +251,7 @@ def terrain_of(environment: Environment | None) -> Terrain:
     makers: dict[str, Callable[[], Terrain]] = {
         HeightfieldEncoding.name: partial(_parametric, environment),
         CPPNEncoding.name: partial(_cppn, environment),
+        DrawnFieldEncoding.name: partial(express_drawn, environment.genome),
     }
     if environment.domain not in DOMAINS or environment.encoding not in makers:
         raise ValueError(

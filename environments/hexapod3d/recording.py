@@ -43,11 +43,11 @@ def record(
     env = HexapodEnv(environment, gait=gait, episode_limit=episode_limit)
     act = controller.policy(theta)
     observation, info = env.reset(seed=seed)
-    points, rewards, distances = [skeleton(env.state)], [0.0], [env.distance]
+    points, rewards, distances = [skeleton(env.state[None])[0]], [0.0], [env.distance]
     while info["outcome"] == NO_OUTCOME:
         observation, reward, _, _, info = env.step(act(observation))
         rewards.append(reward)
-        points.append(skeleton(env.state))
+        points.append(skeleton(env.state[None])[0])
         distances.append(env.distance)
     env.close()
     gauge = Gauge(np.cumsum(rewards), np.array(distances), env.course)
@@ -55,10 +55,11 @@ def record(
     return StickRecording(LINES, np.array(points), gauge, float(gauge.returns[-1]), outcome, CONTROL_RATE)
 
 
-def skeleton(state: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the corners of the trunk, the joints of the legs and the soles in the world: (28, 3) in m."""
-    parts = np.concatenate([TRUNK, BODY.chain(state[None, ANGLES])[0].reshape(-1, 3)])
-    turned = rotation(state[None])[0] * parts[:, None, :]
-    placed: NDArray[np.float64] = turned.sum(axis=2) + state[POSITION]
-    placed[7::4, 2] -= BODY.foot_radius
+def skeleton(states: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give corners of the trunk, joints of the legs and soles of states (n, STATE_SIZE) in the world: (n, 28, 3), m."""
+    legs = BODY.chain(states[:, ANGLES]).reshape(len(states), -1, 3)
+    parts = np.concatenate([np.broadcast_to(TRUNK, (len(states), *TRUNK.shape)), legs], axis=1)
+    turned = rotation(states)[:, None] * parts[:, :, None, :]
+    placed: NDArray[np.float64] = turned.sum(axis=3) + states[:, None, POSITION]
+    placed[:, 7::4, 2] -= BODY.foot_radius
     return placed

@@ -235,9 +235,14 @@ class Curriculum:
         except ValueError as error:
             raise CurriculumError(str(error)) from error
 
-    def make_env(self, split: str = "train", *, render_mode: str | None = None) -> TaskEnv:
-        """Make an environment that plays the tasks of a split: a drawn one an episode, until `set_task`."""
-        return TaskEnv(self.document["domain"]["name"], curriculum=self, split=split, render_mode=render_mode)
+    def make_env(self, split: str = "train", *, render_mode: str | None = None, told: bool = False) -> TaskEnv:
+        """Make an environment that plays the tasks of a split: a drawn one an episode, until `set_task`.
+
+        With `told`, what is hidden of a task's body is observed too; see `TaskEnv`.
+        """
+        return TaskEnv(
+            self.document["domain"]["name"], curriculum=self, split=split, render_mode=render_mode, told=told
+        )
 
 
 def listed_files(folder: Path) -> list[str]:

@@ -109,9 +109,11 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         default: the task where neither a task nor a curriculum is given.
         episode_limit: control steps before truncation; the domain's own when None.
         render_mode: as the domain's environment takes it.
+        told: append what is hidden of each task's body to its observations, where the domain has such tasks.
 
     Raises:
         CurriculumError: there is nothing to play, or a task cannot be found.
+        ValueError: nothing of the domain is hidden that could be told.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 50}  # noqa: RUF012 - as Gymnasium declares it
@@ -126,8 +128,10 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         default: TaskLike | None = None,
         episode_limit: int | None = None,
         render_mode: str | None = None,
+        told: bool = False,
     ) -> None:
         self._closed = False
+        self._more = telling(domain) if told else {}
         self._source = TaskSource.of(domain, curriculum, split)
         self._episode_limit = episode_limit
         self.render_mode = render_mode
@@ -205,7 +209,20 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _make(self, environment: Environment) -> gymnasium.Env[Any, Any]:
         domain = find_domain(self._source.domain)
-        return domain.make_env(environment, render_mode=self.render_mode, episode_limit=self._episode_limit)
+        return domain.make_env(
+            environment, render_mode=self.render_mode, episode_limit=self._episode_limit, **self._more
+        )
+
+
+def telling(domain: str) -> dict[str, Any]:
+    """Give the setting by which a domain's environments tell what is hidden of their tasks.
+
+    Raises:
+        ValueError: nothing of it is hidden.
+    """
+    if not hasattr(find_domain(domain), "hidden"):
+        raise ValueError(f"told is True, but {domain} has no hidden physics to tell of; it must be False")
+    return {"told": True}
 
 
 def first_task(

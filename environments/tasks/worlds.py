@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment, find_domain
 from environments.tasks.curriculum import Curriculum, CurriculumError
-from environments.tasks.env import TaskEnv, TaskLike, TaskSource, first_task
+from environments.tasks.env import TaskEnv, TaskLike, TaskSource, first_task, telling
 from environments.tasks.resets import NO_LIMIT, Reset, Seeds, checked_actions, checked_limit, over
 
 Vector = NDArray[np.float32]
@@ -146,6 +146,7 @@ def make_worlds(
     episode_limit: int | None = None,
     max_episode_steps: int | None = None,
     render_mode: str | None = None,
+    told: bool = False,
     **settings: Any,
 ) -> Worlds:
     """Make worlds for `gymnasium.make_vec`.
@@ -162,6 +163,7 @@ def make_worlds(
         episode_limit: control steps before truncation; the domain's own when None.
         max_episode_steps: Gymnasium's name for the same; -1 for no limit.
         render_mode: "rgb_array", of which Gymnasium's vector wrappers make windows and films, or None.
+        told: append what is hidden of each task's body to its observations, where the domain has such tasks.
         settings: of the domain's own worlds.
 
     Raises:
@@ -186,17 +188,24 @@ def make_worlds(
         )
     mode = AutoresetMode(autoreset_mode)
     body = find_domain(domain)
+    more = telling(domain) if told else {}
     limit = _limit(body.episode_limit, episode_limit, max_episode_steps)
     if isinstance(body, Vectored):
         worlds = body.make_worlds(
-            found, source, autoreset_mode=mode, episode_limit=limit, render_mode=render_mode, **settings
+            found, source, autoreset_mode=mode, episode_limit=limit, render_mode=render_mode, **more, **settings
         )
         if worlds is not None:
             return worlds
     if settings:
         raise ValueError(f"{next(iter(settings))} is a setting of worlds that {domain} does not have here")
     make = partial(
-        TaskEnv, domain, curriculum=source.curriculum, split=split, episode_limit=limit, render_mode=render_mode
+        TaskEnv,
+        domain,
+        curriculum=source.curriculum,
+        split=split,
+        episode_limit=limit,
+        render_mode=render_mode,
+        told=told,
     )
     return TaskWorlds([partial(make, task=each) for each in found], source, mode, render_mode)
 

@@ -10,6 +10,7 @@ from environments.domain import Batch, Capabilities, Encoding, Environment, Roll
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.drawn import DrawnEncoding
 from environments.encodings.parametric import ParametricEncoding
+from environments.encodings.physics import SECTION, WithPhysics, read_option
 from environments.equipped import play_steps
 from environments.tasks.env import TaskSource
 from environments.walker2d import native
@@ -18,9 +19,10 @@ from environments.walker2d.device.worlds import WalkerTensorEnv
 from environments.walker2d.difficulty import difficulty, level_vectors
 from environments.walker2d.drawing import FPS
 from environments.walker2d.env import EPISODE_LIMIT, FALL_REWARD, START, WalkerEnv
+from environments.walker2d.physics import GENES, hidden
 from environments.walker2d.recording import record, sketch
 from environments.walker2d.simulator import CONTROLLER, capabilities, engine_called, engine_problem, engines, run
-from environments.walker2d.streaming import shapes, stream
+from environments.walker2d.streaming import figure, stream
 from environments.walker2d.suites import suites_for
 from environments.walker2d.terrain import (
     DOMAINS,
@@ -48,10 +50,11 @@ class Walker2D:
     level_vectors = staticmethod(level_vectors)
     fps = FPS
     course = FINISH - START
-    shapes = staticmethod(shapes)
+    figure = staticmethod(figure)
     stream = staticmethod(stream)
     drawing = staticmethod(drawing)
     drawn_from = staticmethod(drawn_from)
+    hidden = staticmethod(hidden)
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -78,6 +81,14 @@ class Walker2D:
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""
+        own, evolved, start = read_option(options, GENES)
+        try:
+            ground = self._ground(name, own)
+        except ValueError as error:
+            raise ValueError(f"{error}, and {SECTION}" if "is unknown; the" in str(error) else str(error)) from error
+        return WithPhysics(ground, GENES, evolved, start)
+
+    def _ground(self, name: str, options: Mapping[str, Any]) -> Encoding:
         if name == ParametricEncoding.name:
             return ParametricEncoding.from_options(options)
         if name == CPPNEncoding.name:
@@ -89,11 +100,16 @@ class Walker2D:
         raise ValueError(f"encoding is {name!r}; {self.name} has {known}")
 
     def make_env(
-        self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None
+        self,
+        environment: Environment,
+        *,
+        render_mode: str | None = None,
+        episode_limit: int | None = None,
+        told: bool = False,
     ) -> WalkerEnv:
-        """Make the reference environment for one task."""
+        """Make the reference environment for one task; with `told`, what is hidden of it is observed too."""
         limit = EPISODE_LIMIT if episode_limit is None else episode_limit
-        return WalkerEnv(environment, render_mode=render_mode, episode_limit=limit)
+        return WalkerEnv(environment, render_mode=render_mode, episode_limit=limit, told=told)
 
     def make_worlds(
         self, tasks: Sequence[Environment | None], source: TaskSource, **settings: Any

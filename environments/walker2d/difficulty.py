@@ -14,6 +14,7 @@ import numpy as np
 from environments.difficulty import Difficulty, LevelVectors
 from environments.domain import Environment
 from environments.encodings.parametric import ParametricEncoding, ParametricGenome
+from environments.encodings.physics import SECTION, ground_of
 
 STUMP, GAP, ROUGHNESS = 2.4, 6.0, 4.5  # from here on a gene counts; the upper end of a range decides
 
@@ -30,7 +31,12 @@ def difficulty(environment: Environment) -> Difficulty | None:
 
 
 def level_vectors(environments: Sequence[Environment]) -> LevelVectors | None:
-    """Write courses as DCD's bipedal levels, with stairs where one has any; None where a genome is not parametric."""
+    """Write courses as DCD's bipedal levels, with stairs where one has any; None where a genome is not parametric.
+
+    None too where a body is not the ordinary one: their levels have no place for it.
+    """
+    if any(SECTION in each.genome for each in environments):
+        return None
     genomes = [genome for each in environments if (genome := _genome(each)) is not None]
     if len(genomes) < len(environments):
         return None
@@ -47,4 +53,4 @@ def level_vectors(environments: Sequence[Environment]) -> LevelVectors | None:
 
 def _genome(environment: Environment) -> ParametricGenome | None:
     ours = environment.encoding == ParametricEncoding.name
-    return ParametricGenome.from_json(environment.genome) if ours else None
+    return ParametricGenome.from_json(ground_of(environment.genome)) if ours else None

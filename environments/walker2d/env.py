@@ -25,6 +25,7 @@ from environments.history import History, UnlikeError, without
 from environments.plain import whole_seed
 from environments.tasks.resets import checked_action, checked_limit, episode_seed
 from environments.walker2d.drawing import FPS, Scene, Screen, draw
+from environments.walker2d.physics import HIDDEN_SIZE, Physics
 from environments.walker2d.terrain import DOMAINS, FINISH, SCALE, START_HEIGHT, START_PAD, STEP, Terrain, terrain_of
 
 EPISODE_LIMIT = 2000  # control steps
@@ -35,8 +36,8 @@ SPEED_HIP = 4.0  # rad/s
 SPEED_KNEE = 6.0  # rad/s
 LIDAR_RANGE = 160 / SCALE  # m
 LIDAR_RAYS = 10
+NO_REPORT = 0.0  # of a lidar that is off
 PUSH = 5.0  # N, the largest force on the hull at the start
-FRICTION = 2.5
 VELOCITY_ITERATIONS, POSITION_ITERATIONS = 180, 60
 START = STEP * START_PAD / 2  # m, of the hull at first
 VIEW_WIDTH, VIEW_HEIGHT = 600 / SCALE, 400 / SCALE  # m; they scale the observed velocities
@@ -45,24 +46,33 @@ LEG_WIDTH, LEG_HEIGHT = 8 / SCALE, 34 / SCALE
 HULL_CORNERS = [(-30, 9), (6, 9), (34, 1), (34, -8), (-30, -8)]  # pixels
 GROUND_BIT, WALKER_BIT = 0x0001, 0x0020
 
-HULL = fixtureDef(
-    shape=polygonShape(vertices=[(x / SCALE, y / SCALE) for x, y in HULL_CORNERS]),
-    density=5.0,
-    friction=0.1,
-    categoryBits=WALKER_BIT,
-    maskBits=GROUND_BIT,
-    restitution=0.0,
-)
-THIGH, SHIN = (
-    fixtureDef(
-        shape=polygonShape(box=(width / 2, LEG_HEIGHT / 2)),
-        density=1.0,
-        restitution=0.0,
+
+def hull(load: float = 1.0) -> fixtureDef:
+    """Give the hull, with so many times its mass."""
+    return fixtureDef(
+        shape=polygonShape(vertices=[(x / SCALE, y / SCALE) for x, y in HULL_CORNERS]),
+        density=5.0 * load,
+        friction=0.1,
         categoryBits=WALKER_BIT,
         maskBits=GROUND_BIT,
+        restitution=0.0,
     )
-    for width in (LEG_WIDTH, 0.8 * LEG_WIDTH)
-)
+
+
+def leg_parts(length: float = 1.0) -> tuple[fixtureDef, fixtureDef]:
+    """Give thigh and shin, so many times as long as they are ordinarily."""
+    thigh, shin = (
+        fixtureDef(
+            shape=polygonShape(box=(width / 2, LEG_HEIGHT * length / 2)),
+            density=1.0,
+            restitution=0.0,
+            categoryBits=WALKER_BIT,
+            maskBits=GROUND_BIT,
+        )
+        for width in (LEG_WIDTH, 0.8 * LEG_WIDTH)
+    )
+    return thigh, shin
+
 
 RAY_DIRECTIONS = [
     (math.sin(1.5 * i / 10.0) * LIDAR_RANGE, -math.cos(1.5 * i / 10.0) * LIDAR_RANGE) for i in range(LIDAR_RAYS)
@@ -74,6 +84,13 @@ _PI = math.pi
 # Joint speeds may pass 1: five times the rated speed covers impulses from the ground.
 _HIGH = np.array([_PI, 5, 5, 5, *[_PI, 5, _PI, 5, 5] * 2, *[1] * LIDAR_RAYS], dtype=np.float32)
 _LOW = np.array([-_PI, -5, -5, -5, *[-_PI, -5, -_PI, -5, 0] * 2, *[-1] * LIDAR_RAYS], dtype=np.float32)
+
+
+def observation_space(told: bool = False) -> gymnasium.Space[NDArray[np.float32]]:
+    """Give the space of what a walker sees, with what is hidden of its body where it is told."""
+    unbounded = np.full(HIDDEN_SIZE if told else 0, np.inf, dtype=np.float32)
+    low, high = np.concatenate([_LOW, -unbounded]), np.concatenate([_HIGH, unbounded])
+    return gymnasium.spaces.Box(low, high, dtype=np.float32)
 
 
 class Lidar(Enum):
@@ -160,6 +177,8 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         environment: the task; flat ground when None.
         terrain: a course used in place of the task's own.
         lidar: what its rays report; as the task's domain has it when None.
+        physics: a body used in place of the task's own.
+        told: append what is hidden of the body to every observation; see `environments.walker2d.physics.hidden`.
         episode_limit: control steps before truncation.
         render_mode: "rgb_array", "human" or None.
 
@@ -175,6 +194,8 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         *,
         terrain: Terrain | None = None,
         lidar: Lidar | None = None,
+        physics: Physics | None = None,
+        told: bool = False,
         episode_limit: int = EPISODE_LIMIT,
         render_mode: str | None = None,
     ) -> None:
@@ -182,10 +203,12 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise ValueError(f"render_mode is {render_mode!r}; it must be None, 'human' or 'rgb_array'")
         self.terrain = terrain_of(environment) if terrain is None else terrain
         self.lidar = Lidar.of(environment) if lidar is None else lidar
+        self.physics = Physics.of(environment) if physics is None else physics
+        self._hidden = self.physics.scaled() if told else None
         self.episode_limit = checked_limit(episode_limit)
         self.render_mode = render_mode
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
-        self.observation_space = gymnasium.spaces.Box(_LOW, _HIGH)
+        self.observation_space = observation_space(told)
         self._screen: Screen | None = None
         self._history: History | None = None  # of the episode, from its push on
         self._over = True
@@ -204,7 +227,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         observation = self._begin(float(start_pushes(episode)[0]) if push is None else push)
         if self.render_mode == "human":
             self.render()
-        return observation, {"outcome": NO_OUTCOME}
+        return self._told(observation), {"outcome": NO_OUTCOME}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Apply one action for 1/50 s; see the class for what comes back."""
@@ -216,9 +239,13 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if self.render_mode == "human" and outcome != Outcome.DIVERGED:
             self.render()
         truncated = outcome == Outcome.TIMED_OUT
-        return observation, reward, self._over and not truncated, truncated, {"outcome": outcome}
+        return self._told(observation), reward, self._over and not truncated, truncated, {"outcome": outcome}
+
+    def _told(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        return observation if self._hidden is None else np.concatenate([observation, self._hidden])
 
     def _begin(self, push: float) -> NDArray[np.float32]:
+        self._waiting = [np.zeros(4)] * self.physics.delay  # actions that have not reached the motors, the oldest first
         self._build(push)
         observation = self._advance(np.zeros(4))
         self._shaping = self._potential()
@@ -230,6 +257,7 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _act(self, drives: NDArray[np.float64]) -> tuple[NDArray[np.float32], float, int]:
         """Take one step of an episode: observation, reward, and outcome or NO_OUTCOME."""
         self._steps += 1
+        drives = self._reaching(drives)
         try:
             observation = self._advance(drives)
         except FloatingPointError:
@@ -243,6 +271,15 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             reward = FALL_REWARD
         self._over = outcome is not None
         return observation, reward, NO_OUTCOME if outcome is None else int(outcome)
+
+    def _reaching(self, drives: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give what the motors get for an action: an older one where it is late, and less where they are weak."""
+        if self.physics.direct or not np.isfinite(drives).all():
+            return drives
+        given, *self._waiting = *self._waiting, drives
+        # In the native engine's single precision.
+        strength = np.array(self.physics.motors, dtype=np.float32)
+        return (strength * np.clip(given.astype(np.float32), -1, 1)).astype(np.float64)
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the walker: (250, 600, 3) for "rgb_array", a window for "human"."""
@@ -317,16 +354,19 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _build(self, push: float) -> None:
         # The order of creation decides the order of contacts; it is Gymnasium's.
-        self._world = Box2D.b2World()
+        physics = self.physics
+        self._world = Box2D.b2World(gravity=(0, -physics.gravity))
         for corners in self.terrain.boxes.tolist():
             shape = polygonShape(vertices=corners)
-            self._world.CreateStaticBody(fixtures=fixtureDef(shape=shape, friction=FRICTION))
+            self._world.CreateStaticBody(fixtures=fixtureDef(shape=shape, friction=physics.friction))
         ground = self.terrain.ground.tolist()
         for left, right in pairwise(ground):
             edge = edgeShape(vertices=[left, right])
-            self._world.CreateStaticBody(fixtures=fixtureDef(shape=edge, friction=FRICTION, categoryBits=GROUND_BIT))
-        x, y = START, START_HEIGHT + 2 * LEG_HEIGHT
-        self._hull = self._world.CreateDynamicBody(position=(x, y), fixtures=HULL)
+            self._world.CreateStaticBody(
+                fixtures=fixtureDef(shape=edge, friction=physics.friction, categoryBits=GROUND_BIT)
+            )
+        x, y = START, START_HEIGHT + 2 * LEG_HEIGHT * physics.legs
+        self._hull = self._world.CreateDynamicBody(position=(x, y), fixtures=hull(physics.load))
         self._hull.ApplyForceToCenter((push, 0), True)
         self._legs: list[Any] = []
         self._joints: list[Any] = []
@@ -337,15 +377,17 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._rays = [_Ray(self.lidar) for _ in range(LIDAR_RAYS)]
 
     def _add_leg(self, side: int, x: float, y: float) -> None:
+        height = LEG_HEIGHT * self.physics.legs
+        thigh_part, shin_part = leg_parts(self.physics.legs)
         motor = {"enableMotor": True, "enableLimit": True, "maxMotorTorque": MOTOR_TORQUE}
         thigh = self._world.CreateDynamicBody(
-            position=(x, y - LEG_HEIGHT / 2 - LEG_DOWN), angle=side * 0.05, fixtures=THIGH
+            position=(x, y - height / 2 - LEG_DOWN), angle=side * 0.05, fixtures=thigh_part
         )
         hip = revoluteJointDef(
             bodyA=self._hull,
             bodyB=thigh,
             localAnchorA=(0, LEG_DOWN),
-            localAnchorB=(0, LEG_HEIGHT / 2),
+            localAnchorB=(0, height / 2),
             motorSpeed=side,
             lowerAngle=-0.8,
             upperAngle=1.1,
@@ -353,13 +395,13 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         )
         self._joints.append(self._world.CreateJoint(hip))
         shin = self._world.CreateDynamicBody(
-            position=(x, y - LEG_HEIGHT * 3 / 2 - LEG_DOWN), angle=side * 0.05, fixtures=SHIN
+            position=(x, y - height * 3 / 2 - LEG_DOWN), angle=side * 0.05, fixtures=shin_part
         )
         knee = revoluteJointDef(
             bodyA=thigh,
             bodyB=shin,
-            localAnchorA=(0, -LEG_HEIGHT / 2),
-            localAnchorB=(0, LEG_HEIGHT / 2),
+            localAnchorA=(0, -height / 2),
+            localAnchorB=(0, height / 2),
             motorSpeed=1,
             lowerAngle=-1.6,
             upperAngle=-0.1,
@@ -390,7 +432,10 @@ class WalkerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         for ray, (dx, dy) in zip(self._rays, RAY_DIRECTIONS, strict=True):
             ray.fraction = 1.0
             ray.end = (x + dx, y + dy)
-            self._world.RayCast(ray, (x, y), ray.end)
+            if self.physics.lidar:
+                self._world.RayCast(ray, (x, y), ray.end)
+            else:
+                ray.fraction, ray.end = NO_REPORT, (x, y)
         state = [
             self._hull.angle,
             2.0 * self._hull.angularVelocity / FPS,

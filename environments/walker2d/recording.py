@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from environments.controller import Controller
 from environments.domain import NO_OUTCOME, Environment, Outcome
+from environments.encodings.physics import describe_physics
 from environments.sketch import Gauge, Recording, Sketch
 from environments.walker2d.drawing import FPS
 from environments.walker2d.env import WalkerEnv
+from environments.walker2d.physics import GENES
 from environments.walker2d.simulator import CONTROLLER
 from environments.walker2d.terrain import FINISH, terrain_of
 
@@ -17,7 +19,7 @@ from environments.walker2d.terrain import FINISH, terrain_of
 def sketch(environment: Environment) -> Sketch:
     """Draw a course."""
     terrain = terrain_of(environment)
-    return Sketch(terrain.ground, terrain.boxes, finish=FINISH)
+    return Sketch(terrain.ground, terrain.boxes, finish=FINISH, note=describe_physics(environment.genome, GENES))
 
 
 def record(

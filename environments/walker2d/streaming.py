@@ -9,19 +9,20 @@ from numpy.typing import NDArray
 
 from environments.controller import Controller
 from environments.domain import NO_OUTCOME, Environment
-from environments.sketch import Stretch
+from environments.sketch import Figure, Stretch
 from environments.walker2d import native
 from environments.walker2d.env import START
 from environments.walker2d.filming import drawn_shapes
+from environments.walker2d.physics import Physics
 from environments.walker2d.vector import WalkerVectorEnv
 
 STRETCH = 25  # frames; the first comes sooner
 HULL = 2  # among the bodies that are drawn
 
 
-def shapes() -> list[NDArray[np.float64]]:
-    """Give the corners of the walker's parts; see `environments.sketch.Streamed.shapes`."""
-    return drawn_shapes()
+def figure(environment: Environment) -> Figure:
+    """Give the corners of the parts of a course's walker."""
+    return Figure(shapes=drawn_shapes(Physics.of(environment)))
 
 
 def stream(

@@ -24,6 +24,8 @@ from environments.encodings.cppn import CPPNEncoding, obstacles_of, relief
 from environments.encodings.drawn import BOX_SIDE, HIGHEST, LEAST_GAP, MOST_BOXES, MOST_POINTS, DrawnEncoding
 from environments.encodings.genes import Range
 from environments.encodings.parametric import ParametricEncoding, ParametricGenome
+from environments.encodings.physics import SECTION, ground_of
+from environments.walker2d.physics import on_ground
 
 DOMAINS = ("walker2d", "walker2d-published")  # by what the lidar sees; see `environments.walker2d.env.Lidar`
 SCALE = 30.0  # pixels per metre in the original; fixes every length below
@@ -271,8 +273,10 @@ def drawn_from(environment: Environment) -> Environment:
         width, height = corners.max(axis=0) - (left, bottom)
         if left + width <= encoding.end:
             boxes.append([round(float(part), 3) for part in (left, bottom - START_HEIGHT, width, height)])
-    genome = {"ground": points, "boxes": boxes}
-    encoding.check(genome)
+    genome: Genome = {"ground": points, "boxes": boxes}
+    if SECTION in environment.genome:
+        genome[SECTION] = environment.genome[SECTION]
+    encoding.check(ground_of(genome))
     return Environment(domain=environment.domain, encoding=encoding.name, genome=genome, seed=0)
 
 
@@ -307,6 +311,7 @@ def terrain_of(environment: Environment | None) -> Terrain:
     if environment is None:
         return express(ParametricGenome(), 0)
     ours = environment.domain in DOMAINS
+    environment = on_ground(environment) if ours else environment
     if ours and environment.encoding == STUMP_TRACK:
         return express_track(environment.genome, environment.seed)
     if ours and environment.encoding == CPPNEncoding.name:

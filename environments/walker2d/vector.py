@@ -28,6 +28,7 @@ from environments.walker2d import native
 from environments.walker2d.drawing import draw
 from environments.walker2d.env import EPISODE_LIMIT, Lidar, WalkerEnv, start_pushes
 from environments.walker2d.filming import poses_of, scene_of
+from environments.walker2d.physics import HIDDEN_SIZE, ORDINARY, Physics
 from environments.walker2d.terrain import Terrain, terrain_of
 
 Course = Environment | Terrain | None
@@ -35,6 +36,7 @@ Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
 HANDLES = frozenset({"_worlds", "_courses", "_laid"})  # of the core
+OBSERVATION = 24  # numbers that a walker sees
 LIDAR = slice(14, 24)  # of an observation
 
 
@@ -56,6 +58,8 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         courses: one for each world; None draws a task of the source for every episode, or without a source is flat.
         source: where tasks are looked up and drawn from.
         lidar: what the rays report; as the domain of the source or of the courses has it when None.
+        told: append what is hidden of each world's body to its observations, which are (n, 34) then; see
+            `environments.walker2d.physics.hidden`.
         episode_limit: control steps before truncation, at least 1.
         autoreset_mode: what to do when an episode is over.
         render_mode: "rgb_array" or None.
@@ -73,6 +77,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         *,
         source: TaskSource | None = None,
         lidar: Lidar | None = None,
+        told: bool = False,
         episode_limit: int = EPISODE_LIMIT,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
@@ -84,7 +89,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
             raise RuntimeError(f"WalkerVectorEnv needs the native engine, but {reason}")
         if not courses:
             raise ValueError("courses is empty; give one for each world, or None for flat ground")
-        single = WalkerEnv(episode_limit=episode_limit)  # checks the limit
+        single = WalkerEnv(episode_limit=episode_limit, told=told)  # checks the limit
         self.lidar = lidar_of(courses, source) if lidar is None else lidar
         self.num_envs = len(courses)
         self.single_observation_space = single.observation_space
@@ -107,7 +112,8 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
         self._over = np.ones(self.num_envs, dtype=np.bool_)
         self._begun = np.zeros(self.num_envs, dtype=np.bool_)  # the worlds that have ever been reset
-        self._observations = np.zeros(self.observation_space.shape or (), dtype=np.float32)
+        self._observations = np.zeros((self.num_envs, OBSERVATION), dtype=np.float32)
+        self._hidden = np.zeros((self.num_envs, HIDDEN_SIZE), dtype=np.float32) if told else None
         self._laid: list[native.core.Course | None] = [None] * self.num_envs
         self._names = np.full(self.num_envs, None, dtype=object)
         self._drawn = [course is None and source is not None for course in courses]
@@ -172,7 +178,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         self._begun[wanted.mask] = True
         self._steps[wanted.mask] = 0
         outcomes = np.where(wanted.mask, NO_OUTCOME, 0)
-        return self._observations.copy(), self._infos(outcomes, wanted.mask)
+        return self._told(slice(None)), self._infos(outcomes, wanted.mask)
 
     def step(
         self, actions: NDArray[np.float32]
@@ -200,7 +206,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         else:
             final = {}
         infos = {**final, **self._infos(outcomes, everywhere)}
-        return self._observations.copy(), rewards, terminations, truncations, infos
+        return self._told(slice(None)), rewards, terminations, truncations, infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Draw every world: (400, 600, 3) each for "rgb_array"."""
@@ -212,11 +218,19 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
 
     def poses(self) -> Floats:
         """Say where the bodies of every world are, as `WalkerEnv.poses`: (n, 5, 3) of x and y in m and angle in rad."""
-        return poses_of([self._worlds.get_state(world) for world in range(self.num_envs)])
+        return poses_of(
+            [self._worlds.get_state(world) for world in range(self.num_envs)], [_body(each) for each in self._played]
+        )
+
+    def _told(self, worlds: int | slice) -> NDArray[np.float32]:
+        """Give what worlds show, with what is hidden of the bodies where that is told."""
+        seen = self._observations[worlds]
+        return seen.copy() if self._hidden is None else np.concatenate([seen, self._hidden[worlds]], axis=-1)
 
     def _draw(self, world: int) -> NDArray[np.uint8]:
         state, lidar = self._worlds.get_state(world), self._observations[world, LIDAR]
-        return draw(scene_of(state, lidar, _ground(self._played[world]), int(self._steps[world])))
+        course = self._played[world]
+        return draw(scene_of(state, lidar, _ground(course), int(self._steps[world]), _body(course)))
 
     def __copy__(self) -> WalkerVectorEnv:
         return copy.deepcopy(self)
@@ -250,7 +264,7 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
         over = self._over.copy()
         last = np.full(self.num_envs, None, dtype=object)
         for world in np.flatnonzero(over).tolist():
-            last[world] = self._observations[world].copy()
+            last[world] = self._told(world)
         final = self._infos(np.where(over, outcomes, 0), over)
         self.reset(options={"reset_mask": over})
         return {"final_obs": last, "_final_obs": over, "final_info": final, "_final_info": over.copy()}
@@ -278,6 +292,8 @@ class WalkerVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArra
                 self._worlds.set_course(world, course)
                 self._laid[world] = course
             task = self._played[world] = self._next[world]
+            if self._hidden is not None:
+                self._hidden[world] = hidden_of(task)
             self._numbers[world] = task.number if isinstance(task, Environment) else 0
             self._names[world] = self._next_names[world]
             episode = self._generator(world).integers(2**64, dtype=np.uint64) if seed is None else np.uint64(seed)
@@ -311,6 +327,15 @@ def lidar_of(courses: Sequence[Course], source: TaskSource | None) -> Lidar:
 def built(course: Course) -> native.core.Course:
     """Give the core a course of any kind; raises ValueError where it is not valid."""
     return native.course_of(course) if isinstance(course, Environment) else native.build_course(_ground(course))
+
+
+def hidden_of(course: Course) -> NDArray[np.float32]:
+    """Give what is hidden of the body on a course of any kind, (10,)."""
+    return _body(course).scaled()
+
+
+def _body(course: Course) -> Physics:
+    return Physics.of(course) if isinstance(course, Environment) else ORDINARY
 
 
 def _ground(course: Course) -> Terrain:

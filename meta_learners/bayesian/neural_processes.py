@@ -13,6 +13,7 @@ divergence is from q(z | context and query) to q(z | context), never to a standa
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
@@ -40,6 +41,9 @@ class ProcessSettings:
     units: Annotated[int, Bounds(1, 4096)] = 128  # of every layer, and of the latent variable
     heads: Annotated[int, Bounds(1, 64)] = 8  # of attention
     draws: Annotated[int, Bounds(1, 1000)] = 50  # of the latent variable, to predict by
+    # Of each input, beside itself: sines and cosines of pi, 2 pi, ... times it. Plain layers tell no function whose
+    # waves are short beside its range (Rahaman et al. 2019, arXiv:1806.08734), such as ground over [-1, 1].
+    waves: Annotated[int, Bounds(0, 10_000)] = 0
     step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
     halve_after: Annotated[int, Bounds(0, 10**9)] = 20_000  # meta-steps between halvings of the step size; 0: none
 
@@ -91,18 +95,41 @@ class NeuralProcess(nn.Module):
         self, inputs: int, outputs: int, settings: ProcessSettings, *, latent: bool, direct: bool, attentive: bool
     ) -> None:
         super().__init__()
-        units = settings.units
+        units, inputs = settings.units, inputs * (1 + 2 * settings.waves)
+        pairs = inputs + outputs + (inputs * outputs if settings.waves else 0)
         self._settings, self._outputs, self._attentive = settings, outputs, attentive
-        self.encode = layers(inputs + outputs, units, units, units) if direct else None
+        self.encode = layers(pairs, units, units, units) if direct else None
         self.read = layers(inputs, units, units) if attentive else None
-        self.latent = layers(inputs + outputs, units, units, units) if latent else None
+        self.latent = layers(pairs, units, units, units) if latent else None
         self.describe = layers(units, units, 2 * units) if latent else None
         self.decode = layers(inputs + units * (direct + latent), units, units, units, 2 * outputs)
+
+    def _placed(self, inputs: Tensor) -> Tensor:
+        """Lay inputs (M, K, ...) flat, with their waves behind them."""
+        flat = inputs.flatten(2)
+        if not self._settings.waves:
+            return flat
+        turns = (math.pi * torch.arange(1, self._settings.waves + 1)).to(flat)
+        angles = (flat[..., None] * turns).flatten(2)
+        return torch.cat([flat, angles.sin(), angles.cos()], -1)
+
+    def _context(self, batch: TaskBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Give placed inputs (M, S, i), targets and which are there; what is not is 0, for it may be anything."""
+        there, inputs = batch.support.present, batch.support.inputs.flatten(2)
+        known, targets = (torch.where(there[..., None], each, 0) for each in (inputs, batch.support.targets))
+        return self._placed(known), targets, there
+
+    def _paired(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Lay placed inputs and targets side by side; with waves their products, too, whose means tell amplitudes."""
+        if not self._settings.waves:
+            return torch.cat([inputs, targets], -1)
+        products = (inputs[..., None] * targets[..., None, :]).flatten(2)
+        return torch.cat([inputs, targets, products], -1)
 
     def _direct(self, inputs: Tensor, targets: Tensor, there: Tensor, asked: Tensor) -> list[Tensor]:
         if self.encode is None:
             return []
-        encoded = self.encode(torch.cat([inputs, targets], -1))
+        encoded = self.encode(self._paired(inputs, targets))
         if self.read is not None:
             return [attend(self.read(asked), self.read(inputs), encoded, there, self._settings.heads)]
         return [_mean(encoded, there)[:, None].expand(-1, asked.shape[1], -1)]
@@ -110,7 +137,7 @@ class NeuralProcess(nn.Module):
     def _belief(self, inputs: Tensor, targets: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
         assert self.latent is not None
         assert self.describe is not None
-        mean, spread = self.describe(_mean(self.latent(torch.cat([inputs, targets], -1)), there)).chunk(2, -1)
+        mean, spread = self.describe(_mean(self.latent(self._paired(inputs, targets)), there)).chunk(2, -1)
         return mean, FLOOR + (1 - FLOOR) * spread.sigmoid()
 
     def _decode(self, asked: Tensor, known: list[Tensor]) -> Numbers:
@@ -121,8 +148,8 @@ class NeuralProcess(nn.Module):
         return Numbers(mean, deviation) if mean.dim() == 4 else Numbers.of(mean, deviation)
 
     def predict(self, batch: TaskBatch, generator: torch.Generator) -> Numbers:
-        inputs, targets, there = _context(batch)
-        asked = batch.query.inputs.flatten(2)
+        inputs, targets, there = self._context(batch)
+        asked = self._placed(batch.query.inputs)
         known = self._direct(inputs, targets, there, asked)
         if self.latent is None:
             return self._decode(asked, known)
@@ -131,8 +158,8 @@ class NeuralProcess(nn.Module):
         return self._decode(asked, [*known, (mean + deviation * noise)[:, :, None]])
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Numbers]:
-        inputs, targets, there = _context(batch)
-        every = torch.cat([inputs, batch.query.inputs.flatten(2)], 1)
+        inputs, targets, there = self._context(batch)
+        every = torch.cat([inputs, self._placed(batch.query.inputs)], 1)
         wanted = torch.cat([targets, batch.query.targets], 1)
         counted = torch.cat([there, batch.query.present], 1)
         direct = self._direct(inputs, targets, there, every)
@@ -154,15 +181,6 @@ class NeuralProcess(nn.Module):
                 found = self._decode(every[:, -size:], [*(each[:, -size:] for each in direct), drawn])
         deviations = None if found.deviations is None else found.deviations[..., -size:, :].detach()
         return -bound.mean(), Numbers(found.means[..., -size:, :].detach(), deviations)
-
-
-def _context(batch: TaskBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """Give inputs (M, S, i), targets and which are there; what is not is 0, for it may be anything."""
-    there = batch.support.present
-    inputs, targets = (
-        torch.where(there[..., None], each, 0) for each in (batch.support.inputs.flatten(2), batch.support.targets)
-    )
-    return inputs, targets, there
 
 
 def _mean(encoded: Tensor, there: Tensor) -> Tensor:

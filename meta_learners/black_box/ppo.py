@@ -122,6 +122,10 @@ class PPO:
             self._improve(adam, self._data(adam.parameters, rollout), here)
         return self._policy.actor(adam.parameters)
 
+    def gains(self, rollout: Rollout) -> Tensor:
+        """Give the advantages (M, T, N) of a rollout's steps, by the values of now."""
+        return self._gains(self._adam.parameters, rollout)[0]
+
     def state(self) -> State:
         """Give all that `load` needs."""
         return State(self._adam.tensors())
@@ -138,14 +142,18 @@ class PPO:
         own = {name.removeprefix(VALUE): each for name, each in parameters.items() if name.startswith(VALUE)}
         return self._value(own, observations)[..., 0]
 
-    def _data(self, parameters: Parameters, rollout: Rollout) -> dict[str, Tensor]:
-        """Lay out each task's steps, (M, T N, ...), with what learning needs of them."""
+    def _gains(self, parameters: Parameters, rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """Give advantages (M, T, N) and values (M, T + 1, N)."""
         settings = self.settings
         with torch.no_grad():
             shape = rollout.observations.shape[:3]
             values = self._values(parameters, rollout.observations.flatten(1, 2)).view(shape)
         scaled = replace(rollout, rewards=settings.reward_scale * rollout.rewards)
-        gains = advantages(scaled, values, discount=settings.discount, trace=settings.trace)
+        return advantages(scaled, values, discount=settings.discount, trace=settings.trace), values
+
+    def _data(self, parameters: Parameters, rollout: Rollout) -> dict[str, Tensor]:
+        """Lay out each task's steps, (M, T N, ...), with what learning needs of them."""
+        gains, values = self._gains(parameters, rollout)
         laid = {
             "observations": rollout.observations[:, :-1],
             "actions": rollout.actions,

@@ -112,6 +112,11 @@ class RunningWorlds(Generic[T]):
         self._tasks, self._seeds, self._lengths, self.scores = tasks, seeds, lengths, scores
         self._elsewhere = actions
 
+    def first(self, listed: Sequence[T]) -> list[T]:
+        """Give the task of each world's first episode in a rollout of these (n,) that goes on."""
+        under_way = self._tasks or listed
+        return [old if going else new for going, old, new in zip(self._going, under_way, listed, strict=True)]
+
     @property
     def seeds(self) -> NDArray[np.int64]:
         """The seed of each world's episode (n,)."""

@@ -29,6 +29,9 @@ T = TypeVar("T")
 _NOBODY = np.False_  # where worlds do not tell of falls
 
 
+Listener = Callable[[Rollout, Sequence[T], Sequence[T]], None]
+"""Hears a rollout, and the tasks of each world's first and later episodes, both (n,)."""
+
 Begin = Callable[[Booleans], NDArray[np.float32]]
 """Begins episodes anew in some worlds; gives observations (n, o), of which the others' rows mean nothing."""
 
@@ -48,6 +51,7 @@ class Sampler(Generic[T]):
         sampling: seconds spent in `play` outside of them so far.
         steps: environment steps so far, resets not counted.
         running: the episodes that `play` with `go_on` left under way.
+        listeners: are told of every rollout.
 
     Raises:
         ValueError: there is a fall reward, and the family knows nothing of falls.
@@ -77,6 +81,7 @@ class Sampler(Generic[T]):
         self._player = None if there is None else DevicePlayer(there, family, self.running, tasks, self.device)
         self.simulating = self.sampling = 0.0
         self.steps = 0
+        self.listeners: list[Listener[T]] = []
         # One staging area, and so one copy a step: observation, reward, end, and whether there was an action.
         self._staging = torch.zeros(tasks, copies, family.observation_size + 3, pin_memory=self.device.type == "cuda")
 
@@ -118,15 +123,18 @@ class Sampler(Generic[T]):
                 raise ValueError("neither steps nor episodes are given; give one")
             steps = episodes * (self.family.episode_limit + 1) - 1  # a step between episodes only resets
         started, simulating = time.perf_counter(), self.simulating
+        listed = [task for task in tasks for _ in range(self.copies)]
+        first = self.running.first(listed) if go_on else listed
         with torch.no_grad():
-            rollout = self._play(tasks, actor, key, steps, episodes, go_on)
+            rollout = self._play(listed, actor, key, steps, episodes, go_on)
+            for listener in self.listeners:
+                listener(rollout, first, listed)
         self.sampling += time.perf_counter() - started - (self.simulating - simulating)
         return rollout
 
     def _play(
-        self, tasks: Sequence[T], actor: Actor[Any], key: Key, steps: int, episodes: int | None, go_on: bool
+        self, listed: list[T], actor: Actor[Any], key: Key, steps: int, episodes: int | None, go_on: bool
     ) -> Rollout:
-        listed = [task for task in tasks for _ in range(self.copies)]
         if self._player is not None:
             rollout, taken = self._player.play(listed, actor, key, steps, episodes, go_on, self._of_fall)
             self.steps += taken

@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode
 
 from environments.domain import Environment, find_domain
 from environments.tasks.curriculum import SPLITS, Curriculum
-from environments.tasks.env import TaskEnv, TaskSource
+from environments.tasks.env import TaskEnv, TaskSource, telling
 from environments.tasks.resets import checked_threads
 from environments.tasks.task import draw
 from environments.tasks.worlds import Vectored
@@ -33,13 +33,14 @@ class EnvironmentFamily:
         splits: environments that tasks are drawn from.
         episode_limit: steps before truncation; the domain's own when None.
         threads: that step worlds made here, where the domain's own worlds can share them; no bit depends on how many.
+        told: append what is hidden of each task's body to its observations.
 
     Attributes:
         fall_return: what falling is rewarded with.
 
     Raises:
         ValueError: the domain is unknown, or an environment belongs to another, or there are threads for worlds that
-            are stepped one after another.
+            are stepped one after another, or nothing of the domain is hidden that could be told.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class EnvironmentFamily:
         *,
         episode_limit: int | None = None,
         threads: int = 1,
+        told: bool = False,
     ) -> None:
         found = find_domain(domain)
         if checked_threads(threads) > 1 and not isinstance(found, Vectored):
             raise ValueError(f"threads is {threads}; worlds of {domain} are stepped one after another, so it must be 1")
         self._threads = threads
+        self._more = telling(domain) if told else {}
         for environment in (each for tasks in splits.values() for each in tasks):
             if environment.domain != domain:
                 raise ValueError(f"environment {environment.id} is of domain {environment.domain}; it must be {domain}")
@@ -64,10 +67,14 @@ class EnvironmentFamily:
         self.fall_return = found.fall_return
 
     @staticmethod
-    def of(curriculum: Curriculum, *, episode_limit: int | None = None, threads: int = 1) -> EnvironmentFamily:
+    def of(
+        curriculum: Curriculum, *, episode_limit: int | None = None, threads: int = 1, told: bool = False
+    ) -> EnvironmentFamily:
         """Take the tasks of an exported curriculum."""
         splits = {name: [task.environment for task in curriculum.split(name)] for name in SPLITS}
-        return EnvironmentFamily(curriculum.domain.name, splits, episode_limit=episode_limit, threads=threads)
+        return EnvironmentFamily(
+            curriculum.domain.name, splits, episode_limit=episode_limit, threads=threads, told=told
+        )
 
     def sample_tasks(self, count: int, generator: np.random.Generator, split: str = "train") -> list[Environment]:
         """Draw tasks of a split, without repeats while they last.
@@ -93,7 +100,7 @@ class EnvironmentFamily:
 
     @cached_property
     def _spaces(self) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
-        env = TaskEnv(self.name, task=self._first)
+        env = TaskEnv(self.name, task=self._first, **self._more)
         env.close()
         return env.observation_space, env.action_space
 
@@ -111,10 +118,13 @@ class EnvironmentFamily:
                 episode_limit=self.episode_limit,
                 autoreset_mode=AutoresetMode.NEXT_STEP,
                 **sharing,
+                **self._more,
             )
             if own is not None:
                 return own  # type: ignore[no-any-return]
-        return GymnasiumWorlds([partial(TaskEnv, self.name, task=self._first)] * count, self.episode_limit)
+        return GymnasiumWorlds(
+            [partial(TaskEnv, self.name, task=self._first, **self._more)] * count, self.episode_limit
+        )
 
     def worlds_on(self, count: int, device: Any) -> Any:
         """Make worlds on a GPU, whose tensors need no copies; None where the domain has none there, or it is none."""
@@ -125,5 +135,9 @@ class EnvironmentFamily:
             logger.info("worlds of %s are stepped on the processor, not on %s: %s", self.name, device, reason)
             return None
         return self._domain.make_worlds(
-            [self._first] * count, TaskSource(self.name), episode_limit=self.episode_limit, device=device
+            [self._first] * count,
+            TaskSource(self.name),
+            episode_limit=self.episode_limit,
+            device=device,
+            **self._more,
         )

@@ -58,6 +58,11 @@ class ModuleLearner:
         for name_, parameter in system.named_parameters():
             parameter.data = self._adam.parameters[name_]  # one storage: a step of Adam's is the module's
 
+    @property
+    def system(self) -> torch.nn.Module:
+        """What is trained."""
+        return self._system
+
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Descend the loss of a batch once."""
         batch = batch.to(self._device)

@@ -21,6 +21,7 @@ from torch import Tensor
 from meta_learners.networks.policies import Parameters, stack
 
 B = TypeVar("B")
+Name = TypeVar("Name", str, int)
 Loss = Callable[[Parameters, B], Tensor]
 """From parameters stacked over M tasks and their batch to every task's loss (M,)."""
 
@@ -44,6 +45,7 @@ class Inner:
     # MT-net (Lee and Choi 2018, arXiv:1801.05558): only some units of each layer adapt to a task. The caller draws the
     # masks and lays them among the meta-parameters.
     masked: bool = False
+    largest_norm: float | None = None  # to which each task's slopes, all together, are scaled down; not when None
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -132,11 +134,20 @@ def inner_step(inner: Inner, loss: Loss[B], meta: Mapping[str, Tensor], paramete
         slopes = {name: _masked(meta[MASK + name.partition(".")[0]], each) for name, each in slopes.items()}
     if inner.curvature:
         slopes = {name: _curved(meta, name, each) for name, each in slopes.items()}
+    if inner.largest_norm is not None:
+        slopes = bounded(slopes, inner.largest_norm)
     stepped = {
         name: parameters[name] - (meta[RATE + name] if inner.learned_rates else inner.rate) * slopes[name]
         for name in names
     }
     return {**parameters, **stepped}
+
+
+def bounded(slopes: Mapping[Name, Tensor], largest_norm: float) -> dict[Name, Tensor]:
+    """Scale each task's slopes, stacked over tasks, down to a norm of all of them together; shorter ones stay."""
+    squares = torch.stack([each.flatten(1).square().sum(1) for each in slopes.values()]).sum(0)
+    factor = (largest_norm / squares.clamp(min=largest_norm**2).sqrt()).clamp(max=1)
+    return {name: each * factor.reshape(-1, *(1,) * (each.dim() - 1)) for name, each in slopes.items()}
 
 
 def _slopes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -62,10 +63,10 @@ class RecurrentPolicy(nn.Module):
         self.products = products
         self._seen = observations if hypernetwork else 0  # numbers of an observation that the heads are linear in
         self._beside = observations if reflex else 0  # that they read beside memory
-        self.unit = nn.GRU(observations + actions + 2 + products * 2 * observations * actions, hidden)
+        self.unit = nn.GRU(input_size(observations, actions, products), hidden)
         numbers -= len(deviations)
-        self.actor = _head(hidden + self._beside, reflex, numbers * max(self._seen, 1))
-        self.critic = _head(hidden + self._beside, reflex, max(self._seen, 1))
+        self.actor = head_layers(hidden + self._beside, reflex, numbers * max(self._seen, 1))
+        self.critic = head_layers(hidden + self._beside, reflex, max(self._seen, 1))
         self.critic_unit = nn.GRU(self.unit.input_size, hidden) if critic_memory else None
         last = "actor.4.weight" if reflex else "actor.weight"
         for name, parameter in self.named_parameters():
@@ -100,23 +101,34 @@ class RecurrentPolicy(nn.Module):
         remembered, last = self.unit(inputs, hidden[None])
         return self._described(self._heard(remembered, inputs), inputs), last[0]
 
-    def remember(self, inputs: Tensor, before: Tensor | None = None) -> Tensor:
+    def remember(self, inputs: Tensor, before: tuple[Tensor, ...] = ()) -> Tensor:
         """Go through inputs (T, n, i): what the unit remembers after each, then the critic's where it has its own.
 
         Args:
             inputs: from a trial's beginning, or from the middle of it.
-            before: (n, H) of the step before, in the middle.
+            before: one tensor (n, H), of the step before, in the middle.
 
         Returns:
             (T, n, H), H = h, or 2h where the critic has a unit of its own.
         """
         units = self._units()
-        begun = (
-            [None] * len(units)
-            if before is None
-            else [each[None].contiguous() for each in before.chunk(len(units), -1)]
-        )
+        begun = [each[None].contiguous() for each in before[0].chunk(len(units), -1)] if before else [None] * len(units)
         return torch.cat([unit(inputs, each)[0] for unit, each in zip(units, begun, strict=True)], -1)
+
+    def in_windows(self, inputs: Tensor, window: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Go through inputs window by window: what is remembered after each step, and memory before each window.
+
+        Returns:
+            (T, n, H), and (W n, H), the first window of all trials first.
+        """
+        remembered = self.remember(inputs)
+        before = functional.pad(remembered[window - 1 : -1 : window], (0, 0, 0, 0, 1, 0))
+        return remembered, (before.flatten(0, 1),)
+
+    def memory_at(self, inputs: Tensor, steps: Tensor) -> Tensor:
+        """Give what each trial remembers after the inputs before a step, steps (n,), at least 1: (n, h)."""
+        remembered: Tensor = self.unit(inputs)[0]
+        return remembered[steps - 1, torch.arange(len(steps), device=steps.device)]
 
     def read(self, remembered: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Give numbers (T, n, k) and values (T, n) by what is remembered (T, n, H) at inputs (T, n, i)."""
@@ -153,12 +165,18 @@ def _give_products(unit: nn.GRU, count: int) -> None:
         weights[2 * hidden + cell, brought if cell < count else done] += 1.0
 
 
-def _head(inputs: int, units: int, outputs: int) -> nn.Module:
+def head_layers(inputs: int, units: int, outputs: int) -> nn.Module:
+    """Give a head: one linear layer, or two of so many units before it."""
     if not units:
         return nn.Linear(inputs, outputs)
     return nn.Sequential(
         nn.Linear(inputs, units), nn.Tanh(), nn.Linear(units, units), nn.Tanh(), nn.Linear(units, outputs)
     )
+
+
+def input_size(observations: int, actions: int, products: bool) -> int:
+    """Give how many numbers a policy sees before a step."""
+    return observations + actions + 2 + products * 2 * observations * actions
 
 
 def inputs_of(rollout: Rollout, actions: int, products: bool = False) -> Tensor:
@@ -188,28 +206,42 @@ def _joined(observations: Tensor, before: Tensor, places: Tensor | None) -> Tens
     return torch.cat(parts, -1)
 
 
+class Remembers(Protocol):
+    """A policy that plays step by step; what it remembers is its own affair."""
+
+    products: bool
+
+    def initial(self, count: int) -> Any:
+        """Give what is remembered when trials begin."""
+        ...
+
+    def __call__(self, inputs: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        """Act through inputs (T, n, i): numbers (T, n, k), the last memory."""
+        ...
+
+
 @dataclass(frozen=True)
 class RecurrentActor:
-    """A policy that plays and remembers: an `Actor`. `memory` (M N, h) is of a trial that goes on."""
+    """A policy that plays and remembers: an `Actor`. `memory` (M N, ...) is of a trial that goes on."""
 
-    policy: RecurrentPolicy
+    policy: Remembers
     head: Head
-    memory: Tensor | None = None
+    memory: Any = None
     deterministic: bool = False
 
     def greedy(self) -> RecurrentActor:
         """Give the same, but choosing the likeliest actions."""
         return replace(self, deterministic=True)
 
-    def begin(self, tasks: int, copies: int) -> Tensor:
+    def begin(self, tasks: int, copies: int) -> Any:
         """Begin trials, or go on with those that are remembered."""
         return self.policy.initial(tasks * copies) if self.memory is None else self.memory
 
-    def act(self, seen: Seen, noise: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def act(self, seen: Seen, noise: Tensor, memory: Any) -> tuple[Tensor, Tensor, Any]:
         """Choose actions (M, N, ...) by numbers (M, N, k)."""
         before = torch.cat([seen.actions, seen.rewards[..., None], seen.ends[..., None]], -1)
         inputs = _joined(seen.observations, before, seen.places if self.policy.products else None)
         numbers, memory = self.policy(inputs.flatten(0, 1)[None], memory)
-        numbers = numbers[0].unflatten(0, seen.ends.shape)
+        numbers = numbers[0].reshape(*seen.ends.shape, -1)
         actions = self.head.best(numbers) if self.deterministic else self.head.act(numbers, noise)
         return actions, numbers, memory

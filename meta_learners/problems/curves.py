@@ -78,11 +78,9 @@ class Curves:
             evidence.append(told)
             means.append(mean)
             deviations.append(deviation)
-        weights = torch.stack(evidence).softmax(0)[..., None, None]
-        stacked = torch.stack(means)
-        mean = (weights * stacked).sum(0)
-        spread = (weights * (torch.stack(deviations).square() + (stacked - mean).square())).sum(0)
-        return {"exact process": Numbers.of(mean.float(), spread.sqrt().float())}
+        # A mixture of a process a kernel: one normal distribution of its moments would say less.
+        weights = torch.stack(evidence).log_softmax(0)
+        return {"exact process": Numbers(torch.stack(means).float(), torch.stack(deviations).float(), weights.float())}
 
 
 def kernel(one: Tensor, other: Tensor, length: Tensor, scale: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ FILES = {
     SECOND: "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f",
     RUNS: "437c1eeab0af8484112e1b4cc0f3d541ec727f7c47b9b202da738af9dfd6c325",
 }
-ALPHABETS = {"validation": ("Tagalog",), "test": ("Japanese_(katakana)", "Sanskrit", "Tagalog")}
+ALPHABETS = {"validation": ("Tagalog",), "test": ("Japanese_(katakana)", "Sanskrit")}
 DRAWINGS = 20  # of a character; characters of a run
 RUN_COUNT = 20
 

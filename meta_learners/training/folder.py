@@ -16,38 +16,38 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from environments.documents import parse_json
 from environments.domain import Environment
 from environments.files import explained, open_lock, open_log, write_aside
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
-from environments.tasks.task import draw
 from meta_learners.devices import prepare_device
 from meta_learners.errors import MetaLearningError, TrainingError
 from meta_learners.experience.running import Underway
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.environments import EnvironmentFamily
-from meta_learners.keys import Stream, numpy_generator
 from meta_learners.learner import FewShotLearner, Learner, LearnerKind, LossError, Metrics, State
 from meta_learners.registry import learner_kind, make_learner
 from meta_learners.training.board import Board
 from meta_learners.training.checkpoints import load_checkpoint, save_checkpoint
 from meta_learners.training.plan import NAME, Plan, check_same, read_plan, write_plan
+from meta_learners.training.teaching import Teaching
 
 logger = logging.getLogger(__name__)
 
 METRICS, LOCK, BOARD = "metrics.jsonl", "lock", "tensorboard"
 WORLDS = "worlds."  # begins the names of what is kept of worlds that run on
+TEACHER, TASKS = "teacher", "tasks"  # facts beside the learner's: the teacher's state, and tasks that it made
 
 
 class Ongoing:
@@ -162,9 +162,11 @@ class Training(Ongoing):
         self, folder: Path, plan: Plan, curriculum: Curriculum, *, device: str = "cpu", world_threads: int = 1
     ) -> None:
         try:
-            family = EnvironmentFamily.of(curriculum, episode_limit=plan.episode_limit, threads=world_threads)
+            family = EnvironmentFamily.of(
+                curriculum, episode_limit=plan.episode_limit, threads=world_threads, told=plan.told
+            )
         except ValueError as error:
-            raise MetaLearningError(f"world {error}") from error
+            raise MetaLearningError(str(error) if plan.told else f"world {error}") from error
         if not (folder / NAME).exists():
             _check_horizon(plan)
         prepare_device(device)
@@ -177,50 +179,55 @@ class Training(Ongoing):
             self.folder, self.plan = folder, plan
             self.family = family
             self.learner = restored_learner(plan, self.family, device)
-            self.iteration, worlds = _restored(self.learner, folder)
+            self.iteration, kept = _restored(self.learner, folder)
             self.seconds = 0.0  # of meta-steps
             self._before = keep_rows(folder / METRICS, self.iteration)
             self._rows = opened.enter_context(appending(folder / METRICS))
-            self.sampler = opened.enter_context(
-                closing(Sampler(self.family, plan.tasks, plan.copies, device=device, fall_reward=plan.fall_reward))
+            sampler = partial(
+                Sampler, self.family, plan.tasks, plan.copies, device=device, fall_reward=plan.fall_reward
             )
-            if worlds:
-                _bring_back(self.sampler, worlds, self.family.splits["train"], folder)
+            self.sampler = opened.enter_context(closing(sampler()))
+            self._teaching = opened.enter_context(
+                closing(Teaching(plan, curriculum, self.learner, self.sampler, sampler))
+            )
+            if TEACHER in kept.facts:
+                self._teaching.load(kept.facts[TEACHER])
+            if kept.tensors:
+                _bring_back(self.sampler, kept, self.family.splits["train"], folder)
             self._board = opened.enter_context(closing(Board(folder / BOARD, self.iteration)))
             self._opened = opened.pop_all()
 
     @property
     def steps(self) -> int:
         """Environment steps of all meta-steps, those of earlier processes included."""
-        return self._before + self.sampler.steps
+        return self._before + self._taken
+
+    @property
+    def _taken(self) -> int:
+        return self.sampler.steps + self._teaching.steps
 
     @property
     def shares(self) -> dict[str, float]:
         """Shares of the time in simulation, in sampling around it, and in gradients."""
         spent = max(self.seconds, 1e-9)
-        simulation, sampling = self.sampler.simulating / spent, self.sampler.sampling / spent
+        simulation = (self.sampler.simulating + self._teaching.simulating) / spent
+        sampling = (self.sampler.sampling + self._teaching.sampling) / spent
         return {"simulation": simulation, "sampling": sampling, "gradients": max(1 - simulation - sampling, 0.0)}
 
     def _learn(self, key: tuple[int, int]) -> Metrics:
-        tasks = draw_tasks(self.family.splits["train"], self.plan, self.iteration)
-        return self.learner.meta_step(self.sampler, tasks, key)
+        return self._teaching.meta_step(key)
 
-    def _underway(self) -> Underway[Environment]:
-        return self.sampler.running.state()
+    def _underway(self) -> tuple[Underway[Environment], dict[str, Any]]:
+        return self.sampler.running.state(), self._teaching.state()
 
-    def _state(self, underway: Underway[Environment]) -> State:
-        state, worlds = self.learner.state(), _tensors(underway, self.family.splits["train"])
-        return State({**state.tensors, **worlds}, state.facts)
+    def _state(self, underway: tuple[Underway[Environment], dict[str, Any]]) -> State:
+        episodes, taught = underway
+        state, worlds = self.learner.state(), _kept(episodes, self.family.splits["train"])
+        facts = {**state.facts, **worlds.facts, **({TEACHER: taught} if taught else {})}
+        return State({**state.tensors, **worlds.tensors}, facts)
 
     def _pace(self) -> tuple[dict[str, int], dict[str, float]]:
-        return {"steps": self.steps}, {"steps_per_second": self.sampler.steps / max(self.seconds, 1e-9), **self.shares}
-
-
-def draw_tasks(stages: list[Environment], plan: Plan, iteration: int) -> list[Environment]:
-    """Draw a meta-step's tasks from the stages that are open by then."""
-    share = 1.0 if plan.open_over == 0 else min((iteration + 1) / plan.open_over, 1.0)
-    opened = stages[: math.ceil(share * len(stages))]
-    return draw(opened, plan.tasks, numpy_generator((plan.seed, iteration, Stream.TASKS)))
+        return {"steps": self.steps}, {"steps_per_second": self._taken / max(self.seconds, 1e-9), **self.shares}
 
 
 def restored_learner(plan: Plan, family: EnvironmentFamily, device: str) -> Learner:
@@ -268,37 +275,44 @@ def resume(learner: Learner | FewShotLearner, folder: Path) -> int:
     return _restored(learner, folder)[0]
 
 
-def _restored(learner: Learner | FewShotLearner, folder: Path) -> tuple[int, dict[str, Tensor]]:
-    """Do what `resume` says; gives what was kept of worlds that run on, too."""
+def _restored(learner: Learner | FewShotLearner, folder: Path) -> tuple[int, State]:
+    """Do what `resume` says; gives what was kept of worlds that run on and of the teacher, too."""
     found = load_checkpoint(folder)
     if found is None:
-        return 0, {}
+        return 0, State({})
     iteration, state = found
     worlds = {name: each for name, each in state.tensors.items() if name.startswith(WORLDS)}
     own = {name: each for name, each in state.tensors.items() if name not in worlds}
+    beside = {name: each for name, each in state.facts.items() if name in (TEACHER, TASKS)}
     try:
-        learner.load(State(own, state.facts))
+        learner.load(State(own, {name: each for name, each in state.facts.items() if name not in beside}))
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise MetaLearningError(f"the checkpoint in {folder} cannot be used: {error}") from error
-    return iteration, worlds
+    return iteration, State(worlds, beside)
 
 
-def _tensors(underway: Underway[Environment], tasks: list[Environment]) -> dict[str, Tensor]:
-    """Lay out the episodes of worlds that run on, tasks by their numbers; nothing where none do."""
+def _kept(underway: Underway[Environment], tasks: list[Environment]) -> State:
+    """Lay out the episodes of worlds that run on: tasks by their numbers, those that are no task of the split after it.
+
+    Nothing where none run on.
+    """
     if not underway.tasks:
-        return {}
+        return State({})
     numbers = {task: number for number, task in enumerate(tasks)}
+    for task in underway.tasks:
+        numbers.setdefault(task, len(numbers))
     arrays = {name: getattr(underway, name) for name in ("seeds", "lengths", "actions")}
     arrays["tasks"] = np.array([numbers[task] for task in underway.tasks])
-    return {WORLDS + name: torch.from_numpy(each) for name, each in arrays.items()}
+    others = [task.to_fields() for task in list(numbers)[len(tasks) :]]
+    tensors = {WORLDS + name: torch.from_numpy(each) for name, each in arrays.items()}
+    return State(tensors, {TASKS: others} if others else {})
 
 
-def _bring_back(
-    sampler: Sampler[Environment], kept: Mapping[str, Tensor], tasks: list[Environment], folder: Path
-) -> None:
-    """Bring worlds to where they stood, by what `_tensors` gave; raises MetaLearningError where it did not."""
+def _bring_back(sampler: Sampler[Environment], kept: State, tasks: list[Environment], folder: Path) -> None:
+    """Bring worlds to where they stood, by what `_kept` gave; raises MetaLearningError where it did not."""
     try:
-        arrays = {name: kept[WORLDS + name].numpy() for name in ("tasks", "seeds", "lengths", "actions")}
+        tasks = [*tasks, *(Environment.from_fields(each) for each in kept.facts.get(TASKS, ()))]
+        arrays = {name: kept.tensors[WORLDS + name].numpy() for name in ("tasks", "seeds", "lengths", "actions")}
         places = arrays.pop("tasks").tolist()
         if not all(isinstance(place, int) and 0 <= place < len(tasks) for place in places):
             raise ValueError(f"it names a task that is none of the {len(tasks)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from environments.files import write_aside
 from environments.settings import Bounds, build_settings, check_bounds, differences
 from meta_learners.errors import MetaLearningError
 
-FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 2, "training.json"
+FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 3, "training.json"
 FEW_SHOT = "poet-few-shot-training"  # the format of the other kind's, `few_shot_plan.py`
 # What version 1 did where settings now have a word to say.
 OF_VERSION_1 = {"ppo": {"run_on": False}, "rl2": {"critic_memory": False}}
@@ -31,8 +31,11 @@ class Plan:
     episode_limit: Annotated[int, Bounds(1, 10**6)]  # steps
     tasks: Annotated[int, Bounds(1, 10**4)] = 16  # of a meta-step
     copies: Annotated[int, Bounds(1, 10**4)] = 2  # worlds of each task
-    open_over: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the last stage is open; 0: all are at once
+    open_over: Annotated[int, Bounds(0, 10**9)] = 0  # of teacher stages: meta-steps until the last is open
+    teacher: str = "stages"
+    teacher_settings: Mapping[str, Any] = field(default_factory=dict)  # those that differ from its defaults
     fall_reward: Annotated[float | None, Bounds(-1e6, 1e6)] = None  # in training; the domain's own when None
+    told: bool = False  # whether the learner observes what is hidden of a task's body
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
 
     def __post_init__(self) -> None:
@@ -49,7 +52,8 @@ class Plan:
 
 def write_plan(folder: Path, plan: Plan, curriculum: Path) -> None:
     """Write a plan into the folder of a new training, beside where its curriculum was found."""
-    document = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "plan": asdict(plan), "found_at": str(curriculum)}
+    table = {name: value for name, value in asdict(plan).items() if name != "told" or value}  # older versions know none
+    document = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "plan": table, "found_at": str(curriculum)}
     write_aside(folder / NAME, json.dumps(document, indent=2).encode())
 
 
@@ -65,15 +69,16 @@ def read_plan(folder: Path) -> tuple[Plan, Path]:
     if document.get("format") != FORMAT:
         raise MetaLearningError(f"{path} is not a training's")
     version = document.get("schema_version")
-    if version not in (1, SCHEMA_VERSION):
+    if version not in range(1, SCHEMA_VERSION + 1):
         raise MetaLearningError(
-            f"{path} has schema version {version!r}; this version reads 1 and {SCHEMA_VERSION}. "
+            f"{path} has schema version {version!r}; this version reads 1 to {SCHEMA_VERSION}. "
             "Install a newer poet-trailblazer."
         )
     table, found_at = document.get("plan"), document.get("found_at")
     if not isinstance(table, dict) or not isinstance(found_at, str):
         raise MetaLearningError(f"{path} is damaged: it must have a plan, which is a table, and a path, found_at")
-    if missing := [field.name for field in fields(Plan) if field.default is MISSING and field.name not in table]:
+    needed = [each.name for each in fields(Plan) if each.default is MISSING and each.default_factory is MISSING]
+    if missing := [name for name in needed if name not in table]:
         raise MetaLearningError(f"{path} is damaged: its plan lacks {', '.join(missing)}")
     if version == 1 and isinstance(table.get("settings"), dict):
         table = {**table, "settings": {**OF_VERSION_1.get(str(table.get("learner")), {}), **table["settings"]}}

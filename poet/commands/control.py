@@ -8,30 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.progress import MofNCompleteColumn, Progress, TaskID
+from rich.progress import Progress, TaskID
 
-from cluster.executor import Executor, InProcess
-from cluster.processes import Processes
+from cluster.executor import Executor
 from evolution.evaluator import Evaluator
 from poet import archive as archives
 from poet import config as configuration
 from poet.agents import read_agent_file
 from poet.archive.reading import read_config, read_population
+from poet.commands.going_on import Workers, counting_bar, going_on, workers_of
 from poet.config import Config
 from poet.controls import contrasts, false_positives, folder, searches, tables
 from poet.controls.searches import Kind, Search, Task
-from poet.display.output import LARGEST, MOST_WORKERS, Json, Run, err, say, show
+from poet.display.output import LARGEST, Json, Run, show
 from poet.errors import InputError, NoNicheError
-from poet.session import Interrupted, interruptible, undisturbed
+from poet.session import interruptible, undisturbed
 
 Row = dict[str, Any]
 
@@ -56,9 +55,6 @@ FirstSeed = Annotated[int, typer.Option(min=0, max=2**62, help="Seed of the firs
 Agent = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Begin with the agent of a safetensors file, not with one that knows nothing."),
-]
-Workers = Annotated[
-    int | None, typer.Option(min=1, max=MOST_WORKERS, help="Processes that simulate; one per core by default.")
 ]
 Preset = Annotated[str | None, typer.Option(help="Settings that come with the program, as for evolve.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings, as for evolve.")]
@@ -137,9 +133,9 @@ def _search(
         "agent": None if task.start is None else hashlib.sha256(task.start.tobytes()).hexdigest()[:16],
     }
     folder.open_folder(output, plan)
-    with _going_on(output) as stack:
-        executor = stack.enter_context(_workers(workers))
-        found = _run_searches(task, output, seeds, wanted, executor, stack.enter_context(_bar()))
+    with going_on(output) as stack:
+        executor = stack.enter_context(workers_of(workers))
+        found = _run_searches(task, output, seeds, wanted, executor, stack.enter_context(counting_bar()))
         rows = [_search_row(task, each, executor) for each in found]
     figures = {
         "run": str(run),
@@ -228,7 +224,7 @@ def transfers(
     simulation = replace(config.simulation(), seed=seed, push="fresh")
     with ExitStack() as stack:
         stack.enter_context(interruptible())
-        executor, bar = stack.enter_context(_workers(workers)), stack.enter_context(_bar())
+        executor, bar = stack.enter_context(workers_of(workers)), stack.enter_context(counting_bar())
         shown = bar.add_task("transfers judged", total=len(chosen))
         rows = false_positives.judge(chosen, simulation, episodes, executor, lambda done: bar.advance(shown, done))
     figures = {
@@ -290,8 +286,10 @@ def _base(preset: str | None, config: Path | None, set_: list[str] | None, itera
     if preset is not None and config is not None:
         raise InputError("--preset and --config exclude each other; give one, and refine it by --set")
     base = configuration.read_file(config) if config else configuration.read_preset(preset or "quick")
+    overrides: dict[str, Any] = {}
     for text in set_ or []:
-        base = configuration.merge(base, configuration.parse_assignment(text))
+        overrides = configuration.merge(overrides, configuration.parse_assignment(text))
+    base = configuration.refine(base, overrides)
     return base if iterations is None else configuration.merge(base, {"iterations": iterations})
 
 
@@ -305,8 +303,8 @@ def _contrast(
 ) -> None:
     planned = contrasts.plan(output, variants, base, seeds)
     wanted = [configuration.build(each.table, each.variant).iterations for each in planned]  # checks them all first
-    with _going_on(output) as stack:
-        executor, bar = stack.enter_context(_workers(workers)), stack.enter_context(_bar())
+    with going_on(output) as stack:
+        executor, bar = stack.enter_context(workers_of(workers)), stack.enter_context(counting_bar())
         bars = [bar.add_task(each.folder.name, total=total) for each, total in zip(planned, wanted, strict=True)]
         waiting = list(range(len(planned)))
         while waiting:
@@ -321,29 +319,3 @@ def _contrast(
 
 def _mark(bar: Progress, task: TaskID) -> Callable[[int], None]:
     return lambda done: bar.update(task, completed=done)
-
-
-@contextmanager
-def _going_on(output: Path) -> Iterator[ExitStack]:
-    """Run something that the same command goes on with after an interruption."""
-    with interruptible(), ExitStack() as stack:
-        try:
-            yield stack
-        except Interrupted:
-            say(f"interrupted: what was found is in {shlex.quote(str(output))}; the same command goes on")
-            raise
-
-
-@contextmanager
-def _workers(count: int | None) -> Iterator[Executor]:
-    with undisturbed():  # a worker that is interrupted while it starts complains
-        executor: Executor = InProcess() if count == 1 else Processes(count)
-    with closing(executor):
-        yield executor
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        yield bar

@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from environments.plugins import FAMILY, LEARNER, installed
+from environments.plugins import FAMILY, LEARNER, TEACHER, installed
 from poet.display.output import MOST_WORKERS
 from poet.errors import InputError
 
 # The names are read from what is installed; no learner, and so not PyTorch, is loaded for that.
 LEARNERS = ", ".join(installed(LEARNER))
 FAMILIES = ", ".join(installed(FAMILY))
+TEACHERS = ", ".join(installed(TEACHER))
 Device = Annotated[str, typer.Option(help="Where to learn: cpu, cuda or cuda:N.")]
 # One by default: sums over more are made in another order, and so end in other bits.
 Threads = Annotated[
@@ -35,6 +36,11 @@ WorldThreads = Annotated[
 def complete_learner(incomplete: str) -> list[str]:
     """Give the learners whose names begin so."""
     return [name for name in installed(LEARNER) if name.startswith(incomplete)]
+
+
+def complete_teacher(incomplete: str) -> list[str]:
+    """List the teachers that begin so."""
+    return [name for name in installed(TEACHER) if name.startswith(incomplete)]
 
 
 def complete_family(incomplete: str) -> list[str]:

@@ -148,7 +148,9 @@ def meta_test(
         limit = plan.episode_limit
         names, environments = _split_tasks(curriculum, found_at, split, plan)
     try:
-        family = EnvironmentFamily(plan.domain, {"test": environments}, episode_limit=limit, threads=world_threads)
+        family = EnvironmentFamily(
+            plan.domain, {"test": environments}, episode_limit=limit, threads=world_threads, told=plan.told
+        )
     except ValueError as error:
         raise InputError(f"--world-{error}") from error
     trained = restored_learner(plan, family, device)

@@ -12,16 +12,19 @@ import typer
 
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
+from environments.teachers import teacher_kind
 from poet import config as configuration
 from poet.commands import few_shot
 from poet.commands.learning import (
     FAMILIES,
     LEARNERS,
+    TEACHERS,
     Device,
     Threads,
     WorldThreads,
     complete_family,
     complete_learner,
+    complete_teacher,
     prepare,
 )
 from poet.commands.meta_steps import metrics_table, take_meta_steps
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 SAVE_EVERY = 30.0  # s between checkpoints, unless --save-every says otherwise
 FALL_REWARD = -10.0
 TASKS = 16  # of a meta-step
+STAGES = "stages"  # the teacher unless another is named
 
 
 def meta_train(
@@ -56,7 +60,8 @@ def meta_train(
         typer.Option(help="Tasks of a meta-step.", show_default="16; 8 for learners that are given examples"),
     ] = None,
     copies: Annotated[
-        int | None, typer.Option(help="Worlds of each task.", show_default="1 for rl2, 2 for our others")
+        int | None,
+        typer.Option(help="Worlds of each task.", show_default="1 for those that remember, 2 for our others"),
     ] = None,
     episode_limit: Annotated[
         int | None, typer.Option(help="Steps of an episode; as in the run that was exported by default.")
@@ -71,6 +76,25 @@ def meta_train(
     open_over: Annotated[
         int, typer.Option(help="Open the curriculum's stages one after another over so many meta-steps.")
     ] = 0,
+    teacher: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"Who chooses the tasks: {TEACHERS}. All but stages make new ones of the curriculum's encoding.",
+            autocompletion=complete_teacher,
+        ),
+    ] = STAGES,
+    teacher_set: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A setting of the teacher, such as reach=curriculum. Repeatable."),
+    ] = None,
+    told: Annotated[
+        bool,
+        typer.Option(
+            "--told",
+            help="Let the learner observe the hidden physics of its tasks, which others must find out.",
+        ),
+    ] = False,
     family: Annotated[
         str | None,
         typer.Option(
@@ -119,6 +143,8 @@ def meta_train(
         _refuse_of_acting(
             learner,
             {"--copies": copies, "--episode-limit": episode_limit, "--fall-reward": fall_reward}
+            | {"--teacher": None if teacher == STAGES else teacher, "--teacher-set": teacher_set}
+            | {"--told": told or None}
             | {"--open-over": open_over or None, "--world-threads": None if world_threads == 1 else world_threads},
         )
         few_shot.train(
@@ -160,7 +186,10 @@ def meta_train(
         tasks=TASKS if tasks is None else tasks,
         copies=copies,
         open_over=open_over,
+        teacher=teacher,
+        teacher_settings=_teacher_settings(teacher, teacher_set or [], open_over),
         fall_reward=fall_reward,
+        told=told,
         seed=seed,
     )
     with interruptible(), Training(output, plan, loaded, device=device, world_threads=world_threads) as training:
@@ -223,6 +252,26 @@ def _settings(kind: LearnerKind, assignments: list[str], since: Mapping[str, Any
         raise InputError(f"--set: {error}") from error
     as_kept: dict[str, Any] = json.loads(json.dumps(settings))
     return as_kept
+
+
+def _teacher_settings(teacher: str, assignments: list[str], open_over: int) -> dict[str, Any]:
+    """Check a teacher's name and settings; gives those that were set."""
+    table: dict[str, Any] = {}
+    for text in assignments:
+        table = configuration.merge(table, configuration.parse_assignment(text))
+    try:
+        kind = teacher_kind(teacher)
+    except ValueError as error:
+        raise InputError(f"--{error}") from error
+    if open_over and teacher != STAGES:
+        raise InputError(f"--open-over is {open_over}; teacher {teacher} opens no stages, only {STAGES} does")
+    if teacher == STAGES and "open_over" in table:
+        raise InputError(f"--teacher-set open_over is {table['open_over']}; give it by --open-over")
+    try:
+        build_settings(kind.settings, table)
+    except ValueError as error:
+        raise InputError(f"--teacher-set: {error}") from error
+    return table
 
 
 def _shown(metrics: Metrics) -> dict[str, float]:

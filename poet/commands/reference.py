@@ -59,7 +59,7 @@ MEANINGS = {
     "es.sigma. Other optimisers do the same with what they have.",
     "transfer.confirm": "Fresh episodes in which the winner must be ahead of the incumbent again; 0 asks for none.",
     "encoding.name": "What genomes of ground are: parametric, ranges of obstacles; cppn, a network that NEAT breeds; "
-    "drawn, the walker's points and boxes.",
+    "drawn, the walker's points and boxes or the hexapod's painted heights.",
     "encoding.options.kinds": "Of the parametric encoding: the kinds of obstacle that may ever mutate.",
     "encoding.options.from_zero": "Of the parametric encoding: how a number at 0 mutates, by a first value or, as "
     "published, by a step clipped at 0.",
@@ -70,6 +70,9 @@ MEANINGS = {
     "encoding.options.obstacles": "Of the walker's cppn encoding: the kinds of obstacle that its ground bears.",
     "encoding.options.places": "Of the cppn encoding: which heights along the ground compare genomes. Of the hexapod's "
     "33 x 3 places, the sampled 64 leave out ten of the middle line; all is for new runs, sampled what older ones did.",
+    "encoding.options.physics": "Of the walker's encodings: what is hidden of the body and evolves, as a list, or as a "
+    "table with `low`, `high` and `step` of each. See the page on hidden physics.",
+    "encoding.options.stride": "Of the hexapod's parametric encoding: how many times its own step a gene moves by.",
     "encoding.options.start": "The genome that a run begins with; `poet inspect RUN niche 0` shows one.",
     "controller.hidden": "Sizes of an agent's hidden layers; the domain's own, which run fastest, when empty.",
     "controller.activation": "What follows each hidden layer.",
@@ -88,6 +91,12 @@ OPTIONS = {  # of encodings, which are tables: (type, range, default)
     "encoding.options.bounds": ("text", "walked, published", "walked"),
     "encoding.options.obstacles": ("a list", "pit, stump, stair", "[]"),
     "encoding.options.places": ("text", "sampled, all", "sampled"),
+    "encoding.options.physics": (
+        "a list or a table",
+        "motors, delay, lidar, gravity, friction, load, legs",
+        "[]",
+    ),
+    "encoding.options.stride": ("a number", "in [0.1, 10]", "1.0"),
     "encoding.options.start": ("a table", "genes within their bounds", "flat"),
 }
 OPEN = {  # ranges that depend on what is installed or chosen

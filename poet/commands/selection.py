@@ -104,16 +104,21 @@ def _holds(value: Any, sign: str, number: float) -> bool:
 
 
 def _value(entry: Row, column: str) -> Any:
-    """Give what to compare: a range counts by its upper end, a list of parts by how many there are."""
+    """Give what to compare: a range counts by its upper end, more numbers by the least, other lists by their length."""
     value = entry[column] if column in entry else _genes(entry).get(column)
     if not isinstance(value, list):
         return value
-    return value[-1] if value and isinstance(value[-1], int | float) else len(value)
+    if not value or not isinstance(value[-1], int | float):
+        return len(value)
+    return value[-1] if len(value) == 2 else min(value)
 
 
 def _genes(entry: Row) -> Row:
-    """List the genes that can be compared: those of obstacles, where they are a part of the genome."""
+    """List the genes that can be compared, those of parts of the genome too: of obstacles and of what is hidden."""
     genome = entry["genome"]
     return {
-        name: value for name, value in {**genome, **genome.get("parametric", {})}.items() if not isinstance(value, dict)
+        name: value
+        for part in (genome, genome.get("parametric", {}), genome.get("physics", {}))
+        for name, value in part.items()
+        if not isinstance(value, dict)
     }

@@ -365,5 +365,5 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
     if isinstance(value, list):
-        return f"{value[0]:g}-{value[1]:g}"
+        return f"{value[0]:g}-{value[1]:g}" if len(value) == 2 else "/".join(f"{each:g}" for each in value)
     return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)

@@ -92,10 +92,12 @@ def _courses(rows: Sequence[Row], domain: Drawable) -> Figure:
         environment = Environment(
             domain=row["domain"], encoding=row["encoding"], genome=row["genome"], seed=row["terrain_seed"]
         )
-        draw_course(axes, domain.sketch(environment))
+        sketch = domain.sketch(environment)
+        draw_course(axes, sketch)
+        note = f": {sketch.note}" if sketch.note else ""
         best = f"return {row['solver_return']:.0f}"
         level = f", {row['difficulty_level']}" if row["difficulty_level"] else ""
-        axes.set_title(f"niche {row['niche']} (born {row['born']}{level}; {best})", fontsize=8, loc="left", pad=2)
+        axes.set_title(f"niche {row['niche']} (born {row['born']}{level}; {best}){note}", fontsize=8, loc="left", pad=2)
     return figure
 
 

@@ -44,7 +44,7 @@ from poet.archive.rescoring import EPISODES, Fresh, of_all
 from poet.config import Config, if_installed
 from poet.errors import InputError
 from poet.export import card
-from poet.export.merging import Found, check_alike, merge
+from poet.export.merging import Found, check_alike, environment_of, merge
 from poet.export.splits import Fractions, SplitBy, StageOrder, split_by_lineage, split_by_rank
 from poet.export.tried import tried_rows, with_splits, write_tried
 
@@ -250,7 +250,7 @@ def _tasks(connection: Connection, fresh: Known) -> list[Row]:
 
 def _with_levels(rows: Sequence[Row]) -> tuple[list[Row], list[str] | None]:
     """Add the level vector of every task, and name the vectors' columns."""
-    vectors = if_installed(lambda: level_vectors_of([_environment(row) for row in rows]))
+    vectors = if_installed(lambda: level_vectors_of([environment_of(row) for row in rows]))
     if not vectors:
         return [{**row, "level": None} for row in rows], None
     levels = vectors.rows.tolist()
@@ -309,15 +309,11 @@ def _ranked(rows: Sequence[Row], by: str, option: str) -> list[str]:
         raise InputError(f"{option} difficulty needs a measure of it; {domain} has none for encoding {encoding}")
 
     def place(row: Row) -> tuple[int, float, int]:
-        difficulty = difficulty_of(_environment(row))
+        difficulty = difficulty_of(environment_of(row))
         assert difficulty is not None
         return difficulty.level, difficulty.score, row["niche"]
 
     return [row["id"] for row in sorted(rows, key=place)]
-
-
-def _environment(row: Row) -> Environment:
-    return Environment(domain=row["domain"], encoding=row["encoding"], genome=row["genome"], seed=row["terrain_seed"])
 
 
 def _write_rows(folder: Path, rows: Sequence[Row], columns: pa.Schema) -> None:

@@ -2,6 +2,8 @@
 
 Runs are related where they invented the same environment, which joins their family trees, and where two
 environments have the same genome and differ in the terrain's seed alone: flat ground is the same ground by any seed.
+A child of the one is then as near to the other as to its parent. And what two runs bred from the same ground may be
+nearer to each other than either is to that ground, as no parent in the boundary between them would tell.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from environments.domain import Domain, find_domain
+import numpy as np
+
+from environments.domain import Domain, Environment
 from poet.archive.domains import Remembered
 from poet.config import Config, if_installed
 from poet.errors import InputError
+from poet.novelty import places_of
 
 Row = dict[str, Any]
 
@@ -38,7 +43,7 @@ class Merged:
     """Several runs as one."""
 
     found: Found  # with `run`, `run_niche` and `also_in` in its rows, by birth
-    kin: Mapping[str, Sequence[str]]  # tasks with a task's genome that stand before it, none of them its parent
+    kin: Mapping[str, Sequence[str]]  # tasks before a task that are as near to it as parents are, none of them one
 
 
 def merge(several: Sequence[Found]) -> Merged:
@@ -67,21 +72,62 @@ def merge(several: Sequence[Found]) -> Merged:
     rows.sort(key=lambda row: (row["born"], order[row["run"]], row["run_niche"]))
     numbered = [{**row, "niche": number} for number, row in enumerate(rows)]
     tried = [row for found in several for row in found.tried]
-    return Merged(replace(several[0], config=config, rows=numbered, agents=agents, tried=tried), _kin(numbered))
+    return Merged(replace(several[0], config=config, rows=numbered, agents=agents, tried=tried), _kin(numbered, config))
 
 
 def _score(row: Row) -> float:
     return float("-inf") if row["luckiest_score"] is None else float(row["luckiest_score"])
 
 
-def _kin(rows: Sequence[Row]) -> dict[str, list[str]]:
-    same: dict[str, list[Row]] = defaultdict(list)
-    kin: dict[str, list[str]] = {}
+def _kin(rows: Sequence[Row], config: Config) -> dict[str, list[str]]:
+    """Find each task's relatives among those before it but for its parents: twins, their children, and near siblings."""
+    twins: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        before = same[json.dumps(row["genome"], sort_keys=True)]
-        kin[row["id"]] = [each["id"] for each in before if each["id"] not in row["parents"]]
-        before.append(row)
+        twins[_genome(row)].append(row["id"])
+    genomes = {row["id"]: _genome(row) for row in rows}
+    related: dict[str, set[str]] = {row["id"]: set(twins[genomes[row["id"]]]) for row in rows}
+    litters: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        grounds = dict.fromkeys(genomes[parent] for parent in row["parents"])
+        for genome in grounds:
+            litters[genome].append(row)
+            related[row["id"]].update(twins[genome])
+    by_id = {row["id"]: row for row in rows}
+    for genome, litter in litters.items():
+        for one, other in _near(by_id[twins[genome][0]], litter, config):
+            related[one].add(other)
+    kin: dict[str, list[str]] = {row["id"]: [] for row in rows}
+    place = {row["id"]: number for number, row in enumerate(rows)}
+    pairs = {(max(one, other, key=place.get), min(one, other, key=place.get)) for one in related for other in related[one]}
+    for late, early in sorted(pairs, key=lambda pair: (place[pair[0]], place[pair[1]])):
+        if late != early and early not in by_id[late]["parents"] and late not in by_id[early]["parents"]:
+            kin[late].append(early)
     return kin
+
+
+def _near(parent: Row, litter: Sequence[Row], config: Config) -> list[tuple[str, str]]:
+    """List pairs of children of one ground that lie nearer to each other than either does to it, by their genomes."""
+    if len(litter) < 2:  # noqa: PLR2004
+        return []
+    places = if_installed(lambda: places_of([environment_of(row) for row in (parent, *litter)], config))
+    if places is None:
+        return []
+    away = np.linalg.norm(places[:, None] - places[None, :], axis=2)
+    return [
+        (litter[i]["id"], litter[j]["id"])
+        for i in range(len(litter))
+        for j in range(i)
+        if away[i + 1, j + 1] < min(away[0, i + 1], away[0, j + 1])
+    ]
+
+
+def _genome(row: Row) -> str:
+    return json.dumps([row["encoding"], row["genome"]], sort_keys=True)
+
+
+def environment_of(row: Row) -> Environment:
+    """Give a row's environment."""
+    return Environment(domain=row["domain"], encoding=row["encoding"], genome=row["genome"], seed=row["terrain_seed"])
 
 
 def check_alike(named: Sequence[tuple[str, Config]]) -> None:
@@ -124,13 +170,14 @@ def _common(several: Sequence[Found]) -> Config:
 def _fits(config: Config, several: Sequence[Found]) -> bool:
     if all(found.config.encoding.options == config.encoding.options for found in several):
         return True
-    encoding = if_installed(lambda: find_domain(config.domain).encoding(config.encoding.name, config.encoding.options))
-    if encoding is None:  # nobody can say
-        return False
     try:
         for found in several:
             for row in found.rows:
-                encoding.check(row["genome"])
+                environment = environment_of(row)
+                encoding = if_installed(lambda: config.encoding_of(environment))  # noqa: B023
+                if encoding is None:  # nobody can say
+                    return False
+                encoding.check(environment.genome)
     except ValueError:
         return False
     return True

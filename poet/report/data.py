@@ -158,8 +158,10 @@ def packed_course(sketch: Sketch) -> Row:
 
 
 def _relief(relief: Relief) -> Row:
+    unit = max(float(np.abs(relief.heights).max()), 1.0) / 32767  # finer than a course's: slopes are seen by their shading
     return {
-        "heights": pack(relief.heights / LENGTH_UNIT),
+        "heights": pack(relief.heights / unit),
+        "unit": unit,
         "shape": list(relief.heights.shape),
         "start": list(relief.start),
         "cell": relief.cell,

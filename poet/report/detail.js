@@ -12,7 +12,7 @@ function fact(name, value) {
 
 function geneText(value) {
   if (Array.isArray(value) && (!value.length || Array.isArray(value[0]))) return String(value.length);
-  if (Array.isArray(value)) return value.map((one) => number(one, 3)).join(" – ");
+  if (Array.isArray(value)) return value.map((one) => number(one, 3)).join(value.length === 2 ? " – " : ", ");
   return typeof value === "number" ? number(value, 3) : value === null ? "–" : String(value);
 }
 

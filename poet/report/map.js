@@ -3,7 +3,7 @@
 const PLOT = { left: 52, right: 16, top: 24, bottom: 42, dot: 5.5, reach: 18 }; // pixels
 const isNetwork = (value) => Boolean(value?.nodes && value?.connections);
 
-// Numbers of a genome by name; of a range its upper end, of a network its size, of a gene that is not there zero.
+// Numbers of a genome by name; of a range its upper end, of more numbers each, of a network its size, of a gene that is not there zero.
 function genesOf(genome, into = {}) {
   for (const [gene, value] of Object.entries(genome)) {
     const name = gene.replaceAll("_", " ");
@@ -13,6 +13,7 @@ function genesOf(genome, into = {}) {
       into[`${name} nodes`] = value.nodes.length;
       into[`${name} connections`] = value.connections.filter((one) => one.enabled).length;
     } else if (Array.isArray(value) && Array.isArray(value[0])) into[name] = value.length; // parts that somebody drew
+    else if (Array.isArray(value) && value.length > 2 && value.every((one) => typeof one === "number")) value.forEach((one, i) => { into[`${name} ${i + 1}`] = one; });
     else if (Array.isArray(value) && value.every((one) => typeof one === "number")) into[name] = value.length ? value.at(-1) : 0;
     else if (typeof value === "object" && !Array.isArray(value)) genesOf(value, into);
   }

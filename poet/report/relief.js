@@ -6,7 +6,7 @@ const LIGHT = [0.35, 0.25]; // brightness lost for a metre's rise over a metre, 
 
 function readRelief(packed) {
   const [rows, columns] = packed.shape;
-  return { ...packed, heights: unpack(packed.heights, data.units.length), rows, columns, picture: null };
+  return { ...packed, heights: unpack(packed.heights, packed.unit), rows, columns, picture: null };
 }
 
 // One pixel a height; x runs to the right and y up.

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from html import escape
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -37,12 +39,28 @@ Row = dict[str, Any]
 
 LARGEST_BODY = 2**20  # bytes
 LONGEST_NUMBER = 10  # digits of a niche's
+LONGEST_PLACE = 300  # digits of a number in a path that are read
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'self'"
 REPORT_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "frame-ancestors 'self'"
 )
 HEARTBEAT = 10.0  # s between two signs of life to a browser
+
+
+class _Place(Convertor[int]):
+    """A number in a path. Python refuses to read very long ones; cut short they are of nothing that there is, too."""
+
+    regex = "[0-9]+"
+
+    def convert(self, value: str) -> int:
+        return int(value[:LONGEST_PLACE])
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("place", _Place())
 
 
 class Studio:
@@ -52,6 +70,7 @@ class Studio:
         self.hub = Hub([Tracker(folder) for folder in folders])
         self._edit = edit
         self._reports: dict[int, tuple[int, str]] = {}
+        self._injecting = Lock()
 
     def make_app(self) -> Starlette:
         """Put the routes together."""
@@ -59,21 +78,21 @@ class Studio:
             "/": self.page,
             "/static/{name}": self.file,
             "/api/runs": self.runs,
-            "/api/runs/{run:int}": self.run,
-            "/api/runs/{run:int}/tools": self.tools,
-            "/api/runs/{run:int}/courses": self.courses,
-            "/api/runs/{run:int}/niches/{niche:int}": self.niche,
-            "/api/runs/{run:int}/suites/{suite}/{level:int}": self.level,
+            "/api/runs/{run:place}": self.run,
+            "/api/runs/{run:place}/tools": self.tools,
+            "/api/runs/{run:place}/courses": self.courses,
+            "/api/runs/{run:place}/niches/{niche:place}": self.niche,
+            "/api/runs/{run:place}/suites/{suite}/{level:place}": self.level,
             "/api/events": self.events,
-            "/report/{run:int}": self.report,
+            "/report/{run:place}": self.report,
             "/compare": self.compare,
         }
         post: dict[str, Callable[[Request], Any]] = {
-            "/api/runs/{run:int}/ground": self.ground,
-            "/api/runs/{run:int}/drawn": self.drawn,
-            "/api/runs/{run:int}/mutate": self.mutate,
-            "/api/runs/{run:int}/play": self.play,
-            "/api/runs/{run:int}/inject": self.inject,
+            "/api/runs/{run:place}/ground": self.ground,
+            "/api/runs/{run:place}/drawn": self.drawn,
+            "/api/runs/{run:place}/mutate": self.mutate,
+            "/api/runs/{run:place}/play": self.play,
+            "/api/runs/{run:place}/inject": self.inject,
         }
         routes = [Route(path, each, methods=["GET"]) for path, each in get.items()]
         routes += [Route(path, each, methods=["POST"]) for path, each in post.items()]
@@ -123,11 +142,16 @@ class Studio:
         return text
 
     async def compare(self, request: Request) -> Response:
-        """Give the comparison of all runs as they stand; with ?matrix=yes every agent plays in every niche first."""
+        """Give the comparison of all runs as they stand; with ?matrix=yes every agent plays in every niche first.
+
+        Runs that cannot be read are left out; the page around it says which they are.
+        """
         settings = MatrixSettings(wanted="matrix" in request.query_params)
 
         def page() -> str:
-            folders = [tracker.folder for tracker in self.hub.trackers]
+            folders = [tracker.folder for tracker in self.hub.trackers if _readable(tracker.folder)]
+            if not folders:
+                raise InputError("no run can be read any more")
             return page_of(compare_folders(folders, settings=settings, make_executor=lambda: nullcontext(InProcess())))
 
         try:
@@ -239,7 +263,15 @@ class Studio:
         number, sent = request.path_params["run"], await _body(request)
         tracker, config = self._tracker(number), self._config(number)
         environment = trying.read_environment(sent.get("environment"), config.domain)
-        iteration = await run_in_threadpool(Run(tracker.folder).inject, environment)
+
+        def put() -> int:
+            run = Run(tracker.folder)
+            with self._injecting:  # two pages, or two clicks, at once
+                if any(row["environment"] == environment.to_json() for row in run.waiting()):
+                    raise InputError("this ground waits already; change it to put in another")
+                return run.inject(environment)
+
+        iteration = await run_in_threadpool(put)
         return JSONResponse({"iteration": iteration, "id": environment.id})
 
     def _tracker(self, number: int) -> Tracker:
@@ -256,6 +288,14 @@ class Studio:
 
 async def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": printable(str(error))}, status_code=400)
+
+
+def _readable(folder: Path) -> bool:
+    try:
+        with archives.reading(folder, seen=True):
+            return True
+    except InputError:
+        return False
 
 
 def _instead(title: str, error: Exception) -> str:

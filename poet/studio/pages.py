@@ -17,7 +17,7 @@ SHARED = (
 OFFERED = (
     "byId, make, number, short, fixed, unpack, fitCanvas, ticks, drawn, redrawAll, colour, setTheme, shade, "
     "lineChart, openCourse, paintCourse, paintStrip, paintFinish, paintBackdrop, paintScene, openEpisode, "
-    "sceneHeight, clipTo, FONT"
+    "sceneHeight, clipTo, mapOf, paintFigure, FONT"
 )
 
 

@@ -181,14 +181,16 @@ def play(wanted: Cast) -> Iterator[Row]:
         yield from _one_by_one(wanted)
         return
     assert isinstance(domain, Streamed)
+    figure = domain.figure(wanted.environment)
     yield {
         "agents": wanted.niches,
-        "shapes": [shape.round(4).tolist() for shape in domain.shapes()],
+        "shapes": [shape.round(4).tolist() for shape in figure.shapes],
+        "lines": [list(line) for line in figure.lines],
         "fps": domain.fps / FRAME_STRIDE,
         "course": domain.course,
     }
     for stretch in stretches:
-        yield _packed(stretch)
+        yield _packed(stretch, turned=bool(figure.shapes))
 
 
 def _one_by_one(wanted: Cast) -> Iterator[Row]:
@@ -201,10 +203,11 @@ def _one_by_one(wanted: Cast) -> Iterator[Row]:
         yield {"agent": niche, "film": film_of(recording)}
 
 
-def _packed(stretch: Stretch) -> Row:
-    poses = stretch.poses.copy()
-    poses[..., :2] /= LENGTH_UNIT
-    poses[..., 2] = ((poses[..., 2] + np.pi) % (2 * np.pi) - np.pi) / ANGLE_UNIT
+def _packed(stretch: Stretch, *, turned: bool) -> Row:
+    """Pack a stretch; of parts that are turned the third number is an angle."""
+    poses = stretch.poses / LENGTH_UNIT
+    if turned:
+        poses[..., 2] = ((stretch.poses[..., 2] + np.pi) % (2 * np.pi) - np.pi) / ANGLE_UNIT
     return {
         "frames": len(poses),
         "poses": pack(poses),

@@ -1,7 +1,7 @@
 import pytest
 
 from poet import config as configuration
-from poet.config import advice, build, differences, merge, parse_assignment, presets, read_preset
+from poet.config import advice, build, differences, merge, parse_assignment, presets, read_preset, refine
 from poet.errors import InputError
 
 
@@ -80,6 +80,15 @@ def test_what_is_no_assignment_is_refused(text):
 
 def test_merging_goes_section_by_section():
     assert merge({"es": {"pairs": 1, "sigma": 2}}, {"es": {"sigma": 3}}) == {"es": {"pairs": 1, "sigma": 3}}
+
+
+def test_another_encoding_leaves_the_options_of_the_first_behind():
+    base = read_preset("hexapod")
+    assert "stride" in base["encoding"]["options"]
+    config = build(refine(base, {"encoding": {"name": "cppn"}}), "test")
+    assert (config.encoding.name, dict(config.encoding.options)) == ("cppn", {})
+    same = refine(base, {"encoding": {"name": "parametric", "options": {"stride": 3.0}}})
+    assert same["encoding"]["options"] == {**base["encoding"]["options"], "stride": 3.0}
 
 
 def test_differences_name_what_changed_and_pass_over_iterations():

@@ -108,8 +108,9 @@ def test_the_report_keeps_the_ground_and_the_episode_to_within_its_unit(made):
         environments = [niche.environment for niche in read_population(connection).niches]
     relief = told["courses"][-1]["relief"]
     sketch = find_domain("hexapod3d").sketch(environments[-1])
-    heights = np.frombuffer(b64decode(relief["heights"]), dtype="<i2") * LENGTH_UNIT
-    np.testing.assert_allclose(heights.reshape(relief["shape"]), sketch.relief.heights, atol=LENGTH_UNIT)
+    heights = np.frombuffer(b64decode(relief["heights"]), dtype="<i2") * relief["unit"]
+    assert relief["unit"] < LENGTH_UNIT / 20
+    np.testing.assert_allclose(heights.reshape(relief["shape"]), sketch.relief.heights, atol=relief["unit"])
     np.testing.assert_allclose(sketch.ground[:, 1], sketch.relief.heights[:, 24])
     (film,) = told["films"].values()
     assert film["points"] == 4 + 4 * len(BODY.legs)

@@ -28,19 +28,24 @@ def chromium(profile, width=1400, height=1000, dark=False, motion=False):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options=options, service=Service(driver))
     try:
-        features = [
-            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-            # A smooth scroll would outrun clicks.
-            {"name": "prefers-reduced-motion", "value": "no-preference" if motion else "reduce"},
-        ]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-        )
+        seem(browser, width, height, dark, motion)
         yield browser
     finally:
         browser.quit()
+
+
+def seem(browser, width=1400, height=1000, dark=False, motion=False):
+    """Let a browser have another screen, and whoever sits before it another taste."""
+    features = [
+        {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+        # A smooth scroll would outrun clicks.
+        {"name": "prefers-reduced-motion", "value": "no-preference" if motion else "reduce"},
+    ]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
 
 
 def open_page(browser, path, seconds=10):

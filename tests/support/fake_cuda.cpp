@@ -161,7 +161,7 @@ int cuLaunchKernel(void* function, unsigned blocks, unsigned y, unsigned z, unsi
         return kSuccess;
     }
     // The driver copies them before it returns; of one parameter, which is all that there is here.
-    auto copy = std::make_shared<std::string>(static_cast<const char*>(parameters[0]), 112);
+    auto copy = std::make_shared<std::string>(static_cast<const char*>(parameters[0]), 104);
     running = std::async(std::launch::async, [=] {
         void* one[] = {copy->data()};
         reinterpret_cast<Run>(function)(one, blocks, block);

@@ -6,6 +6,7 @@ from gymnasium.envs.box2d.bipedal_walker import BipedalWalkerHeuristics
 from environments.encodings.parametric import ParametricGenome
 from environments.walker2d import native
 from environments.walker2d.env import WalkerEnv, start_pushes
+from environments.walker2d.physics import ORDINARY
 from environments.walker2d.simulator import CONTROLLER
 from environments.walker2d.terrain import express
 
@@ -60,9 +61,9 @@ GAITS = {"heuristic": heuristic, "random": random, "controller": controller, "lu
 class NativeWalker:
     """One native world, stepped like the reference."""
 
-    def __init__(self, terrain, kernel="", published_lidar=False):
+    def __init__(self, terrain, kernel="", published_lidar=False, physics=ORDINARY):
         self.worlds = native.core.Worlds(1, kernel, published_lidar)
-        self.worlds.set_course(0, native.build_course(terrain))
+        self.worlds.set_course(0, native.build_course(terrain, physics))
         self.observation = np.zeros((1, 24), dtype=np.float32)
 
     def reset(self, push):
@@ -95,6 +96,7 @@ WORLD = [
     *[("center", "f4", (5, 2)), ("angle", "f4", 5), ("velocity", "f4", (5, 2)), ("spin", "f4", 5)],
     *[("sleep_time", "f4", 5), ("fat", "f4", (5, 4)), ("joint_impulse", "f4", (4, 4))],
     *[("limit_state", "i4", 4), ("standing", "i4", 2), ("hull_touched", "i4"), ("contacts", "i4")],
+    ("waiting", "f4", (2, 4)),
     *[("potential", "f8"), ("contact", CONTACT, 256)],
 ]
 STATE = np.dtype(WORLD, align=True)
@@ -108,8 +110,8 @@ class VisibleReference:
     the given state and infers the last from the sign of the limit's impulse, which is all it decides.
     """
 
-    def __init__(self, terrain):
-        self.env = WalkerEnv(terrain=terrain)
+    def __init__(self, terrain, physics=ORDINARY):
+        self.env = WalkerEnv(terrain=terrain, physics=physics)
 
     def reset(self, push):
         observation, _ = self.env.reset(options={"push": push})
@@ -132,6 +134,8 @@ class VisibleReference:
             state["limit_state"][j] = -np.sign(limit)
         state["standing"] = self.env._contacts.standing
         state["hull_touched"] = self.env._contacts.hull_touched
+        for i, action in enumerate(self.env._waiting):
+            state["waiting"][i] = action
         state["potential"] = self.env._shaping
         contacts = self.env._world.contacts  # oldest first, as pybox2d lists them
         state["contacts"] = len(contacts)
@@ -162,3 +166,30 @@ MOTION = ("center", "angle", "velocity", "spin")
 
 def push_of(seed):
     return float(start_pushes(np.array([seed], dtype=np.uint64))[0])
+
+
+def resynchronised_steps(terrain, act, push, limit, physics=ORDINARY):
+    """Copy the reference's state into the native engine before every step, and step both.
+
+    Yields, for each step, the reference's state and the largest differences of motion and impulses after it.
+    """
+    reference, ours = VisibleReference(terrain, physics), NativeWalker(terrain, physics=physics)
+    observation = reference.reset(push)
+    ours.reset(push)
+    for _ in range(limit):
+        before = reference.read(ours.state)
+        ours.state = before
+        action = act(observation)
+        observation, _, terminated, _, info = reference.env.step(action)
+        ours.step(action)
+        if terminated and "outcome" in info and info["outcome"] == 3:
+            return
+        expected, found = reference.read(ours.state), ours.state
+        motion = max(np.abs(expected[name] - found[name]).max() for name in MOTION)
+        impulses = np.abs(expected["joint_impulse"] - found["joint_impulse"]).max()
+        same_contacts = expected["contacts"] == found["contacts"] and bool(
+            (expected["contact"][: expected["contacts"]] == found["contact"][: expected["contacts"]]).all()
+        )
+        yield before, float(max(motion, impulses)), same_contacts
+        if terminated:
+            return

@@ -204,6 +204,18 @@ def run_native(batch: Batch, episode_limit: int, gait: Gait) -> Rollouts:
     return Rollouts(returns, lengths, outcomes)
 
 
+def film(environment: Environment, thetas: NDArray[np.float32], seeds: NDArray[np.uint64], limit: int, gait: Gait) -> Any:
+    """Begin episodes of agents (n, P) side by side on one course, to be looked at; None where there are no lanes.
+
+    What it gives has `advance(steps)`: states (n, STATE_SIZE), returns, lengths and outcomes (n,) so many steps later.
+    """
+    lanes = proven_lanes()
+    if lanes is None:
+        return None
+    starts = np.ascontiguousarray(episode.starts(seeds))
+    return lanes.core.film(_course_of(environment), thetas, starts, limit, gait is Gait.TRIPOD)
+
+
 def run_bullet(batch: Batch, episode_limit: int, gait: Gait) -> Rollouts:
     """Run the episodes of one environment in Bullet itself, one after another."""
     starts = np.ascontiguousarray(episode.starts(batch.seeds))

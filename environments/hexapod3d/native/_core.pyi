@@ -11,6 +11,11 @@ Found = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int8]]
 
 class Course: ...
 
+class Film:
+    def advance(
+        self, steps: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32], NDArray[np.int8]]: ...
+
 class Lanes:
     def __init__(self, constants: dict[str, Any], robot: dict[str, Any]) -> None: ...
     def course(self, heights: NDArray[np.float64]) -> Course: ...
@@ -25,6 +30,15 @@ class Lanes:
         kernel: str = "",
         threads: int = 1,
     ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.int8], dict[str, int]]: ...
+    def film(
+        self,
+        course: Course,
+        thetas: NDArray[np.float32],
+        starts: NDArray[np.float64],
+        episode_limit: int,
+        tripod: bool,
+        kernel: str = "",
+    ) -> Film: ...
     def follow(
         self,
         course: Course,

@@ -5,11 +5,13 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <optional>
 
 #include "lanes/engine.hpp"
+#include "lanes/film.hpp"
 #include "mind.hpp"
 #include "task.hpp"
 #include "world.hpp"
@@ -163,6 +165,14 @@ class Lanes {
         return nb::make_tuple(found[0], found[1], found[2], stages_of(spent));
     }
 
+    std::unique_ptr<Film> film(const std::shared_ptr<const Field>& course, Table<float, kParameters> thetas,
+                               Table<double, 3> starts, long limit, bool tripod, const std::string& kernel) const {
+        checked(course);
+        if (starts.shape(0) != thetas.shape(0)) throw std::invalid_argument("thetas and starts differ in length");
+        return std::make_unique<Film>(find_kernel(kernel), k_, model_, course, thetas.data(), starts.data(),
+                                      thetas.shape(0), limit, tripod);
+    }
+
     // Follows joint targets (n, steps, kJoints) from starts (n, 3) on; gives the states (n, steps, kStateSize) and the
     // stages' ticks. Without `watched` nobody reads the states, and there are none.
     nb::tuple follow(const std::shared_ptr<const Field>& course, Table<double, 3> starts, Targets targets,
@@ -182,6 +192,26 @@ class Lanes {
         return nb::make_tuple(found, stages_of(spent));
     }
 };
+
+// Goes on by so many control steps; gives the states (n, kStateSize), returns, lengths and outcomes (n,) then.
+nb::tuple advance(Film& film, int steps) {
+    const std::size_t n = film.size();
+    auto* states = new double[n * kStateSize];
+    auto* returns = new double[n];
+    auto* lengths = new std::int32_t[n];
+    auto* outcomes = new std::int8_t[n];
+    nb::tuple found = nb::make_tuple(give({n, static_cast<std::size_t>(kStateSize)}, states), give({n}, returns),
+                                     give({n}, lengths), give({n}, outcomes));
+    nb::gil_scoped_release free;
+    film.advance(steps);
+    for (std::size_t row = 0; row < n; ++row) {
+        std::copy(film.state(row).begin(), film.state(row).end(), states + row * kStateSize);
+        returns[row] = film.earned(row);
+        lengths[row] = static_cast<std::int32_t>(film.length(row));
+        outcomes[row] = static_cast<std::int8_t>(film.outcome(row));
+    }
+    return found;
+}
 
 std::vector<std::tuple<std::string, int, bool>> kernel_list() {
     std::vector<std::tuple<std::string, int, bool>> list;
@@ -302,11 +332,14 @@ NB_MODULE(_core, module) {
         .def("follow", &Robot::follow, nb::arg("start"), nb::arg("targets"))
         .def_prop_ro("stepping", &Robot::stepping);
     nb::class_<Field>(module, "Course");
+    nb::class_<Film>(module, "Film").def("advance", &advance, nb::arg("steps"));
     nb::class_<Lanes>(module, "Lanes")
         .def(nb::init<nb::dict, nb::dict>(), nb::arg("constants"), nb::arg("robot"))
         .def("course", &Lanes::course, nb::arg("heights"))
         .def("rollout", &Lanes::rollout, nb::arg("courses"), nb::arg("places"), nb::arg("thetas"), nb::arg("starts"),
              nb::arg("episode_limit"), nb::arg("tripod"), nb::arg("kernel") = "", nb::arg("threads") = 1)
+        .def("film", &Lanes::film, nb::arg("course"), nb::arg("thetas"), nb::arg("starts"), nb::arg("episode_limit"),
+             nb::arg("tripod"), nb::arg("kernel") = "", nb::keep_alive<0, 1>())
         .def("follow", &Lanes::follow, nb::arg("course"), nb::arg("starts"), nb::arg("targets"), nb::arg("kernel") = "",
              nb::arg("watched") = true);
     module.def("kernels", &kernel_list);

@@ -45,7 +45,7 @@ class Launch(ctypes.Structure):
     """The kernel's `Launch`."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("model", "courses", "course_of", "order", "thetas", "pushes")),
+        *((name, ctypes.c_void_p) for name in ("courses", "course_of", "order", "thetas", "pushes")),
         *((name, ctypes.c_void_p) for name in ("columns", "trees", "returns", "lengths", "outcomes", "taken")),
         *((name, ctypes.c_int32) for name in ("episodes", "limit", "threads", "nodes")),
     )
@@ -190,7 +190,7 @@ def _play_part(
         taken = stack.enter_context(card.store(np.zeros(1, dtype=np.uint32)))
         results = [(array, stack.enter_context(card.store(array))) for array in (returns, lengths, outcomes)]
         launch = Launch(
-            *(courses.model.address, courses.views.address, course_of, order, thetas, pushes),
+            *(courses.views.address, course_of, order, thetas, pushes),
             *(columns.address, None if trees is None else trees.address),
             *(memory.address for _, memory in results),
             *(taken.address, n, limit, threads, courses.nodes),

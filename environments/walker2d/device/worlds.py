@@ -22,15 +22,15 @@ from environments.walker2d import native
 from environments.walker2d.device.shelf import NODE, Shelf
 from environments.walker2d.device.stepper import OnCard, Stepper
 from environments.walker2d.env import EPISODE_LIMIT, Lidar, WalkerEnv
-from environments.walker2d.vector import Course, built, lidar_of
+from environments.walker2d.vector import OBSERVATION, Course, built, hidden_of, lidar_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # As native/worlds.cu has them, which checks.
-WORDS, DESK = 5144, 28760  # of a world between steps; bytes in which a thread of the roomy build works
+WORDS, DESK = 5154, 28800  # of a world between steps; bytes in which a thread of the roomy build works
 FIELDS = (
-    *("model", "courses", "next", "playing", "words", "trees", "generators", "steps", "over", "spilt", "desks"),
+    *("courses", "next", "playing", "words", "trees", "generators", "steps", "over", "spilt", "desks"),
     *("count", "limit", "nodes"),
 )
 SHARED = np.dtype([(name, np.uint64) for name in FIELDS])
@@ -52,6 +52,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         courses: one for each world; None is flat ground.
         source: where tasks are looked up; worlds on a GPU draw none.
         lidar: what the rays report; as the domain of the source or of the courses has it when None.
+        told: append what is hidden of each world's body to its observations, as `WalkerVectorEnv` does.
         episode_limit: control steps before truncation, at least 1.
         autoreset_mode: NEXT_STEP or SAME_STEP.
         render_mode: None; pictures are for `WalkerVectorEnv`.
@@ -70,6 +71,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         *,
         source: TaskSource | None = None,
         lidar: Lidar | None = None,
+        told: bool = False,
         episode_limit: int = EPISODE_LIMIT,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
@@ -89,7 +91,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
 
         self._torch = torch
         self.device = torch.device(device)
-        single = WalkerEnv(episode_limit=episode_limit)  # checks the limit
+        single = WalkerEnv(episode_limit=episode_limit, told=told)  # checks the limit
         self.lidar = lidar_of(courses, source) if lidar is None else lidar
         self.num_envs = len(courses)
         self.single_observation_space = single.observation_space
@@ -108,7 +110,9 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         self._tasks = source or TaskSource(self.lidar.value)
         self._begun = np.zeros(self.num_envs, dtype=np.bool_)  # the worlds that have ever been reset
         self._seeded = np.zeros(self.num_envs, dtype=np.bool_)  # that have a generator
+        self._tells = told
         self._next = [built(course) for course in courses]
+        self._hidden = np.stack([hidden_of(course) for course in courses])
         self._numbers = [course.number if isinstance(course, Environment) else 0 for course in courses]
         self._lay_out()
 
@@ -120,7 +124,6 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
             return made
 
         self._shelf = Shelf(self.device, patience=self.episode_limit + 2)
-        self._model = self._sent(np.frombuffer(native.walker_model(), dtype=np.uint8))
         self._slots, self._playing = (zeros(n, dtype=torch.int32) for _ in range(2))
         self._words = zeros(WORDS, n, dtype=torch.int32)
         self._trees = zeros(n, 0, dtype=torch.uint8)
@@ -176,10 +179,10 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         seeded = np.array([each is not None for each in wanted.seeds], dtype=np.bool_)
         seeds = self._sent(np.array([each or 0 for each in wanted.seeds], dtype=np.uint64).view(np.int64))
         self._seed(wanted.seeds, seeded, begin, wanted.mask)
-        observations = self._empty(24, dtype=self._torch.float32)
+        observations = self._empty(OBSERVATION, dtype=self._torch.float32)
         self._launch(None, begin, self._sent(seeded), seeds, [observations])
         outcomes = self._torch.where(begin, NO_OUTCOME, self._torch.zeros_like(self._steps))
-        return observations, self._infos(outcomes, begin)
+        return self._with_hidden(observations), self._infos(outcomes, begin)
 
     def step(
         self, actions: Any, *, seeds: Tensor | None = None
@@ -195,7 +198,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         seeds = None if seeds is None else self._checked_seeds(seeds)
         if self.closed or not self._begun.all():
             raise over(~self._begun | self.closed)
-        observations = self._empty(24, dtype=torch.float32)
+        observations = self._empty(OBSERVATION, dtype=torch.float32)
         rewards = self._empty(dtype=torch.float64)
         terminations, truncations = (self._empty(dtype=torch.bool) for _ in range(2))
         outcomes = self._empty(dtype=torch.int64)
@@ -203,17 +206,19 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         told = [observations, rewards, terminations, truncations, outcomes]
         self._launch(actions, self._nobody if follows else None, None, seeds, told)
         self._shelf.tick()
+        seen = self._with_hidden(observations)
         everywhere = torch.ones_like(self._over)
         final: dict[str, Any] = {}
         if follows:
             ended = terminations | truncations
             last = self._infos(torch.where(ended, outcomes, 0), ended)
-            final = {"final_obs": observations, "_final_obs": ended, "final_info": last, "_final_info": ended}
+            final = {"final_obs": seen, "_final_obs": ended, "final_info": last, "_final_info": ended}
             outcomes = torch.where(ended, NO_OUTCOME, outcomes)
-            observations = self._empty(24, dtype=torch.float32)
+            observations = self._empty(OBSERVATION, dtype=torch.float32)
             self._launch(None, ended, None, None, [observations])
+            seen = self._with_hidden(observations)
         infos = {**final, **self._infos(outcomes, everywhere)}
-        return observations, rewards, terminations, truncations, infos
+        return seen, rewards, terminations, truncations, infos
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("worlds on a GPU cannot be copied or pickled; make others, and play the same actions there")
@@ -232,7 +237,7 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         """Tell the device where everything lies, if that has changed."""
         published = self.lidar is Lidar.PUBLISHED
         kept = (
-            *(self._model, self._shelf.views, self._slots, self._playing, self._words),
+            *(self._shelf.views, self._slots, self._playing, self._words),
             *(self._trees if published else None, self._generators, self._steps, self._over, self._spilt, self._desks),
         )
         row = np.zeros((), dtype=SHARED)
@@ -248,11 +253,12 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
         courses = {world: native.course_of(task) for world, task in tasks.items()}  # checks them all first
         for world, task in tasks.items():
             self._next[world], self._numbers[world] = courses[world], task.number
+            self._hidden[world] = hidden_of(task)
         if tasks:
             self._put_courses()
 
     def _put_courses(self) -> None:
-        self._slots.copy_(self._sent(self._shelf.put(self._next, self._numbers)))
+        self._slots.copy_(self._sent(self._shelf.put(self._next, self._numbers, self._hidden)))
         size = self._shelf.nodes * NODE
         if self.lidar is Lidar.PUBLISHED and self._trees.shape[1] < size:
             larger = self._torch.zeros(self.num_envs, size, dtype=self._torch.uint8, device=self.device)
@@ -313,6 +319,12 @@ class WalkerTensorEnv(VectorEnv["Tensor", "Tensor", "Tensor"]):
 
     def _sent(self, array: NDArray[Any]) -> Tensor:
         return self._torch.tensor(array, device=self.device)
+
+    def _with_hidden(self, observations: Tensor) -> Tensor:
+        if not self._tells:
+            return observations
+        joined: Tensor = self._torch.cat([observations, self._shelf.hidden[self._playing.long()]], dim=1)
+        return joined
 
     def _playing_numbers(self) -> Tensor:
         return self._shelf.numbers[self._playing.long()]

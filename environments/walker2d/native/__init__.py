@@ -18,6 +18,7 @@ from environments.environment import Environment
 from environments.native_cores import missing
 from environments.rollouts import Rollouts
 from environments.walker2d.env import Lidar, start_pushes
+from environments.walker2d.physics import ORDINARY, Physics
 from environments.walker2d.terrain import Terrain, terrain_of
 
 _problem: str | None = None
@@ -40,25 +41,39 @@ def kernel() -> str:
     return next(name for name, _, usable in core.kernels() if usable)
 
 
-def build_course(terrain: Terrain) -> core.Course:
-    """Give the core a terrain.
+def build_course(terrain: Terrain, physics: Physics = ORDINARY) -> core.Course:
+    """Give the core a terrain, and the body of who walks it.
 
     Raises:
         ValueError: a coordinate is not finite, or a box has no area.
     """
-    return core.Course(
-        np.ascontiguousarray(terrain.ground, dtype=np.float64), np.ascontiguousarray(terrain.boxes, dtype=np.float64)
+    ground, boxes = (np.ascontiguousarray(part, dtype=np.float64) for part in (terrain.ground, terrain.boxes))
+    return core.Course(ground, boxes, None if physics == ORDINARY else body_of(physics))
+
+
+@lru_cache(maxsize=2048)  # courses of one body share it, which the core's kernels are quicker with
+def body_of(physics: Physics) -> core.Body:
+    """Give the core a body; raises ValueError where the numbers make none."""
+    hip1, knee1, hip2, knee2 = physics.motors
+    return core.Body(
+        (hip1, knee1, hip2, knee2),
+        physics.delay,
+        physics.lidar,
+        physics.gravity,
+        physics.friction,
+        physics.load,
+        physics.legs,
     )
 
 
 @lru_cache(maxsize=2048)  # of 33 KiB each: a curriculum's tasks come again and again
 def course_of(environment: Environment) -> core.Course:
-    """Give the core a task's terrain; raises as `terrain_of` and `build_course` do."""
-    return build_course(terrain_of(environment))
+    """Give the core a task's terrain and body; raises as `terrain_of`, `Physics.of` and `build_course` do."""
+    return build_course(terrain_of(environment), Physics.of(environment))
 
 
 def walker_model() -> bytes:
-    """Give the walker's body as kernels read it: a `WalkerModel`."""
+    """Give the ordinary walker's body as kernels read it: a `WalkerModel`."""
     return core.model()
 
 

@@ -13,6 +13,7 @@
 #include "engine.hpp"
 
 namespace nb = nanobind;
+using walker::Body;
 using walker::Course;
 using walker::Worlds;
 
@@ -129,15 +130,26 @@ nb::tuple functions(Row<const float> x, const std::string& kernel) {
 
 nb::bytes bytes_of(const void* data, std::size_t size) { return nb::bytes(static_cast<const char*>(data), size); }
 
-// What a kernel on a GPU reads of a course: shapes, starts, items and tree as bytes, then origin and inverse cell.
+// What a kernel on a GPU reads of a course: shapes, starts, items, tree and model as bytes, then origin and inverse cell.
+// The ordinary walker's model, which nearly all share, is left out.
 nb::tuple parts(const Course& course) {
     const auto shapes = static_cast<std::size_t>(course.size()), cells = static_cast<std::size_t>(course.cells());
     const std::size_t items = static_cast<std::size_t>(course.starts()[cells]);
+    const bool ordinary = &course.model() == &walker::walker_model();
     return nb::make_tuple(bytes_of(course.shapes(), shapes * sizeof(walker::Shape)),
                           bytes_of(course.starts(), (cells + 1) * sizeof(std::int32_t)),
                           bytes_of(course.items(), items * sizeof(std::int32_t)),
-                          bytes_of(course.tree(), course.nodes() * sizeof(walker::TreeNode)), course.origin(),
+                          bytes_of(course.tree(), course.nodes() * sizeof(walker::TreeNode)),
+                          bytes_of(&course.model(), ordinary ? 0 : sizeof(walker::WalkerModel)), course.origin(),
                           course.inverse_cell());
+}
+
+std::vector<std::tuple<float, float, float, float, float>> segments(const walker::WalkerModel& model) {
+    std::vector<std::tuple<float, float, float, float, float>> list;
+    for (const walker::Segment& s : model.segment) {
+        list.emplace_back(s.inverse_mass, s.inverse_inertia, s.local_center.x, s.local_center.y, s.friction);
+    }
+    return list;
 }
 
 std::vector<std::tuple<std::string, int, bool>> kernels() {
@@ -152,13 +164,23 @@ std::vector<std::tuple<std::string, int, bool>> kernels() {
 
 NB_MODULE(_core, m) {
     m.doc() = "Native worlds of the 2D walker; use environments.walker2d.native.";
+    nb::class_<Body>(m, "Body")
+        .def("__init__",
+             [](Body* self, const std::tuple<double, double, double, double>& motors, int delay, bool lidar,
+                double gravity, double friction, double load, double legs) {
+                 const auto [hip1, knee1, hip2, knee2] = motors;
+                 new (self) Body({{hip1, knee1, hip2, knee2}, delay, lidar, gravity, friction, load, legs});
+             },
+             nb::arg("motors"), nb::arg("delay"), nb::arg("lidar"), nb::arg("gravity"), nb::arg("friction"),
+             nb::arg("load"), nb::arg("legs"))
+        .def("segments", [](const Body& body) { return segments(body.model()); });
     nb::class_<Course>(m, "Course")
         .def("__init__",
-             [](Course* self, Table<const double, 2> ground, Boxes boxes) {
+             [](Course* self, Table<const double, 2> ground, Boxes boxes, std::shared_ptr<Body> body) {
                  new (self) Course(ground.data(), static_cast<int>(ground.shape(0)), boxes.data(),
-                                   static_cast<int>(boxes.shape(0)));
+                                   static_cast<int>(boxes.shape(0)), std::move(body));
              },
-             nb::arg("ground"), nb::arg("boxes"))
+             nb::arg("ground"), nb::arg("boxes"), nb::arg("body") = nb::none())
         .def("shape_corners",
              [](const Course& course, int i) {
                  if (i < 0 || i >= course.size()) throw std::out_of_range("no such shape");
@@ -175,13 +197,7 @@ NB_MODULE(_core, m) {
     m.def("functions", &functions, nb::arg("x"), nb::arg("kernel") = "");
     m.def("kernels", &kernels);
     m.def("model", [] { return bytes_of(&walker::walker_model(), sizeof(walker::WalkerModel)); });
-    m.def("segments", [] {
-        std::vector<std::tuple<float, float, float, float, float>> list;
-        for (const walker::Segment& s : walker::walker_model().segment) {
-            list.emplace_back(s.inverse_mass, s.inverse_inertia, s.local_center.x, s.local_center.y, s.friction);
-        }
-        return list;
-    });
+    m.def("segments", [] { return segments(walker::walker_model()); });
     nb::class_<Worlds>(m, "Worlds")
         .def("__init__",
              [](Worlds* self, std::size_t count, const std::string& kernel, bool published_lidar, int threads) {

@@ -31,7 +31,6 @@ constexpr float kMaxFloat = WALKER_FLT_MAX;
 
 constexpr float kDt = static_cast<float>(1.0 / 50.0);   // s
 constexpr float kInvDt = 1.0f / kDt;
-constexpr float kGravity = -10.0f;                      // m/s²
 constexpr int kVelocityIterations = 180;
 constexpr int kPositionIterations = 60;
 constexpr int kToiPositionIterations = 20;
@@ -40,8 +39,10 @@ constexpr int kBodies = 5;        // hull, thigh and shin of the first leg, thig
 constexpr int kJoints = 4;        // hip and knee of the first leg, hip and knee of the second
 constexpr int kCorners = 5;       // of the hull; a leg segment has four
 constexpr int kRays = 10;
+constexpr float kNoReport = 0.0f; // of the rays of a lidar that is off
 constexpr int kObservations = 24;
 constexpr int kActions = 4;
+constexpr int kMostDelay = 2;    // control steps between an action and the motors
 
 // Capacities that no course of the walker comes near; a world that exceeds one ends as diverged.
 #ifndef WALKER_CONTACTS

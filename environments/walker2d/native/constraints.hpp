@@ -16,6 +16,13 @@ template <class T> inline Vec2<T> select(MaskOf<T> mask, Vec2<T> a, Vec2<T> b) {
     return {select(mask, a.x, b.x), select(mask, a.y, b.y)};
 }
 template <class T = F> inline Vec2<T> splat(Point p) { return {splat<T>(p.x), splat<T>(p.y)}; }
+
+// A number of the walkers' bodies as a row: the same in all lanes, or a row already.
+template <class T> WALKER_INLINE T as_row(float x) { return splat<T>(x); }
+template <class T> WALKER_INLINE T as_row(T x) { return x; }
+template <class T> WALKER_INLINE Vec2<T> as_row(Point p) { return splat<T>(p); }
+template <class T> WALKER_INLINE Vec2<T> as_row(Vec2<T> p) { return p; }
+
 inline F2 clockwise(F2 a) { return {a.y, -a.x}; }
 
 struct Velocity {
@@ -97,8 +104,9 @@ inline void gather_contacts(Group& g, ContactRows& rows) {
 }
 
 // b2ContactSolver::InitializeVelocityConstraints with b2WorldManifold::Initialize.
-inline void initialize_contact(const Group& g, const Segment& body, int b, ContactRow& row) {
-    const float m = body.inverse_mass, inertia = body.inverse_inertia;
+template <class Body>
+inline void initialize_contact(const Group& g, const Body& body, int b, ContactRow& row) {
+    const auto m = body.inverse_mass, inertia = body.inverse_inertia;
     const Rot<F> q{g.sine[b], g.cosine[b]};
     const F2 origin{g.origin_x[b], g.origin_y[b]}, center{g.x[b], g.y[b]};
     const F2 face = select(row.manifold.on_segment, mul(q, row.manifold.local_normal), row.manifold.local_normal);
@@ -141,13 +149,15 @@ inline void initialize_contact(const Group& g, const Segment& body, int b, Conta
     for (int j = 0; j < 2; ++j) row.r[j] = select(row.manifold.count > j, row.r[j], F2{});
 }
 
-inline void push(Velocity& v, float m, float inertia, F2 impulse, F turn) {
+template <class N>
+inline void push(Velocity& v, N m, N inertia, F2 impulse, F turn) {
     v.x += m * impulse.x;
     v.y += m * impulse.y;
     v.w += inertia * turn;
 }
 
-inline void warm_start_contact(const Segment& body, Velocity& v, const ContactRow& row) {
+template <class Body>
+inline void warm_start_contact(const Body& body, Velocity& v, const ContactRow& row) {
     for (int j = 0; j < (row.any_second ? 2 : 1); ++j) {
         const F2 impulse = row.normal_impulse[j] * row.normal + row.tangent_impulse[j] * row.tangent;
         push(v, body.inverse_mass, body.inverse_inertia, impulse, cross(row.r[j], impulse));
@@ -158,7 +168,8 @@ inline void warm_start_contact(const Segment& body, Velocity& v, const ContactRo
 inline F2 velocity_at(const Velocity& v, F2 r) { return {v.x - v.w * r.y, v.y + v.w * r.x}; }
 
 // b2ContactSolver::SolveVelocityConstraints for one contact.
-WALKER_INLINE void solve_contact(float m, float inertia, float friction, Velocity& v, ContactRow& row) {
+template <class N>
+WALKER_INLINE void solve_contact(N m, N inertia, N friction, Velocity& v, ContactRow& row) {
     const F2 normal = row.normal, tangent = row.tangent;
     const bool second = row.any_second;
     for (int j = 0; j < 2; ++j) {
@@ -228,17 +239,21 @@ struct JointRow {
     bool any_limited;
 };
 
+// Here and below N is float where all walkers of a group have the same body, else a row.
+template <class N>
 struct JointMass {
-    float ma, mb, ia, ib;
-    float sum() const { return ia + ib; }
+    N ma, mb, ia, ib;
+    N sum() const { return ia + ib; }
 };
 
-inline JointMass masses(const WalkerModel& model, const Joint& joint) {
-    const Segment &a = model.segment[joint.a], &b = model.segment[joint.b];
+template <class Model>
+inline JointMass<typename Model::Number> masses(const Model& model, int j) {
+    const auto &a = model.segment[model.joint[j].a], &b = model.segment[model.joint[j].b];
     return {a.inverse_mass, b.inverse_mass, a.inverse_inertia, b.inverse_inertia};
 }
 
-inline void pull(Velocity& a, Velocity& b, const JointMass& m, F2 impulse, F turn_a, F turn_b) {
+template <class N>
+inline void pull(Velocity& a, Velocity& b, const JointMass<N>& m, F2 impulse, F turn_a, F turn_b) {
     a.x -= m.ma * impulse.x;
     a.y -= m.ma * impulse.y;
     a.w -= m.ia * turn_a;
@@ -248,7 +263,8 @@ inline void pull(Velocity& a, Velocity& b, const JointMass& m, F2 impulse, F tur
 }
 
 // The same for an impulse with its sign turned.
-inline void pull_back(Velocity& a, Velocity& b, const JointMass& m, F2 impulse, F turn_a, F turn_b) {
+template <class N>
+inline void pull_back(Velocity& a, Velocity& b, const JointMass<N>& m, F2 impulse, F turn_a, F turn_b) {
     a.x += m.ma * impulse.x;
     a.y += m.ma * impulse.y;
     a.w += m.ia * turn_a;
@@ -258,19 +274,20 @@ inline void pull_back(Velocity& a, Velocity& b, const JointMass& m, F2 impulse, 
 }
 
 // b2RevoluteJoint::InitVelocityConstraints, with the warm start.
-inline void initialize_joint(Group& g, const WalkerModel& model, int j, JointRow& row, Velocity* v) {
-    const Joint& joint = model.joint[j];
-    const JointMass m = masses(model, joint);
-    const float ia = m.ia, ib = m.ib, mass = m.ma + m.mb;
-    row.ra = mul(Rot<F>{g.sine[joint.a], g.cosine[joint.a]}, splat(joint.anchor_a));
-    row.rb = mul(Rot<F>{g.sine[joint.b], g.cosine[joint.b]}, splat(joint.anchor_b));
+template <class Model>
+inline void initialize_joint(Group& g, const Model& model, int j, JointRow& row, Velocity* v) {
+    const auto& joint = model.joint[j];
+    const auto m = masses(model, j);
+    const auto ia = m.ia, ib = m.ib, mass = m.ma + m.mb;
+    row.ra = mul(Rot<F>{g.sine[joint.a], g.cosine[joint.a]}, as_row<F>(joint.anchor_a));
+    row.rb = mul(Rot<F>{g.sine[joint.b], g.cosine[joint.b]}, as_row<F>(joint.anchor_b));
     const F2 ra = row.ra, rb = row.rb;
     row.k11 = mass + ra.y * ra.y * ia + rb.y * rb.y * ib;
     row.k12 = -ra.y * ra.x * ia - rb.y * rb.x * ib;
     row.k13 = -ra.y * ia - rb.y * ib;
     row.k22 = mass + ra.x * ra.x * ia + rb.x * rb.x * ib;
     row.k23 = ra.x * ia + rb.x * ib;
-    const F k33 = splat(ia + ib);
+    const F k33 = as_row<F>(ia + ib);
     const F det2 = row.k11 * row.k22 - row.k12 * row.k12;
     row.inverse2 = select(det2 != 0.0f, 1.0f / det2, det2);
     row.cx = row.k22 * k33 - row.k23 * row.k23;
@@ -300,8 +317,8 @@ inline void initialize_joint(Group& g, const WalkerModel& model, int j, JointRow
 }
 
 // b2RevoluteJoint::SolveVelocityConstraints: motor, then limit and point together, or the point alone.
-WALKER_INLINE void solve_joint(const JointMass& m, Velocity& a, Velocity& b, JointRow& row,
-                                               float motor_mass) {
+template <class N>
+WALKER_INLINE void solve_joint(const JointMass<N>& m, Velocity& a, Velocity& b, JointRow& row, N motor_mass) {
     const F motor_old = row.motor;
     const F motor_now = max(-row.limit_motor, min(motor_old - motor_mass * (b.w - a.w - row.speed), row.limit_motor));
     row.motor = motor_now;
@@ -319,7 +336,7 @@ WALKER_INLINE void solve_joint(const JointMass& m, Velocity& a, Velocity& b, Joi
         return;
     }
     const F cz = b.w - a.w;
-    const F k33 = splat(m.sum());
+    const F k33 = as_row<F>(m.sum());
     // b2Mat33::Solve33 by Cramer's rule
     const F all_x = row.inverse3 * (cx * row.cx + cy * row.cy + cz * row.cz);
     const F all_y = row.inverse3 * (row.k11 * (cy * k33 - cz * row.k23) + row.k12 * (cz * row.k13 - cx * k33) +

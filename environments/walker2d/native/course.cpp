@@ -9,6 +9,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "tree.hpp"
 
@@ -168,9 +169,9 @@ void set_mass(Segment& body, float density) {
     }
 }
 
-float mixed_friction(float body) { return std::sqrt(2.5f * body); }
+float mixed_friction(float ground, float body) { return std::sqrt(ground * body); }
 
-Segment make_hull() {
+Segment make_hull(float density, float ground) {
     const double pixels[kCorners][2] = {{-30, 9}, {6, 9}, {34, 1}, {34, -8}, {-30, -8}};
     Point in[kCorners];
     for (int i = 0; i < kCorners; ++i) in[i] = to_float(pixels[i][0] / kScale, pixels[i][1] / kScale);
@@ -178,13 +179,13 @@ Segment make_hull() {
     hull.corners = wrap(in, kCorners, hull.vertex);
     face_normals(hull.vertex, hull.corners, hull.normal);
     hull.centroid = polygon_centroid(hull.vertex, hull.corners);
-    set_mass(hull, 5.0f);
-    hull.friction = mixed_friction(0.1f);
+    set_mass(hull, density);
+    hull.friction = mixed_friction(ground, 0.1f);
     return hull;
 }
 
 // b2PolygonShape::SetAsBox with density 1 and Box2D's default friction of 0.2.
-Segment make_leg(double width, double height) {
+Segment make_leg(double width, double height, float ground) {
     const float x = static_cast<float>(width / 2), y = static_cast<float>(height / 2);
     Segment leg{};
     leg.corners = 4;
@@ -195,20 +196,35 @@ Segment make_leg(double width, double height) {
         leg.normal[i] = normal[i];
     }
     set_mass(leg, 1.0f);
-    leg.friction = mixed_friction(0.2f);
+    leg.friction = mixed_friction(ground, 0.2f);
     return leg;
 }
 
-WalkerModel make_walker() {
-    const double leg_down = -8 / kScale, leg_width = 8 / kScale, leg_height = 34 / kScale;
+void check_physics(const Physics& physics) {
+    const auto check = [](double value, double low, double high, const char* what) {
+        if (value >= low && value <= high) return;
+        throw std::invalid_argument(std::string(what) + " is " + std::to_string(value) + "; it must lie in [" +
+                                    std::to_string(low) + ", " + std::to_string(high) + "]");
+    };
+    for (double each : physics.strength) check(each, 0.0, 1.0, "the strength of a motor");
+    check(physics.delay, 0, kMostDelay, "the delay");
+    check(physics.gravity, 0.0, 100.0, "gravity");
+    check(physics.friction, 0.0, 100.0, "friction");
+    check(physics.load, 0.01, 100.0, "the load");
+    check(physics.legs, 0.1, 10.0, "the length of the legs");
+}
+
+WalkerModel make_walker(const Physics& physics) {
+    const double leg_down = -8 / kScale, leg_width = 8 / kScale, leg_height = 34 / kScale * physics.legs;
+    const float ground = static_cast<float>(physics.friction);
     const double x = kStep * 20 / 2, y = 400 / kScale / 4 + 2 * leg_height;
     WalkerModel model{};
-    model.segment[0] = make_hull();
+    model.segment[0] = make_hull(static_cast<float>(5.0 * physics.load), ground);
     model.start[0] = to_float(x, y);
     for (int leg = 0; leg < 2; ++leg) {
         const int thigh = 1 + 2 * leg, shin = 2 + 2 * leg;
-        model.segment[thigh] = make_leg(leg_width, leg_height);
-        model.segment[shin] = make_leg(0.8 * leg_width, leg_height);
+        model.segment[thigh] = make_leg(leg_width, leg_height, ground);
+        model.segment[shin] = make_leg(0.8 * leg_width, leg_height, ground);
         model.start[thigh] = to_float(x, y - leg_height / 2 - leg_down);
         model.start[shin] = to_float(x, y - leg_height * 3 / 2 - leg_down);
         model.start_angle[thigh] = model.start_angle[shin] = static_cast<float>((leg == 0 ? -1 : 1) * 0.05);
@@ -226,6 +242,14 @@ WalkerModel make_walker() {
         model.ray_offset[i][0] = kRayOffsets[i][0];
         model.ray_offset[i][1] = kRayOffsets[i][1];
     }
+    model.gravity = static_cast<float>(-physics.gravity);
+    model.delay = physics.delay;
+    model.direct = physics.delay == 0;
+    model.lidar = physics.lidar;
+    for (int j = 0; j < kJoints; ++j) {
+        model.strength[j] = static_cast<float>(physics.strength[j]);
+        model.direct &= physics.strength[j] == 1.0;
+    }
     return model;
 }
 
@@ -240,7 +264,13 @@ void check_finite(const double* values, int count, const char* what) {
 
 }  // namespace
 
-Course::Course(const double* ground, int points, const double* boxes, int count) {
+Body::Body(const Physics& physics) {
+    check_physics(physics);
+    model_ = make_walker(physics);
+}
+
+Course::Course(const double* ground, int points, const double* boxes, int count, std::shared_ptr<const Body> body)
+    : body_(std::move(body)) {
     check_finite(ground, 2 * points, "the ground");
     check_finite(boxes, 8 * count, "a box");
     if (points + count > 30000) throw std::invalid_argument("a course may hold at most 30000 shapes");
@@ -287,7 +317,7 @@ void Course::index() {
 }
 
 const WalkerModel& walker_model() {
-    static const WalkerModel model = make_walker();
+    static const WalkerModel model = make_walker({});
     return model;
 }
 

@@ -60,6 +60,7 @@ struct Group {
     F impulse_x[kJoints], impulse_y[kJoints], limit_impulse[kJoints], motor_impulse[kJoints];
     I limit_state[kJoints];  // -1 lower, 1 upper, 0 inactive
     F motor_speed[kJoints], max_torque[kJoints];
+    F waiting[kMostDelay][kActions];  // actions that have not reached the motors, the oldest first
     F push;     // N on the hull in the first step
     F dt_ratio; // 0 in the first step, then 1
 
@@ -68,7 +69,7 @@ struct Group {
 
     Flags flags[W];
     Contacts contacts[W];
-    CourseView course[W];
+    CourseView course[W];  // and the body of the world that walks it
     TreeNode* tree[W];  // where the published lidar is asked for
     Mode mode[W];
     double potential[W];  // progress less tilt

@@ -41,7 +41,7 @@ void clear(void* group) {
 }
 
 void reset(void* group, int lane, const CourseView& course, float push, TreeNode* tree) {
-    reset_lane(memory(group).group, walker_model(), lane, course, push, tree);
+    reset_lane(memory(group).group, lane, course, push, tree);
 }
 
 void retire(void* group, int lane) { clear_lane(memory(group).group, lane); }
@@ -59,7 +59,7 @@ void set_action(void* group, int lane, const float* action) {
 }
 
 void step(void* group, StepResult* results, StageTimes* times) {
-    step(memory(group).group, memory(group).rows, walker_model(), results, *times);
+    step(memory(group).group, memory(group).rows, results, *times);
 }
 
 void observe(const void* group, int lane, float* observation) {
@@ -91,6 +91,9 @@ void get_state(const void* group, int lane, WorldState& state) {
     state.standing[0] = g.flags[lane].standing[0];
     state.standing[1] = g.flags[lane].standing[1];
     state.hull_touched = g.flags[lane].hull_touched;
+    for (int i = 0; i < kMostDelay; ++i) {
+        for (int j = 0; j < kActions; ++j) state.waiting[i][j] = g.waiting[i][j][lane];
+    }
     state.potential = g.potential[lane];
     state.contacts = g.contacts[lane].count;
     for (int i = 0; i < state.contacts; ++i) {
@@ -116,7 +119,8 @@ void get_state(const void* group, int lane, WorldState& state) {
 
 void set_state(void* group, int lane, const WorldState& state) {
     Group& g = memory(group).group;
-    const WalkerModel& model = walker_model();
+    if (!g.course[lane].model) g.course[lane].model = &walker_model();
+    const WalkerModel& model = *g.course[lane].model;
     for (int b = 0; b < kBodies; ++b) {
         place(g, lane, b, model.segment[b], {state.center[b][0], state.center[b][1]}, state.angle[b]);
         g.vx[b][lane] = state.velocity[b][0];
@@ -136,6 +140,9 @@ void set_state(void* group, int lane, const WorldState& state) {
         g.limit_state[j][lane] = state.limit_state[j];
     }
     g.flags[lane] = {{state.standing[0] != 0, state.standing[1] != 0}, state.hull_touched != 0, false};
+    for (int i = 0; i < kMostDelay; ++i) {
+        for (int j = 0; j < kActions; ++j) g.waiting[i][j][lane] = state.waiting[i][j];
+    }
     g.potential[lane] = state.potential;
     g.mode[lane] = Mode::kRunning;
     g.push[lane] = 0.0f;

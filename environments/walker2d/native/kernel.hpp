@@ -30,6 +30,7 @@ struct WorldState {
     float joint_impulse[kJoints][4];  // point x, point y, limit, motor
     std::int32_t limit_state[kJoints];
     std::int32_t standing[2], hull_touched, contacts;
+    float waiting[kMostDelay][kActions];
     double potential;
     ContactState contact[kMaxContacts];
 };

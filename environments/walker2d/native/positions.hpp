@@ -6,7 +6,7 @@
 // move into it. A rotation is computed anew only where an angle has changed.
 #pragma once
 
-#include "constraints.hpp"
+#include "bodies.hpp"
 
 namespace walker {
 inline namespace WALKER_KERNEL {
@@ -33,15 +33,15 @@ struct Positions {
 };
 
 // Corrects one contact, and lowers `least` to its separation.
-template <class T>
-inline void correct_contact(const Segment& body, int b, Positions<T>& p, const ManifoldRow<T>& row, MaskOf<T> active,
+template <class T, class Body>
+inline void correct_contact(const Body& body, int b, Positions<T>& p, const ManifoldRow<T>& row, MaskOf<T> active,
                             T& least) {
     for (int j = 0; j < 2; ++j) {
         const MaskOf<T> present = (row.count > j) & active;
         if (!any(present)) return;
         const Rot<T> q = p.rotation_of(b);
         const Vec2<T> center{p.x[b], p.y[b]};
-        const Vec2<T> origin = center - mul(q, splat<T>(body.local_center));
+        const Vec2<T> origin = center - mul(q, as_row<T>(body.local_center));
         const Vec2<T> face = select(row.on_segment, mul(q, row.local_normal), row.local_normal);
         const Vec2<T> plane = select(row.on_segment, mul(q, row.local_point) + origin, row.local_point);
         const Vec2<T> clip = select(row.on_segment, row.local[j], mul(q, row.local[j]) + origin);
@@ -61,12 +61,12 @@ inline void correct_contact(const Segment& body, int b, Positions<T>& p, const M
 }
 
 // Corrects one joint; gives the lanes whose errors were small.
-template <class T>
-inline MaskOf<T> correct_joint(const WalkerModel& model, int j, Positions<T>& p, MaskOf<T> active,
+template <class T, class Model>
+inline MaskOf<T> correct_joint(const Model& model, int j, Positions<T>& p, MaskOf<T> active,
                                MaskOf<T> limit_state) {
-    const Joint& joint = model.joint[j];
-    const JointMass m = masses(model, joint);
-    const float motor_mass = 1.0f / m.sum();
+    const auto& joint = model.joint[j];
+    const auto m = masses(model, j);
+    const auto motor_mass = 1.0f / m.sum();
     const int a = joint.a, b = joint.b;
     T angular_error{};
     if (any(limit_state != 0)) {
@@ -81,8 +81,8 @@ inline MaskOf<T> correct_joint(const WalkerModel& model, int j, Positions<T>& p,
         p.turn(a, p.a[a] - m.ia * impulse);
         p.turn(b, p.a[b] + m.ib * impulse);
     }
-    const Vec2<T> ra = mul(p.rotation_of(a), splat<T>(joint.anchor_a));
-    const Vec2<T> rb = mul(p.rotation_of(b), splat<T>(joint.anchor_b));
+    const Vec2<T> ra = mul(p.rotation_of(a), as_row<T>(joint.anchor_a));
+    const Vec2<T> rb = mul(p.rotation_of(b), as_row<T>(joint.anchor_b));
     const Vec2<T> error{p.x[b] + rb.x - p.x[a] - ra.x, p.y[b] + rb.y - p.y[a] - ra.y};
     const T size = sqrt(error.x * error.x + error.y * error.y);
     const T k11 = (m.ma + m.mb) + m.ia * ra.y * ra.y + m.ib * rb.y * rb.y;
@@ -119,8 +119,8 @@ inline int population(MaskOf<T> mask) {
 //
 // A world pressed against its limits may creep for all of Box2D's iterations: a quarter of a
 // walker's steps do.
-template <class T>
-inline void correct(const WalkerModel& model, const PositionRows<T>& rows, Positions<T>& p, int& iteration,
+template <class T, class Model>
+inline void correct(const Model& model, const PositionRows<T>& rows, Positions<T>& p, int& iteration,
                     MaskOf<T>& done, MaskOf<T>& solved, int few) {
     while (iteration < kPositionIterations) {
         const MaskOf<T> active = ~done;
@@ -177,7 +177,8 @@ inline void move_world(const PositionRows<A>& from, int i, PositionRows<B>& to, 
 }
 
 // Goes on with the last few worlds, side by side in one register.
-inline void correct_the_rest(const WalkerModel& model, const PositionRows<F>& rows, Positions<F>& p, int iteration,
+template <class Model>
+inline void correct_the_rest(const Model& model, const PositionRows<F>& rows, Positions<F>& p, int iteration,
                              I done, I& solved) {
     Positions<V> few = {};
     PositionRows<V> their;
@@ -196,7 +197,7 @@ inline void correct_the_rest(const WalkerModel& model, const PositionRows<F>& ro
         free[size] = 0;
         lane_of[size++] = i;
     }
-    correct<V>(model, their, few, iteration, free, few_solved, 0);
+    correct<V>(bodies_of(model, lane_of, size), their, few, iteration, free, few_solved, 0);
     for (int k = 0; k < size; ++k) {
         move_world(few, k, p, lane_of[k]);
         solved[lane_of[k]] = few_solved[k];
@@ -204,7 +205,8 @@ inline void correct_the_rest(const WalkerModel& model, const PositionRows<F>& ro
 }
 
 // Corrects the positions of all worlds but the idle ones; gives the lanes whose errors became small.
-inline I correct_positions(const WalkerModel& model, const PositionRows<F>& rows, Positions<F>& p, I idle) {
+template <class Model>
+inline I correct_positions(const Model& model, const PositionRows<F>& rows, Positions<F>& p, I idle) {
     I done = idle, solved{};
     int iteration = 0;
     constexpr bool kNarrows = W > kNative;

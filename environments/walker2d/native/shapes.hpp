@@ -33,17 +33,6 @@ struct TreeNode {
     std::int32_t height;
 };
 
-// The same as plain pointers. Kernels compiled for wider instruction sets must not
-// instantiate shared inline functions, which the linker might hand to the baseline.
-struct CourseView {
-    const Shape* shapes;
-    const std::int32_t* starts;
-    const std::int32_t* items;
-    const TreeNode* tree;
-    std::int32_t size, cells;
-    float origin, inverse_cell;
-};
-
 // One moving body: a convex polygon about its own origin.
 struct Segment {
     int corners;
@@ -63,25 +52,46 @@ struct Joint {
     float lower, upper;      // rad
 };
 
+// A walker's body and what it walks in. Numbers of corners and angles of joints are the same for all there are.
 struct WalkerModel {
+    using Number = float;
+
     Segment segment[kBodies];
     Joint joint[kJoints];
     Point start[kBodies];   // position of the origins at reset
     float start_angle[kBodies];
     double ray_offset[kRays][2];  // m
+    float gravity;             // m/s², below 0
+    float strength[kJoints];   // of the motors, as a share of their torque
+    std::int32_t delay;        // control steps, kMostDelay at most
+    std::int32_t direct;       // whether actions reach the motors at once and whole
+    std::int32_t lidar;        // whether its rays report
+};
+
+// A course and the body that walks it, as plain pointers. Kernels compiled for wider instruction sets must not
+// instantiate shared inline functions, which the linker might hand to the baseline.
+struct CourseView {
+    const Shape* shapes;
+    const std::int32_t* starts;
+    const std::int32_t* items;
+    const TreeNode* tree;
+    const WalkerModel* model;
+    std::int32_t size, cells;
+    float origin, inverse_cell;
 };
 
 // A GPU reads these as the host has laid them out.
 #define WALKER_AT(type, field, offset) static_assert(__builtin_offsetof(type, field) == offset)
-static_assert(sizeof(Shape) == 120 && sizeof(TreeNode) == 32 && sizeof(CourseView) == 48);
-static_assert(sizeof(Segment) == 116 && sizeof(Joint) == 36 && sizeof(WalkerModel) == 944);
+static_assert(sizeof(Shape) == 120 && sizeof(TreeNode) == 32 && sizeof(CourseView) == 56);
+static_assert(sizeof(Segment) == 116 && sizeof(Joint) == 36 && sizeof(WalkerModel) == 976);
 WALKER_AT(Shape, vertex, 8);
 WALKER_AT(Shape, first_cell, 116);
 WALKER_AT(TreeNode, height, 28);
-WALKER_AT(CourseView, size, 32);
-WALKER_AT(CourseView, inverse_cell, 44);
+WALKER_AT(CourseView, size, 40);
+WALKER_AT(CourseView, inverse_cell, 52);
 WALKER_AT(WalkerModel, joint, 580);
 WALKER_AT(WalkerModel, start, 724);
 WALKER_AT(WalkerModel, ray_offset, 784);
+WALKER_AT(WalkerModel, lidar, 972);
 
 }  // namespace walker

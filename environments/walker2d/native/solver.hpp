@@ -11,17 +11,19 @@
 namespace walker {
 inline namespace WALKER_KERNEL {
 
-inline void integrate_velocities(const Group& g, const WalkerModel& model, Velocity* v) {
+template <class Model>
+inline void integrate_velocities(const Group& g, const Model& model, Velocity* v) {
     for (int b = 0; b < kBodies; ++b) {
-        v[b] = {g.vx[b], g.vy[b] + kDt * kGravity, g.spin[b]};
+        v[b] = {g.vx[b], g.vy[b] + kDt * model.gravity, g.spin[b]};
     }
     // The starting force acts on the hull alone, in the first step only.
     v[0].x += kDt * (model.segment[0].inverse_mass * g.push);
 }
 
+template <class Model>
 struct VelocitySolver {
-    JointMass mass[kJoints];
-    float motor_mass[kJoints];
+    JointMass<typename Model::Number> mass[kJoints];
+    typename Model::Number motor_mass[kJoints];
     JointRow joint[kJoints];
 
     template <int J>
@@ -31,14 +33,14 @@ struct VelocitySolver {
     }
 
     template <int B>
-    WALKER_ALWAYS_INLINE void solve_contacts_of(const WalkerModel& model, ContactRows& rows, Velocity* v) {
-        const Segment& body = model.segment[B];
+    WALKER_ALWAYS_INLINE void solve_contacts_of(const Model& model, ContactRows& rows, Velocity* v) {
+        const auto& body = model.segment[B];
         for (int k = 0; k < rows.count[B]; ++k) {
             solve_contact(body.inverse_mass, body.inverse_inertia, body.friction, v[B], rows.row[B][k]);
         }
     }
 
-    void iterate(const WalkerModel& model, ContactRows& rows, Velocity* shared) {
+    void iterate(const Model& model, ContactRows& rows, Velocity* shared) {
         Velocity v[kBodies];
         for (int b = 0; b < kBodies; ++b) v[b] = shared[b];
         for (int i = 0; i < kVelocityIterations; ++i) {
@@ -97,24 +99,26 @@ inline void fall_asleep(Group& g, I positions_solved) {
 }
 
 // b2Body::SynchronizeTransform, and the corners that everything after needs.
-inline void synchronize(Group& g, const WalkerModel& model) {
+template <class Model>
+inline void synchronize(Group& g, const Model& model) {
     for (int b = 0; b < kBodies; ++b) {
-        const Segment& body = model.segment[b];
+        const auto& body = model.segment[b];
         const Rot<F> q = rotation(g.angle[b]);
-        const F2 origin = F2{g.x[b], g.y[b]} - mul(q, splat(body.local_center));
+        const F2 origin = F2{g.x[b], g.y[b]} - mul(q, as_row<F>(body.local_center));
         g.sine[b] = q.s;
         g.cosine[b] = q.c;
         g.origin_x[b] = origin.x;
         g.origin_y[b] = origin.y;
         for (int i = 0; i < body.corners; ++i) {
-            const F2 turned = mul(q, splat(body.vertex[i]));
+            const F2 turned = mul(q, as_row<F>(body.vertex[i]));
             g.corner_x[b][i] = turned.x + origin.x;
             g.corner_y[b][i] = turned.y + origin.y;
         }
     }
 }
 
-inline void solve(Group& g, const WalkerModel& model, ContactRows& rows) {
+template <class Model>
+inline void solve(Group& g, const Model& model, ContactRows& rows) {
     Velocity v[kBodies];
     integrate_velocities(g, model, v);
     gather_contacts(g, rows);
@@ -124,9 +128,9 @@ inline void solve(Group& g, const WalkerModel& model, ContactRows& rows) {
             warm_start_contact(model.segment[b], v[b], rows.row[b][k]);
         }
     }
-    VelocitySolver solver;
+    VelocitySolver<Model> solver;
     for (int j : kJointOrder) {
-        solver.mass[j] = masses(model, model.joint[j]);
+        solver.mass[j] = masses(model, j);
         solver.motor_mass[j] = 1.0f / solver.mass[j].sum();
         initialize_joint(g, model, j, solver.joint[j], v);
     }

@@ -21,9 +21,25 @@ inline double potential_of(const Group& g, int lane) {
 
 inline bool finite(float x) { return x - x == 0.0f; }
 
+// What the motors get of the actions where these come late, or the motors are weak; it takes the actions' place.
+inline void pass_through(Group& g, const WalkerModel& model, int lane) {
+    for (int j = 0; j < kActions; ++j) {
+        float drive = g.action[j][lane];
+        if (!finite(drive)) continue;  // which ends the episode at once
+        if (model.delay > 0) {
+            const float given = drive;
+            drive = g.waiting[0][j][lane];
+            for (int i = 0; i + 1 < model.delay; ++i) g.waiting[i][j][lane] = g.waiting[i + 1][j][lane];
+            g.waiting[model.delay - 1][j][lane] = given;
+        }
+        g.action[j][lane] = model.strength[j] * clampf(drive, -1.0f, 1.0f);
+    }
+}
+
 inline void set_motors(Group& g) {
     for (int lane = 0; lane < W; ++lane) {
         const bool driven = g.mode[lane] == Mode::kRunning;
+        if (driven && !g.course[lane].model->direct) pass_through(g, *g.course[lane].model, lane);
         for (int j = 0; j < kJoints; ++j) {
             const float drive = driven ? g.action[j][lane] : 0.0f;
             if (!finite(drive)) {
@@ -131,7 +147,20 @@ inline std::uint64_t ticks() {
 #endif
 }
 
-inline void step(Group& g, ContactRows& rows, const WalkerModel& model, StepResult* results, StageTimes& times) {
+// Bodies that differ go through rows of their numbers: apart, so that this costs the others nothing.
+WALKER_APART inline void solve_unlike(Group& g, const WalkerModel& somebody, ContactRows& rows) {
+    ModelRows<F> bodies;
+    gather_bodies(g, somebody, bodies);
+    solve(g, bodies, rows);
+}
+
+inline void step(Group& g, ContactRows& rows, StepResult* results, StageTimes& times) {
+    bool alike;
+    const WalkerModel* const somebody = body_of_any(g, alike);
+    if (!somebody) {
+        for (int lane = 0; lane < W; ++lane) results[lane] = {0.0, Outcome::kRunning};
+        return;
+    }
     std::uint64_t last = ticks();
     const auto lap = [&last](std::uint64_t& stage) {
         const std::uint64_t now = ticks();
@@ -141,31 +170,38 @@ inline void step(Group& g, ContactRows& rows, const WalkerModel& model, StepResu
     set_motors(g);
     lap(times.other);
     for (int lane = 0; lane < W; ++lane) {
-        if (g.mode[lane] != Mode::kIdle) collide_world(g, model, lane);
+        if (g.mode[lane] != Mode::kIdle) collide_world(g, *g.course[lane].model, lane);
     }
     lap(times.collision);
-    solve(g, model, rows);
+    if (W == 1 || alike) {
+        solve(g, *somebody, rows);
+    } else {
+        if constexpr (W > 1) solve_unlike(g, *somebody, rows);
+    }
     lap(times.solver);
 
     F box[kBodies][4];
     I left[kBodies];
     bool runs[W];
-    swept_boxes(g, model, box, left);
+    swept_boxes(g, *somebody, box, left);
     for (int lane = 0; lane < W; ++lane) {
         runs[lane] = g.mode[lane] != Mode::kIdle && sound(g, lane);
         if (runs[lane]) update_pairs(g, lane, box, left);
     }
     lap(times.broadphase);
     for (int lane = 0; lane < W; ++lane) {
-        if (runs[lane] && !g.asleep[lane]) solve_impacts(g, model, lane);
+        if (runs[lane] && !g.asleep[lane]) solve_impacts(g, *g.course[lane].model, lane);
     }
     lap(times.continuous);
     float rays[W][kRays];
     for (int lane = 0; lane < W; ++lane) {
         runs[lane] = runs[lane] && sound(g, lane);
         if (!runs[lane]) continue;
+        const WalkerModel& model = *g.course[lane].model;
         const V2 hull{g.origin_x[0][lane], g.origin_y[0][lane]};
-        if (g.tree[lane]) {
+        if (!model.lidar) {
+            for (float& ray : rays[lane]) ray = kNoReport;
+        } else if (g.tree[lane]) {
             cast_published_rays(g.course[lane], g.tree[lane], model, hull, rays[lane]);
         } else {
             cast_rays(g.course[lane], model, hull, rays[lane]);
@@ -176,7 +212,7 @@ inline void step(Group& g, ContactRows& rows, const WalkerModel& model, StepResu
         if (g.mode[lane] == Mode::kIdle) {
             results[lane] = {0.0, Outcome::kRunning};
         } else if (runs[lane]) {
-            observe(g, model, lane, rays[lane]);
+            observe(g, *g.course[lane].model, lane, rays[lane]);
             results[lane] = judge(g, lane);
         } else {
             for (F& row : g.observation) row[lane] = 0.0f;

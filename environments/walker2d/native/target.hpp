@@ -16,6 +16,7 @@ using size_t = decltype(sizeof(0));
 }  // namespace std
 #define WALKER_INLINE __forceinline__
 #define WALKER_ALWAYS_INLINE __forceinline__
+#define WALKER_APART __noinline__
 #define WALKER_FLT_EPSILON 1.1920928955078125e-7f
 #define WALKER_FLT_MAX 3.402823466385288598e38f
 #else
@@ -25,6 +26,7 @@ using size_t = decltype(sizeof(0));
 #include <cstring>
 #define WALKER_INLINE [[gnu::always_inline]] inline
 #define WALKER_ALWAYS_INLINE [[gnu::always_inline]]
+#define WALKER_APART [[gnu::noinline]]
 #define WALKER_FLT_EPSILON FLT_EPSILON
 #define WALKER_FLT_MAX FLT_MAX
 #endif

@@ -23,7 +23,6 @@ struct Column {
 
 // What all threads of a launch share. `environments/walker2d/device/episodes.py` lays it out.
 struct Launch {
-    const WalkerModel* model;
     const CourseView* courses;      // by number
     const std::int32_t* course_of;  // (episodes,)
     const std::int32_t* order;      // (episodes,) as they are played: alike side by side
@@ -37,9 +36,9 @@ struct Launch {
     std::uint32_t* taken;           // episodes handed out
     std::int32_t episodes, limit, threads, nodes;
 };
-static_assert(sizeof(Launch) == 112 && kParameters == 2804);
-WALKER_AT(Launch, taken, 88);
-WALKER_AT(Launch, nodes, 108);
+static_assert(sizeof(Launch) == 104 && kParameters == 2804);
+WALKER_AT(Launch, taken, 80);
+WALKER_AT(Launch, nodes, 100);
 
 constexpr std::int8_t kTooManyContacts = 4;  // more than this build holds: to be played by one that holds more
 
@@ -59,7 +58,7 @@ WALKER_INLINE bool begin(const Launch& launch, std::int32_t thread, Turn& turn, 
         launch.columns[static_cast<std::size_t>(i) * launch.threads + thread] = theta[i];
     }
     TreeNode* tree = launch.trees ? launch.trees + static_cast<std::size_t>(thread) * launch.nodes : nullptr;
-    reset_lane(g, *launch.model, 0, launch.courses[launch.course_of[turn.episode]], launch.pushes[turn.episode], tree);
+    reset_lane(g, 0, launch.courses[launch.course_of[turn.episode]], launch.pushes[turn.episode], tree);
     return true;
 }
 
@@ -86,7 +85,7 @@ extern "C" __global__ void __launch_bounds__(WALKER_BLOCK) play_episodes(const w
     for (;;) {
         if (turn.episode < 0 && !walker::begin(launch, thread, turn, g)) return;
         walker::act(column, g);
-        walker::step(g, rows, *launch.model, &result, times);
+        walker::step(g, rows, &result, times);
         ++turn.steps;
         turn.total += result.reward;
         walker::Outcome outcome = result.outcome;

@@ -47,8 +47,8 @@ inline void plant(Group& g, int lane, TreeNode* tree) {
 }
 
 // Puts the walker of one lane on the start pad; its next step is the one that Gymnasium's reset takes.
-inline void reset_lane(Group& g, const WalkerModel& model, int lane, const CourseView& course, float push,
-                       TreeNode* tree) {
+inline void reset_lane(Group& g, int lane, const CourseView& course, float push, TreeNode* tree) {
+    const WalkerModel& model = *course.model;
     clear_lane(g, lane);
     g.course[lane] = course;
     g.push[lane] = push;

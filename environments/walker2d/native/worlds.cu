@@ -22,7 +22,6 @@ struct Desk {
 
 // What stays from step to step. `environments/walker2d/device/worlds.py` lays it out.
 struct Worlds {
-    const WalkerModel* model;
     const CourseView* courses;   // by slot
     const std::int32_t* next;    // (count,) slot of the course of each world's next episode
     std::int32_t* playing;       // (count,) slot of the course being played
@@ -57,8 +56,8 @@ constexpr Span kHead{0, kList / 4}, kTail{kRest, (sizeof(Group) - kRest) / 4};
 constexpr std::size_t kSeen = __builtin_offsetof(Group, observation) / 4;
 constexpr std::size_t kContactWords = sizeof(Contact) / 4;
 constexpr std::size_t kWords = kHead.words + kTail.words + kMostContacts * kContactWords;
-static_assert(sizeof(Worlds) == 112 && __builtin_offsetof(Worlds, desks) == 80 && __builtin_offsetof(Worlds, nodes) == 104);
-static_assert(kWords == 5144 && (!kRoomy || sizeof(Desk) == 28760));
+static_assert(sizeof(Worlds) == 104 && __builtin_offsetof(Worlds, desks) == 72 && __builtin_offsetof(Worlds, nodes) == 96);
+static_assert(kWords == 5154 && (!kRoomy || sizeof(Desk) == 28800));
 static_assert(kList % 4 == 0 && kTail.from % 4 == 0 && sizeof(Group) % 4 == 0 && sizeof(Contact) % 4 == 0);
 
 struct Column {
@@ -104,7 +103,7 @@ WALKER_INLINE bool take_turn(const Worlds& worlds, const Turn& turn, std::int64_
     if (begins) {
         if (draws) generator = generator_of(worlds, world);
         const std::uint64_t seed = draws ? generator.next() : turn.seeds[world];
-        reset_lane(g, *worlds.model, 0, worlds.courses[slot], push_of(seed), tree);
+        reset_lane(g, 0, worlds.courses[slot], push_of(seed), tree);
     } else {
         column.load(&g, kHead);
         column.load(&g, kTail);
@@ -116,7 +115,7 @@ WALKER_INLINE bool take_turn(const Worlds& worlds, const Turn& turn, std::int64_
     for (int j = 0; j < kActions; ++j) g.action[j][0] = turn.actions ? turn.actions[world * kActions + j] : 0.0f;
     StepResult result;
     StageTimes times{};
-    step(g, desk.rows, *worlds.model, &result, times);
+    step(g, desk.rows, &result, times);
     if (!kRoomy && g.contacts[0].overflow) return false;
 
     column = {worlds.words + world, stride};

@@ -7,6 +7,7 @@ const EVENTS = 60, MOVES = 240;
 
 export const runs = [];
 export let editable = false;
+export const link = { lost: null }; // when the server was heard of last, ms, where it is not there now
 const listeners = new Set();
 
 // `listener(number, news)` is called when a run has changed; news is null where all of it may have.
@@ -53,7 +54,12 @@ export async function connect(said) {
   runs.forEach((_, number) => tell(number, null));
   const number = (text) => Number(text.split(".")[1]);
   source = new EventSource(`/api/events?since=${version}`);
-  source.addEventListener("open", () => said("connected", false));
+  const stand = (lost, text) => {
+    if (!lost || link.lost === null) link.lost = lost ? Date.now() : null;
+    said(text, lost);
+    runs.forEach((_, run) => tell(run, {}));
+  };
+  source.addEventListener("open", () => stand(false, "connected"));
   source.addEventListener("message", (event) => {
     const news = JSON.parse(event.data);
     if (news.anew) { connect(said); return; }
@@ -62,6 +68,6 @@ export async function connect(said) {
   });
   source.addEventListener("error", () => {
     const over = source.readyState === EventSource.CLOSED;
-    said(over ? "the studio has ended: start it again and open the address that it prints" : "connection lost, trying again", true);
+    stand(true, over ? "the studio has ended: start it again and open the address that it prints" : "connection lost, trying again");
   });
 }

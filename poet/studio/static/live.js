@@ -2,7 +2,7 @@
 
 import { byId, colour, drawn, fitCanvas, lineChart, make, number, openCourse, paintBackdrop, paintStrip, short } from "./shared.js";
 import { get } from "./api.js";
-import { onNews, runs } from "./feed.js";
+import { link, onNews, runs } from "./feed.js";
 import { paintArcs, startArcs } from "./arcs.js";
 
 const CHARTS_EVERY = 2000, SHOWN = 40, COURSES = 300; // ms between two drawings of the charts; entries of the feed; courses kept
@@ -78,8 +78,8 @@ function span(seconds) {
 
 function standing(run) {
   const { pulse } = run, box = byId("standing");
-  box.dataset.standing = pulse.standing;
-  byId("standing-word").textContent = WORDS[pulse.standing][0];
+  box.dataset.standing = link.lost === null ? pulse.standing : "unknown";
+  byId("standing-word").textContent = link.lost === null ? WORDS[pulse.standing][0] : "No connection";
   const done = pulse.iteration ?? 0, all = pulse.iterations ?? 1;
   const since = pulse.committed ? Math.max((Date.now() - Date.parse(pulse.committed)) / 1000, 0) : null;
   const ago = since === null ? "nothing is on disk yet" : `the last iteration came ${span(since)} ago`;
@@ -90,7 +90,8 @@ function standing(run) {
     unreadable: pulse.problem,
     reading: WORDS.reading[1],
   };
-  byId("standing-said").textContent = said[pulse.standing];
+  const then = link.lost === null ? "" : `how the run stands now is not known; at ${new Date(link.lost).toLocaleTimeString("en-GB")} it was ${WORDS[pulse.standing][0].toLowerCase()}: `;
+  byId("standing-said").textContent = then + said[pulse.standing];
   const where = pulse.session ? `, on ${pulse.session.host} with ${pulse.session.workers} ${pulse.session.workers === 1 ? "worker" : "workers"}` : "";
   const waiting = pulse.waiting?.length ? ` ${pulse.waiting.length === 1 ? "One environment waits" : `${pulse.waiting.length} environments wait`} for the reproduction of iteration ${number(pulse.next_reproduction)}.` : "";
   const more = {
@@ -98,7 +99,7 @@ function standing(run) {
     done: `${ago}.${waiting}`,
     stopped: `${ago}. It goes on by: poet evolve ${run.folder}${waiting}`,
   };
-  byId("standing-more").textContent = more[pulse.standing] ?? "";
+  byId("standing-more").textContent = link.lost === null ? more[pulse.standing] ?? "" : "";
   const bar = box.querySelector(".progress"), share = Math.min((100 * done) / all, 100);
   bar.setAttribute("aria-valuenow", share.toFixed(1));
   bar.firstElementChild.style.width = `${share}%`;

@@ -70,12 +70,18 @@ function follow(frame) {
 
 // All runs of the studio beside each other; the matrix takes a while, so it is asked for.
 function compare(matrix) {
-  const alone = runs.length < 2, frame = byId("compare-frame");
-  frame.hidden = alone;
-  if (alone) { byId("compare-said").textContent = "There is one run here; start the studio with several to compare them: poet studio RUN RUN"; return; }
+  const frame = byId("compare-frame"), said = byId("compare-said"), names = (some) => some.map((run) => run.name).join(", ");
+  const there = runs.filter((run) => run.pulse.standing !== "unreadable"), gone = runs.filter((run) => run.pulse.standing === "unreadable");
+  const without = gone.length ? ` Left out: ${names(gone)}, which cannot be read.` : "";
+  frame.hidden = there.length < 2;
+  if (frame.hidden) {
+    frame.removeAttribute("src");
+    said.textContent = `There is one run here${without ? " to compare." : "; start the studio with several to compare them: poet studio RUN RUN"}${without}`;
+    return;
+  }
   const play = make("button", { type: "button", onclick: () => compare(true) }, "Play every agent in every niche of the others");
-  byId("compare-said").replaceChildren(...(matrix ? ["The agents play in each other's niches, which can take minutes…"] : [`${runs.map((run) => run.name).join(", ")} as they stand. `, play]));
-  frame.onload = () => { follow(frame); if (matrix) byId("compare-said").textContent = `${runs.map((run) => run.name).join(", ")} as they stood when the agents began to play.`; };
+  said.replaceChildren(...(matrix ? ["The agents play in each other's niches, which can take minutes…"] : [`${names(there)} as they stand.${without} `, play]));
+  frame.onload = () => { follow(frame); if (matrix) said.textContent = `${names(there)} as they stood when the agents began to play.${without}`; };
   frame.src = matrix ? "/compare?matrix=yes" : "/compare";
 }
 

@@ -17,7 +17,7 @@ export class Player {
 
   clear() {
     this.stop?.abort();
-    Object.assign(this, { agents: [], parts: [], frames: 0, fps: 25, course: null, shapes: null, film: null, at: 0, playing: false, whole: false, last: [], rest: 0, returns: [], distances: [], outcomes: [], lengths: [] });
+    Object.assign(this, { agents: [], parts: [], frames: 0, fps: 25, course: null, shapes: [], lines: [], bodies: 0, film: null, films: [], at: 0, playing: false, whole: false, last: [], rest: 0, returns: [], distances: [], outcomes: [], lengths: [] });
   }
 
   get empty() { return this.frames === 0; }
@@ -40,7 +40,7 @@ export class Player {
   }
 
   take(row) {
-    if (row.agents) Object.assign(this, { agents: row.agents, shapes: row.shapes, fps: row.fps, course: row.course });
+    if (row.agents) Object.assign(this, { agents: row.agents, shapes: row.shapes, lines: row.lines, bodies: row.shapes.length || 1 + Math.max(...row.lines.flat()), fps: row.fps, course: row.course });
     else if (row.film) this.takeFilm(row);
     else {
       this.parts.push({ from: this.frames, frames: row.frames, poses: unpacked(row.poses) });
@@ -56,7 +56,7 @@ export class Player {
   // A whole episode of a body that is recorded one at a time.
   takeFilm({ agent, film }) {
     const episode = openEpisode(film);
-    Object.assign(this, { film: this.film ?? episode, fps: film.fps, course: film.course });
+    Object.assign(this, { film: this.film ?? episode, films: [...this.films, episode], lines: film.lines ?? [], fps: film.fps, course: film.course });
     this.frames = Math.max(this.frames, film.frames);
     this.agents = [...this.agents, agent];
     this.outcomes = [...this.outcomes, film.outcome];
@@ -94,13 +94,44 @@ export class Player {
   }
 
   value(part, frame, agent, body, axis) {
-    return part.poses[((frame * this.agents.length + agent) * this.shapes.length + body) * 3 + axis];
+    return part.poses[((frame * this.agents.length + agent) * this.bodies + body) * 3 + axis];
   }
 
   // Agents from last to first at a moment: by return so far.
   order(at) {
-    const returns = this.returns[Math.min(Math.floor(at), this.frames - 1)] ?? [];
+    const returns = this.agents.map((_, agent) => this.gauge(agent, at).score);
     return this.agents.map((_, i) => i).sort((a, b) => returns[a] - returns[b] || b - a);
+  }
+
+  // How far along an agent was at a moment.
+  gauge(agent, at = this.at) {
+    const index = Math.min(Math.floor(at), this.frames - 1), film = this.films[agent], last = film ? Math.min(index, film.record.frames - 1) : index;
+    const [returns, distances] = film ? [film.returns[last], film.distances[last]] : [this.returns[index]?.[agent] ?? 0, this.distances[index]?.[agent] ?? 0];
+    return { time: index / this.fps, score: returns, distance: distances };
+  }
+
+  // Points of a body in space at a moment, m: x, y and z of each.
+  points(agent, at) {
+    const film = this.films[agent], found = new Float32Array(3 * (film ? film.record.points : this.bodies));
+    if (film) {
+      const last = film.record.frames - 1, early = Math.min(Math.floor(at), last), late = Math.min(early + 1, last), share = Math.min(at, last) - early, size = found.length;
+      for (let i = 0; i < size; i += 1) found[i] = film.poses[early * size + i] + share * (film.poses[late * size + i] - film.poses[early * size + i]);
+      return found;
+    }
+    const [part, frame, index] = this.frame(at), [next, later] = this.frame(Math.min(index + 1, this.frames - 1)), share = Math.min(Math.max(at - index, 0), 1);
+    for (let body = 0; body < this.bodies; body += 1) {
+      for (let axis = 0; axis < 3; axis += 1) {
+        const a = this.value(part, frame, agent, body, axis), b = this.value(next, later, agent, body, axis);
+        found[3 * body + axis] = (a + share * (b - a)) * LENGTH;
+      }
+    }
+    return found;
+  }
+
+  // The middle of a trunk in space.
+  middle(agent, at) {
+    const points = this.points(agent, at), trunk = this.lines[0];
+    return [0, 1, 2].map((axis) => trunk.reduce((sum, point) => sum + points[3 * point + axis], 0) / trunk.length);
   }
 
   // x and y of an agent's hull at a moment, m.

@@ -2,17 +2,28 @@
 
 import { make } from "./shared.js";
 
-export function toText(environment) {
-  const bytes = new TextEncoder().encode(JSON.stringify(environment));
-  let letters = "";
-  for (const byte of bytes) letters += String.fromCharCode(byte);
-  return btoa(letters).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const LONG = 600; // bytes from which on a text is packed
+const PACKED = "~"; // what a packed text begins with
+
+async function through(stream, bytes) {
+  return new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer());
 }
 
-export function fromText(text) {
+export async function toText(environment) {
+  let bytes = new TextEncoder().encode(JSON.stringify(environment));
+  const long = bytes.length > LONG;
+  if (long) bytes = await through(new CompressionStream("deflate-raw"), bytes);
+  let letters = "";
+  for (const byte of bytes) letters += String.fromCharCode(byte);
+  return (long ? PACKED : "") + btoa(letters).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+export async function fromText(text) {
   try {
-    const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(letters, (letter) => letter.charCodeAt(0))));
+    const packed = text.startsWith(PACKED), letters = atob(text.slice(packed ? 1 : 0).replaceAll("-", "+").replaceAll("_", "/"));
+    let bytes = Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+    if (packed) bytes = await through(new DecompressionStream("deflate-raw"), bytes);
+    return JSON.parse(new TextDecoder().decode(bytes));
   } catch { throw new Error("The link holds no ground that can be read; it may have been cut short."); }
 }
 

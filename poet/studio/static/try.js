@@ -1,48 +1,55 @@
-// Any agent on any ground: the choice of both, the stage, drawing, and what is done with a ground.
+// Any agent on any ground: the choice of both, the stage, and what is done with a ground.
 
-import { byId, clipTo, colour, drawn, fitCanvas, FONT, make, number, openCourse, paintBackdrop, paintCourse, paintFinish, paintScene, paintStrip, sceneHeight, fixed } from "./shared.js";
+import { byId, drawn, fitCanvas, fixed, make, number, openCourse } from "./shared.js";
 import { get, post } from "./api.js";
+import { CourseView } from "./course.js";
 import { editable, onNews, runs } from "./feed.js";
+import { FieldView } from "./field.js";
 import { Player } from "./player.js";
 import { saveFile, copied, fromText, toText } from "./share.js";
 import { sliders } from "./sliders.js";
-import * as drawing from "./drawing.js";
 
-const METRES = 24, LEAST = 20; // m across a wide stage; pixels a metre at least
-const OVERVIEW = 44; // pixels of the whole course, at the lower edge
 const PATIENCE = 250; // ms of rest after a change, before the server is asked
 const MOST = 32;
+const KEPT = 100; // steps back
 
-const stage = {
-  run: null, tools: null, ground: null, course: null, genome: null, limits: null, chosen: null,
-  left: 2, drag: null, past: [], future: [], wanted: null, follow: true, asked: 0,
-};
+const stage = { run: null, tools: null, ground: null, course: null, genome: null, limits: null, past: [], future: [], wanted: null };
 const player = new Player(() => { requestPaint(); results(); });
-let painting = false, later = null;
+let painting = false, bench = null, views = null, view = null;
+// Of all questions about ground the latest counts; a change waits a little before it asks.
+let asked = 0, waiting = null, asking = Promise.resolve();
 
-const canvas = () => byId("stage").firstElementChild;
+const canvas = () => byId("stage-canvas");
 const drawnNow = () => stage.genome !== null;
 
 export function startTry() {
+  bench = {
+    stage, player, canvas: canvas(), edit, keep, describe, tell, becomes, repaint: requestPaint,
+    get follow() { return byId("follow").checked; },
+    set follow(on) { byId("follow").checked = on; },
+  };
+  views = { course: new CourseView(bench), field: new FieldView(bench) };
+  view = views.course;
   drawn(canvas(), paint);
   new ResizeObserver(requestPaint).observe(byId("stage"));
   byId("ground").addEventListener("change", chooseGround);
   byId("level").addEventListener("change", chooseLevel);
-  byId("agents").addEventListener("change", () => { if (stage.ground) { remember(); play(); } });
-  byId("again").addEventListener("click", play);
+  byId("agents").addEventListener("change", () => { if (stage.ground) { remember(); play(true); } });
+  byId("again").addEventListener("click", () => play(true));
   byId("pause").addEventListener("click", () => (player.playing ? player.pause() : player.start()));
   byId("moment").addEventListener("input", () => { player.pause(); player.at = Number(byId("moment").value); requestPaint(); });
   byId("speed").addEventListener("change", () => { player.speed = Number(byId("speed").value); });
+  byId("follow").addEventListener("change", requestPaint);
   byId("draw").addEventListener("click", () => attempt(drawOnIt, true));
-  for (const button of document.querySelectorAll("[data-add]")) button.addEventListener("click", () => attempt(async () => { if (!drawnNow()) await drawOnIt(); add(button.dataset.add); }, true));
-  byId("remove").addEventListener("click", removeChosen);
+  for (const button of document.querySelectorAll("[data-add]")) button.addEventListener("click", () => attempt(async () => { if (!drawnNow()) await drawOnIt(); view.add(button.dataset.add); }, true));
+  byId("remove").addEventListener("click", () => view.remove());
   byId("undo").addEventListener("click", () => step(stage.past, stage.future));
   byId("redo").addEventListener("click", () => step(stage.future, stage.past));
-  byId("mutate").addEventListener("click", () => attempt(async () => take(await post(`/api/runs/${stage.run}/mutate`, { environment: stage.ground.environment, seed: Math.floor(Math.random() * 2 ** 31) }), true), true));
+  byId("mutate").addEventListener("click", () => attempt(() => ask(() => post(`/api/runs/${stage.run}/mutate`, { environment: stage.ground.environment, seed: Math.floor(Math.random() * 2 ** 31) })), true));
   byId("save").addEventListener("click", () => attempt(save, true));
   byId("share").addEventListener("click", () => attempt(share, true));
   byId("inject").addEventListener("click", () => attempt(inject, true));
-  byId("auto").addEventListener("change", () => { if (byId("auto").checked) play(); });
+  byId("auto").addEventListener("change", () => { if (byId("auto").checked) play(false); });
   startPointer();
   onNews((run, news) => { if (run === stage.run && news?.niches?.length) listNiches(); });
 }
@@ -60,8 +67,7 @@ export async function showTry(run, query) {
       stage.tools = await get(`/api/runs/${run}/tools`);
     } catch (error) { tell(error.message, true); return; }
     if (stage.run !== run) return;
-    stage.limits = stage.tools.drawing?.kind === "course" ? stage.tools.drawing : null;
-    byId("tools").hidden = !stage.limits;
+    stage.limits = stage.tools.drawing;
     listGrounds();
   }
   await attempt(() => open(query));
@@ -76,7 +82,8 @@ async function open(query) {
   if (agents !== null) choose("agents", agents);
   if (text) {
     byId("ground").value = "own";
-    await take(await post(`/api/runs/${stage.run}/ground`, { environment: fromText(text) }), true);
+    const environment = await fromText(text);
+    await ask(() => post(`/api/runs/${stage.run}/ground`, { environment }));
     return;
   }
   const niche = from !== null && runs[stage.run].niches[Number(from)] ? Number(from) : hardest();
@@ -137,23 +144,42 @@ async function chooseGround() {
   byId("level-label").hidden = kind !== "suite";
   if (kind === "own") return;
   await attempt(async () => {
-    if (kind === "niche") await take(await get(`/api/runs/${stage.run}/niches/${which}`), true);
+    let there = true;
+    if (kind === "niche") there = await ask(() => get(`/api/runs/${stage.run}/niches/${which}`));
     else if (kind === "suite") {
       byId("level").replaceChildren(...stage.tools.suites[Number(which)][1].map((name, i) => make("option", { value: i }, name)));
-      await chooseLevel();
+      there = await askLevel();
     } else {
       const config = runs[stage.run].config;
       const environment = stage.limits ? { domain: config.domain, encoding: "drawn", genome: stage.limits.initial, seed: 0 } : { domain: config.domain, encoding: config.encoding, genome: stage.tools.initial, seed: 0 };
-      await take(await post(`/api/runs/${stage.run}/ground`, { environment }), true);
+      there = await ask(() => post(`/api/runs/${stage.run}/ground`, { environment }));
     }
+    if (!there) return;
     byId("ground").value = kind === "suite" ? `suite ${which}` : kind === "niche" ? `niche ${which}` : kind;
     remember();
   });
 }
 
-async function chooseLevel() {
-  const name = stage.tools.suites[Number(byId("ground").value.split(" ")[1])][0];
-  await attempt(async () => take(await get(`/api/runs/${stage.run}/suites/${encodeURIComponent(name)}/${byId("level").value}`), true));
+async function chooseLevel() { await attempt(askLevel); }
+
+function askLevel() {
+  const name = stage.tools.suites[Number(byId("ground").value.split(" ")[1])][0], level = byId("level").value;
+  return ask(() => get(`/api/runs/${stage.run}/suites/${encodeURIComponent(name)}/${level}`));
+}
+
+// Ask the server for another ground and take it, unless by then something else was asked for; gives whether it was taken.
+async function ask(question, fresh = true) {
+  const turn = begun(), found = await question();
+  if (turn !== asked) return false;
+  await take(found, fresh);
+  return true;
+}
+
+// Whatever was asked before, or waits to be asked, counts no more.
+function begun() {
+  clearTimeout(waiting?.timer);
+  waiting = null;
+  return (asked += 1);
 }
 
 // Whatever the server refuses is told in its words.
@@ -173,129 +199,141 @@ async function take(found, fresh) {
   stage.ground = found;
   stage.course = openCourse(found.course);
   stage.genome = environment.encoding === "drawn" && stage.limits ? environment.genome : null;
+  view = stage.course.relief ? views.field : views.course;
   if (fresh) {
-    Object.assign(stage, { chosen: null, past: [], future: [], left: 2, follow: true });
+    Object.assign(stage, { past: [], future: [] });
+    view.open();
     const genes = environment.encoding === "parametric" ? stage.tools.genes : {};
     sliders(byId("sliders"), genes, environment.genome, (genome, over) => { own(); change({ ...stage.ground.environment, genome }, over); });
     tell("");
   }
+  view.taken();
   describe();
-  if (fresh) { player.clear(); await play(); }
+  if (fresh) { player.clear(); play(true); }
 }
 
 function own() { byId("ground").value = "own"; byId("level-label").hidden = true; }
 
 function describe() {
-  const { environment, description, id } = stage.ground;
-  byId("ground-said").replaceChildren(make("b", {}, description), make("span", { class: "quiet id" }, `${environment.encoding}, seed ${environment.seed}, ${id}`));
-  byId("draw").hidden = drawnNow();
-  for (const name of ["remove", "undo", "redo"]) byId(name).hidden = !drawnNow();
-  byId("remove").disabled = !stage.chosen;
+  const { environment, description, id } = stage.ground, kind = stage.course.relief ? "field" : "course";
+  byId("ground-said").replaceChildren(make("b", {}, description), make("span", { class: "quiet id" }, `${environment.encoding}, seed ${environment.seed}, ${id ?? "…"}`));
+  byId("tools").hidden = !stage.limits && kind === "course";
+  for (const each of byId("tools").querySelectorAll("[data-of]")) each.hidden = each.dataset.of !== kind || (!stage.limits && each.dataset.drawing === "");
+  byId("draw").hidden = drawnNow() || !stage.limits;
+  byId("draw").textContent = kind === "field" ? "✎ Make it paintable" : "✎ Draw on it";
+  byId("remove").hidden = !drawnNow() || kind === "field";
+  for (const name of ["undo", "redo"]) byId(name).hidden = !drawnNow();
+  byId("remove").disabled = !view.chosen;
   byId("undo").disabled = !stage.past.length;
   byId("redo").disabled = !stage.future.length;
-  const said = drawnNow()
-    ? stage.chosen ? `Chosen: ${drawing.said(stage.genome, stage.chosen)}.` : "Drag boxes, their edges, or points of the ground; drag anything else to look along the course."
-    : stage.limits ? "Draw on it, to drag its obstacles; drag the picture to look along the course." : "";
-  byId("stage-said").textContent = said;
+  byId("stage-said").textContent = view.said();
   requestPaint();
 }
 
 // A ground that was changed here: shown at once where it is drawn, and asked about when the hand rests.
 function change(environment, over) {
-  clearTimeout(later);
-  stage.ground = { ...stage.ground, environment };
-  later = setTimeout(() => attempt(async () => {
-    const turn = (stage.asked += 1);
-    const found = await post(`/api/runs/${stage.run}/ground`, { environment });
-    if (turn !== stage.asked) return;
-    await take(found, false);
-    remember();
-    if (byId("auto").checked && over) await play();
-  }), over ? 30 : PATIENCE);
+  const turn = begun();
+  stage.ground = { ...stage.ground, environment, id: null };
+  const work = () => { waiting = null; return (asking = answered(environment, turn, over)); };
+  waiting = { work, timer: setTimeout(() => attempt(work), over ? 30 : PATIENCE) };
+}
+
+async function answered(environment, turn, over) {
+  const found = await post(`/api/runs/${stage.run}/ground`, { environment });
+  if (turn !== asked) return;
+  await take(found, false);
+  remember();
+  if (byId("auto").checked && over && !view.held) play(false);
+}
+
+// Wait until the server has told of the last change: what is saved, shared or put in has its own name.
+async function settled() {
+  if (waiting) { clearTimeout(waiting.timer); waiting.work(); }
+  await asking;
+  if (stage.ground.id === null) throw new Error("This ground cannot be used as it is: change it, or go a step back.");
 }
 
 function edit(genome, over) {
   stage.genome = genome;
-  stage.course = drawing.courseOf(genome, stage.limits, stage.course.finish);
+  stage.course = view.shown(genome);
   own();
   change({ ...stage.ground.environment, genome, seed: 0 }, over);
   describe();
 }
 
-function keep() { stage.past.push(stage.genome); if (stage.past.length > 100) stage.past.shift(); stage.future = []; }
+function keep(genome) { stage.past.push(genome); if (stage.past.length > KEPT) stage.past.shift(); stage.future = []; }
 
 function step(from, to) {
-  if (!from.length || !drawnNow()) return;
+  if (!from.length || !drawnNow() || view.held) return;
   to.push(stage.genome);
-  stage.chosen = null;
+  view.let();
   edit(from.pop(), true);
 }
 
-async function drawOnIt() {
-  const found = await post(`/api/runs/${stage.run}/drawn`, { environment: stage.ground.environment });
+// This ground as one that was drawn here; the server hears of it with the change that follows.
+function becomes(genome) {
+  begun();
+  stage.ground = { ...stage.ground, id: null, environment: { ...stage.ground.environment, encoding: "drawn", genome, seed: 0 } };
+  stage.genome = genome;
   own();
   byId("sliders").replaceChildren();
-  await take(found, false);
-  Object.assign(stage, { past: [], future: [], chosen: null });
+  Object.assign(stage, { past: [], future: [] });
+}
+
+async function drawOnIt() {
+  const there = await ask(() => post(`/api/runs/${stage.run}/drawn`, { environment: stage.ground.environment }), false);
+  if (!there) return;
+  own();
+  byId("sliders").replaceChildren();
+  Object.assign(stage, { past: [], future: [] });
+  view.let();
   describe();
 }
 
-function add(kind) {
-  player.pause();
-  stage.follow = false;
-  const { width } = canvas().getBoundingClientRect(), [genome, chosen] = drawing.added(stage.genome, stage.limits, kind, stage.left + (width / scaleOf(width)) * 0.5);
-  if (!chosen) { tell("There is no room for more of these.", true); return; }
-  keep();
-  stage.chosen = chosen;
-  edit(genome, true);
-}
-
-function removeChosen() {
-  if (!stage.chosen || !drawnNow()) return;
-  keep();
-  const genome = drawing.removed(stage.genome, stage.chosen);
-  stage.chosen = null;
-  edit(genome, true);
-}
-
 async function share() {
+  await settled();
   const agents = byId("agents").value;
-  const address = `${location.origin}/#/try?${new URLSearchParams({ agents, ground: toText(stage.ground.environment) })}`;
+  const address = `${location.origin}/#/try?${new URLSearchParams({ agents, ground: await toText(stage.ground.environment) })}`;
   history.replaceState(null, "", address.replace(location.origin, ""));
   tell(await copied(address) ? "The link is copied; its part from # on opens this ground in any studio of the same body." : "The link stands in the browser's address.");
 }
 
-function save() {
+async function save() {
+  await settled();
   saveFile(stage.ground.environment, stage.ground.id);
   tell(`Saved as environment-${stage.ground.id}.json.`);
 }
 
 async function inject() {
-  const { iteration } = await post(`/api/runs/${stage.run}/inject`, { environment: stage.ground.environment });
+  await settled();
+  byId("inject").disabled = true; // until it is there, so that a second click puts nothing in
+  const { iteration } = await post(`/api/runs/${stage.run}/inject`, { environment: stage.ground.environment }).finally(() => { byId("inject").disabled = false; });
   const { pulse } = runs[stage.run];
   const end = iteration >= (pulse.iterations ?? Infinity) ? `, but the run ends at ${number(pulse.iterations)}: go on with more iterations` : "";
   tell(`It waits for the reproduction of iteration ${number(iteration)}${end}. The record will say: drawn by hand.`);
 }
 
 // What is shown stands in the address, so that the page can be opened again as it is.
-function remember() {
-  const [kind, which] = byId("ground").value.split(" "), agents = byId("agents").value;
+async function remember() {
+  const [kind, which] = byId("ground").value.split(" "), agents = byId("agents").value, turn = asked;
   const query = new URLSearchParams({ run: stage.run, agents });
-  if (kind === "niche") query.set("from", which); else query.set("ground", toText(stage.ground.environment));
+  if (kind === "niche") query.set("from", which); else query.set("ground", await toText(stage.ground.environment));
+  if (turn !== asked || byId("try").hidden) return;
   const text = `#/try?${query}`;
   stage.wanted = `${stage.run} ${query.get("ground")} ${query.get("from")}`;
   if (text.length < 16000) history.replaceState(null, "", text);
 }
 
-async function play() {
+// Play; whoever asked for it wants to see it from the start, whoever changed the ground wants to keep looking at it.
+async function play(byHand) {
   if (!stage.ground || byId("try").hidden) return;
   player.speed = Number(byId("speed").value);
-  stage.follow = true;
+  if (byHand && !view.held) bench.follow = true;
   byId("results-none").hidden = false;
   byId("results-none").textContent = "They begin…";
   byId("results").hidden = true;
   byId("results").dataset.whole = "false";
-  byId("results").dataset.plays = Number(byId("results").dataset.plays ?? 0) + 1;
+  byId("results").dataset.ground = stage.ground.id; // for who drives this page: of which ground the results are
   try {
     await player.play(stage.run, { environment: stage.ground.environment, agents: agentsWanted(), seed: 0 });
   } catch (error) { byId("results-none").textContent = error.message; }
@@ -321,206 +359,39 @@ function results() {
 
 // The stage
 
-const scaleOf = (width) => Math.max(width / METRES, LEAST);
-
-function heightOf(width) {
-  if (player.film) return sceneHeight(player.film.record, width);
-  return Math.round(Math.max(Math.min(width * 0.42, 440), 230)) + OVERVIEW;
-}
-
 function requestPaint() {
   if (painting) return;
   painting = true;
   requestAnimationFrame(() => { painting = false; paint(); });
 }
 
-function placement(width, height) {
-  const scale = scaleOf(width), floor = height - OVERVIEW;
-  const level = levelAt();
-  return { scale, floor, place: (x, y) => [(x - stage.left) * scale, floor * 0.62 - (y - level) * scale], back: (px, py) => [px / scale + stage.left, level + (floor * 0.62 - py) / scale] };
-}
-
-// The height that the camera looks at: the ground's mean in view, so that it glides.
-function levelAt() {
-  const { ground } = stage.course, width = canvas().getBoundingClientRect().width || 800;
-  const low = stage.left, high = stage.left + width / scaleOf(width);
-  let area = 0, last = null;
-  for (let i = 0; i < ground.length; i += 2) {
-    const x = Math.min(Math.max(ground[i], low), high);
-    if (last !== null) area += ((ground[i + 1] + last[1]) / 2) * (x - last[0]);
-    last = [x, ground[i + 1]];
-  }
-  const covered = Math.min(high, ground[ground.length - 2]) - Math.max(low, ground[0]);
-  return covered > 1 ? area / covered : ground[1];
-}
-
 function paint() {
   const { width } = canvas().getBoundingClientRect();
   if (!stage.course || !width || byId("try").hidden) return;
-  const height = heightOf(width);
+  const height = view.height(width);
   canvas().style.height = `${height}px`;
-  const context = fitCanvas(canvas(), width, height);
-  if (player.film) { paintScene(context, player.film, stage.course, player.at, width, height); return; }
-  if (stage.course.relief) { paintBackdrop(context, width, height); paintStrip(context, stage.course, 0, 0, width, height); return; }
-  const order = player.empty ? [] : player.order(player.at);
-  if (order.length && stage.follow) {
-    const [x] = player.hull(order.at(-1), player.at);
-    stage.left = x - (width / scaleOf(width)) * 0.32;
-  }
-  const { place, floor, scale } = placement(width, height);
-  paintBackdrop(context, width, height);
-  context.save();
-  clipTo(context, 0, 0, width, floor);
-  paintCourse(context, stage.course, place, floor, 3);
-  paintFinish(context, stage.course, place);
-  if (!player.empty) player.paint(context, place);
-  if (drawnNow()) paintHandles(context, place, scale, width);
-  context.restore();
-  context.fillStyle = colour("card");
-  context.fillRect(0, floor, width, OVERVIEW);
-  const along = paintStrip(context, stage.course, 0, floor + 1, width, OVERVIEW - 1);
-  context.globalAlpha = 0.16;
-  context.fillStyle = colour("accent");
-  context.fillRect(along(stage.left), floor, along(stage.left + width / scale) - along(stage.left), OVERVIEW);
-  context.globalAlpha = 1;
-  order.forEach((agent, rank) => {
-    const [x] = player.hull(agent, player.at), first = rank === order.length - 1;
-    context.fillStyle = colour(first ? "hull" : "far");
-    context.globalAlpha = first ? 1 : 0.55;
-    context.fillRect(along(x) - 1, floor + (first ? 0 : 8), 2, first ? OVERVIEW : OVERVIEW - 8);
-  });
-  context.globalAlpha = 1;
-  if (order.length) paintGauge(context, order.at(-1), order.length);
+  byId("field").hidden = view !== views.field;
+  view.paint(fitCanvas(canvas(), width, height), width, height);
 }
-
-function paintHandles(context, place, scale, width) {
-  const { genome, limits, chosen } = stage;
-  genome.ground.forEach(([x, y], i) => {
-    const [px, py] = place(x, y + limits.level);
-    if (px < -20 || px > width + 20) return;
-    const is = chosen?.kind === "point" && chosen.number === i;
-    context.beginPath();
-    context.arc(px, py, is ? 7 : 4, 0, 7);
-    context.fillStyle = colour(is ? "accent" : "card");
-    context.fill();
-    context.strokeStyle = colour("accent");
-    context.lineWidth = 1.5;
-    context.stroke();
-  });
-  genome.boxes.forEach(([x, y, w, h], i) => {
-    const is = chosen?.kind === "box" && chosen.number === i, [left, bottom] = place(x, y + limits.level), [right, top] = place(x + w, y + h + limits.level);
-    context.strokeStyle = colour("accent");
-    context.lineWidth = is ? 2.5 : 1;
-    context.globalAlpha = is ? 1 : 0.6;
-    context.strokeRect(left, top, right - left, bottom - top);
-    context.globalAlpha = 1;
-  });
-}
-
-function paintGauge(context, agent, count) {
-  const index = Math.min(Math.floor(player.at), player.frames - 1);
-  const entries = [["time", `${fixed(index / player.fps)} s`], [count > 1 ? "in front" : "agent of", `niche ${player.agents[agent]}`], ["distance", `${fixed(player.distances[index][agent])} of ${fixed(player.course)} m`], ["return", fixed(player.returns[index][agent])]];
-  const columns = [0, 74, 152, 276];
-  context.globalAlpha = 0.86;
-  context.fillStyle = colour("card");
-  context.fillRect(0, 0, columns.at(-1) + 76, 40);
-  context.globalAlpha = 1;
-  context.textAlign = "left";
-  context.textBaseline = "alphabetic";
-  entries.forEach(([name, value], i) => {
-    context.font = `11px ${FONT}`;
-    context.fillStyle = colour("quiet");
-    context.fillText(name, 12 + columns[i], 15);
-    context.font = `600 13px ${FONT}`;
-    context.fillStyle = colour("ink");
-    context.fillText(value, 12 + columns[i], 32);
-  });
-}
-
-const CURSORS = { all: "grab", right: "ew-resize", left: "ew-resize", top: "ns-resize", topright: "nesw-resize", topleft: "nwse-resize" };
 
 function startPointer() {
   const element = canvas();
-  const where = (event) => { const box = element.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top, box.width, box.height]; };
-  element.addEventListener("pointerdown", (event) => {
-    if (!stage.course || player.film || stage.course.relief) return;
-    const [px, py, width, height] = where(event), { place, floor } = placement(width, height);
-    element.setPointerCapture(event.pointerId);
-    if (py > floor) { stage.drag = { kind: "overview" }; lookAt(px, width); return; }
-    const found = drawnNow() ? drawing.under(stage.genome, stage.limits, place, px, py) : null;
-    stage.follow = false;
-    if (found) { player.pause(); stage.chosen = found; stage.drag = { kind: "element", px, py, genome: stage.genome, level: levelAt() }; } else { stage.chosen = null; stage.drag = { kind: "look", px, left: stage.left }; }
-    describe();
-  });
-  element.addEventListener("pointermove", (event) => {
-    if (!stage.course || player.film) return;
-    const [px, py, width, height] = where(event), { place, scale, floor } = placement(width, height), { drag } = stage;
-    if (!drag) {
-      const found = drawnNow() && py < floor ? drawing.under(stage.genome, stage.limits, place, px, py) : null;
-      element.style.cursor = found ? CURSORS[found.part] ?? "grab" : "default";
-      return;
-    }
-    if (drag.kind === "overview") lookAt(px, width);
-    else if (drag.kind === "look") { stage.left = within(drag.left - (px - drag.px) / scale, width); requestPaint(); } else {
-      drag.moved = true;
-      edit(drawing.moved(drag.genome, stage.limits, stage.chosen, (px - drag.px) / scale, (drag.py - py) / scale), false);
-    }
-  });
-  const end = () => {
-    const { drag } = stage;
-    stage.drag = null;
-    if (drag?.kind !== "element" || !drag.moved) return;
-    stage.past.push(drag.genome);
-    stage.future = [];
-    edit(stage.genome, true);
-  };
-  element.addEventListener("pointerup", end);
-  element.addEventListener("pointercancel", end);
-  element.addEventListener("dblclick", (event) => {
-    if (!drawnNow()) return;
-    const [px, , width, height] = where(event), [x] = placement(width, height).back(px, 0), [genome, chosen] = drawing.added(stage.genome, stage.limits, "point", x);
-    if (!chosen) return;
-    keep();
-    stage.chosen = chosen;
-    edit(genome, true);
-  });
+  const at = (event) => { const box = element.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top, event]; };
+  const there = (work) => (event) => { if (stage.course) work(event); };
+  element.addEventListener("pointerdown", there((event) => { element.setPointerCapture(event.pointerId); view.down(...at(event)); }));
+  element.addEventListener("pointermove", there((event) => view.move(...at(event))));
+  for (const kind of ["pointerup", "pointercancel"]) element.addEventListener(kind, there((event) => view.up(event)));
+  element.addEventListener("pointerleave", there(() => view.leave()));
+  element.addEventListener("dblclick", there((event) => view.double(...at(event))));
+  element.addEventListener("wheel", there((event) => { if (view.wheel(event)) event.preventDefault(); }), { passive: false });
+  element.addEventListener("contextmenu", there((event) => { if (view === views.field) event.preventDefault(); }));
   element.addEventListener("keydown", pressed);
-}
-
-function lookAt(px, width) {
-  const end = stage.course.ground[stage.course.ground.length - 2];
-  stage.follow = false;
-  stage.left = within((px / width) * end - width / scaleOf(width) / 2, width);
-  requestPaint();
-}
-
-function within(left, width) {
-  const end = stage.course.ground[stage.course.ground.length - 2];
-  return Math.min(Math.max(left, -2), Math.max(end - width / scaleOf(width) + 4, -2));
 }
 
 function pressed(event) {
   if (!stage.ground) return;
-  const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] ?? [0, 0];
   if (event.key === " ") { event.preventDefault(); if (player.playing) player.pause(); else player.start(); return; }
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") { event.preventDefault(); if (event.shiftKey) step(stage.future, stage.past); else step(stage.past, stage.future); return; }
-  if (drawnNow() && (event.key === "n" || event.key === "p")) {
-    const all = drawing.elements(stage.genome), at = all.findIndex((one) => one.kind === stage.chosen?.kind && one.number === stage.chosen?.number);
-    if (!all.length) return;
-    stage.chosen = at < 0 ? all[0] : all[(at + (event.key === "n" ? 1 : all.length - 1)) % all.length];
-    const { width } = canvas().getBoundingClientRect();
-    stage.follow = false;
-    player.pause();
-    stage.left = within(stage.chosen.x - width / scaleOf(width) / 2, width);
-    describe();
-    return;
-  }
-  if (drawnNow() && stage.chosen && (event.key === "Delete" || event.key === "Backspace")) { event.preventDefault(); removeChosen(); return; }
-  if (event.key === "Escape" && stage.chosen) { stage.chosen = null; describe(); return; }
-  if (!dx && !dy) return;
-  event.preventDefault();
-  if (!drawnNow() || !stage.chosen) { const { width } = canvas().getBoundingClientRect(); stage.follow = false; stage.left = within(stage.left + 2 * dx, width); requestPaint(); return; }
-  keep();
-  const what = event.shiftKey && stage.chosen.kind === "box" ? { ...stage.chosen, part: dx ? "right" : "top" } : stage.chosen;
-  edit(drawing.moved(stage.genome, stage.limits, what, 0.1 * dx, 0.1 * dy), true);
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (view.pressed(event)) event.preventDefault();
 }

@@ -209,3 +209,22 @@ def test_a_cppn_with_obstacles_is_refused():
         terrain_of(Environment(domain="hexapod3d", encoding="cppn", genome=genome, seed=0))
     with pytest.raises(ValueError, match="'obstacles' is unknown"):
         find_domain("hexapod3d").encoding("cppn", {"obstacles": ["pit"]})
+
+
+def test_a_stride_of_two_moves_every_gene_twice_as_far_and_no_further():
+    encoding = HeightfieldEncoding.from_options({"stride": 2.0})
+    start = {"bumps": 0.1, "step_height": [0.2, 0.3], "gap_width": [0.3, 0.4], "boulder_height": [0.2, 0.3]}
+    moves = {name: set() for name in ("step_height", "gap_width", "boulder_height")}
+    for seed in range(40):
+        child = encoding.mutate(start, np.random.default_rng(seed))
+        assert abs(child["bumps"] - 0.1) <= 0.04
+        for name, found in moves.items():
+            found |= {round(abs(after - before), 6) for after, before in zip(child[name], start[name], strict=True)}
+    assert moves == {"step_height": {0, 0.04}, "gap_width": {0, 0.1}, "boulder_height": {0, 0.04}}
+    assert encoding.genes()["step_height"]["step"] == 0.04
+
+
+@pytest.mark.parametrize("stride", [0, 11, True, "2", None])
+def test_a_stride_that_is_none_is_refused(stride):
+    with pytest.raises(ValueError, match=r"stride is .*; it must lie in \[0.1, 10\]"):
+        HeightfieldEncoding.from_options({"stride": stride})

@@ -33,10 +33,17 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there i
 
 
 def tasks(*domains):
+    """Every course, some of them for a body that is hidden."""
+    bodies = {"rough": {"motors": 0.7, "gravity": 8.0}, "pits": {"delay": 2, "lidar": 0, "load": 1.5, "legs": 0.9}}
     return tuple(
-        Environment(domain=domain, encoding="parametric", genome=genome.to_json(), seed=4)
+        Environment(
+            domain=domain,
+            encoding="parametric",
+            genome=genome.to_json() | ({"physics": bodies[name]} if name in bodies else {}),
+            seed=4,
+        )
         for domain in domains
-        for genome in COURSES.values()
+        for name, genome in COURSES.items()
     )
 
 
@@ -175,12 +182,13 @@ def test_a_plan_takes_whole_warps_and_no_more_memory_than_there_is(nodes):
 
 def test_what_the_launcher_hands_over_has_the_kernels_layout():
     # The kernel's own assertions, which every compiler checks, name the same numbers.
-    assert ctypes.sizeof(episodes.Launch) == 112
-    assert (episodes.Launch.taken.offset, episodes.Launch.nodes.offset) == (88, 108)
-    assert len(native.walker_model()) == 944
-    shapes, starts, items, tree, _, _ = native.course_of(tasks("walker2d")[0]).parts()
+    assert ctypes.sizeof(episodes.Launch) == 104
+    assert (episodes.Launch.taken.offset, episodes.Launch.nodes.offset) == (80, 100)
+    assert len(native.walker_model()) == 976
+    shapes, starts, items, tree, model, _, _ = native.course_of(tasks("walker2d")[0]).parts()
     count = len(native.course_of(tasks("walker2d")[0]))
     assert (len(shapes), len(tree)) == (120 * count, 32 * (2 * count + 2 * 5))
+    assert model == b""  # the ordinary walker's
     assert max(np.frombuffer(items, np.int32)) == count - 1
     assert np.frombuffer(starts, np.int32)[-1] == len(items) // 4
     assert CONTROLLER.parameters == episodes.PARAMETERS

@@ -44,7 +44,13 @@ FEWER = 14  # contacts of the smaller build, so that some worlds are left to the
 
 
 def tasks_of(domain, count):
-    genomes = ({}, {"roughness": 3.0}, {"stump_height": [0.2, 1.0]}, {"pit_gap": [0.2, 1.2], "roughness": 1.0})
+    weak, late = {"motors": [1, 0.7, 0.5, 1], "legs": 1.1}, {"delay": 2, "lidar": 0, "gravity": 8.0}
+    genomes = (
+        {},
+        {"roughness": 3.0, "physics": weak},
+        {"stump_height": [0.2, 1.0]},
+        {"pit_gap": [0.2, 1.2], "roughness": 1.0, "physics": late},
+    )
     return [
         Environment(domain=domain, encoding="parametric", genome=genomes[number % 4], seed=number)
         for number in range(count)
@@ -110,6 +116,11 @@ def compare(stepper, tasks, steps, **settings):
                 ours.reset(options={"reset_mask": torch.from_numpy(mask)}), theirs.reset(options={"reset_mask": mask})
             )
     return ends
+
+
+def test_worlds_on_the_kernels_text_tell_what_is_hidden_as_the_native_engines_do(stepper):
+    tasks = tasks_of("walker2d", 8)
+    assert compare(stepper, tasks, 100, autoreset_mode=AutoresetMode.SAME_STEP, told=True) > 5
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])

@@ -1,41 +1,13 @@
-"""The native engine against the reference: the same world, to the last bit.
-
-`resynchronised_steps` copies the reference's state into the native engine
-before every step, steps both, and yields how far they are apart.
-"""
+"""The native engine against the reference: the same world, to the last bit."""
 
 import numpy as np
 import pytest
-from walkers import COURSES, GAITS, MOTION, NativeWalker, VisibleReference, course, push_of
+from walkers import COURSES, GAITS, NativeWalker, course, push_of, resynchronised_steps
 
 from environments.walker2d import native
 from environments.walker2d.env import WalkerEnv
 
 pytestmark = pytest.mark.skipif(native.problem() is not None, reason=str(native.problem()))
-
-
-def resynchronised_steps(terrain, act, push, limit):
-    """Yield, for each step, the reference's state and the largest differences of motion and impulses after it."""
-    reference, ours = VisibleReference(terrain), NativeWalker(terrain)
-    observation = reference.reset(push)
-    ours.reset(push)
-    for _ in range(limit):
-        before = reference.read(ours.state)
-        ours.state = before
-        action = act(observation)
-        observation, _, terminated, _, info = reference.env.step(action)
-        ours.step(action)
-        if terminated and "outcome" in info and info["outcome"] == 3:
-            return
-        expected, found = reference.read(ours.state), ours.state
-        motion = max(np.abs(expected[name] - found[name]).max() for name in MOTION)
-        impulses = np.abs(expected["joint_impulse"] - found["joint_impulse"]).max()
-        same_contacts = expected["contacts"] == found["contacts"] and bool(
-            (expected["contact"][: expected["contacts"]] == found["contact"][: expected["contacts"]]).all()
-        )
-        yield before, float(max(motion, impulses)), same_contacts
-        if terminated:
-            return
 
 
 @pytest.mark.parametrize("gait", GAITS)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from meta_learners.black_box.rl2 import RL2, RL2Settings, laid_out, losses, time_baseline
+from meta_learners.black_box.rl2 import RL2, RL2Settings
+from meta_learners.black_box.trials import laid_out, losses, time_baseline
 from meta_learners.experience.returns import trial_advantages
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.bandits import BernoulliBandits
@@ -130,7 +131,7 @@ def truncated_gradient(policy, head, trials, window):
     for step, seen in enumerate(trials["inputs"]):
         if step % window == 0 and step:
             memory = memory.detach()
-        (memory,) = policy.remember(seen[None], memory)
+        (memory,) = policy.remember(seen[None], () if memory is None else (memory,))
         number, value = policy.read(memory[None], seen[None])
         numbers.append(number[0])
         values.append(value[0])

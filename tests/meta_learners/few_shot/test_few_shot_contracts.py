@@ -91,7 +91,46 @@ TestANIL = gradient("anil")
 
 TestIMAML = few_shot_contract(lambda tasks: make_few_shot("imaml", tasks, {"hidden": [8], "inner_steps": 3}), Lines())
 
+ADAPTING = {"hidden": [6], "inner_steps": 2}
 
+
+def adapting(name, family=None, **settings):
+    known = {**ADAPTING, **settings}
+    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, known), family or Lines(), numbered=True)
+
+
+TestABML = adapting("abml", draws=3)
+TestBMAML = adapting("bmaml", particles=3)
+TestFTML = adapting("ftml", updates=2)
+TestLLAMA = adapting("llama")
+TestLLAMAOfClasses = adapting("llama", Blobs())
+TestMixture = adapting("mixture", starts=3, first=2)
+TestPLATIPUS = adapting("platipus", draws=3)
+TestPLATIPUSOfClasses = adapting("platipus", Blobs())
+TestWarpGrad = adapting("warpgrad")
+
+
+def statistician(family):
+    settings = {"units": 8, "context": 4, "latent": 2, "draws": 3, "width": 8}
+    return few_shot_contract(lambda tasks: make_few_shot("neural-statistician", tasks, settings), family)
+
+
+TestStatistician = statistician(Lines())
+TestStatisticianOfClasses = statistician(Blobs())
+
+
+def sequential(name, family=None, **settings):
+    """Learners that read examples one after another."""
+    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, settings), family, ordered=True, numbered=True)
+
+
+TestSNAIL = sequential("snail", IMAGES, width=8, filters=4, keys=4)
+TestSNAILOfNumbers = sequential("snail", Lines(), width=8, filters=4, keys=4)
+TestMANN = sequential("mann", width=8, units=8, rows=6, row_size=4, reads=2)
+TestMANNOfNumbers = sequential("mann", Lines(), width=8, units=8, rows=6, row_size=4, reads=2)
+TestMetaNetworks = few_shot_contract(lambda tasks: make_few_shot("meta-networks", tasks, {"width": 8}), numbered=True)
+TestHypernetwork = learner("hypernetwork", CURVES, units=8)
+TestHypernetworkOfNumbers = learner("hypernetwork", Lines(), units=8)
 def optimiser(name, family=None, **settings):
     known = {"hidden": [6], "steps": 3, "window": 3, **settings}
     return few_shot_contract(lambda tasks: make_few_shot(name, tasks, known), family or Lines(), numbered=True)

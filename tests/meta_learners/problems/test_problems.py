@@ -14,6 +14,7 @@ from meta_learners.errors import MetaLearningError
 from meta_learners.predictions import Logits, Numbers, judge
 from meta_learners.problems.curves import NOISE, process
 from meta_learners.problems.niches import relief_of
+from meta_learners.problems.omniglot import ALPHABETS
 from meta_learners.registry import make_family, make_few_shot
 
 
@@ -36,6 +37,39 @@ def test_the_exact_process_says_what_gaussian_conditioning_by_hand_says():
         assert deviation[task, :, 0].numpy() ** 2 == pytest.approx(np.maximum(spread, NOISE**2), abs=1e-6)
         told = torch.distributions.MultivariateNormal(torch.zeros(len(x)).double(), torch.from_numpy(own))
         assert evidence[task].item() == pytest.approx(told.log_prob(y).item(), abs=1e-6)
+
+
+def test_the_process_that_infers_the_kernel_is_a_mixture_and_says_more_than_one_normal_of_its_moments():
+    family = make_family("curves", {"queries": 20})
+    batch = family.draw(30, "test", (0,))
+    found = family.rivals(batch)["exact process"]
+    weights = found.log_weights.exp()[..., None, None]
+    assert torch.allclose(weights.sum(0), torch.ones(1), atol=1e-5)
+    spread = (weights * (found.deviations.square() + (found.means - found.mean).square())).sum(0).sqrt()
+    there = batch.query.present
+    whole, moments = (judge(each, batch.query.targets, there) for each in (found, Numbers.of(found.mean, spread)))
+    assert torch.allclose(whole["error"], moments["error"], atol=1e-6)
+    assert whole["log_loss"].mean() < moments["log_loss"].mean()
+
+
+def test_weights_of_a_mixture_say_what_draws_in_their_proportions_say():
+    means, targets = torch.tensor([-1.0, 2.0]), torch.tensor([[[0.5]], [[2.5]]])
+    drawn = means[torch.tensor([0, 1, 1, 1])].reshape(4, 1, 1, 1).expand(4, 2, 1, 1)
+    weights = torch.tensor([[0.25] * 2, [0.75] * 2]).log()
+    few = Numbers(means.reshape(2, 1, 1, 1).expand(2, 2, 1, 1), torch.ones(2, 2, 1, 1), weights)
+    many = Numbers(drawn, torch.ones(4, 2, 1, 1))
+    assert torch.allclose(few.log_probability(targets), many.log_probability(targets))
+    assert torch.allclose(few.mean, many.mean)
+    assert torch.equal(few.covers(targets), many.covers(targets))
+
+
+def test_a_share_of_lines_and_drawn_frequencies_make_other_sinusoids():
+    lines = make_family("sinusoids", {"lines": 1.0, "queries": 30}).draw(5, "train", (0,))
+    x, y = lines.query.inputs[..., 0], lines.query.targets[..., 0]
+    slopes = (y - y[:, :1])[:, 1:] / (x - x[:, :1])[:, 1:]
+    assert torch.allclose(slopes, slopes[:, :1].expand_as(slopes), atol=1e-2)
+    wide = make_family("sinusoids", {"frequencies": True, "queries": 100}).draw(2000, "train", (0,))
+    assert wide.query.targets.square().mean().item() == pytest.approx((5**3 - 0.1**3) / (3 * 4.9) / 2, abs=0.15)
 
 
 def test_curves_have_as_many_points_of_context_as_the_protocol_says():
@@ -117,6 +151,11 @@ def test_files_of_omniglot_that_are_damaged_or_missing_are_refused(omniglot, tmp
         (tmp_path / path.name).write_bytes(path.read_bytes()[:-1])
     with pytest.raises(MetaLearningError, match="is not the published file: its sha256 is"):
         make_family("omniglot", None, Source(data=tmp_path))
+
+
+def test_omniglots_splits_share_no_alphabet():
+    held_out = [alphabet for split in ("validation", "test") for alphabet in ALPHABETS[split]]
+    assert len(set(held_out)) == len(held_out) == 3
 
 
 @pytest.mark.slow

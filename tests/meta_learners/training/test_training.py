@@ -111,6 +111,32 @@ def test_a_training_killed_at_any_moment_resumes_to_what_an_unbroken_one_makes(c
     assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
 
 
+@pytest.mark.parametrize("teacher", ["accel", "alp-gmm"])
+def test_a_taught_training_goes_on_as_if_it_had_never_stopped(curriculum, tmp_path, teacher):
+    """ACCEL's tasks are tried in worlds of their own, while PPO's run on, with tasks that no curriculum has."""
+    line = ["meta-train", curriculum, "--learner", "ppo", *TINY, "--set", "steps=25", "--teacher", teacher]
+    line += ["--teacher-set", "first=3" if teacher == "accel" else "window=10", "--save-every", 0, "-o"]
+    for iterations in (2, 3, 6):
+        assert run(*line, tmp_path / "broken", "--iterations", iterations).returncode == 0
+    assert run(*line, tmp_path / "straight", "--iterations", 6).returncode == 0
+    assert results(tmp_path / "broken") == results(tmp_path / "straight")
+    facts = results(tmp_path / "straight")[0]["facts"]
+    assert set(facts) == {"teacher", "tasks"}
+    if teacher == "accel":
+        assert len(facts["teacher"]["kept"]) > 3
+        assert {each["regret"] > 0 for each in facts["teacher"]["kept"]} == {True}
+
+
+def test_what_a_teacher_cannot_do_is_refused_in_a_sentence(curriculum, tmp_path):
+    line = ["meta-train", curriculum, "--learner", "maml", *TINY[:6], "-o", tmp_path / "none", "--teacher"]
+    refused(run(*line, "nobody"), 2, "--teacher is 'nobody'; installed teachers are accel, alp-gmm, plr,")
+    refused(run(*line, "plr"), 2, "teacher plr has regret gain, and learner maml has no critic", "set regret to best")
+    refused(run(*line, "plr", "--teacher-set", "replay=2"), 2, "--teacher-set: replay is 2.0; it must be in [0, 1]")
+    refused(run(*line, "random", "--open-over", 5), 2, "--open-over is 5; teacher random opens no stages")
+    done = run("meta-train", "--learner", "cnp", "-o", tmp_path / "none", "--teacher", "plr")
+    refused(done, 2, "--teacher is plr, and --learner cnp is given examples and does not act")
+
+
 def test_threads_of_worlds_change_no_bit_of_a_training(curriculum, tmp_path):
     line = ["meta-train", curriculum, "--learner", "ppo", *TINY, "--copies", 20, "--set", "steps=25", "-o"]
     assert run(*line, tmp_path / "one").returncode == 0
@@ -315,8 +341,8 @@ def test_a_folder_of_something_else_is_left_alone(curriculum, tmp_path):
 def test_a_newer_training_is_refused_by_its_version(trained, tmp_path):
     folder = copy_of(trained, tmp_path)
     document = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 3}))
-    refused(run("meta-test", folder), 2, "has schema version 3; this version reads 1 and 2")
+    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 4}))
+    refused(run("meta-test", folder), 2, "has schema version 4; this version reads 1 to 3")
 
 
 def test_the_checkpoint_before_serves_when_the_newest_is_damaged(curriculum, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import synthetic_archive
 from runs import TOY_SETTINGS, evolved, typed
 
+from environments.domain import find_domain
 from environments.tasks.curriculum import Curriculum
 from environments.walker2d import native
 from poet import Run
@@ -105,7 +106,21 @@ def test_no_task_lies_in_another_split_than_its_relatives_of_any_run(runs, tmp_p
     flat = [niches_of(run)[0]["environment"] for run in runs]  # the same ground by two seeds
     assert len(set(flat)) == 2
     pairs |= set(itertools.combinations(flat, 2))
-    for one, other in pairs:
+    # A child of flat ground is one mutation away from flat ground by the other seed too, and no two such children may
+    # be nearer to each other than to it: by the genes, in units of their greatest values.
+    rows = {row["id"]: row for row in rows_of(tmp_path / by)}
+    encoding = find_domain("walker2d").encoding("parametric", {})
+    vectors = {task: encoding.vector(row["genome"]) for task, row in rows.items()}
+    children = [task for task, row in rows.items() if set(row["parents"]) & set(flat)]
+    pairs |= set(itertools.product(children, set(flat)))
+    near = {
+        (one, other)
+        for one, other in itertools.combinations(children, 2)
+        if np.linalg.norm(vectors[one] - vectors[other])
+        < min(np.linalg.norm(vectors[each] - vectors[flat[0]]) for each in (one, other))
+    }
+    assert near
+    for one, other in pairs | near:
         if one != other:
             assert split[one] == split[other] or "boundary" in (split[one], split[other])
 

@@ -1,10 +1,12 @@
 """Ground that was drawn, in a run of another encoding: judged, bred from, and exact."""
 
 import numpy as np
+import pytest
 from runs import assert_equal_archives
 from studios import TINY
 
 from environments.domain import Environment, find_domain
+from environments.tasks.curriculum import Curriculum
 from poet import Run
 from poet.novelty import places_of
 
@@ -30,6 +32,23 @@ def test_drawn_ground_is_admitted_bred_from_and_exact_in_however_many_lives(tmp_
     assert children, "the seed gives it children"
     assert all(each.environment.encoding == "drawn" for each in children)
     assert all(child["novelty"] is None or np.isfinite(child["novelty"]) for child in one.children())
+
+
+@pytest.mark.parametrize("domain", ["walker2d", "hexapod3d"])
+def test_a_run_with_drawn_ground_is_exported_to_the_end(tmp_path, domain):
+    if domain == "hexapod3d":
+        pytest.importorskip("pybullet")
+    painted = {"heights": [[], [0] * 20 + [60] * 9 + [0] * 20]}
+    environment = DRAWN if domain == "walker2d" else Environment(
+        domain=domain, encoding="drawn", genome=painted, seed=0
+    )
+    run = Run.create(tmp_path / "run", settings={**TINY, "seed": 4, "domain": domain})
+    run.inject(environment)
+    run.evolve(7, workers=1, rescore=False)
+    run.export(tmp_path / "curriculum", fractions=(1, 0, 0), workers=1)
+    curriculum = Curriculum.load(tmp_path / "curriculum")
+    assert {row["encoding"] for row in curriculum.rows()} == {"parametric", "drawn"}
+    assert curriculum.task(environment.id).environment == environment
 
 
 def test_level_ground_lies_between_the_encodings(tmp_path):

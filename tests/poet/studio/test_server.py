@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import shutil
 import sys
 import time
 from contextlib import closing
@@ -143,6 +144,28 @@ def test_niches_of_numbers_that_no_archive_holds_are_not_there(server):
     assert "no niche" in ask(port, "/api/runs/0/play", "POST", wanted, cookie=cookie)[1]
     answer, said = ask(port, f"/api/runs/0/courses?niches=0,{'9' * 5000}", cookie=cookie)
     assert (answer.status, list(json.loads(said))) == (200, ["0"])
+    longest = "9" * 5000  # Python reads no number so long
+    for path in (f"/api/runs/{longest}", f"/api/runs/0/niches/{longest}", f"/api/runs/0/suites/bipedal/{longest}"):
+        answer, said = ask(port, path, cookie=cookie)
+        assert (answer.status, "no " in json.loads(said)["error"]) == (400, True), said
+    assert "no run 9" in ask(port, f"/report/{longest}", cookie=cookie)[1]
+
+
+def test_the_same_ground_waits_once_and_a_run_that_is_gone_leaves_the_others_to_compare(run, tmp_path):
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    for folder in folders:
+        shutil.copytree(run.folder, folder)
+    with studio(*folders, "--edit") as (address, _):
+        port, token = int(address.split(":")[2].split("/")[0]), address.rpartition("/")[2]
+        cookie = ask(port, f"/open/{token}")[0].getheader("set-cookie").partition(";")[0]
+        assert standing(port, cookie) == "done"
+        first = ask(port, "/api/runs/0/inject", "POST", {"environment": FLAT}, cookie=cookie)
+        again = ask(port, "/api/runs/0/inject", "POST", {"environment": FLAT}, cookie=cookie)
+        assert json.loads(first[1])["iteration"] == 6
+        assert (again[0].status, "waits already" in again[1]) == (400, True)
+        assert len(Run.open(folders[0]).waiting()) == 1
+        shutil.rmtree(folders[1])
+        assert '"title":"one and three"' in ask(port, "/compare", cookie=cookie)[1]
 
 
 def test_run_whose_domain_is_not_installed_is_shown_but_not_tried(tmp_path):

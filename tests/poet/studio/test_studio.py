@@ -1,6 +1,7 @@
 """The studio in a real browser, beside a run that really goes on."""
 
 import http.server
+import re
 import signal
 import subprocess
 import threading
@@ -9,13 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browser import chromium
+from browser import chromium, seem
 from runs import command, variables
 from studios import TINY, studio
 
+from environments.domain import Environment
 from poet import Run
 
 pytest.importorskip("selenium")
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.pointer_input import PointerInput
+from selenium.webdriver.common.keys import Keys
+
 pytestmark = pytest.mark.slow
 
 WALKS = Path(__file__).parents[3] / "benchmarks/results/open_endedness/first_agent.safetensors"
@@ -26,8 +32,6 @@ SETTINGS = {
     "reproduction.every": 6,
     **{f"es.{name}": value for name, value in STILL.items()},
 }
-
-RESULTS = "return document.getElementById('results').dataset.whole"
 
 
 @contextmanager
@@ -41,7 +45,21 @@ def evolving(folder):
             process.kill()
 
 
-def until(found, seconds=60):
+@pytest.fixture(scope="module")
+def one_browser(tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("browser") / "profile") as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(one_browser):
+    """The module's browser with an empty page: one that was left open would complain that its studio has ended."""
+    one_browser.get("about:blank")
+    one_browser.get_log("browser")
+    return one_browser
+
+
+def until(found, seconds=300):
     """Wait until something is found, and give it."""
     end = time.monotonic() + seconds
     while not (value := found()):
@@ -60,26 +78,64 @@ def texts(browser, selector):
     return browser.execute_script(script, selector)
 
 
-def plays(browser):
-    """How often the page has begun to play."""
-    return int(browser.execute_script("return document.getElementById('results').dataset.plays"))
+def text(browser, selector):
+    return texts(browser, selector)[0]
 
 
 def outcome(browser):
-    """The results' first line, once all episodes are over."""
-    until(lambda: browser.execute_script(RESULTS) == "true")
+    """The results' first line, once all episodes on the ground that is shown are over."""
+
+    def whole():
+        told = browser.execute_script("return {...document.getElementById('results').dataset}")
+        return told.get("whole") == "true" and text(browser, "#ground-said .id").endswith(f" {told['ground']}")
+
+    until(whole)
     return texts(browser, "#results tbody tr:first-child td")
 
 
-def test_a_run_is_watched_and_a_box_is_drawn(tmp_path):
+def seen(browser, what):
+    """Where the stage shows something, in pixels from its middle, as ActionChains goes by."""
+    script = """const stage = document.getElementById("stage-canvas"), box = stage.getBoundingClientRect();
+        return [JSON.parse(stage.dataset[arguments[0]] ?? "[]"), box.width, box.height]"""
+    ((x, y), *_), width, height = until(lambda: (found := browser.execute_script(script, what))[0] and found)
+    return round(x - width / 2), round(y - height / 2)
+
+
+def drag(browser, start, *way, pointer="mouse"):
+    """Put a pointer down on the stage, go a way of pixels step by step, and let go."""
+    kind = "touch" if pointer == "touch" else "mouse"
+    chain = ActionChains(browser, duration=50, devices=[PointerInput(kind, kind)])
+    chain.move_to_element_with_offset(browser.find_element("id", "stage-canvas"), *start).click_and_hold()
+    for step in way:
+        chain.move_by_offset(*step)
+    chain.release().perform()
+
+
+def press(browser, *keys):
+    browser.find_element("id", "stage-canvas").send_keys(*keys)
+
+
+def box(browser):
+    """The box that is chosen: x, width and height in m."""
+    found = re.search(r"box at ([\d.]+) m, ([\d.]+) m wide and ([\d.]+) m high", text(browser, "#stage-said"))
+    return [float(number) for number in found.groups()]
+
+
+def complaints(browser):
+    """What the console holds against us: not that this browser draws in software, nor what we refused on purpose."""
+    return [
+        entry
+        for entry in browser.get_log("browser")
+        if "127.0.0.1" in entry["message"] and entry["source"] != "rendering" and " 403 " not in entry["message"]
+    ]
+
+
+def test_a_box_that_is_dragged_stops_an_agent_and_is_put_into_the_run_that_goes_on(tmp_path, browser):
     run = Run.create(tmp_path / "run", settings=SETTINGS, agent=WALKS)
-    with (
-        evolving(run.folder) as process,
-        studio(run.folder, "--edit") as (address, _),
-        chromium(tmp_path / "profile") as browser,
-    ):
+    seem(browser)
+    with evolving(run.folder) as process, studio(run.folder, "--edit") as (address, served):
         come_in(browser, address)
-        until(lambda: "Running" in texts(browser, "#standing-word"))
+        until(lambda: "Running" in text(browser, "#standing-word"))
         # An admission arrives by itself, with its drawing.
         until(lambda: browser.find_elements("css selector", "#feed li.new[data-kind=admitted] canvas"))
 
@@ -87,27 +143,45 @@ def test_a_run_is_watched_and_a_box_is_drawn(tmp_path):
         base = address.partition("/open/")[0]
         browser.get(f"{base}/#/try?run=0&from=0&agents=0")
         assert outcome(browser)[3] == "finished"
-        # It is drawn on, and a box is put in its way.
-        browser.find_element("id", "draw").click()
-        until(lambda: "drawn" in texts(browser, "#ground-said")[0])
-        begun = plays(browser)
+        # A box is put in its way and dragged nearer while it begins to play; the keys make the box high.
         browser.find_element("css selector", "[data-add=box]").click()
-        until(lambda: plays(browser) > begun)  # what begins to play moves the view once
-        assert "Chosen: box" in texts(browser, "#stage-said")[0]
+        until(lambda: "Chosen: box" in text(browser, "#stage-said"))
+        before = box(browser)
+        drag(browser, seen(browser, "boxes"), (-40, 0), (-40, 0))
+        after = box(browser)
+        assert after[0] < before[0] - 1
+        assert after[1:] == before[1:]
+        press(browser, Keys.SHIFT, *[Keys.ARROW_UP] * 15)
+        assert box(browser) == [*after[:2], 2.0]
+        told = outcome(browser)
+        assert told[3] != "finished"
+        assert float(told[2].split()[0]) < after[0]
+        # It is put in, judged like any child, and found in the archive.
+        shown = text(browser, "#ground-said .id").split()[-1]
+        browser.find_element("id", "inject").click()
+        until(lambda: "It waits" in text(browser, "#ground-told"))
+        (taken,) = until(lambda: [row for row in run.inputs() if row["niche"] is not None])
+        niche = run.niches[taken["niche"]]
+        assert (niche.environment.id, niche.injected) == (shown, True)
+        browser.get(f"{base}/#/live")
+        until(lambda: "drawn by hand" in texts(browser, f"#feed li[data-niche='{niche.id}'] .badge"))
+        assert complaints(browser) == []
 
-        # A second browser has no business here, nor has a page of another origin in this one.
-        with chromium(tmp_path / "other") as other:
-            other.get(base)
-            assert "403" in other.page_source
+        # A page of another origin reads nothing, even in this browser.
         with foreign_page(base) as page:
             browser.get(page)
             assert until(lambda: browser.execute_script("return window.came")) == "refused"
+        # A browser that was not let in has no business here; the address that was printed next lets it in.
+        browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        browser.get(base)
+        assert "403" in browser.page_source
+        come_in(browser, served.stdout.readline().strip())
 
         # Killed, the run is said to have stopped within 15 s.
-        come_in(browser, base)
         process.send_signal(signal.SIGKILL)
-        until(lambda: "Stopped" in texts(browser, "#standing-word"), 15)
-        assert [entry for entry in browser.get_log("browser") if "127.0.0.1" in entry["source"]] == []
+        until(lambda: "Stopped" in text(browser, "#standing-word"), 15)
+    # The studio has ended: what was known last does not stand there as if it still held.
+    until(lambda: "No connection" in text(browser, "#standing-word"))
 
 
 @contextmanager
@@ -136,13 +210,64 @@ def foreign_page(base):
         server.server_close()
 
 
-def test_every_view_fits_a_phone_in_the_dark_without_a_complaint(tmp_path):
+def test_heights_are_painted_for_the_hexapod_by_mouse_finger_and_keys(tmp_path, browser):
+    pytest.importorskip("pybullet")
+    run = Run.create(tmp_path / "run", settings={**TINY, "domain": "hexapod3d"})
+    run.evolve(1, workers=1, rescore=False)
+    seem(browser, width=900, height=800)  # which is drawn in software
+    with studio(run.folder, "--edit") as (address, _):
+        come_in(browser, address)
+        base = address.partition("/open/")[0]
+        browser.get(f"{base}/#/try?run=0&from=0")
+        assert outcome(browser)
+        buttons = ["pause", "whole", "auto", "tool-raise"]  # nothing plays meanwhile, before a change or after
+        script = """delete document.getElementById("stage-canvas").dataset.target; // what the next frame says counts
+            for (const id of arguments[0]) document.getElementById(id).click()"""
+        browser.execute_script(script, buttons)
+        place = seen(browser, "target")
+        drag(browser, place, (30, 0))
+        first, high = heights(browser, "")
+        drag(browser, place, (-30, 0), pointer="touch")
+        second, higher = heights(browser, first)
+        press(browser, "2", Keys.ARROW_LEFT * 10, Keys.ENTER)
+        third, dug = heights(browser, second)
+        assert 0 < top(high) < top(higher)
+        assert top(dug, min) < 0
+        press(browser, Keys.CONTROL, "z")
+        assert heights(browser, third) == (second, higher)
+        # What stands in the address is this ground, and so is what is put in.
+        shown = text(browser, "#ground-said .id").split()[-1]
+        link = browser.execute_script("return location.href")
+        browser.get("about:blank")
+        come_in(browser, link)
+        assert outcome(browser)
+        assert text(browser, "#ground-said .id").endswith(f" {shown}")
+        browser.find_element("id", "inject").click()
+        until(lambda: "It waits" in text(browser, "#ground-told"))
+        (waiting,) = run.waiting()
+        environment = Environment.from_json(waiting["environment"])
+        assert (environment.id, environment.genome["heights"]) == (shown, higher)
+        assert complaints(browser) == []
+
+
+def top(rows, extreme=max):
+    return extreme(extreme(row) for row in rows if row)
+
+
+def heights(browser, before):
+    """The address of a ground that was painted just now, as another than the address before, and its heights."""
+    script = "return decodeURIComponent(location.hash.split('ground=')[1] ?? '')"
+    link = until(lambda: (found := browser.execute_script(script)) != before and found)
+    read = """const [text, done] = arguments;
+        import("/static/share.js").then((share) => share.fromText(text)).then((one) => done(one.genome.heights))"""
+    return link, browser.execute_async_script(read, link)
+
+
+def test_every_view_fits_a_phone_in_the_dark_without_a_complaint(tmp_path, browser):
     run = Run.create(tmp_path / "run", settings=TINY)
     run.evolve(5, workers=1, rescore=False)
-    with (
-        studio(run.folder) as (address, _),
-        chromium(tmp_path / "profile", width=390, height=844, dark=True) as browser,
-    ):
+    seem(browser, width=390, height=844, dark=True)
+    with studio(run.folder) as (address, _):
         come_in(browser, address)
         assert browser.execute_script("return document.documentElement.dataset.theme") == "dark"
         base = address.partition("/open/")[0]
@@ -156,4 +281,4 @@ def test_every_view_fits_a_phone_in_the_dark_without_a_complaint(tmp_path):
                 until(lambda: browser.execute_script("return document.body?.dataset.ready") == "true")
                 browser.switch_to.default_content()
             assert browser.execute_script("return document.documentElement.scrollWidth") <= 390, view
-        assert browser.get_log("browser") == []
+        assert complaints(browser) == []

@@ -1,0 +1,102 @@
+"""SNAIL, the transformer and VariBAD where RL² has a known answer: bandits, random MDPs, and a goal to be found.
+
+Bandits of 10 pulls beside the exact optimum, with 5, 10 and 50 arms. The MDPs are those of `mdps.py`. In navigation a
+trial is two episodes of 100 steps; the reward tells how far the goal is, so who remembers goes straight there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.known_answers import bandits, mdps, navigation
+from benchmarks.known_answers.answer import Answer
+from benchmarks.known_answers.trials import Effort, learn, trial_returns
+from meta_learners.families.bandits import BernoulliBandits
+from meta_learners.families.mdps import TabularMDPs
+from meta_learners.families.navigation import LONGEST_MOVE, Navigation
+
+LEARNERS = ("snail", "transformer", "varibad")
+SMALL: Mapping[str, Any] = {"window": 0, "trace": 0.3, "entropy": 0.01, "reward_scale": 1.0, "epochs": 4}
+SIZES: Mapping[str, Mapping[str, Any]] = {
+    "snail": {"filters": 16, "keys": 16},
+    "transformer": {"size": 32, "layers": 2, "heads": 2, "context": 0},
+    "varibad": {"units": 32, "hidden": 32, "told": 10, "beliefs": 4, "inferences": 20},
+}
+# By arms: the exact optimum (of 50 arms not computed), and what the paper reports.
+PUBLISHED = {5: (6.6600, 6.6), 10: (6.7140, 6.7), 50: (None, 6.7)}
+SHORT_AIM = 5.3  # of 5 arms, where pulling at random brings 5
+MISHRA = "Mishra et al. 2018, arXiv:1707.03141, of SNAIL"
+SNAIL_MDPS = 159.1  # 156.2 / .752 x .766, by the shares of the optimum that the paper gives
+
+
+def run(*, short: bool, seed: int, device: str) -> list[Answer]:
+    """Learn each, then measure on tasks not seen before."""
+    if short:
+        return on_bandits("snail", 5, Effort(iterations=25, trials=256, tested=5000), seed, device, SHORT_AIM)
+    answers = []
+    for name in LEARNERS:
+        for arms in PUBLISHED if name == "snail" else (5,):
+            answers += on_bandits(name, arms, Effort(iterations=400, trials=1024, tested=20_000), seed, device)
+        answers += on_navigation(name, Effort(iterations=150, trials=64, tested=400), seed, device)
+    for name in LEARNERS:
+        answers += on_mdps(name, Effort(iterations=160, trials=400, tested=4000), seed, device)
+    return answers
+
+
+def shared(name: str, reflex: int) -> dict[str, Any]:
+    """Give what a learner is run with everywhere; VariBAD's heads always read the observation."""
+    return {**SMALL, **SIZES[name], **({} if name == "varibad" else {"reflex": reflex})}
+
+
+def on_bandits(name: str, arms: int, effort: Effort, seed: int, device: str, aim: float | None = None) -> list[Answer]:
+    """Measure 10 pulls."""
+    family = BernoulliBandits(arms, bandits.PULLS)
+    step_size = 3e-3 if aim else 1e-3
+    settings = {
+        **shared(name, reflex=0),
+        "episodes": 1,
+        "minibatches": 4,
+        "step_size": step_size,
+        "decay": effort.iterations,
+    }
+    learner = learn(family, settings, effort, seed, device, name)
+    found = float(trial_returns(family, learner, 1, effort.tested, (bandits.UNTAUGHT + seed,)).mean())
+    label = f"bandits, {arms} arms: {name}, mean reward of 10 pulls"
+    optimum, published = PUBLISHED[arms]
+    if aim:
+        return [Answer(f"{label} (more than at random)", found, aim, "higher")]
+    answers = [Answer(label, found, published, "beside", 0, MISHRA, "remembered")]
+    if optimum:
+        answers += [Answer(f"{label} (97% of Bayes)", found, 0.97 * optimum, "higher", 0, "", "computed")]
+    return answers
+
+
+def on_mdps(name: str, effort: Effort, seed: int, device: str) -> list[Answer]:
+    """Measure 10 episodes of 10 steps."""
+    family = TabularMDPs()
+    settings = {**shared(name, reflex=0), "episodes": mdps.EPISODES, "discount": 0.5, "epochs": 2}
+    settings |= {} if name == "varibad" else {"products": True}
+    settings |= {"reward_scale": 0.3, "minibatches": 4, "step_size": 2e-3, "decay": effort.iterations}
+    learner = learn(family, settings, effort, seed, device, name)
+    found = float(trial_returns(family, learner, mdps.EPISODES, effort.tested, (mdps.UNTAUGHT + seed,)).mean())
+    label = f"mdps: {name}, reward of 10 episodes"
+    return [
+        Answer(f"{label} (PSRL)", found, 138.1, "higher", 0, "Duan et al. 2016, arXiv:1611.02779", "second-hand"),
+        Answer(label, found, SNAIL_MDPS, "beside", 0, MISHRA, "remembered"),
+    ]
+
+
+def on_navigation(name: str, effort: Effort, seed: int, device: str) -> list[Answer]:
+    """Measure the second of two episodes of one trial."""
+    family = Navigation()
+    settings = {**shared(name, reflex=32), "episodes": 2, "deviation": LONGEST_MOVE, "trace": 0.9}
+    settings |= {"entropy": 0.0, "discount": 0.9, "minibatches": 8, "step_size": 1e-3, "decay": effort.iterations}
+    learner = learn(family, settings, effort, seed, device, name)
+    returns = trial_returns(family, learner, 2, effort.tested, (bandits.UNTAUGHT + seed,), each=True)
+    found = float(returns[:, 1].mean())
+    label = f"navigation: {name}, return of the second episode"
+    return [
+        Answer(f"{label} (standing still)", found, navigation.still_return(), "higher", 0, "", "computed"),
+        Answer(f"{label} (straight to the goal)", found, navigation.oracle_return(), "beside", 0, "", "computed"),
+    ]

@@ -1,0 +1,180 @@
+"""The Neural Statistician: a generative model of sets (Edwards and Storkey 2017, arXiv:1606.02185).
+
+A set has a latent context c; each of its items a latent z, whose prior c shapes; both shape the item. What is inferred
+of c is from the mean of the items' features. The bound of a set (equation 4) is a sum over items, of the log likelihood
+less the divergence of z from its prior; less the divergence of c from a standard normal distribution.
+
+For numbers a task is a set of pairs, of which inputs are given: queries are told under drawn c and z. For classes a
+class is a set, of inputs alone: a query's class is that whose c diverges least from the query's own (section 5.3).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from environments.settings import Bounds, check_bounds
+from meta_learners.bayesian.neural_processes import divergence, layers
+from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, one_hot
+from meta_learners.few_shot.module_learner import ModuleLearner
+from meta_learners.keys import Stream, torch_generator
+from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
+from meta_learners.networks.embedding import Embedding, seeded
+from meta_learners.predictions import Logits, Numbers, Prediction
+
+__all__ = ["LEARNER", "Statistician", "StatisticianSettings", "set_bound"]
+
+FLOOR = 0.02  # of deviations of items
+Normal = tuple[Tensor, Tensor]  # mean and deviation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticianSettings:
+    """How it learns."""
+
+    context: Annotated[int, Bounds(1, 4096)] = 16  # numbers of c
+    latent: Annotated[int, Bounds(1, 4096)] = 8  # numbers of an item's z
+    units: Annotated[int, Bounds(1, 4096)] = 128  # of every layer
+    width: Annotated[int, Bounds(1, 4096)] = 32  # filters of the embedding, of inputs that have classes
+    draws: Annotated[int, Bounds(1, 1000)] = 50  # of c and z, to predict by
+    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
+    halve_after: Annotated[int, Bounds(0, 10**9)] = 5000  # meta-steps between halvings of the step size; 0: none
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+def set_bound(log_likelihood: Tensor, item_divergence: Tensor, divergence_of_set: Tensor, members: Tensor) -> Tensor:
+    """Give the bound of every set (M, N).
+
+    Args:
+        log_likelihood: expected, of every item (M, K).
+        item_divergence: of what is inferred of its z from its prior (M, K).
+        divergence_of_set: of what is inferred of c from its prior (M, N).
+        members: 1 where an item is of a set (M, K, N); an item that is not there is of none.
+    """
+    found: Tensor = ((log_likelihood - item_divergence)[..., None] * members).sum(1) - divergence_of_set
+    return found
+
+
+class Statistician(nn.Module):
+    """The system; `Episodic`.
+
+    Args:
+        shape: of an input.
+        ways: N classes, or None where targets are numbers.
+        outputs: how many numbers a target has.
+        settings: how it learns.
+    """
+
+    def __init__(self, shape: tuple[int, ...], ways: int | None, outputs: int, settings: StatisticianSettings) -> None:
+        super().__init__()
+        units, size, z = settings.units, math.prod(shape), settings.latent
+        self._settings, self._classes = settings, ways is not None
+        if ways is not None:
+            self.embedding = Embedding(shape, settings.width)
+            features, given, told = self.embedding.size, 0, size
+        else:
+            features, given, told = size + outputs, size, outputs
+        self.encode = layers(features, units, units)
+        self.describe_set = layers(units + 1, units, units, 2 * settings.context)
+        self.describe_item = layers(units + settings.context, units, 2 * z)
+        self.prior_item = layers(given + settings.context, units, 2 * z)
+        self.decode = layers(given + settings.context + z, units, units, 2 * told)
+
+    def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Prediction]:
+        """Give minus the bound an item, of support and query together; queries are told from the support alone."""
+        both = _joined(batch.support, batch.query)
+        items, given, members = self._items(both, batch.ways)
+        features = self.encode(self._features(both, items))
+        context = self._context(features, members)  # (M, N, c)
+        drawn = members @ _draw(context, generator)  # an item's own set's (M, K, c)
+        posterior = _normal(self.describe_item(torch.cat([features, drawn], -1)))
+        prior = _normal(self.prior_item(torch.cat([*given, drawn], -1)))
+        mean, deviation = self._decoded([*given, drawn, _draw(posterior, generator)])
+        scaled = (items - mean) / deviation
+        told = (-0.5 * scaled.square() - deviation.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
+        standard = torch.zeros_like(context[0]), torch.ones_like(context[1])
+        bound = set_bound(told, divergence(posterior, prior), divergence(context, standard), members)
+        with torch.no_grad():
+            prediction = self.predict(batch, generator)
+        return -bound.sum() / members.sum().clamp(min=1), prediction
+
+    def predict(self, batch: TaskBatch, generator: torch.Generator) -> Prediction:
+        items, _, members = self._items(batch.support, batch.ways)
+        known = self._context(self.encode(self._features(batch.support, items)), members)
+        if batch.ways is not None:
+            return Logits(-self._gaps(known, batch.query))
+        draws = self._settings.draws
+        noise = torch.randn(draws, *known[0].shape, generator=generator).to(items)  # (S, M, 1, c)
+        asked = batch.query.inputs.flatten(2)
+        context = (known[0] + known[1] * noise).expand(-1, -1, asked.shape[1], -1)
+        given = asked.expand(draws, *asked.shape)
+        latent = _normal(self.prior_item(torch.cat([given, context], -1)))
+        # One z for all queries of a task and draw: the chances of one query do not hang on how many there are.
+        chance = torch.randn(draws, len(asked), 1, latent[0].shape[-1], generator=generator).to(items)
+        return Numbers(*self._decoded([given, context, latent[0] + latent[1] * chance]))
+
+    def _gaps(self, known: Normal, query: Examples) -> Tensor:
+        """Give KL(c of a class || c of a query alone) of all pairs (M, Q, N)."""
+        single = torch.ones(*query.inputs.shape[:2], 1).to(known[0])  # one over how many there are
+        own = _normal(self.describe_set(torch.cat([self.encode(self.embedding(query.inputs)), single], -1)))
+        of_class = known[0][:, None], known[1][:, None]
+        of_query = own[0][:, :, None], own[1][:, :, None]
+        return divergence(of_class, of_query)
+
+    def _items(self, examples: Examples, ways: int | None) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Give what is told of each item (M, K, o), what is given, and the sets that items are of (M, K, N)."""
+        there = examples.present
+        inputs = torch.where(there[..., None], examples.inputs.flatten(2), 0)
+        if ways is not None:
+            return inputs, [], one_hot(examples, ways)
+        targets = torch.where(there[..., None], examples.targets, 0)
+        return targets, [inputs], there[..., None].to(targets.dtype)
+
+    def _features(self, examples: Examples, items: Tensor) -> Tensor:
+        if self._classes:
+            found: Tensor = self.embedding(items.reshape(examples.inputs.shape))
+            return found
+        inputs = torch.where(examples.present[..., None], examples.inputs.flatten(2), 0)
+        return torch.cat([inputs, items], -1)
+
+    def _context(self, features: Tensor, members: Tensor) -> Normal:
+        """Infer c of every set from the mean of its items' features, and how many there are."""
+        share = 1 / members.sum(1)[..., None].clamp(min=1)  # (M, N, 1)
+        mean = (members.transpose(1, 2) @ features) * share
+        return _normal(self.describe_set(torch.cat([mean, share], -1)))
+
+    def _decoded(self, known: list[Tensor]) -> Normal:
+        mean, spread = self.decode(torch.cat(known, -1)).chunk(2, -1)
+        return mean, FLOOR + nn.functional.softplus(spread)
+
+
+def _normal(described: Tensor) -> Normal:
+    mean, spread = described.chunk(2, -1)
+    return mean, nn.functional.softplus(spread) + 1e-3
+
+
+def _draw(belief: Normal, generator: torch.Generator) -> Tensor:
+    return belief[0] + belief[1] * torch.randn(belief[0].shape, generator=generator).to(belief[0])
+
+
+def _joined(one: Examples, other: Examples) -> Examples:
+    return Examples(
+        torch.cat([one.inputs, other.inputs], 1),
+        torch.cat([one.targets, other.targets], 1),
+        torch.cat([one.present, other.present], 1),
+    )
+
+
+def _make(name: str, family: EpisodeFamily, settings: StatisticianSettings, *, seed: int, device: str) -> ModuleLearner:
+    with seeded(torch_generator((seed, Stream.PARAMETERS))):
+        system = Statistician(family.input_shape, family.ways, family.target_size, settings)
+    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+
+
+LEARNER = FewShotKind(settings=StatisticianSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}))

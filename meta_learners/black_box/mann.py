@@ -1,0 +1,178 @@
+"""A memory-augmented network (Santoro et al. 2016, arXiv:1605.06065): a controller that reads and writes rows.
+
+Examples come one after another, each with the label of the one *before*, so that what belongs together must be kept
+until it is asked for. It writes to the rows that it read last or to the row that it has used least, which is emptied
+before; reading, by cosine, follows. The softmax of cosines is sharpened by a learned factor, as in the Neural Turing
+Machine (Graves et al. 2014, arXiv:1410.5401): without one it is nearly even over a hundred rows. It learns to tell
+every example of the sequence as well as the queries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from environments.settings import Bounds, check_bounds
+from meta_learners.episodes import EpisodeFamily, TaskBatch
+from meta_learners.few_shot.module_learner import ModuleLearner
+from meta_learners.few_shot.sequences import Sequence, predicted, sequence_of, told_loss
+from meta_learners.keys import Stream, torch_generator
+from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
+from meta_learners.networks.embedding import Embedding, seeded
+from meta_learners.predictions import Prediction
+
+__all__ = ["LEARNER", "Mann", "MannSettings", "Tape", "turned"]
+
+SHARPNESS = 10.0  # to begin with
+EMPTY = 1e-6  # of the first rows: a cosine with 0 has no slope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MannSettings:
+    """How it learns; sizes of the memory and of the controller are the paper's."""
+
+    width: Annotated[int, Bounds(1, 4096)] = 32  # filters of each block of the embedding
+    units: Annotated[int, Bounds(1, 4096)] = 200  # of the controller
+    rows: Annotated[int, Bounds(1, 4096)] = 128  # of the memory
+    row_size: Annotated[int, Bounds(1, 4096)] = 40
+    reads: Annotated[int, Bounds(1, 64)] = 4  # heads that read, and as many that write
+    usage_decay: Annotated[float, Bounds(0, 1)] = 0.99
+    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
+    halve_after: Annotated[int, Bounds(0, 10**9)] = 4000  # meta-steps until the step size is halved; 0: never
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        if self.reads > self.rows:
+            raise ValueError(f"reads is {self.reads}; it must be at most rows, {self.rows}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """What is remembered of n sequences."""
+
+    hidden: Tensor  # (n, u) of the controller
+    cell: Tensor  # (n, u)
+    rows: Tensor  # (n, R, w)
+    usage: Tensor  # (n, R)
+    weights: Tensor  # (n, h, R) of the last reading
+    read: Tensor  # (n, h w)
+    label: Tensor  # (n, N) of the step before
+
+    def fields(self) -> tuple[Tensor, ...]:
+        """All, in order."""
+        return self.hidden, self.cell, self.rows, self.usage, self.weights, self.read, self.label
+
+
+def turned(
+    tape: Tape, keys: Tensor, gate: Tensor, decay: float, sharpness: float | Tensor = 1.0
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Write keys and read by them: the rows, their usage, the weights of reading and what was read.
+
+    Args:
+        tape: as it was.
+        keys: (n, h, w); each head's is what it writes, too.
+        gate: (n, h, 1), sigma(alpha) of the paper: how much is written where was read last.
+        decay: of the usage, gamma.
+        sharpness: what cosines are multiplied by.
+
+    Returns:
+        (n, R, w), (n, R), (n, h, R), (n, h, w).
+    """
+    heads, rows = keys.shape[1], tape.usage.shape[1]
+    least = tape.usage.topk(heads, largest=False).indices  # each head has a row of its own, the first the least used
+    unused = functional.one_hot(least, rows).to(keys.dtype)
+    written = gate * tape.weights + (1 - gate) * unused
+    emptied = tape.rows * (1 - unused[:, :1].transpose(1, 2))
+    memory = emptied + written.transpose(1, 2) @ keys
+    likeness = functional.normalize(keys, dim=-1) @ functional.normalize(memory, dim=-1).transpose(1, 2)
+    weights = (sharpness * likeness).softmax(-1)
+    usage = decay * tape.usage + weights.sum(1) + written.sum(1)
+    return memory, usage, weights, weights @ memory
+
+
+class Mann(nn.Module):
+    """The system; `Episodic`."""
+
+    def __init__(self, family: EpisodeFamily, settings: MannSettings) -> None:
+        super().__init__()
+        self._settings, self._outputs = settings, family.ways or family.target_size
+        self.embedding = Embedding(family.input_shape, settings.width)
+        read = settings.reads * settings.row_size
+        self.controller = nn.LSTMCell(self.embedding.size + self._outputs + read, settings.units)
+        self.address = nn.Linear(settings.units, read + settings.reads)
+        self.tell = nn.Linear(settings.units + read, self._outputs)
+        self.log_sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())
+
+    def blank(self, count: int) -> Tape:
+        """Give what is remembered of nothing."""
+        settings, zeros = self._settings, self.tell.weight.new_zeros
+        rows = zeros(count, settings.rows, settings.row_size) + EMPTY
+        weights = zeros(count, settings.reads, settings.rows)
+        weights[:, :, 0] = 1.0
+        units = (count, settings.units)
+        read = zeros(count, settings.reads * settings.row_size)
+        return Tape(zeros(units), zeros(units), rows, zeros(rows.shape[:2]), weights, read, zeros(count, self._outputs))
+
+    def step(self, features: Tensor, label: Tensor, tape: Tape) -> tuple[Tensor, Tape]:
+        """Tell an example (n, f) and then hear its label (n, N): outputs (n, N), and the tape after."""
+        settings = self._settings
+        inputs = torch.cat([features, tape.label, tape.read], 1)
+        hidden, cell = self.controller(inputs, (tape.hidden, tape.cell))
+        keys, gate = self.address(hidden).split([settings.reads * settings.row_size, settings.reads], 1)
+        keys = keys.tanh().reshape(len(keys), settings.reads, -1)
+        rows, usage, weights, read = turned(
+            tape, keys, gate.sigmoid()[..., None], settings.usage_decay, self.log_sharpness.exp()
+        )
+        outputs = self.tell(torch.cat([hidden, read.flatten(1)], 1))
+        return outputs, Tape(hidden, cell, rows, usage, weights, read.flatten(1), label)
+
+    def along(self, sequence: Sequence) -> tuple[Tensor, Tape]:
+        """Go through the examples: what is told of each before its label (M, S, N), and the tape after."""
+        features = self.embedding(sequence.support)
+        tape, told = self.blank(len(features)), []
+        for number in range(features.shape[1]):
+            outputs, after = self.step(features[:, number], sequence.labels[:, number], tape)
+            there = sequence.there[:, number] > 0
+            kept = (
+                torch.where(there.reshape(-1, *(1,) * (new.dim() - 1)), new, old)
+                for new, old in zip(after.fields(), tape.fields(), strict=True)
+            )
+            tape = Tape(*kept)
+            told.append(outputs)
+        return torch.stack(told, 1), tape
+
+    def asked(self, sequence: Sequence, tape: Tape) -> Tensor:
+        """Tell the queries, each as the next example: (M, Q, N)."""
+        tasks, queries = sequence.query.shape[:2]
+        features = self.embedding(sequence.query).flatten(0, 1)
+        each = Tape(*(part.repeat_interleave(queries, 0) for part in tape.fields()))
+        outputs, _ = self.step(features, each.label, each)
+        return outputs.reshape(tasks, queries, -1)
+
+    def predict(self, batch: TaskBatch, generator: torch.Generator) -> Prediction:
+        sequence = sequence_of(batch)
+        return predicted(self.asked(sequence, self.along(sequence)[1]), batch)
+
+    def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Prediction]:
+        sequence = sequence_of(batch, generator)
+        told, tape = self.along(sequence)
+        asked = self.asked(sequence, tape)
+        labels = sequence.labels if batch.ways is None else sequence.labels.argmax(-1)
+        outputs, targets = torch.cat([told, asked], 1), torch.cat([labels, batch.query.targets], 1)
+        present = torch.cat([sequence.there > 0, batch.query.present], 1)
+        return told_loss(outputs, targets, present), predicted(asked.detach(), batch)
+
+
+def _make(name: str, family: EpisodeFamily, settings: MannSettings, *, seed: int, device: str) -> ModuleLearner:
+    with seeded(torch_generator((seed, Stream.PARAMETERS))):
+        system = Mann(family, settings)
+    return ModuleLearner(
+        name, system, rate=settings.step_size, halve_after=settings.halve_after, largest_norm=10.0, device=device
+    )
+
+
+LEARNER = FewShotKind(settings=MannSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)

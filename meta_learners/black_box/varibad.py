@@ -1,0 +1,205 @@
+"""VariBAD (Zintgraf et al. 2020, arXiv:1910.08348): a policy that is told a belief over tasks, inferred while it acts.
+
+A recurrent encoder tells, after every step, a normal distribution over what the task is. It learns, with a decoder, to
+tell the rewards and the next observations of the whole trial, past and to come: the evidence lower bound, whose prior
+is the belief of the step before. The policy learns as RL² does (`trials.py`) but reads the belief beside the
+observation, and its gradients stop there. The paper keeps old trials to infer from; here each meta-step's are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+from torch.nn import functional
+
+from environments.settings import Bounds, check_bounds
+from meta_learners.acting import Head, Rollout
+from meta_learners.black_box.trials import TrialLearner, TrialSettings, improve
+from meta_learners.families.family import TaskFamily
+from meta_learners.keys import Stream, torch_generator
+from meta_learners.learner import LearnerKind
+from meta_learners.networks.embedding import seeded
+from meta_learners.networks.heads import head_of
+from meta_learners.networks.recurrent import head_layers, input_size, inputs_of
+
+__all__ = ["LEARNER", "BeliefPolicy", "VariBADSettings", "bound"]
+
+FIRST = 0.01  # of the last weights of the actor
+LEAST_DEVIATION = 0.1  # of rewards and observations as they are told
+NARROWEST, WIDEST = -8.0, 2.0  # log variances of beliefs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariBADSettings(TrialSettings):
+    """How it learns; the defaults suit walkers."""
+
+    units: Annotated[int, Bounds(1, 4096)] = 64  # of the encoder, and of the decoder's two layers
+    latent: Annotated[int, Bounds(1, 1024)] = 5  # numbers of a belief's mean
+    hidden: Annotated[int, Bounds(1, 4096)] = 64  # units in each of the two layers of policy and values
+    divergence: Annotated[float, Bounds(0, 1e6)] = 0.1  # weight of the divergence between beliefs
+    observations: bool = True  # whether next observations are told, too
+    beliefs: Annotated[int, Bounds(1, 10**4)] = 8  # of every trial, from which it is told in one step
+    told: Annotated[int, Bounds(1, 10**6)] = 50  # steps of every trial that are told from each
+    inferences: Annotated[int, Bounds(1, 1000)] = 8  # steps of inference in a meta-step
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+class BeliefPolicy(nn.Module):
+    """A policy with its encoder and decoder: a `TrialPolicy`. What it remembers is the encoder's hidden state."""
+
+    products = False
+
+    def __init__(
+        self, observations: int, actions: int, numbers: int, settings: VariBADSettings, deviations: Sequence[float]
+    ) -> None:
+        super().__init__()
+        self.actions, self._seen = actions, observations
+        self.unit = nn.GRU(input_size(observations, actions, False), settings.units)
+        self.describe = nn.Linear(settings.units, 2 * settings.latent)
+        self.actor = head_layers(2 * settings.latent + observations, settings.hidden, numbers - len(deviations))
+        self.critic = head_layers(2 * settings.latent + observations, settings.hidden, 1)
+        for parameter in self.actor.get_submodule("4").parameters():
+            parameter.data *= FIRST
+        # Rewards may depend on where a step led, next observations may not.
+        self.of_rewards = head_layers(settings.latent + 2 * observations + actions, settings.units, 1)
+        self.of_observations = (
+            head_layers(settings.latent + observations + actions, settings.units, observations)
+            if settings.observations
+            else None
+        )
+        self._spread = len(deviations)
+        if deviations:
+            self.log_deviations = nn.Parameter(torch.tensor(deviations).log())
+
+    def initial(self, count: int) -> Tensor:
+        """Give the hidden state (n, h) with which a trial begins."""
+        return self.describe.weight.new_zeros(count, self.unit.hidden_size)
+
+    def believe(self, hidden: Tensor) -> Tensor:
+        """Give beliefs (..., 2 l), means and log variances, by hidden states (..., h)."""
+        mean, log_variance = self.describe(hidden).chunk(2, -1)
+        return torch.cat([mean, log_variance.clamp(NARROWEST, WIDEST)], -1)
+
+    def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Act through inputs (T, n, i) from hidden (n, h): numbers (T, n, k), the last hidden."""
+        found, last = self.unit(inputs, hidden[None])
+        return self.read(self.believe(found), inputs)[0], last[0]
+
+    def remember(self, inputs: Tensor, before: tuple[Tensor, ...] = ()) -> Tensor:
+        """Give beliefs (T, n, 2 l) after inputs (T, n, i), for the policy: without gradients."""
+        with torch.no_grad():
+            found: Tensor = self.unit(inputs, before[0][None].contiguous() if before else None)[0]
+            beliefs = self.believe(found)
+        return beliefs
+
+    def in_windows(self, inputs: Tensor, window: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Give beliefs (T, n, 2 l), and hidden states (W n, h) before each window."""
+        found: Tensor = self.unit(inputs)[0]
+        before = functional.pad(found[window - 1 : -1 : window], (0, 0, 0, 0, 1, 0))
+        return self.believe(found), (before.flatten(0, 1),)
+
+    def memory_at(self, inputs: Tensor, steps: Tensor) -> Tensor:
+        """Give the hidden states (n, h) after the inputs before a step, steps (n,), at least 1."""
+        found: Tensor = self.unit(inputs)[0]
+        return found[steps - 1, torch.arange(len(steps), device=steps.device)]
+
+    def read(self, beliefs: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Give numbers (T, n, k) and values (T, n) by beliefs (T, n, 2 l) at inputs (T, n, i)."""
+        heard = torch.cat([beliefs, inputs[..., : self._seen]], -1)
+        numbers: Tensor = self.actor(heard)
+        if self._spread:
+            numbers = torch.cat([numbers, self.log_deviations.expand(*numbers.shape[:-1], -1)], -1)
+        return numbers, self.critic(heard)[..., 0]
+
+    def tell(self, task: Tensor, here: Tensor, done: Tensor, there: Tensor) -> Tensor:
+        """Tell rewards and, where it does, next observations (..., 1 + o), by latent (..., l), place, action, place."""
+        rewards = self.of_rewards(torch.cat([task, here, done, there], -1))
+        if self.of_observations is not None:
+            # What changes is told, for most of an observation stays.
+            rewards = torch.cat([rewards, here + self.of_observations(torch.cat([task, here, done], -1))], -1)
+        return rewards
+
+
+def bound(policy: BeliefPolicy, trials: Rollout, settings: VariBADSettings, generator: torch.Generator) -> Tensor:
+    """Estimate the evidence lower bound of trials, a trial's mean over its beliefs: ().
+
+    Beliefs, and the steps that are told from each, are drawn; their log likelihood is scaled to all steps.
+    """
+    inputs = inputs_of(trials, policy.actions)
+    count = inputs.shape[1]
+    valid = trials.valid.transpose(0, 1).flatten(1).T.float()  # (n, T)
+    chances = functional.pad(valid, (1, 0), value=1.0).cpu()
+    at = torch.multinomial(chances, settings.beliefs, True, generator=generator).to(inputs.device)  # after `at` steps
+    which = torch.multinomial(valid.cpu(), settings.told, True, generator=generator).to(inputs.device)
+    noise = torch.randn(count, settings.beliefs, settings.latent, generator=generator).to(inputs.device)
+    beliefs = policy.believe(policy.unit(inputs)[0]).transpose(0, 1)  # (n, T + 1, 2 l)
+    before = functional.pad(beliefs, (0, 0, 1, 0))[:, :-1]  # before anything is seen: mean 0, log variance 0
+    now, then = (_normal(each.gather(1, at[..., None].expand(-1, -1, each.shape[2]))) for each in (beliefs, before))
+    task = now.mean + now.stddev * noise
+    observed = trials.observations.transpose(1, 2).flatten(0, 1)  # (n, T + 1, o)
+    done = trials.actions.transpose(1, 2).flatten(0, 1)
+    if not done.is_floating_point():
+        done = functional.one_hot(done, policy.actions).to(inputs.dtype)
+    rewards = trials.rewards.transpose(1, 2).flatten(0, 1)[..., None]
+    place, action, led, paid = (
+        each.gather(1, where[..., None].expand(-1, -1, each.shape[2]))[:, None].expand(-1, settings.beliefs, -1, -1)
+        for each, where in ((observed, which), (done, which), (observed, which + 1), (rewards, which))
+    )
+    told = policy.tell(task[:, :, None].expand(-1, -1, settings.told, -1), place, action, led)
+    wanted = torch.cat([paid, led], -1)[..., : told.shape[-1]]
+    # The deviation that is likeliest, as in Rybkin et al. 2021 (arXiv:2006.13202): rewards are of any scale.
+    deviation = (told - wanted).square().mean((0, 1, 2)).sqrt().detach().clamp(min=LEAST_DEVIATION)
+    each_step: Tensor = Normal(told, deviation, validate_args=False).log_prob(wanted).sum(-1)  # type: ignore[no-untyped-call]
+    likelihood = each_step.mean(-1) * valid.sum(1, keepdim=True)  # (n, beliefs)
+    evidence: Tensor = (likelihood - settings.divergence * kl_divergence(now, then).sum(-1)).mean()
+    return evidence
+
+
+def _normal(belief: Tensor) -> Normal:
+    mean, log_variance = belief.chunk(2, -1)
+    return Normal(mean, (0.5 * log_variance).exp(), validate_args=False)
+
+
+def improve_both(
+    policy: BeliefPolicy,
+    head: Head,
+    optimiser: torch.optim.Optimizer,
+    rollout: Rollout,
+    settings: VariBADSettings,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Take the policy's steps, under beliefs that stay, and then those of inference."""
+    figures = improve(policy, head, optimiser, rollout, settings, generator)
+    found = []
+    for _ in range(settings.inferences):
+        evidence = bound(policy, rollout, settings, generator)
+        optimiser.zero_grad()
+        (-evidence).backward()  # type: ignore[no-untyped-call]
+        inferring = [*policy.unit.parameters(), *policy.describe.parameters()]
+        nn.utils.clip_grad_norm_(inferring, settings.gradient_norm)
+        optimiser.step()
+        found.append(evidence.detach())
+    return {**figures, "evidence": torch.stack(found).mean()}
+
+
+def _make(name: str, family: TaskFamily[Any], settings: VariBADSettings, *, seed: int, device: str) -> TrialLearner:
+    head = head_of(family.actions)
+    with seeded(torch_generator((seed, Stream.PARAMETERS))):
+        policy = BeliefPolicy(
+            family.observation_size,
+            family.actions.size,
+            head.numbers,
+            settings,
+            [settings.deviation] * head.spread,
+        )
+    return TrialLearner(name, policy, head, settings, device=device, by=improve_both)
+
+
+LEARNER = LearnerKind(settings=VariBADSettings, make=_make, copies=1)

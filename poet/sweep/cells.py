@@ -1,0 +1,154 @@
+"""One training of a sweep, as a work item: it trains for a while, and at its end is tested."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from environments.domain import Environment
+from environments.files import write_aside
+from environments.settings import build_settings
+from environments.suites import suites_of
+from environments.tasks.curriculum import Curriculum
+from environments.teachers import teacher_kind
+from poet.sweep.plan import Cell, Sweep
+
+if TYPE_CHECKING:
+    from meta_learners.training.plan import Plan
+
+RESULT = "result.json"
+TURN = 60.0  # s that an item trains for before it tells how far it is
+OWN, OTHERS = "own test tasks", "tasks of other runs"
+MODES = ("stochastic", "deterministic")
+TESTED = 10**6  # added to seeds: the test's chances are none of training's
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a trained learner is tested on."""
+
+    name: str
+    tasks: Sequence[Environment]
+    episode_limit: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Trains one cell for a while; gives the steps that it has come to, and whether it is trained and tested.
+
+    What it comes to is on disk, so that one that is run twice goes on where the first ended.
+    """
+
+    folder: Path
+    cell: Cell
+    plan: Plan
+    curriculum: Path
+    steps: int
+    sweep: Sweep
+    grounds: Sequence[Ground]
+    seconds: float = TURN
+    kind: str = field(default="sweep", init=False)
+
+    def __str__(self) -> str:
+        return f"the training {self.cell.name}"
+
+    def __call__(self) -> tuple[int, bool]:
+        """Train, and test at the end."""
+        import torch  # noqa: PLC0415
+
+        from meta_learners.training.folder import Training  # noqa: PLC0415
+
+        torch.set_num_threads(1)
+        started, master = time.monotonic(), os.getppid()
+        with Training(self.folder / self.cell.name, self.plan, Curriculum.load(self.curriculum)) as training:
+            while training.steps < self.steps and time.monotonic() - started < self.seconds:
+                if os.getppid() != master:  # was killed; who goes on with the sweep wants the folder
+                    break
+                training.step()
+            training.save()
+            if training.steps < self.steps:
+                return training.steps, False
+            tests = {ground.name: tested(training.learner, self.plan, ground, self.sweep) for ground in self.grounds}
+            result = {"steps": training.steps, "meta_steps": training.iteration, "tests": tests}
+        write_aside(self.folder / self.cell.name / RESULT, json.dumps(result).encode())
+        return self.steps, True
+
+
+def tested(learner: Any, plan: Plan, ground: Ground, sweep: Sweep) -> dict[str, list[list[float]]]:
+    """Play episodes of every task of a ground, unadapted: by way of acting, a row of returns a task."""
+    from meta_learners.experience.sampling import Sampler  # noqa: PLC0415
+    from meta_learners.families.environments import EnvironmentFamily  # noqa: PLC0415
+
+    family = EnvironmentFamily(plan.domain, {"test": ground.tasks}, episode_limit=ground.episode_limit)
+    sampler = Sampler(family, len(ground.tasks), sweep.test.worlds)
+    try:
+        actor = learner.adapt(sampler, ground.tasks, 0, (TESTED + plan.seed,))
+        found = {}
+        for mode, each in zip(MODES, (actor, actor.greedy()), strict=True):
+            played = sampler.play(ground.tasks, each, (TESTED + plan.seed,), episodes=sweep.test.episodes)
+            returns = played.episode_returns(sweep.test.episodes).flatten(1)
+            found[mode] = [[round(float(value), 1) for value in row] for row in returns.tolist()]
+        return found
+    finally:
+        sampler.close()
+
+
+def plan_of(cell: Cell, sweep: Sweep, curriculum: Curriculum, fall_reward: float | None) -> Plan:
+    """Give the training's plan.
+
+    Raises:
+        ValueError: a learner, a teacher or one of their settings is unknown or out of bounds.
+    """
+    from meta_learners.registry import learner_kind  # noqa: PLC0415
+    from meta_learners.training.plan import Plan  # noqa: PLC0415
+
+    kind = learner_kind(cell.learner.name)
+    taught = dict(cell.teacher.settings)
+    build_settings(teacher_kind(cell.teacher.name).settings, taught)
+    settings = asdict(build_settings(kind.settings, cell.learner.settings))
+    return Plan(
+        learner=cell.learner.name,
+        settings=json.loads(json.dumps(settings)),
+        domain=curriculum.domain.name,
+        curriculum=curriculum.document["sha256"],
+        episode_limit=min(sweep.episode_limit or curriculum.episode_limit, curriculum.domain.episode_limit),
+        tasks=sweep.tasks,
+        copies=sweep.copies or kind.copies,
+        open_over=taught.pop("open_over", 0) if cell.teacher.name == "stages" else 0,
+        teacher=cell.teacher.name,
+        teacher_settings=taught,
+        fall_reward=fall_reward,
+        seed=cell.seed,
+    )
+
+
+def grounds_of(name: str, curricula: Mapping[str, Curriculum], sweep: Sweep, limit: int) -> list[Ground]:
+    """List what the learners of one curriculum are tested on: none of it is a train task."""
+    own, domain = curricula[name], curricula[name].domain.name
+    found = [Ground(OWN, [task.environment for task in own.test_tasks], limit)]
+    # What a run begins with is every run's.
+    others = {
+        task.id: task.environment
+        for other, curriculum in curricula.items()
+        for task in curriculum.stages
+        if other != name and task.order > 0 and task.id not in own.tasks
+    }
+    found.append(Ground(OTHERS, list(others.values()), limit))
+    for suite in sweep.test.suites:
+        made = suites_of(domain)[suite]()
+        found.append(Ground(f"suite {suite}", [level.environment for level in made.levels], made.episode_limit))
+    return [ground for ground in found if ground.tasks]
+
+
+def read_result(folder: Path, cell: Cell) -> dict[str, Any] | None:
+    """Read what a cell came to; None where it is not done."""
+    path = folder / cell.name / RESULT
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

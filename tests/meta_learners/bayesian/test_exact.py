@@ -1,0 +1,259 @@
+"""The Bayesian learners against what can be computed exactly: linear networks, normal likelihoods, quadratics."""
+
+import math
+
+import pytest
+import torch
+
+from meta_learners.bayesian.abml import ABML, ABMLSettings, bound
+from meta_learners.bayesian.adapting import Likelihood
+from meta_learners.bayesian.bmaml import BMAML, NOISE, WEIGHTS, BMAMLSettings, stein_direction
+from meta_learners.bayesian.llama import Llama, LlamaSettings, implied_precision, laplace_log_evidence, trace
+from meta_learners.bayesian.mixture import responsibilities
+from meta_learners.bayesian.neural_processes import divergence
+from meta_learners.bayesian.normal import divergence_of, drawn
+from meta_learners.bayesian.platipus import Platipus, PlatipusSettings
+from meta_learners.bayesian.statistician import set_bound
+from meta_learners.episodes import Examples
+from meta_learners.few_shot_contracts import Lines
+from meta_learners.networks.policies import Network
+from meta_learners.registry import make_few_shot
+
+NORMAL = torch.distributions.Normal
+MANY = torch.distributions.MultivariateNormal
+
+
+def linear(inputs=2, outputs=1):
+    return Likelihood(Network((inputs, outputs), activation="relu"), None)
+
+
+def examples(tasks=1, count=5, inputs=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(tasks, count, inputs, generator=generator)
+    return Examples(x, x.sum(-1, keepdim=True) + 0.3 * torch.randn(tasks, count, 1, generator=generator))
+
+
+def design(of, task=0):
+    """Inputs with a 1 behind them, as double."""
+    return torch.cat([of.inputs[task], torch.ones(of.inputs.shape[1], 1)], -1).double()
+
+
+def test_laplaces_value_is_the_log_evidence_where_all_is_linear_and_normal():
+    of, noise, precision = examples(), 0.3, 1.7
+    x, y = design(of), of.targets[0, :, 0].double()
+    hessian = x.T @ x / noise**2 + precision * torch.eye(3).double()
+    mode = torch.linalg.solve(hessian, x.T @ y / noise**2)
+    weights = {"layer0.weight": mode[None, :2, None], "layer0.bias": mode[None, 2:]}
+    double = Examples(of.inputs.double(), of.targets.double())
+    likelihood = linear().log(weights, double, torch.tensor(math.log(noise)).double())[0]
+    prior = NORMAL(0.0, precision**-0.5).log_prob(mode).sum()
+    value = laplace_log_evidence(likelihood, prior, torch.logdet(hessian), 3)
+    covariance = x @ x.T / precision + noise**2 * torch.eye(len(y)).double()
+    assert value.item() == pytest.approx(MANY(torch.zeros(len(y)).double(), covariance).log_prob(y).item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 50])
+def test_steps_from_a_start_end_at_the_mode_under_the_prior_that_they_imply(steps):
+    curvature, rate, start, best = torch.tensor([0.0, 0.1, 1.0, 1.9]).double(), 0.3, 2.0, -1.0
+    point = torch.full((4,), start).double()
+    for _ in range(steps):
+        point = point - rate * curvature * (point - best)
+    prior = implied_precision(curvature, rate, steps)
+    assert (curvature * best + prior * start) / (curvature + prior) == pytest.approx(point, abs=1e-5)
+    assert prior[0].item() == pytest.approx(1 / (rate * steps), rel=1e-4)
+
+
+def test_the_slopes_and_inputs_of_layers_are_those_of_autograd():
+    network = Network((2, 4, 3), activation="relu")
+    shared = network.initial(torch.Generator().manual_seed(0))
+    stacked = {name: each[None] for name, each in shared.items()}
+    inputs = torch.randn(1, 5, 2, generator=torch.Generator().manual_seed(1))
+    told, layers = trace(network, stacked, inputs)
+    assert torch.allclose(told, network(stacked, inputs))
+    for number, (seen, slopes) in enumerate(layers):
+        jacobian = torch.autograd.functional.jacobian(
+            lambda weight, name=f"layer{number}.weight": network({**stacked, name: weight}, inputs),
+            stacked[f"layer{number}.weight"],
+        )[0, :, :, 0]  # (B, o, i, units)
+        assert torch.allclose(jacobian, torch.einsum("bi,bou->boiu", seen[0, :, :-1], slopes[0]), atol=1e-5)
+
+
+def test_llama_is_exact_bayesian_regression_where_the_network_is_linear():
+    """By the mode after the steps, and the deviation under the prior that the steps imply."""
+    settings = LlamaSettings(hidden=(), inner_steps=7, inner_rate=0.05, noise=0.3)
+    system, batch = Llama(linear(1), settings), Lines().draw(3, "train", (0,))
+    meta = system.initial(torch.Generator().manual_seed(0))
+    found = system.predict(meta, batch, torch.Generator())
+    for task in range(3):
+        x, asked = design(batch.support, task), design(batch.query, task)
+        values, directions = torch.linalg.eigh(x.T @ x / 0.3**2)
+        count = len(x)
+        prior = implied_precision(values, 0.05 * 2 * 0.3**2 / count, 7)
+        start = torch.cat([meta["layer0.weight"][:, 0], meta["layer0.bias"]]).double()
+        pulled = directions.T @ (x.T @ batch.support.targets[task, :, 0].double() / 0.3**2)
+        mode = directions @ ((pulled + prior * (directions.T @ start)) / (values + prior))
+        assert found.means[0, task, :, 0].double() == pytest.approx(asked @ mode, abs=1e-4)
+        variance = ((asked @ directions).square() / (values + prior)).sum(1) + 0.3**2
+        assert found.deviations[0, task, :, 0].double() == pytest.approx(variance.sqrt(), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["platipus", "llama", "mixture"])
+def test_without_its_uncertainty_a_learner_is_maml(name):
+    batch, shared = Lines().draw(4, "train", (0,)), {"hidden": [8], "inner_steps": 2}
+    settings = {
+        "platipus": {"spread": 1e-12, "query_spread": 1e-12, "belief_rate": 1e-12, "draws": 1, "weight": 0.0},
+        "llama": {"weight": 0.0},
+        "mixture": {"starts": 1, "first": 1},
+    }[name]
+    learner = make_few_shot(name, Lines(), {**shared, **settings, "inner_norm": 1e9, "largest_norm": 1e9})
+    maml = make_few_shot("maml", Lines(), shared)
+    for place, each in maml.start.items():
+        one = learner.meta.get(place, learner.meta.get(f"mean.{place}", learner.meta.get(f"start.{place}")))
+        each.copy_(one.reshape(each.shape))
+    assert torch.allclose(learner.predict(batch, (0,)).mean, maml.predict(batch, (0,)).mean, atol=1e-6)
+    for number in range(3):
+        step = Lines().draw(4, "train", (number,))
+        learner.meta_step(step, (number,))
+        maml.meta_step(step, (number,))
+    # Both descend multiples of one loss by Adam, which takes no notice of the scale.
+    assert torch.allclose(learner.predict(batch, (0,)).mean, maml.predict(batch, (0,)).mean, atol=1e-3)
+
+
+def test_platipuss_predictions_are_normal_with_the_variance_that_its_start_has_after_a_linear_step():
+    settings = PlatipusSettings(hidden=(), inner_steps=1, inner_rate=0.1, draws=1000, spread=0.5, inner_norm=1e9)
+    system, batch = Platipus(linear(1), settings), Lines().draw(2, "train", (0,))
+    meta = system.initial(torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = system.predict(meta, batch, torch.Generator().manual_seed(1))
+    for task in range(2):
+        x, asked = design(batch.support, task), design(batch.query, task)
+        moved = torch.eye(2).double() - 0.1 * 2 / len(x) * x.T @ x  # of the start, by one step
+        jacobian = asked @ moved
+        variance = 0.5**2 * jacobian.square().sum(1)
+        assert found.means[:, task, :, 0].double().var(0) == pytest.approx(variance, rel=0.15)
+
+
+def test_divergences_and_draws_are_those_of_normal_distributions():
+    generator = torch.Generator().manual_seed(0)
+    one, other = (
+        ({"a": torch.randn(2, 3, generator=generator)}, {"a": torch.randn(2, 3, generator=generator)}) for _ in range(2)
+    )
+    wanted = torch.distributions.kl_divergence(
+        NORMAL(one[0]["a"], one[1]["a"].exp()), NORMAL(other[0]["a"], other[1]["a"].exp())
+    )
+    assert torch.allclose(divergence_of(one, other), wanted.sum(1), atol=1e-5)
+    found = drawn(one, 20_000, generator)["a"].reshape(20_000, 2, 3)
+    assert torch.allclose(found.mean(0), one[0]["a"], atol=0.1)
+    assert torch.allclose(found.std(0), one[1]["a"].exp(), rtol=0.05)
+
+
+def test_abmls_bound_is_least_at_the_posteriors_precision_where_inputs_are_orthogonal():
+    """Two inputs of four examples each, at right angles: the optimum's precision is 1 / spread^2 + n / noise^2."""
+    x = torch.tensor([[[1.0, 1], [1, -1], [1, 1], [1, -1]]])
+    of, spread, noise = Examples(x, x.sum(-1, keepdim=True)), 0.7, 0.4
+    likelihood = linear()
+    names = {"layer0.weight": (1, 2, 1), "layer0.bias": (1, 1)}
+    prior = (
+        {n: torch.zeros(s) for n, s in names.items()},
+        {n: torch.full(s, math.log(spread)) for n, s in names.items()},
+    )
+    best = 1 / spread**2 + 4 / noise**2
+    mean = {"layer0.weight": torch.full((1, 2, 1), 4 / noise**2 / best), "layer0.bias": torch.zeros(1, 1)}
+    # Drawn at plus and minus one deviation of each number by turns, all eight: expectations of squares are exact.
+    signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 3)
+
+    def cost(log_spread):
+        wide = {n: log_spread.expand(s) for n, s in names.items()}
+        parameters = {
+            "layer0.weight": mean["layer0.weight"] + signs[:, :2, None] * log_spread.exp(),
+            "layer0.bias": mean["layer0.bias"] + signs[:, 2:] * log_spread.exp(),
+        }
+        return bound(likelihood, (mean, wide), prior, of, torch.tensor(math.log(noise)), parameters).sum()
+
+    at = torch.tensor(-0.5 * math.log(best)).requires_grad_()
+    (slope,) = torch.autograd.grad(cost(at), at)
+    assert slope.item() == pytest.approx(0, abs=1e-3)
+    assert cost(at) < min(cost(at - 0.1), cost(at + 0.1))
+
+
+def test_abml_infers_the_posterior_of_a_linear_network_when_it_takes_enough_steps():
+    settings = ABMLSettings(hidden=(), inner_steps=150, inner_rate=0.08, inner_draws=8, spread=0.7, inner_norm=1e9)
+    system, of = ABML(linear(), settings), examples(count=8)
+    meta = {
+        name: 0 * each if name.startswith("mean.") else each for name, each in system.initial(torch.Generator()).items()
+    }
+    with torch.no_grad():
+        mean, spread = system.inferred(
+            system._prior(meta, 1), of, meta["log_deviation"], torch.Generator().manual_seed(0)
+        )
+    x = design(of)
+    precision = x.T @ x / 0.3**2 + torch.eye(3).double() / 0.7**2
+    wanted = torch.linalg.solve(precision, x.T @ of.targets[0, :, 0].double() / 0.3**2)
+    reached = torch.cat([mean["layer0.weight"][0, :, 0], mean["layer0.bias"][0]]).detach().double()
+    assert reached == pytest.approx(wanted, abs=0.1)
+    # Independent normal distributions have the precisions on the diagonal.
+    found = torch.cat([spread["layer0.weight"][0, :, 0], spread["layer0.bias"][0]]).detach().double().exp()
+    assert found == pytest.approx(precision.diagonal() ** -0.5, rel=0.25)
+
+
+def test_one_particle_climbs_its_log_posterior():
+    system = BMAML(linear(), BMAMLSettings(hidden=(), particles=1, inner_rate=1e-3))
+    meta, of = system.initial(torch.Generator().manual_seed(0)), examples()
+    particles = {name: each[None] for name, each in meta.items()}
+    found = system.followed(particles, of, 1)
+
+    def log_posterior(weight, bias, noise, weights):
+        told = of.inputs[0] @ weight + bias
+        likelihood = NORMAL(told, (-0.5 * noise).exp()).log_prob(of.targets[0]).sum()
+        prior = NORMAL(0.0, (-0.5 * weights).exp())
+        gamma = [
+            torch.distributions.Gamma(2.0, rate).log_prob(each.exp()) + each
+            for each, rate in ((noise, 0.2), (weights, 2.0))
+        ]
+        return likelihood + prior.log_prob(weight).sum() + prior.log_prob(bias).sum() + sum(gamma)
+
+    names = ("layer0.weight", "layer0.bias", NOISE, WEIGHTS)
+    leaves = [meta[name][0].clone().requires_grad_() for name in names]
+    slopes = torch.autograd.grad(log_posterior(*leaves), leaves)
+    for name, leaf, slope in zip(names, leaves, slopes, strict=True):
+        assert torch.allclose(found[name][0, 0], leaf.detach() + 1e-3 * slope, atol=1e-6)
+
+
+def test_the_mean_of_particles_goes_to_that_of_a_normal_posterior_and_their_spread_to_its_own():
+    generator = torch.Generator().manual_seed(0)
+    mean, deviation = torch.tensor([1.0, -2.0]), torch.tensor([1.0, 0.5])
+    particles = torch.randn(1, 40, 2, generator=generator)
+    for _ in range(2000):
+        particles = particles + 0.05 * stein_direction(particles, -(particles - mean) / deviation**2)
+    assert torch.allclose(particles.mean(1)[0], mean, atol=0.02)
+    # Stein's method with few particles and one width is known to spread too little.
+    assert (particles.std(1)[0] / deviation).tolist() == pytest.approx([1, 1], abs=0.35)
+
+
+def test_responsibilities_are_those_of_expectation_maximisation():
+    x = torch.tensor([-1.0, 0.3, 2.0]).double()
+    components = [(0.25, NORMAL(-1.0, 0.5)), (0.75, NORMAL(1.0, 1.0))]
+    told = torch.stack([each.log_prob(x) for _, each in components])
+    found = responsibilities(told, torch.tensor([share for share, _ in components]).log())
+    joint = torch.stack([share * each.log_prob(x).exp() for share, each in components])
+    assert torch.allclose(found, joint / joint.sum(0))
+
+
+def test_the_bound_of_a_set_is_its_log_evidence_at_the_conjugate_posterior_and_less_elsewhere():
+    """Items are normal about c, of deviation .6, and c about 0, of deviation 1; there is no z."""
+    x, deviation = torch.tensor([[0.4, 1.1, -0.2, 0.9]]), 0.6
+    count = x.shape[1]
+    precision = 1 + count / deviation**2
+    best = x.sum(1, keepdim=True) / deviation**2 / precision
+
+    def value(mean, spread):
+        expected = NORMAL(mean, deviation).log_prob(x) - 0.5 * (spread / deviation) ** 2
+        gap = divergence((mean[..., None], torch.full((1, 1, 1), spread)), (torch.zeros(1, 1, 1), torch.ones(1, 1, 1)))
+        return set_bound(expected, torch.zeros_like(x), gap, torch.ones(1, count, 1)).item()
+
+    evidence = (
+        MANY(torch.zeros(count), torch.ones(count, count) + deviation**2 * torch.eye(count)).log_prob(x[0]).item()
+    )
+    assert value(best, precision**-0.5) == pytest.approx(evidence, abs=1e-4)
+    assert value(best + 0.2, precision**-0.5) < evidence - 0.1
+    assert value(best, 2 * precision**-0.5) < evidence - 0.1

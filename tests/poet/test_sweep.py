@@ -1,0 +1,145 @@
+"""`poet sweep`: trainings side by side, and what is said of them."""
+
+import json
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import synthetic_archive
+from runs import command, variables
+from scipy import stats
+
+from poet.sweep import summary
+from poet.sweep.plan import Cell, Choice
+
+TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--steps", 60, "--worlds", 2, "--workers", 1]
+PPO = ["--learner", "ppo,hidden=8,steps=10"]
+
+
+@pytest.fixture(scope="module")
+def curricula(tmp_path_factory):
+    from poet.archive.reading import reading  # noqa: PLC0415
+    from poet.export.curriculum import ExportSettings, export  # noqa: PLC0415
+
+    place = tmp_path_factory.mktemp("sweep")
+    for seed, name in enumerate(("one", "two")):
+        synthetic_archive.write(place / f"run-{name}", niches=8, iterations=20, seed=seed)
+        with reading(place / f"run-{name}") as connection:
+            export(connection, place / name, ExportSettings())
+    return place / "one", place / "two"
+
+
+def refused(done, *words):
+    assert done.returncode == 2, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "Traceback" not in said
+    for word in words:
+        assert word in said, said
+
+
+def trained(folder):
+    """What decides: every training's figures and its tests."""
+    names = ("metrics.jsonl", "result.json")
+    return {str(path.relative_to(folder)): path.read_bytes() for name in names for path in folder.glob(f"*/{name}")}
+
+
+@pytest.mark.slow
+def test_a_sweep_that_was_killed_comes_to_what_an_unbroken_one_does(poet, curricula, tmp_path):
+    line = [*curricula, *PPO, "--teacher", "stages", "--teacher", "mild=random,reach=curriculum", *TINY]
+    line += ["--contrast", "ppo/mild:ppo/stages", "--json"]
+    whole = poet("sweep", *line, "--seeds", 2, "-o", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    said = json.loads(whole.stdout)
+
+    broken = tmp_path / "broken"
+    line_of_one = command("sweep", *line, "--seeds", 1, "--workers", 2, "-o", broken)
+    with subprocess.Popen(line_of_one, env=variables(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as begun:
+        end = time.monotonic() + 120
+        while not list(broken.glob("*/result.json")) and begun.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        begun.send_signal(signal.SIGKILL)
+    while True:  # workers end their meta-step before they see that they are orphans
+        again = poet("sweep", *line, "--seeds", 2, "-o", broken)
+        if "another process is training in" not in again.stderr or time.monotonic() > end:
+            break
+    assert again.returncode == 0, again.stderr
+    assert trained(broken) == trained(tmp_path / "whole")
+    assert len(trained(broken)) == 2 * 2 * 2 * 2
+
+    rows = {(row["arm"], row["ground"], row["actions"]): row for row in said["rows"]}
+    assert {ground for _, ground, _ in rows} == {"own test tasks", "tasks of other runs"}
+    row = rows["ppo/mild", "tasks of other runs", "deterministic"]
+    assert (row["runs"], row["trainings"]) == (2, 4)
+    assert row["interval"][0] <= row["return"] <= row["interval"][1]
+    found = [(each["arms"], each["ground"], each["runs"]) for each in said["contrasts"]]
+    assert found == [(["ppo/mild", "ppo/stages"], "tasks of other runs", 2)] * 2
+
+    refused(poet("sweep", *line, "--seeds", 2, "--steps", 61, "-o", broken), "holds a sweep with another steps")
+    refused(poet("sweep", *line, "--seeds", 1, "-o", broken), "holds a sweep with another seeds")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--learner", "nobody"], "nobody/stages: learner is 'nobody'; installed learners are"),
+        (["--learner", "cnp"], "cnp/stages: learner 'cnp' learns from examples and does not act"),
+        (["--learner", "ppo,hiden=8"], "ppo/stages: unknown setting hiden; known are hidden"),
+        ([*PPO, "--teacher", "plr,kept=0"], "ppo/plr: kept is 0; it must be in [1, 100000]"),
+        ([*PPO, *PPO], "--learner has 'ppo' twice; give one a label"),
+        ([*PPO, "--contrast", "ppo/stages"], "--contrast is 'ppo/stages'; it must be two arms"),
+        ([*PPO, "--contrast", "ppo/stages:ppo/x"], "--contrast names 'ppo/x'; the arms of this sweep are ppo/stages"),
+        ([*PPO, "--suite", "nowhere"], "--suite is 'nowhere', which walker2d does not have"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused_before_anything_is_written(poet, curricula, tmp_path, words, said):
+    refused(poet("sweep", curricula[0], *words, *TINY, "-o", tmp_path / "none"), said)
+    assert not (tmp_path / "none").exists()
+
+
+def test_interquartile_means_are_scipys_where_a_quarter_is_whole():
+    values = np.random.default_rng(0).normal(size=12)
+    assert summary.interquartile_mean(values) == pytest.approx(stats.trim_mean(values, 0.25))
+    assert summary.interquartile_mean(np.array([1.0, 2.0])) == 1.5
+    # Of three, a quarter of the outer ones and all of the middle one is within the quarters: weights 1, 4, 1.
+    assert summary.interquartile_mean(np.array([0.0, 1.0, 5.0])) == pytest.approx((0 + 4 + 5) / 6)
+
+
+def results_of(means, rng, runs=10, seeds=2):
+    """Arms whose trainings differ from run to run far more than from seed to seed."""
+    usual = rng.normal(0, 50, runs)
+    return {
+        arm: [
+            (
+                Cell(str(place), Choice("ppo", "ppo", {}), Choice(arm, arm, {}), seed),
+                {"tests": {"others": {"stochastic": [[usual[place] + mean + rng.normal(0, 5)]]}}},
+            )
+            for place in range(runs)
+            for seed in range(seeds)
+        ]
+        for arm, mean in means.items()
+    }
+
+
+def test_a_contrast_is_between_arms_within_runs_and_its_interval_covers():
+    rng = np.random.default_rng(1)
+    covered = []
+    for _ in range(40):
+        found = summary.contrast(results_of({"a": 10.0, "b": 0.0}, rng), ("a", "b"), "others", "stochastic")
+        covered.append(found["interval"][0] <= 10 <= found["interval"][1])
+        assert found["p"] < 0.05  # though runs differ by 50, since they are pairs
+    assert np.mean(covered) > 0.8  # percentile intervals of ten runs are a little narrow
+    same = [
+        summary.contrast(results_of({"a": 0.0, "b": 0.0}, rng), ("a", "b"), "others", "stochastic")["p"]
+        for _ in range(40)
+    ]
+    assert np.mean(np.array(same) < 0.05) < 0.2
+
+
+def test_an_interval_knows_that_the_unit_is_the_run():
+    rng = np.random.default_rng(2)
+    rows = summary.rows_of(results_of({"a": 0.0}, rng, runs=5, seeds=20), 230.0)
+    (row,) = rows
+    assert (row["runs"], row["trainings"]) == (5, 100)
+    assert row["interval"][1] - row["interval"][0] > 20  # a hundred seeds of one run would say 2 sqrt(2500 / 100)
