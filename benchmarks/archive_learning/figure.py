@@ -44,7 +44,7 @@ def recognition(found: Mapping[str, Any], path: Path) -> None:
             axis.fill_between(shots, lows, highs, color=colour, alpha=0.1, linewidth=0)
             axis.plot(shots, means, color=colour, linewidth=1.6, label=name)
         axis.set_title(ROOMS.get(room, room), loc="left", fontsize=10)
-        axis.legend(fontsize=7, loc="lower right", ncols=2, frameon=False)
+        axis.legend(fontsize=7, loc="upper right", ncols=2, frameon=False)
         axis.set_xticks(shots)
         axis.set_ylim(0.15, 1)
         axis.grid(alpha=0.2)

@@ -28,6 +28,7 @@ from meta_learners.registry import make_family
 
 SHOTS = tuple(range(1, 11))
 TRAINED_ON, TASKS, AT_ONCE = 5, 4, 20  # examples of a class in training; tasks of a meta-step, and of a test's batch
+FAMILY: dict[str, Any] = {}  # settings of the tasks, besides their examples: as they are
 UNSEEN = 10**6  # begins the keys of the test's tasks
 # Where what a learner is by default would take all the time for a few steps.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -43,7 +44,7 @@ def measure(kept: Kept, curriculum: Curriculum, budget: Mapping[str, Any], again
     """Train and test every learner that is not there yet, and those to be measured again."""
     kept.begin({"curriculum": curriculum.document["sha256"], **budget, "shots": list(SHOTS)})
     source = Source(curriculum)
-    families = {shots: make_family("niches", {"shots": shots}, source) for shots in SHOTS}
+    families = {shots: make_family("niches", {**FAMILY, "shots": shots}, source) for shots in SHOTS}
     tests = {shots: _tests(family, budget["tasks"]) for shots, family in families.items()}
     rivals = _rivals(families[1])
     for name in again or [*rivals, *names(CLASSES), ALONE]:

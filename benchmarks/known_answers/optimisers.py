@@ -18,11 +18,11 @@ from meta_learners.learned_optimisers.learner import LearnedOptimiser
 from meta_learners.learned_optimisers.optimisee import Optimisee
 from meta_learners.registry import make_family, make_few_shot
 
-EPOCHS, SHORT_EPOCHS = 250, 25
-TASKS, SHORT_TASKS = 128, 64
+EPOCHS, SHORT_EPOCHS = 250, 20
+TASKS, SHORT_TASKS = 128, 48
 STEPS, TESTED = 100, 2000
 EARLIER = {"sgd": 0.966, "momentum": 0.288, "nesterov": 0.421, "rmsprop": 0.714, "adam": 0.339}
-LSTM, RMSPROP = 0.193, EARLIER["rmsprop"]
+LSTM, EARLY, RMSPROP = 0.193, 0.655, EARLIER["rmsprop"]  # after 100 steps and after 20; tuned, after 100
 OURS = "computed earlier, other functions of the same kind"
 QUADRATIC = {"hidden": [], "summed": True, "steps": STEPS}
 
@@ -42,14 +42,21 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     ]
     best, larger = min(classical.values()), make_family("quadratics", {"dimensions": 20})
     best_of_larger = min(_classical(larger, _tested(larger, TESTED), seed).values())
-    for name, aim in (("lstm-optimiser", LSTM), ("hierarchical-optimiser", best)):
+    for name in ("lstm-optimiser", "hierarchical-optimiser"):
         learner = _learned(name, family, EPOCHS, TASKS, seed, device)
         way = learner.curve(batch, (UNTAUGHT,), STEPS).mean(0)
-        answers += [
-            Answer(f"optimisers: {name}, after 100 steps", float(way[-1]), aim, "lower", 0, OURS, "computed"),
-            Answer(f"optimisers: {name}, after 100 steps (best tuned)", float(way[-1]), best, "lower"),
-            Answer(f"optimisers: {name}, after 20 steps", float(way[20]), 0.655, "beside", 0, OURS, "computed"),
-        ]
+        last, label = float(way[-1]), f"optimisers: {name}, after 100 steps"
+        if name == "lstm-optimiser":
+            answers += [
+                Answer(label, last, LSTM, "lower", 0, OURS, "computed"),
+                Answer(f"{label} (best tuned)", last, best, "lower"),
+            ]
+        else:  # of which nothing is known on these functions
+            answers += [
+                Answer(f"{label} (tuned SGD)", last, classical["sgd"], "lower"),
+                Answer(f"{label} (best tuned)", last, best, "beside"),
+            ]
+        answers += [Answer(f"optimisers: {name}, after 20 steps", float(way[20]), EARLY, "beside", 0, OURS, "computed")]
         moved = make_few_shot(name, larger, QUADRATIC, device=device)
         moved.load(learner.state())
         assert isinstance(moved, LearnedOptimiser)

@@ -23,20 +23,21 @@ PASSES = 10  # of the regression's examples
 RATES = tuple(float(10 ** (power / 12)) for power in range(-36, 0))
 SMALL, LARGE = {"shots": 2, "bits": 50}, {"shots": 5, "bits": 1000}
 RECALL = {"width": 0, "bounded": True, "step_size": 0.01}
+META_LSTM = {"hidden": [20], "step_size": 0.01, "first_rate": 0.05}
 MICONI = "Hopfield's rule; Miconi et al. 2018, arXiv:1804.02464, give curves"
 
 
 def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Train each, and measure on tasks never seen."""
-    answers = [_recall("plasticity", SMALL, 150 if short else 1000, seed, device)]
+    answers = [_recall("plasticity", SMALL, 150 if short else 300, seed, device)]
     answers += [_regression(60 if short else 600, seed, device)]
     if short:
         return answers
-    answers += [_recall("plasticity", LARGE, 200, seed, device)]
+    answers += [_recall("plasticity", LARGE, 40, seed, device)]
     for name in ("fast-weight-programmer", "fast-weights"):
-        answers += [_recall(name, SMALL, 4000, seed, device, beside=True)]
+        answers += [_recall(name, SMALL, 600, seed, device, beside=True)]
     family = make_family("sinusoids")
-    learner = taught("meta-lstm", family, {"hidden": [40, 40]}, steps=4000, tasks=16, seed=seed, device=device)
+    learner = taught("meta-lstm", family, META_LSTM, steps=1000, tasks=16, seed=seed, device=device)
     error = measured(learner, family, "error", tasks=1000)["meta-lstm"]
     name, source = "plastic: sinusoids from 5 points, meta-lstm, error", "Park and Oliva 2019, arXiv:1902.03356"
     return [

@@ -138,7 +138,9 @@ def test_navigation_in_short_is_better_after_a_step_than_before_and_than_standin
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["niches", "curves", "recall", "in_context", "online", "uncertain"])
+@pytest.mark.parametrize(
+    "name", ["niches", "curves", "recall", "optimisers", "plastic", "in_context", "online", "uncertain"]
+)
 def test_few_shot_problems_in_short_come_up_to_their_aims_and_say_where_they_are_from(name):
     command = [sys.executable, "-m", "benchmarks.known_answers", name, "--short", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
