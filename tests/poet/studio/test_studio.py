@@ -72,7 +72,7 @@ def until(found, seconds=300):
 
 def come_in(browser, address):
     browser.get(address)
-    until(lambda: browser.execute_script("return document.body.dataset.ready") == "true")
+    until(lambda: browser.execute_script("return document.body?.dataset.ready") == "true")
 
 
 def texts(browser, selector):
