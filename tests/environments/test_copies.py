@@ -188,10 +188,11 @@ def test_worlds_of_the_walkers_core_refuse_to_be_copied():
 
 @needs_pybullet
 def test_what_stands_for_pybullets_memory_refuses_to_be_copied():
-    from environments.hexapod3d import body, drawing, engine, terrain  # noqa: PLC0415 - not everywhere
+    from environments.hexapod3d import body, engine, terrain  # noqa: PLC0415 - not everywhere
     from environments.hexapod3d import native as core  # noqa: PLC0415
+    from environments.hexapod3d.drawing import Camera  # noqa: PLC0415
 
-    for handle in (engine.Client(), engine.World(), drawing.Camera(body.HEXAPOD, terrain.flat())):
+    for handle in (engine.Client(), engine.World(), Camera(body.HEXAPOD, terrain.flat())):
         assert_uncopied(handle)
         handle.close()
     if core.problem() is None:
