@@ -39,7 +39,7 @@ class TaskSpace:
         solved_return, fall_return: the domain's.
 
     Raises:
-        ValueError: domain, encoding or an option is unknown.
+        ValueError: domain, encoding, an option or the reach is unknown, or the reach cannot be had.
     """
 
     def __init__(
@@ -61,6 +61,8 @@ class TaskSpace:
         described: dict[str, Any] = getattr(self._encoding, "genes", dict)()
         numbers = all("range" in gene for gene in described.values())
         self._genes = {name: gene for name, gene in described.items() if gene["mutates"]} if numbers else {}
+        if reach == "curriculum" and not self._genes:
+            raise ValueError(f"reach is curriculum; genes of {encoding} are no numbers that it could bound")
         if reach == "curriculum":
             own = [task.genome for task in self.tasks if task.encoding == encoding]
             self._genes = {name: {**gene, "maximum": _most(name, gene, own)} for name, gene in self._genes.items()}
@@ -92,8 +94,15 @@ class TaskSpace:
         return self._task(genome, rng)
 
     def mutate(self, task: Environment, rng: np.random.Generator) -> Environment:
-        """Give a child of a task, as reproduction makes one."""
-        return self._task(self._encoding.mutate(task.genome, rng), rng)
+        """Give a child of a task, as reproduction makes one, within reach."""
+        child = self._encoding.mutate(task.genome, rng)
+        return self._task({name: self._bounded(name, value) for name, value in child.items()}, rng)
+
+    def _bounded(self, name: str, value: Any) -> Any:
+        if name not in self._genes or value is None:
+            return value
+        most = self._genes[name]["maximum"]
+        return [min(end, most) for end in value] if isinstance(value, list) else min(value, most)
 
     def point(self, task: Environment) -> Floats:
         """Place a task in the cube (size,)."""

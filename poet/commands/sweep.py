@@ -98,19 +98,21 @@ def sweep(
         episode_limit=episode_limit,
         fall_reward=fall_reward,
         test=Test(suites=tuple(suite or ()), worlds=worlds, episodes=episodes),
-        contrast=_contrast(contrast),
+        contrast=_contrast(contrast, OTHERS if len(found) > 1 else OWN),
     )
     cells = list(planned.cells())
-    if planned.contrast and (missing := [arm for arm in planned.contrast if arm not in {cell.arm for cell in cells}]):
+    if planned.contrast and (
+        missing := [arm for arm in planned.contrast[:2] if arm not in {cell.arm for cell in cells}]
+    ):
         known = ", ".join(dict.fromkeys(cell.arm for cell in cells))
         raise InputError(f"--contrast names {missing[0]!r}; the arms of this sweep are {known}")
     turns = [_turn(output, cell, planned, found, curricula) for cell in cells]  # checks them all first
-    open_sweep(output, planned)
+    planned = open_sweep(output, planned)
     with going_on(output) as stack:
         bar = stack.enter_context(counting_bar())
         executor = stack.enter_context(workers_of(workers))
         _train(turns, executor, bar)
-    figures = _figures(output, cells, planned, next(iter(found.values())))
+    figures = _figures(output, turns, planned, next(iter(found.values())))
     write_aside(output / TABLE, json.dumps(figures, indent=1).encode())
     show(figures, as_json, _table)
 
@@ -121,7 +123,7 @@ def _train(turns: Sequence[Turn], executor: Executor, bar: Progress) -> None:
     Raises:
         TrainingError: a training failed; the others' states are on disk.
     """
-    waiting = [turn for turn in turns if read_result(turn.folder, turn.cell) is None]
+    waiting = [turn for turn in turns if read_result(turn) is None]
     whole: TaskID = bar.add_task("trainings", total=len(turns), completed=len(turns) - len(waiting))
     under_way: dict[int, tuple[Turn, TaskID]] = {}
     while waiting or under_way:
@@ -133,7 +135,8 @@ def _train(turns: Sequence[Turn], executor: Executor, bar: Progress) -> None:
             turn, shown = under_way.pop(ticket)
             if isinstance(result, Failure):
                 executor.abandon()
-                raise TrainingError(f"{turn}: {result.reason.splitlines()[-1].partition(': ')[2]}")
+                last = result.reason.splitlines()[-1]  # of a traceback: the error's name and what it says
+                raise TrainingError(f"{turn}: {last.partition(': ')[2] or last}")
             steps, done = result
             bar.update(shown, completed=steps)
             if done:
@@ -167,13 +170,13 @@ def _choices(texts: Sequence[str], option: str) -> list[Choice]:
     return found
 
 
-def _contrast(text: str | None) -> tuple[str, str] | None:
+def _contrast(text: str | None, ground: str) -> tuple[str, str, str] | None:
     if text is None:
         return None
     parts = text.split(":")
     if len(parts) != 2:
         raise InputError(f"--contrast is {text!r}; it must be two arms, such as ppo/stages:ppo/random")
-    return parts[0], parts[1]
+    return parts[0], parts[1], ground
 
 
 def _turn(
@@ -193,18 +196,15 @@ def _turn(
     return Turn(output, cell, plan, curriculum.folder.resolve(), planned.steps, planned, grounds)
 
 
-def _figures(output: Path, cells: Sequence[Cell], planned: Sweep, curriculum: Curriculum) -> dict[str, Any]:
+def _figures(output: Path, turns: Sequence[Turn], planned: Sweep, curriculum: Curriculum) -> dict[str, Any]:
     results: dict[str, list[tuple[Cell, dict[str, Any]]]] = {}
-    for cell in cells:
-        result = read_result(output, cell)
+    for turn in turns:
+        result = read_result(turn)
         assert result is not None
-        results.setdefault(cell.arm, []).append((cell, result))
+        results.setdefault(turn.cell.arm, []).append((turn.cell, result))
     contrasts = []
     if planned.contrast is not None:
-        ground = OTHERS if len(planned.curricula) > 1 else OWN
-        contrasts = [
-            summary.contrast(results, planned.contrast, ground, mode) for mode in ("stochastic", "deterministic")
-        ]
+        contrasts = [summary.contrast(results, planned.contrast, mode) for mode in ("stochastic", "deterministic")]
     return {
         "folder": str(output),
         "steps": planned.steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -35,6 +36,11 @@ class Ground:
     name: str
     tasks: Sequence[Environment]
     episode_limit: int
+
+    @property
+    def sha256(self) -> str:
+        """What its results depend on: other curricula bring other tasks under the same name."""
+        return hashlib.sha256(json.dumps([self.episode_limit, *(task.id for task in self.tasks)]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,8 @@ class Turn:
             if training.steps < self.steps:
                 return training.steps, False
             tests = {ground.name: tested(training.learner, self.plan, ground, self.sweep) for ground in self.grounds}
-            result = {"steps": training.steps, "meta_steps": training.iteration, "tests": tests}
+            grounds = {ground.name: ground.sha256 for ground in self.grounds}
+            result = {"steps": training.steps, "meta_steps": training.iteration, "grounds": grounds, "tests": tests}
         write_aside(self.folder / self.cell.name / RESULT, json.dumps(result).encode())
         return self.steps, True
 
@@ -145,10 +152,10 @@ def grounds_of(name: str, curricula: Mapping[str, Curriculum], sweep: Sweep, lim
     return [ground for ground in found if ground.tasks]
 
 
-def read_result(folder: Path, cell: Cell) -> dict[str, Any] | None:
-    """Read what a cell came to; None where it is not done."""
-    path = folder / cell.name / RESULT
+def read_result(turn: Turn) -> dict[str, Any] | None:
+    """Read what a cell came to; None where it is not done, or was tested on other grounds than are wanted now."""
+    path = turn.folder / turn.cell.name / RESULT
     if not path.is_file():
         return None
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return found if found["grounds"] == {ground.name: ground.sha256 for ground in turn.grounds} else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class Sweep:
     episode_limit: int | None  # the curriculum's where None
     fall_reward: float | None
     test: Test
-    contrast: tuple[str, str] | None  # two arms, as LEARNER/TEACHER
+    contrast: tuple[str, str, str] | None  # two arms, as LEARNER/TEACHER, and the ground that they are compared on
 
     def cells(self) -> Iterator[Cell]:
         """Give every training, one seed after another: a sweep that is stopped has some of everything."""
@@ -97,8 +97,10 @@ class Cell:
         return f"{self.curriculum}-{self.learner.label}-{self.teacher.label}-{self.seed}"
 
 
-def open_sweep(folder: Path, sweep: Sweep) -> None:
+def open_sweep(folder: Path, sweep: Sweep) -> Sweep:
     """Begin a sweep in a folder, or go on with the one that it holds, which may only grow.
+
+    Gives it with its contrast on the ground that was written down first, whatever has been added since.
 
     Raises:
         InputError: the folder holds something else, or a sweep with other settings.
@@ -109,6 +111,10 @@ def open_sweep(folder: Path, sweep: Sweep) -> None:
         raise InputError(f"{folder} is a file; a sweep is a folder, an old one or one to be made")
     if path.exists():
         found = _read(path)
+        kept = found.get("contrast")
+        if kept and sweep.contrast and kept[:2] == list(sweep.contrast[:2]):
+            sweep = replace(sweep, contrast=tuple(kept))
+            wanted["contrast"] = kept
         changed = [name for name in wanted if name not in GROWS and found.get(name) != wanted[name]]
         changed += [name for name in GROWS if not _grown(found.get(name), wanted[name])]
         if changed:
@@ -124,6 +130,7 @@ def open_sweep(folder: Path, sweep: Sweep) -> None:
         write_aside(path, json.dumps(document, indent=2).encode())
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror}") from error
+    return sweep
 
 
 def _read(path: Path) -> Mapping[str, Any]:

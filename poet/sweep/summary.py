@@ -79,14 +79,17 @@ def _ends(found: Floats) -> list[float]:
     return [float(end) for end in np.percentile(found, (2.5, 97.5))]
 
 
-def contrast(results: Results, arms: tuple[str, str], ground: str, mode: str) -> dict[str, Any] | None:
-    """Compare two arms: mean difference within runs, its interval, and a rank test's p; None where either lacks runs.
+def contrast(results: Results, compared: tuple[str, str, str], mode: str) -> dict[str, Any] | None:
+    """Compare two arms on a ground: mean difference within runs, its interval, and a rank test's p.
+
+    None where either arm lacks runs with that ground.
 
     With several runs they are pairs, and the test is Wilcoxon's; within a single one it is Mann and Whitney's, over
     seeds.
     """
     from scipy import stats  # noqa: PLC0415
 
+    *arms, ground = compared
     first, second = (by_run(results.get(arm, []), ground, mode, np.mean) for arm in arms)
     if not first.size or not second.size:
         return None
@@ -104,7 +107,7 @@ def contrast(results: Results, arms: tuple[str, str], ground: str, mode: str) ->
         for each in (first, second)
     ]
     return {
-        "arms": list(arms),
+        "arms": arms,
         "ground": ground,
         "actions": mode,
         "runs": len(differences),

@@ -56,6 +56,13 @@ def test_a_space_reaches_as_far_as_its_curriculum_went():
     drawn = [mild.draw(rng).genome for _ in range(200)]
     assert 0.7 < max(genome["roughness"] for genome in drawn) <= 0.8
     assert all(genome["pit_gap"] == [0.0, 0.0] for genome in drawn)
+    child = TASKS[0]
+    for _ in range(30):
+        child = mild.mutate(child, rng)
+        assert child.genome["roughness"] <= 0.8
+        assert child.genome["pit_gap"] == [0.0, 0.0]
+    with pytest.raises(ValueError, match="genes of cppn are no numbers that it could bound"):
+        space("cppn", reach="curriculum")
     with pytest.raises(ValueError, match="reach is 'far'; it must be one of encoding, curriculum"):
         space(reach="far")
 
