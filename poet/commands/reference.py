@@ -96,7 +96,7 @@ OPTIONS = {  # of encodings, which are tables: (type, range, default)
         "motors, delay, lidar, gravity, friction, load, legs",
         "[]",
     ),
-    "encoding.options.stride": ("a number", "in [0.1, 10]", "1.0"),
+    "encoding.options.stride": ("a number", "from 0.1 to 10", "1.0"),
     "encoding.options.start": ("a table", "genes within their bounds", "flat"),
 }
 OPEN = {  # ranges that depend on what is installed or chosen

@@ -1,14 +1,12 @@
 """The comparison of curricula: what is compared, and the arithmetic of its table."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.curricula.figure import NAMES, chart, summary, table
+from benchmarks.curricula.figure import summary, table
 from benchmarks.curricula.runs import fingerprint
 from benchmarks.curricula.sources import ANYTHING, HARD, greatest, hand_made_tasks, random_tasks
 from environments.difficulty import difficulty_of
@@ -71,20 +69,3 @@ def test_a_kept_run_counts_only_for_the_same_tasks_tests_and_settings():
         fingerprint("ppo", tasks, {"suite": others}, protocol, 300),
     ]
     assert len({same, *changed}) == 6
-
-
-@pytest.mark.parametrize("folder", ["", "ppo"])
-def test_figure_of_the_kept_results_shows_every_row_and_none_covers_another(folder):
-    kept = Path(__file__).parents[2] / "benchmarks" / "results" / "curricula" / folder
-    document = json.loads((kept / "results.json").read_text(encoding="utf-8"))
-    shown = 0
-    for panel in chart(document["rows"], document["specialists"]).axes:
-        learner, ground = panel.get_title(loc="left").split(": ")
-        rows = [row for row in document["rows"] if (NAMES[row["learner"]], row["ground"]) == (learner, ground)]
-        dots = [line for line in panel.get_lines() if line.get_marker() == "o"]
-        assert sorted(float(dot.get_xdata()[0]) for dot in dots) == sorted(row["mean"] for row in rows)
-        heights = np.sort([float(dot.get_ydata()[0]) for dot in dots])
-        assert np.diff(heights).min() > 0.1
-        shown += len(dots)
-    assert shown == len(document["rows"])
-    assert (kept / "figure.png").read_bytes().startswith(b"\x89PNG")
