@@ -15,6 +15,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -205,11 +206,16 @@ class FewShotContract:
     def test_states_of_other_learners_are_refused(self) -> None:
         learner = self._taught(1)[0]
         state = learner.state()
-        name = next(iter(state.tensors))
-        fewer = State({other: each for other, each in state.tensors.items() if other != name}, state.facts)
-        longer = State({**state.tensors, name: torch.zeros(3, 3, 3, 5, 7)}, state.facts)
-        refuses(lambda: learner.load(fewer), f"a state without {name}", "")
-        refuses(lambda: learner.load(longer), f"a state whose {name} has another shape", "")
+        before = copy.deepcopy(state)
+        for name in state.tensors:
+            fewer = State({other: each for other, each in state.tensors.items() if other != name}, state.facts)
+            longer = State({**state.tensors, name: torch.zeros(3, 3, 3, 5, 7)}, state.facts)
+            for broken, what in (
+                (fewer, f"a state without {name}"),
+                (longer, f"a state whose {name} has another shape"),
+            ):
+                refuses(partial(learner.load, broken), what, "")
+        expect(equal(before, learner.state()), "the learner as it was before the states were refused", "another")
 
     def _batch(self, number: int) -> TaskBatch:
         return self.family.draw(TASKS, self.family.splits[0], (0, number, Stream.BATCHES))

@@ -1,8 +1,9 @@
 """To which of five niches does a stretch of 60 points of ground belong? Accuracy after 1 to 10 examples of each.
 
-All learners of the registry that tell classes, trained for equal time on 5 examples of a class, on the genomes that a
-run tried. Niches of other branches are told, the same tasks by all. Beside them: chance, the nearest raw example,
-seven statistics by hand, and the network that the metric learners share, trained on each task alone.
+The learners of the registry that tell classes, trained for equal time on 5 examples of a class, on the genomes that a
+run tried; the kept results lack those that came later, as their page says. Niches of other branches are told, the same
+tasks by all. Beside them: chance, the nearest raw example, seven statistics by hand, and the network that the metric
+learners share, trained on each task alone.
 """
 
 from __future__ import annotations

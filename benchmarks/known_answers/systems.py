@@ -205,7 +205,7 @@ def _comments(of: type[Any]) -> dict[str, str]:
 def _figure(each: Mapping[str, Any]) -> str:
     source = ", ".join(part for part in (each["source"], each["certainty"]) if part)
     sign = {"higher": "at least ", "lower": "at most ", "equal": "", "beside": ""}[each["better"]]
-    missed = "" if each["reached"] else " (missed)"
+    missed = " (missed)" if each["reached"] is False else ""
     return f"| {each['name']} | **{_number(each['measured'])}**{missed} | {sign}{_number(each['target'])} | {source} |"
 
 

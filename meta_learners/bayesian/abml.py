@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds
-from meta_learners.bayesian.adapting import AdaptingSettings, Likelihood, kind_of, part, prefixed, repeated
+from meta_learners.bayesian.adapting import BoundedSettings, Likelihood, kind_of, part, prefixed, repeated
 from meta_learners.bayesian.normal import Beliefs, divergence_of, drawn
 from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot.parameter_learner import Step, descent
@@ -29,7 +29,7 @@ SHAPE, RATE = 1.0, 0.01  # of the gamma distribution of the prior's precisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ABMLSettings(AdaptingSettings):
+class ABMLSettings(BoundedSettings):
     """How it learns."""
 
     inner_draws: Annotated[int, Bounds(1, 1000)] = 2  # of parameters, for each inner step's bound and the outer loss

@@ -21,7 +21,7 @@ from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
 from meta_learners.networks.policies import Network, Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
-__all__ = ["AdaptingSettings", "Likelihood", "kind_of", "part", "prefixed", "repeated"]
+__all__ = ["AdaptingSettings", "BoundedSettings", "Likelihood", "kind_of", "part", "prefixed", "repeated"]
 
 NOISE = "log_deviation"  # name of the meta-parameter that is the logarithm of the deviation of numbers
 
@@ -33,7 +33,6 @@ class AdaptingSettings:
     hidden: tuple[int, ...] = (40, 40)
     inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.01
     inner_steps: Annotated[int, Bounds(1, 1000)] = 5
-    inner_norm: Annotated[float, Bounds(1e-6, 1e9)] = 10.0  # to which the slopes of an inner step are scaled down
     noise: Annotated[float, Bounds(1e-6, 1e6)] = 0.3  # deviation of numbers, to begin with
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     largest_norm: Annotated[float, Bounds(1e-6, 1e9)] = 10.0  # to which gradients are scaled down
@@ -42,6 +41,13 @@ class AdaptingSettings:
         check_bounds(self)
         if not all(1 <= units <= 4096 for units in self.hidden):
             raise ValueError(f"hidden is {list(self.hidden)}; every layer must be in [1, 4096]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundedSettings(AdaptingSettings):
+    """How a learner whose inner steps are bounded learns."""
+
+    inner_norm: Annotated[float, Bounds(1e-6, 1e9)] = 10.0  # to which the slopes of an inner step are scaled down
 
 
 @dataclass(frozen=True)

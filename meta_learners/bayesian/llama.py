@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds
-from meta_learners.bayesian.adapting import AdaptingSettings, Likelihood, kind_of
+from meta_learners.bayesian.adapting import BoundedSettings, Likelihood, kind_of
 from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot.parameter_learner import Step, descent
 from meta_learners.gradient.bilevel import Inner, adapt
@@ -30,7 +30,7 @@ LEAST = 1e-6  # of a step times a curvature: below it the limit is meant, and ne
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LlamaSettings(AdaptingSettings):
+class LlamaSettings(BoundedSettings):
     """How it learns."""
 
     weight: Annotated[float, Bounds(0, 1e3)] = 1e-3  # eta, of the log determinant; 0 leaves MAML

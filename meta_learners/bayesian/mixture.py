@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds
-from meta_learners.bayesian.adapting import AdaptingSettings, Likelihood, kind_of, part, prefixed, repeated
+from meta_learners.bayesian.adapting import BoundedSettings, Likelihood, kind_of, part, prefixed, repeated
 from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot.parameter_learner import Step, descent
 from meta_learners.gradient.bilevel import Inner, inner_step
@@ -30,7 +30,7 @@ MEMORY = 0.99  # share of the counts that is kept from one meta-step to the next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MixtureSettings(AdaptingSettings):
+class MixtureSettings(BoundedSettings):
     """How it learns."""
 
     starts: Annotated[int, Bounds(1, 100)] = 4  # at most; more tasks are not told apart

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds
-from meta_learners.bayesian.adapting import AdaptingSettings, Likelihood, kind_of, part, prefixed, repeated
+from meta_learners.bayesian.adapting import BoundedSettings, Likelihood, kind_of, part, prefixed, repeated
 from meta_learners.bayesian.normal import Beliefs, divergence_of, drawn
 from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot.parameter_learner import Step, descent
@@ -29,7 +29,7 @@ __all__ = ["LEARNER", "Platipus", "PlatipusSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlatipusSettings(AdaptingSettings):
+class PlatipusSettings(BoundedSettings):
     """How it learns."""
 
     draws: Annotated[int, Bounds(1, 1000)] = 10  # of the start, to predict by

@@ -134,8 +134,9 @@ class ParameterLearner:
             ValueError: it is another learner's, or of other settings.
         """
         kept = {name: each for name, each in state.tensors.items() if name.startswith(KEPT)}
-        if missing := set(self._kept) - set(kept):
-            raise ValueError(f"the state lacks {', '.join(sorted(missing))}")
+        wanted, found = ({name: tuple(each.shape) for name, each in of.items()} for of in (self._kept, kept))
+        if found != wanted:
+            raise ValueError(f"the state keeps {found or 'nothing'}; this learner keeps {wanted or 'nothing'}")
         self._adam.load(state.tensors)
         self._kept = {name: each.clone().to(self._device) for name, each in kept.items()}
 

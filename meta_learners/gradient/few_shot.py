@@ -30,7 +30,7 @@ from meta_learners.networks.adam import Adam
 from meta_learners.networks.policies import Network, Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction, judge
 
-__all__ = ["FEW_SHOT", "GradientFewShot", "GradientSettings", "masks", "task_losses"]
+__all__ = ["FEW_SHOT", "AdaptedSettings", "GradientFewShot", "GradientSettings", "masks", "task_losses"]
 
 INNER = {
     "maml": {},
@@ -47,19 +47,25 @@ TEMPERATURE = 1.0  # of the draws of masks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GradientSettings:
-    """How such a learner learns."""
+class AdaptedSettings:
+    """How a learner that takes inner steps learns."""
 
     hidden: tuple[int, ...] = (40, 40)
     inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.01
     inner_steps: Annotated[int, Bounds(1, 1000)] = 1
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
-    reptile_rate: Annotated[float, Bounds(0, 1)] = 0.1  # share of the way to the adapted parameters
 
     def __post_init__(self) -> None:
         check_bounds(self)
         if not all(1 <= units <= 4096 for units in self.hidden):
             raise ValueError(f"hidden is {list(self.hidden)}; every layer must be in [1, 4096]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradientSettings(AdaptedSettings):
+    """How such a learner learns."""
+
+    reptile_rate: Annotated[float, Bounds(0, 1)] = 0.1  # share of the way to the adapted parameters, of reptile
 
 
 class GradientFewShot:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
-from meta_learners.gradient.few_shot import GradientSettings, task_losses
+from meta_learners.gradient.few_shot import AdaptedSettings, task_losses
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
@@ -33,7 +33,7 @@ Losses = Callable[[Parameters], Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImplicitSettings(GradientSettings):
+class ImplicitSettings(AdaptedSettings):
     """How it learns."""
 
     inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.05

@@ -2,12 +2,14 @@
 
 A meta-step is a round (algorithm 1): the learner adapts to the new tasks and is judged, as it is; then it keeps them;
 then it goes on towards the start that is best, after adapting, on all that it has kept. So the figures of a round are
-of tasks that it had not seen, and their sum over rounds is what regret is measured by.
+from before it learned of the round's tasks, and their sum over rounds is what regret is measured by. Every task is
+kept: the state grows with the rounds.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,7 +19,7 @@ from torch import Tensor
 from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
 from meta_learners.gradient.bilevel import Inner, adapt, outer_gradient
-from meta_learners.gradient.few_shot import GradientSettings, task_losses
+from meta_learners.gradient.few_shot import AdaptedSettings, task_losses
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
@@ -27,11 +29,13 @@ from meta_learners.predictions import Logits, Numbers, Prediction, judge
 __all__ = ["LEARNER", "FollowTheMetaLeader", "OnlineSettings", "regret_of_quadratics"]
 
 HALVES = ("support", "query")
+PARTS = ("inputs", "targets", "present")
 KEPT = "kept."  # begins the names of past tasks' tensors in the state
+PAST = {f"{KEPT}{half}.{part}" for half in HALVES for part in PARTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnlineSettings(GradientSettings):
+class OnlineSettings(AdaptedSettings):
     """How it learns."""
 
     updates: Annotated[int, Bounds(1, 10**6)] = 20  # of the start, in a round
@@ -109,14 +113,36 @@ class FollowTheMetaLeader:
         """Go on from a state.
 
         Raises:
-            ValueError: it is another network's.
+            ValueError: it is another network's, or its past tasks are not whole.
         """
-        self._adam.load(state.tensors)
         kept = {name: each for name, each in state.tensors.items() if name.startswith(KEPT)}
+        self._check_past(kept)
+        self._adam.load(state.tensors)
         self._past = {name: each.clone().to(self._device) for name, each in kept.items()}
 
     def _losses(self, parameters: Parameters, examples: Examples) -> Tensor:
         return task_losses(self._network, self._ways, parameters, examples)
+
+    def _check_past(self, kept: Mapping[str, Tensor]) -> None:
+        """Refuse past tasks that are neither none nor whole."""
+        if not kept:
+            return
+        if set(kept) != PAST:
+            raise ValueError(
+                f"the state keeps {', '.join(sorted(kept))}; it must be {', '.join(sorted(PAST))}, or none"
+            )
+        tasks = kept[f"{KEPT}query.present"].shape[:1]
+        for half in HALVES:
+            shapes = {part: tuple(kept[f"{KEPT}{half}.{part}"].shape) for part in PARTS}
+            examples = shapes["present"]
+            fits = len(examples) == 2 and examples[:1] == tuple(tasks)
+            sizes = {"inputs": self._network.sizes[0], "targets": self._network.sizes[-1]}
+            for part, size in sizes.items():
+                classes = part == "targets" and self._ways is not None
+                rest = shapes[part][2:]
+                fits &= shapes[part][:2] == examples and (rest == () if classes else math.prod(rest) == size)
+            if not fits:
+                raise ValueError(f"the {half}s of past tasks have shapes {shapes}, which do not belong together")
 
     def _joined(self, batch: TaskBatch) -> dict[str, Tensor]:
         """Lay a batch behind the past tasks."""
@@ -133,10 +159,7 @@ class FollowTheMetaLeader:
         sampled = self._settings.sampled
         order = torch.arange(count) if not sampled else torch.randperm(count, generator=generator)[:sampled]
         support, query = (
-            Examples(
-                *(past[f"{KEPT}{half}.{name}"][order.to(self._device)] for name in ("inputs", "targets", "present"))
-            )
-            for half in HALVES
+            Examples(*(past[f"{KEPT}{half}.{name}"][order.to(self._device)] for name in PARTS)) for half in HALVES
         )
 
         def objective(leaves: Parameters) -> Tensor:

@@ -21,7 +21,7 @@ from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
 from meta_learners.few_shot.parameter_learner import ParameterLearner, Step, descent
 from meta_learners.gradient.bilevel import Inner, Loss, inner_step
-from meta_learners.gradient.few_shot import GradientSettings, task_losses
+from meta_learners.gradient.few_shot import AdaptedSettings, task_losses
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
 from meta_learners.networks.policies import Network, Parameters, stack
 from meta_learners.predictions import Logits, Numbers, Prediction
@@ -33,7 +33,7 @@ STARTS = ("leap", "reptile", "fixed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WarpSettings(GradientSettings):
+class WarpSettings(AdaptedSettings):
     """How it learns."""
 
     inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.01

@@ -33,7 +33,7 @@ class GroundSettings(FunctionSettings):
 
     noise: Annotated[float, Bounds(0, 10)] = 0.1  # deviation of the heights told; all heights have variance 1
     courses: Annotated[int, Bounds(0, 100_000)] = 40  # of a split; mutations fill it up where it has fewer
-    births: bool = False  # in training, courses come one after another as the run tried them, again and again
+    births: bool = False  # in training, courses come one after another as the run tried them, each once
     parametric: Annotated[float, Bounds(0, 1)] = 0.0  # share of tasks on bred parametric courses instead
 
 
@@ -64,10 +64,22 @@ class Grounds:
         return self._on(courses, split, generator)
 
     def turn(self, number: int, count: int, key: Key) -> TaskBatch | None:
-        """Give the courses whose turn it is, in the order in which the run tried them; None where they are drawn."""
+        """Give the courses whose turn it is, in the order in which the run tried them; None where they are drawn.
+
+        Each has one turn; the last meta-step may have fewer than `count`.
+
+        Raises:
+            SplitError: each has had its turn.
+        """
         if not self.settings.births:
             return None
-        courses = torch.arange(number * count, (number + 1) * count) % len(self._heights("train"))
+        there = len(self._heights("train"))
+        if number * count >= there:
+            raise SplitError(
+                f"births is true, and each of the {there} training courses of grounds has had its turn; take at most "
+                f"{-(-there // count)} meta-steps of {count} tasks, more courses, or births=false"
+            )
+        courses = torch.arange(number * count, min((number + 1) * count, there))
         return self._on(courses, "train", torch_generator((*key, Stream.TASKS)))
 
     def _on(self, courses: Tensor, split: str, generator: torch.Generator) -> TaskBatch:

@@ -69,13 +69,14 @@ class Values:
     def draw(self, count: int, split: str, key: Key) -> TaskBatch:
         """Draw tasks: states and values, scaled so that those of training have mean 0 and deviation 1."""
         check_split(self.name, self.splits, split)
-        bank, number = self._bank(split), self.settings.shots + self.settings.queries
+        bank = self._bank(split)
         generator = torch_generator((*key, Stream.TASKS))
         inputs, targets = [], []
         for place in torch.randint(len(bank), (count,), generator=generator).tolist():
             states, values = bank[place]
-            # With repeats only where an agent's episodes are too short.
-            chosen = torch.randperm(len(states), generator=generator).repeat(-(-number // len(states)))[:number]
+            chosen = _dealt(
+                torch.randperm(len(states), generator=generator), self.settings.shots, self.settings.queries
+            )
             inputs.append(states[chosen])
             targets.append(values[chosen])
         (middle, spread), (usual, scale) = self._scales
@@ -119,10 +120,17 @@ class Values:
             found = self._curriculum.domain.run(batch, episode_limit=self._curriculum.episode_limit, trajectory=True)
         except ValueError as error:
             raise MetaLearningError(f"the agents of {self._curriculum.folder} cannot be played: {error}") from error
-        return [
+        banks = [
             _joined(found, range(first, first + episodes), self.settings.discount)
             for first in range(0, len(rows), episodes)
         ]
+        for task, (states, _) in zip(tasks, banks, strict=True):
+            if len(states) < 2:
+                raise MetaLearningError(
+                    f"episodes is {episodes}: the agent of niche {task.id} saw {len(states)} state in them; "
+                    "a task of values needs 2 at least, so take more episodes"
+                )
+        return banks
 
 
 def returns_to_go(rewards: NDArray[np.float64], discount: float) -> NDArray[np.float64]:
@@ -132,6 +140,19 @@ def returns_to_go(rewards: NDArray[np.float64], discount: float) -> NDArray[np.f
         ahead = rewards[step] + discount * ahead
         found[step] = ahead
     return found
+
+
+def _dealt(order: Tensor, shots: int, queries: int) -> Tensor:
+    """Take shots and then queries from an order; where it is too short, each repeat a part of their own."""
+    number = shots + queries
+    if len(order) >= number:
+        return order[:number]
+    cut = min(max(len(order) * shots // number, 1), len(order) - 1)
+    return torch.cat([_repeated(order[:cut], shots), _repeated(order[cut:], queries)])
+
+
+def _repeated(order: Tensor, number: int) -> Tensor:
+    return order.repeat(-(-number // len(order)))[:number]
 
 
 def _joined(found: Rollouts, rows: range, discount: float) -> tuple[Tensor, Tensor]:

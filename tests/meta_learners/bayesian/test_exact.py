@@ -97,6 +97,35 @@ def test_llama_is_exact_bayesian_regression_where_the_network_is_linear():
         assert found.deviations[0, task, :, 0].double() == pytest.approx(variance.sqrt(), rel=1e-3)
 
 
+def test_llamas_loss_where_the_network_is_linear_is_the_one_written_by_hand():
+    """The queries' cost at the mode, and eta/2 log det of the precision there, by value and by slope."""
+    rate, steps, weight = 0.05, 3, 0.7
+    settings = LlamaSettings(hidden=(), inner_steps=steps, inner_rate=rate, noise=0.3, weight=weight, inner_norm=1e9)
+    system, batch = Llama(linear(1), settings), Lines().draw(3, "train", (0,))
+    meta = system.initial(torch.Generator().manual_seed(0))
+    found = system.step(meta, batch, torch.Generator())
+    leaves = {name: each.double().requires_grad_() for name, each in meta.items()}
+    start, spread = torch.cat([leaves["layer0.weight"][:, 0], leaves["layer0.bias"]]), leaves["log_deviation"].exp()
+    costs = []
+    for task in range(3):
+        x, asked = design(batch.support, task), design(batch.query, task)
+        y, wanted = (each.targets[task, :, 0].double() for each in (batch.support, batch.query))
+        mode = start
+        for _ in range(steps):
+            mode = mode - rate * 2 / len(x) * x.T @ (x @ mode - y)
+        bend = x.T @ x
+        left = torch.linalg.matrix_power(torch.eye(2).double() - rate * 2 / len(x) * bend, steps)
+        prior = bend @ left @ torch.linalg.inv(torch.eye(2).double() - left)
+        log_determinant = torch.logdet((bend + prior) / spread**2)
+        cost = -NORMAL(asked @ mode, spread).log_prob(wanted).sum() + 0.5 * weight * log_determinant
+        costs.append(cost / len(asked))
+    loss = torch.stack(costs).mean()
+    assert found.loss.item() == pytest.approx(loss.item(), rel=1e-4)
+    slopes = torch.autograd.grad(loss, list(leaves.values()))
+    for name, slope in zip(leaves, slopes, strict=True):
+        assert torch.allclose(found.gradient[name].double(), slope, rtol=1e-3, atol=1e-4), name
+
+
 @pytest.mark.parametrize("name", ["platipus", "llama", "mixture"])
 def test_without_its_uncertainty_a_learner_is_maml(name):
     batch, shared = Lines().draw(4, "train", (0,)), {"hidden": [8], "inner_steps": 2}
@@ -106,17 +135,20 @@ def test_without_its_uncertainty_a_learner_is_maml(name):
         "mixture": {"starts": 1, "first": 1},
     }[name]
     learner = make_few_shot(name, Lines(), {**shared, **settings, "inner_norm": 1e9, "largest_norm": 1e9})
-    maml = make_few_shot("maml", Lines(), shared)
+    maml, first_order = (make_few_shot(each, Lines(), shared) for each in ("maml", "fomaml"))
     for place, each in maml.start.items():
         one = learner.meta.get(place, learner.meta.get(f"mean.{place}", learner.meta.get(f"start.{place}")))
         each.copy_(one.reshape(each.shape))
+        first_order.start[place].copy_(each)
     assert torch.allclose(learner.predict(batch, (0,)).mean, maml.predict(batch, (0,)).mean, atol=1e-6)
     for number in range(3):
         step = Lines().draw(4, "train", (number,))
-        learner.meta_step(step, (number,))
-        maml.meta_step(step, (number,))
+        for each in (learner, maml, first_order):
+            each.meta_step(step, (number,))
     # Both descend multiples of one loss by Adam, which takes no notice of the scale.
-    assert torch.allclose(learner.predict(batch, (0,)).mean, maml.predict(batch, (0,)).mean, atol=1e-3)
+    found, wanted, other = (each.predict(batch, (0,)).mean for each in (learner, maml, first_order))
+    assert torch.allclose(found, wanted, rtol=0, atol=3e-5)
+    assert not torch.allclose(other, wanted, rtol=0, atol=3e-4)  # so second derivatives are seen
 
 
 def test_platipuss_predictions_are_normal_with_the_variance_that_its_start_has_after_a_linear_step():

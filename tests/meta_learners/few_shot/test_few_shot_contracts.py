@@ -46,13 +46,15 @@ def scores():
     return Scores(ScoreSettings(shots=2, queries=3), torch.randn(10, 7, generator=generator), tables)
 
 
-def test_ground_comes_in_order_of_birth_where_it_is_asked_for_and_round_again():
+def test_ground_comes_in_order_of_birth_where_it_is_asked_for_and_each_course_once():
     family = grounds(births=True, noise=0.0)
     heights = family._heights("train")
-    for number, wanted in enumerate([[0, 1], [2, 0], [1, 2]]):
+    for number, wanted in enumerate([[0, 1], [2]]):
         batch = family.turn(number, 2, (number,))
         places = ((batch.query.inputs[..., 0] + 1) / 2 * (heights.shape[1] - 1)).round().long()
         assert torch.allclose(batch.query.targets[..., 0], heights[wanted].gather(1, places))
+    with pytest.raises(SplitError, match="each of the 3 training courses of grounds has had its turn; take at most 2 "):
+        family.turn(2, 2, (2,))
     assert grounds().turn(0, 2, (0,)) is None
 
 

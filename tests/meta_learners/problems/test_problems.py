@@ -15,7 +15,21 @@ from meta_learners.predictions import Logits, Numbers, judge
 from meta_learners.problems.curves import NOISE, process
 from meta_learners.problems.niches import relief_of
 from meta_learners.problems.omniglot import ALPHABETS
+from meta_learners.problems.values import Values, ValueSettings
 from meta_learners.registry import make_family, make_few_shot
+
+
+@pytest.mark.parametrize("there", [2, 6, 7, 8, 20])
+def test_no_state_of_values_is_both_learned_from_and_asked_for_however_few_there_are(there):
+    family = Values(ValueSettings(shots=5, queries=3), None)
+    states = torch.arange(there).double()
+    family._banks["train"] = [(states[:, None], states)]
+    batch = family.draw(20, "train", (0,))
+    assert (batch.support.inputs.shape, batch.query.inputs.shape) == ((20, 5, 1), (20, 3, 1))
+    for halves in zip(batch.support.targets, batch.query.targets, strict=True):
+        known, asked = ({round(value, 4) for value in half.flatten().tolist()} for half in halves)
+        assert not known & asked
+        assert len(known | asked) == min(there, 8)
 
 
 def test_the_exact_process_says_what_gaussian_conditioning_by_hand_says():
