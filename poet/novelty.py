@@ -55,15 +55,23 @@ def places_of(environments: Sequence[Environment], config: Config) -> NDArray[np
     """Place environments by their genomes: (n, d), an axis for every number of every encoding that is among them.
 
     An environment lies at 0 on the axes of other encodings than its own: of ground that was drawn that is level
-    ground, so that to a course of another encoding both are as far as they are from there, taken together.
+    ground, so that to a course of another encoding both are as far as they are from there, taken together. An encoding
+    may say by `shared_axes` how many of its last axes are no matter of its own, such as those of what is hidden of a
+    body: these all encodings share, and they come last.
     """
     kinds = {each.encoding: config.encoding_of(each) for each in environments}
     vectors = [kinds[each.encoding].vector(each.genome) for each in environments]
-    sizes = {each.encoding: len(vector) for each, vector in zip(environments, vectors, strict=True)}
+    shared = {name: int(getattr(kind, "shared_axes", 0)) for name, kind in kinds.items()}
+    sizes = {
+        each.encoding: len(vector) - shared[each.encoding] for each, vector in zip(environments, vectors, strict=True)
+    }
     starts = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
-    places = np.zeros((len(environments), sum(sizes.values())))
+    own = sum(sizes.values())
+    places = np.zeros((len(environments), own + max(shared.values(), default=0)))
     for row, each, vector in zip(places, environments, vectors, strict=True):
-        row[starts[each.encoding] : starts[each.encoding] + len(vector)] = vector
+        start, size = starts[each.encoding], sizes[each.encoding]
+        row[start : start + size] = vector[:size]
+        row[own : own + shared[each.encoding]] = vector[size:]
     return places
 
 

@@ -66,7 +66,7 @@ class PhysicsGene:
         return plainly if self.parts > 1 else plainly[0]
 
     def scaled(self, numbers: Numbers) -> NDArray[np.float64]:
-        """Place the numbers where 0 is ordinary, and the bounds that evolution has by default are about one apart."""
+        """Place the numbers where 0 is ordinary and this gene's bounds are one apart."""
         return (np.array(numbers, dtype=np.float64) - self.ordinary) / (self.high - self.low)
 
     def mutate(self, number: float, rng: np.random.Generator) -> float:
@@ -143,17 +143,23 @@ def _bounded(name: str, own: Any, genes: Genes) -> PhysicsGene:
     gene = genes[name]
     if not isinstance(own, Mapping) or not set(BOUNDS).issuperset(own):
         raise ValueError(f"{SECTION}.{name} is {own!r}; it must be a table of some of {', '.join(BOUNDS)}")
+    shortest = 1.0 if gene.whole else 10.0**-DECIMALS  # of steps; a shorter one is lost in rounding
     for key, value in own.items():
-        wrong = isinstance(value, bool) or not isinstance(value, int | float) or (gene.whole and value != int(value))
-        if wrong or not (value > 0 if key == "step" else gene.least <= value <= gene.most):
+        least, most = (shortest, gene.most - gene.least) if key == "step" else (gene.least, gene.most)
+        wrong = isinstance(value, bool) or not isinstance(value, int | float)
+        if wrong or not least <= value <= most or (gene.whole and value != int(value)):
             kind = "a whole number" if gene.whole else "a number"
-            allowed = "above 0" if key == "step" else f"in [{gene.least:g}, {gene.most:g}]"
-            raise ValueError(f"{SECTION}.{name}.{key} is {value!r}; it must be {kind} {allowed}")
+            raise ValueError(f"{SECTION}.{name}.{key} is {value!r}; it must be {kind} in [{least:g}, {most:g}]")
     bounded = replace(gene, **own)
     if not bounded.low <= gene.ordinary <= bounded.high:
         raise ValueError(
             f"{SECTION}.{name} goes from {bounded.low:g} to {bounded.high:g}; {gene.ordinary:g} is ordinary and "
             "must lie between"
+        )
+    if bounded.low == bounded.high or (gene.whole and bounded.step > bounded.high - bounded.low):
+        raise ValueError(
+            f"{SECTION}.{name} goes from {bounded.low:g} to {bounded.high:g} by steps of {bounded.step:g}, so that it "
+            "never changes; set low and high farther apart, or leave it out"
         )
     return bounded
 
@@ -203,13 +209,21 @@ class WithPhysics:
             physics[name] = tuple(gene.mutate(number, rng) for number in physics[name])
         return with_physics(ground, physics, self._genes, self._evolved)
 
+    @property
+    def shared_axes(self) -> int:
+        """Say how many of a vector's last axes mean the same in every encoding of a run: those of the body."""
+        return sum(gene.parts for gene in self._evolved.values())
+
     def vector(self, genome: Genome) -> NDArray[np.float64]:
-        """Place the genome where distances are measured: its ground's place, then each evolved gene by `scaled`."""
+        """Place the genome where distances are measured: its ground's place, then each evolved gene.
+
+        A gene is in units of the body's own range, not of the run's: equal bodies are as far apart in every run.
+        """
         ground = self._ground.vector(ground_of(genome))
         if not self._evolved:
             return ground
         physics = physics_of(genome, self._genes)
-        return np.concatenate([ground, *(gene.scaled(physics[name]) for name, gene in self._evolved.items())])
+        return np.concatenate([ground, *(self._genes[name].scaled(physics[name]) for name in self._evolved)])
 
     def describe(self, genome: Genome) -> str:
         """Write the genome in a few words, such as ``roughness 0.4; motors 0.7, delay 2``."""

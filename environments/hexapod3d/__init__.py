@@ -134,8 +134,14 @@ class Legged3D:
         stride: int = 1,
         controller: Controller | None = None,
     ) -> Iterator[Stretch] | None:
-        """Play one episode a row; see `environments.sketch.Streamed.stream`. None where the native engine cannot."""
-        (self.controller if controller is None else controller).check(thetas, seeds)
+        """Play one episode a row; see `environments.sketch.Streamed.stream`. None where the native engine cannot.
+
+        It knows agents of this domain's own controller only.
+        """
+        agent = self.controller if controller is None else controller
+        agent.check(thetas, seeds)
+        if agent != self.controller:
+            return None
         return stream(environment, thetas, seeds, self.body, self.gait, episode_limit=episode_limit, stride=stride)
 
     def variant(self, options: Mapping[str, str]) -> Legged3D:

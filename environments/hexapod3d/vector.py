@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from environments.domain import Environment
 from environments.hexapod3d import native
-from environments.hexapod3d.body import HEXAPOD, Body
+from environments.hexapod3d.body import HEXAPOD, OCTOPOD, QUADRUPED, Body
 from environments.hexapod3d.drawing import Camera
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.episode import starts
@@ -19,6 +19,7 @@ from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
 from environments.hexapod3d.task import EPISODE_LIMIT
 from environments.hexapod3d.terrain import Terrain
+from environments.hexapod3d.variation import written
 from environments.tasks.core_worlds import CoreVectorEnv, domain_of
 from environments.tasks.env import TaskSource
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from environments.hexapod3d.native import _core
 
 Course = Environment | Terrain | None
+_STEMS = ((HEXAPOD, "hexapod3d"), (QUADRUPED, "quadruped3d"), (OCTOPOD, "octopod3d"))
 
 
 class HexapodVectorEnv(CoreVectorEnv[Terrain]):
@@ -76,7 +78,7 @@ class HexapodVectorEnv(CoreVectorEnv[Terrain]):
             courses,
             single=single,
             source=source,
-            domain=domain_of(courses, source) or ("hexapod3d" if gait is Gait.ALTERNATING else "hexapod3d-joints"),
+            domain=domain_of(courses, source) or _named(body, gait),
             episode_limit=episode_limit,
             autoreset_mode=autoreset_mode,
             render_mode=render_mode,
@@ -109,6 +111,12 @@ class HexapodVectorEnv(CoreVectorEnv[Terrain]):
             return camera.shoot(self._worlds.seen(world))
         finally:
             camera.close()
+
+
+def _named(body: Body, gait: Gait) -> str:
+    """Give the name of the domain that a body with a gait is of."""
+    base, stem = next(((each, stem) for each, stem in _STEMS if each == body), _STEMS[0])
+    return f"{stem}{'' if gait is Gait.ALTERNATING else '-joints'}{written(base, body)}"
 
 
 def _ground(course: Course) -> Terrain:

@@ -85,7 +85,11 @@ class Walker2D:
         try:
             ground = self._ground(name, own)
         except ValueError as error:
-            raise ValueError(f"{error}, and {SECTION}" if "is unknown; the" in str(error) else str(error)) from error
+            said = str(error)
+            if "is unknown; the" in said:
+                none = said.endswith("takes none")
+                said = f"{said.removesuffix('none')}{SECTION} alone" if none else f"{said}, and {SECTION}"
+            raise ValueError(said) from error
         return WithPhysics(ground, GENES, evolved, start)
 
     def _ground(self, name: str, options: Mapping[str, Any]) -> Encoding:

@@ -34,6 +34,7 @@ export class FieldView {
   get held() { return this.drag?.kind === "paint"; }
 
   open() {
+    clearInterval(this.drag?.timer);
     Object.assign(this, { drag: null, brush: null, pinch: null, far: true });
     this.hands.clear();
   }
@@ -168,6 +169,7 @@ export class FieldView {
       this.heights = Float32Array.from(this.relief.heights.subarray(from, from + limits.rows * limits.columns), (height) => Math.round(1000 * height));
       this.bench.becomes(genomeOf(this.heights, limits));
     }
+    clearInterval(this.drag?.timer); // of a stroke that nobody ended
     const level = 1000 * (heightAt(this.relief, ...this.brush) ?? 0);
     this.drag = { kind: "paint", tool, genome: this.stage.genome, level, anew, last: null, moved: false, timer: setInterval(() => { if (this.brush) this.touch(); }, AGAIN) };
     this.touch();
@@ -275,6 +277,7 @@ export class FieldView {
 
   // One touch by the keyboard is a stroke of its own.
   once(swapped) {
+    if (this.held) return;
     this.brush ??= [2, 0];
     this.begin(swapped);
     this.finish();

@@ -73,6 +73,19 @@ def test_a_run_that_does_not_evolve_them_hands_them_down_and_the_ordinary_is_not
     assert encoding.vector(parent).tolist() == encoding.vector(ground_of(parent)).tolist()
 
 
+def test_bodies_are_as_far_apart_whatever_the_bounds_of_the_run():
+    body = {SECTION: {"motors": [1, 0.6, 1, 1], "gravity": 12.0}}
+    wide = WALKER.encoding("parametric", {SECTION: ["motors", "gravity"]})
+    narrow = WALKER.encoding("parametric", {SECTION: {"motors": {"low": 0.9}, "gravity": {"low": 9, "high": 12}}})
+    assert narrow.vector(body).tolist() == wide.vector(body).tolist()
+    assert wide.vector(body)[-5:].tolist() == pytest.approx([0, -0.8, 0, 0, 1 / 3])
+
+
+def test_the_drawn_encoding_says_what_it_takes():
+    with pytest.raises(ValueError, match=r"option 'brush' is unknown; the drawn encoding takes physics alone$"):
+        WALKER.encoding("drawn", {"brush": 1})
+
+
 def test_they_are_described_in_a_few_words():
     encoding = WALKER.encoding("parametric", {})
     section = {"motors": 0.7, "delay": 2, "lidar": 0, "legs": 0.9}
@@ -107,7 +120,18 @@ def test_what_is_started_with_is_where_a_run_begins():
         ({SECTION: ["wings"]}, "physics has 'wings'; genes are motors, delay, lidar"),
         ({SECTION: "motors"}, "physics is 'motors'; it must be a list or a table of some of motors"),
         ({SECTION: {"motors": {"low": -1}}}, r"physics.motors.low is -1; it must be a number in \[0, 1\]"),
-        ({SECTION: {"delay": {"step": 0}}}, "physics.delay.step is 0; it must be a whole number above 0"),
+        ({SECTION: {"delay": {"step": 0}}}, r"physics.delay.step is 0; it must be a whole number in \[1, 2\]"),
+        ({SECTION: {"delay": {"high": float("inf")}}}, r"physics.delay.high is inf; it must be a whole number in"),
+        ({SECTION: {"delay": {"high": 10**400}}}, r"physics.delay.high is 10+; it must be a whole number in \[0, 2\]"),
+        ({SECTION: {"gravity": {"step": float("inf")}}}, r"gravity.step is inf; it must be a number in \[0.001, 29\]"),
+        ({SECTION: {"gravity": {"step": 0.0004}}}, r"gravity.step is 0.0004; it must be a number in \[0.001, 29\]"),
+        ({SECTION: {"motors": {"step": float("nan")}}}, "physics.motors.step is nan; it must be a number in"),
+        ({SECTION: {"delay": {"high": 0}}}, "physics.delay goes from 0 to 0 by steps of 1, so that it never changes"),
+        ({SECTION: {"motors": {"low": 1}}}, "physics.motors goes from 1 to 1 by steps of 0.1, so that it never"),
+        (
+            {SECTION: {"delay": {"high": 1, "step": 2}}},
+            "physics.delay goes from 0 to 1 by steps of 2, so that it never",
+        ),
         ({SECTION: {"delay": {"low": 1}}}, "physics.delay goes from 1 to 2; 0 is ordinary and must lie between"),
         ({SECTION: {"gravity": 3}}, "physics.gravity is 3; it must be a table of some of low, high, step"),
         ({"start": {SECTION: {"legs": 9}}}, r"physics.legs is 9; it must be a number in \[0.5, 2\]"),

@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("pybullet")
 
+from environments.controller import Controller
 from environments.domain import Batch, Environment, Outcome, find_domain
 from environments.hexapod3d import native
 
@@ -33,3 +34,13 @@ def test_episodes_that_are_streamed_are_those_that_are_run_and_show_the_referenc
     assert np.isfinite(points).all()
     recorded = domain.record(ground, thetas[4], 4, 130).points[::3]
     assert np.array_equal(points[: len(recorded), 4], recorded)
+
+
+@pytest.mark.parametrize("hidden", [None, (8,)])
+def test_agents_of_another_kind_are_left_to_the_recordings(hidden):
+    domain = find_domain("hexapod3d")
+    first, *between, last = domain.controller.sizes
+    other = Controller((first, *(between if hidden is None else hidden), last), activation="relu")
+    ground = Environment(domain="hexapod3d", encoding="parametric", genome=GENOME, seed=3)
+    thetas, seeds = np.zeros((1, other.parameters), dtype=np.float32), np.zeros(1, dtype=np.uint64)
+    assert domain.stream(ground, thetas, seeds, episode_limit=10, controller=other) is None

@@ -6,7 +6,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hexapods import HARD, ROUGH, needs_lanes, task
 
-from environments.domain import Environment, Outcome
+from environments.domain import Environment, Outcome, find_domain
 from environments.hexapod3d import DOMAIN, native
 from environments.hexapod3d.body import HEXAPOD, OCTOPOD, QUADRUPED
 from environments.hexapod3d.env import HexapodEnv
@@ -155,6 +155,17 @@ def test_learners_get_the_fast_worlds():
         assert isinstance(worlds, HexapodVectorEnv)
     with worlds_of(DOMAIN, task(1), 2, episode_limit=None, engine="pybullet") as worlds:
         assert isinstance(worlds, SyncVectorEnv)
+
+
+@pytest.mark.parametrize("name", ["hexapod3d", "quadruped3d-joints", "octopod3d", "hexapod3d[tibia=0.42]"])
+def test_worlds_without_a_course_take_the_tasks_of_their_own_body(name):
+    domain = find_domain(name)
+    worlds = HexapodVectorEnv([None], body=domain.body, gait=domain.gait)
+    own = Environment(domain=name, encoding="parametric", genome=HARD, seed=1)
+    worlds.reset(seed=0, options={"task": own})
+    other = Environment(domain="quadruped3d", encoding="parametric", genome=HARD, seed=1)
+    with pytest.raises(ValueError, match="quadruped3d"):
+        worlds.reset(seed=0, options={"task": other})
 
 
 def test_what_worlds_cannot_do_is_told():

@@ -51,6 +51,29 @@ def test_a_run_with_drawn_ground_is_exported_to_the_end(tmp_path, domain):
     assert curriculum.task(environment.id).environment == environment
 
 
+def test_a_hidden_body_is_the_same_on_drawn_ground_as_on_any(tmp_path):
+    settings = {**TINY, "encoding.options": {"physics": ["motors", "delay"]}}
+    config = Run.create(tmp_path / "run", settings=settings).config
+    body = {"physics": {"motors": [1.0, 0.5, 1.0, 1.0], "delay": 2}}
+    bare, weak, level, drawn = (
+        Environment(domain="walker2d", encoding=encoding, genome=genome, seed=0)
+        for encoding, genome in (
+            ("parametric", {}),
+            ("parametric", body),
+            ("drawn", {"ground": [], "boxes": [], **body}),
+            ("drawn", {**DRAWN.genome, **body}),
+        )
+    )
+    places = places_of([bare, weak, level, drawn], config)
+    apart = np.linalg.norm(places[:, None] - places[None, :], axis=2)
+    assert apart[0, 1] == pytest.approx(np.sqrt(2))
+    assert apart[1, 2] == 0
+    ground = find_domain("walker2d").encoding("drawn", {}).vector(DRAWN.genome)
+    assert apart[1, 3] == pytest.approx(np.linalg.norm(ground))
+    encoding = config.make_encoding()
+    assert np.array_equal(places_of([bare, weak], config), [encoding.vector(each.genome) for each in (bare, weak)])
+
+
 def test_level_ground_lies_between_the_encodings(tmp_path):
     config = Run.create(tmp_path / "run", settings=TINY).config
     level, rough = (
