@@ -1,5 +1,6 @@
 """The studio in a real browser, beside a run that really goes on."""
 
+import base64
 import http.server
 import re
 import signal
@@ -29,11 +30,15 @@ STILL = dict.fromkeys(("sigma", "sigma_floor", "step_size", "step_size_floor"), 
 SETTINGS = {
     **TINY,
     "episode_limit": 1600,
-    "reproduction.every": 6,
+    "reproduction.every": 3,
     "reproduction.capacity": 4,  # few, so that an iteration takes no long
     "transfer.every": 50,
     **{f"es.{name}": value for name, value in STILL.items()},
 }
+GROUND = {"ground": [], "boxes": [[30.0, 0.0, 0.5, 0.5]]}
+LOW_BOX = base64.urlsafe_b64encode(
+    Environment(domain="walker2d", encoding="drawn", genome=GROUND, seed=0).to_json().encode()
+).decode()
 
 
 @contextmanager
@@ -98,6 +103,7 @@ def outcome(browser):
 def seen(browser, what):
     """Where the stage shows something, in pixels from its middle, as ActionChains goes by."""
     script = """const stage = document.getElementById("stage-canvas"), box = stage.getBoundingClientRect();
+        stage.redraw(); // what is to be seen now, not in some frame before
         return [JSON.parse(stage.dataset[arguments[0]] ?? "[]"), box.width, box.height]"""
     ((x, y), *_), width, height = until(lambda: (found := browser.execute_script(script, what))[0] and found)
     return round(x - width / 2), round(y - height / 2)
@@ -145,13 +151,15 @@ def test_a_box_that_is_dragged_stops_an_agent_and_is_put_into_the_run_that_goes_
         base = address.partition("/open/")[0]
         browser.get(f"{base}/#/try?run=0&from=0&agents=0")
         assert outcome(browser)[3] == "finished"
-        # A box is put in its way and dragged nearer while it begins to play; the keys make the box high.
-        browser.find_element("css selector", "[data-add=box]").click()
-        until(lambda: "Chosen: box" in text(browser, "#stage-said"))
+        # A box lies in its way. It is chosen by the keyboard, dragged while the agent plays, and made high by the keys.
+        browser.get(f"{base}/#/try?agents=0&ground={LOW_BOX}")
+        until(lambda: "1 box" in text(browser, "#ground-said"))
+        press(browser, "n", Keys.SPACE)
         before = box(browser)
         drag(browser, seen(browser, "boxes"), (-40, 0), (-40, 0))
         after = box(browser)
-        assert after[0] < before[0] - 1
+        assert before == [30.0, 0.5, 0.5]
+        assert 27 < after[0] < 29
         assert after[1:] == before[1:]
         press(browser, Keys.SHIFT, *[Keys.ARROW_UP] * 15)
         assert box(browser) == [*after[:2], 2.0]
@@ -223,9 +231,7 @@ def test_heights_are_painted_for_the_hexapod_by_mouse_finger_and_keys(tmp_path, 
         browser.get(f"{base}/#/try?run=0&from=0")
         assert outcome(browser)
         buttons = ["pause", "whole", "auto", "tool-raise"]  # nothing plays meanwhile, before a change or after
-        script = """delete document.getElementById("stage-canvas").dataset.target; // what the next frame says counts
-            for (const id of arguments[0]) document.getElementById(id).click()"""
-        browser.execute_script(script, buttons)
+        browser.execute_script("for (const id of arguments[0]) document.getElementById(id).click()", buttons)
         place = seen(browser, "target")
         drag(browser, place, (30, 0))
         first, high = heights(browser, "")
@@ -243,8 +249,7 @@ def test_heights_are_painted_for_the_hexapod_by_mouse_finger_and_keys(tmp_path, 
         link = browser.execute_script("return location.href")
         browser.get("about:blank")
         come_in(browser, link)
-        assert outcome(browser)
-        assert text(browser, "#ground-said .id").endswith(f" {shown}")
+        until(lambda: text(browser, "#ground-said").endswith(f" {shown}"))
         browser.execute_script("for (const id of ['pause', 'inject']) document.getElementById(id).click()")
         until(lambda: "It waits" in text(browser, "#ground-told"))
         (waiting,) = run.waiting()
