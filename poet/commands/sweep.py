@@ -17,7 +17,7 @@ from environments.tasks.curriculum import Curriculum
 from meta_learners.errors import TrainingError
 from poet.commands.going_on import Workers, counting_bar, going_on, workers_of
 from poet.commands.meta_train import FALL_REWARD, TASKS
-from poet.display.output import Json, show
+from poet.display.output import Json, err, say, show
 from poet.errors import InputError
 from poet.evaluate.evaluating import chosen_suite
 from poet.sweep import summary
@@ -124,6 +124,7 @@ def _train(turns: Sequence[Turn], executor: Executor, bar: Progress) -> None:
         TrainingError: a training failed; the others' states are on disk.
     """
     waiting = [turn for turn in turns if read_result(turn) is None]
+    say(f"{len(waiting)} of {len(turns)} trainings are to do, {executor.workers} at a time")
     whole: TaskID = bar.add_task("trainings", total=len(turns), completed=len(turns) - len(waiting))
     under_way: dict[int, tuple[Turn, TaskID]] = {}
     while waiting or under_way:
@@ -139,6 +140,8 @@ def _train(turns: Sequence[Turn], executor: Executor, bar: Progress) -> None:
                 raise TrainingError(f"{turn}: {last.partition(': ')[2] or last}")
             steps, done = result
             bar.update(shown, completed=steps)
+            if not err.is_terminal:
+                say(f"{turn.cell.name}: {'trained and tested' if done else f'{steps:,} of {turn.steps:,} steps'}")
             if done:
                 bar.remove_task(shown)
                 bar.advance(whole)
