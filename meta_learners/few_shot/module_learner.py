@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from meta_learners.episodes import TaskBatch
+from meta_learners.few_shot.outer import gradient_of, judged_means, loss_and_norm
 from meta_learners.keys import Key, Stream, torch_generator
-from meta_learners.learner import LossError, Metrics, State
+from meta_learners.learner import Metrics, State
 from meta_learners.networks.adam import Adam
-from meta_learners.predictions import Prediction, judge
+from meta_learners.predictions import Prediction
 
 __all__ = ["Episodic", "ModuleLearner"]
 
@@ -54,9 +55,7 @@ class ModuleLearner:
         self._system: torch.nn.Module = system.to(device)
         self._episodic: Episodic = system  # type: ignore[assignment]
         self._device, self._rate, self._halve_after, self._steps = device, rate, halve_after, 0
-        self._adam = Adam(dict(system.named_parameters()), rate, largest_norm=largest_norm)
-        for name_, parameter in system.named_parameters():
-            parameter.data = self._adam.parameters[name_]  # one storage: a step of Adam's is the module's
+        self._adam = Adam.of(system, rate, largest_norm=largest_norm)
 
     @property
     def system(self) -> torch.nn.Module:
@@ -67,23 +66,12 @@ class ModuleLearner:
         """Descend the loss of a batch once."""
         batch = batch.to(self._device)
         loss, prediction = self._episodic.loss(batch, torch_generator((*key, Stream.CHOICES)))
-        named = dict(self._system.named_parameters())
-        slopes = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-        gradient = {
-            name: torch.zeros_like(each) if slope is None else slope
-            for (name, each), slope in zip(named.items(), slopes, strict=True)
-        }
-        norm = torch.stack([each.norm() for each in gradient.values()]).norm()
-        figures = torch.stack([loss.detach(), norm]).tolist()
-        if not torch.tensor(figures).isfinite().all():
-            raise LossError(f"the loss is {figures[0]} and its gradient's norm {figures[1]}")
+        gradient = gradient_of(loss, dict(self._system.named_parameters()))
+        value, norm = loss_and_norm(loss, gradient)
         self._adam.rate = self._rate * 0.5 ** (self._steps // self._halve_after) if self._halve_after else self._rate
         self._adam.step(gradient)
         self._steps += 1
-        with torch.no_grad():
-            judged = judge(prediction, batch.query.targets, batch.query.present)
-        means = {name: float(each.mean()) for name, each in judged.items()}
-        return {"loss": figures[0], "gradient_norm": figures[1], **means}
+        return {"loss": value, "gradient_norm": norm, **judged_means(prediction, batch.query)}
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Tell the queries of new tasks."""

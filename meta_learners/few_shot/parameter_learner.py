@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from meta_learners.episodes import TaskBatch
+from meta_learners.few_shot.outer import check_ways, judged_means, loss_and_norm
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LossError, Metrics, State
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.policies import Parameters
-from meta_learners.predictions import Prediction, judge
+from meta_learners.predictions import Prediction
 
 __all__ = ["KEPT", "ParameterLearner", "Step", "System", "descent"]
 
@@ -106,16 +107,11 @@ class ParameterLearner:
             name: found.gradient[name] if name in found.gradient else torch.zeros_like(each)
             for name, each in self._adam.parameters.items()
         }
-        norm = torch.stack([each.norm() for each in gradient.values()]).norm()
-        figures = torch.stack([found.loss, norm]).tolist()
-        if not torch.tensor(figures).isfinite().all():
-            raise LossError(f"the loss is {figures[0]} and its gradient's norm {figures[1]}")
-        with torch.no_grad():
-            judged = judge(found.prediction, batch.query.targets, batch.query.present)
+        value, norm = loss_and_norm(found.loss, gradient)
+        means = judged_means(found.prediction, batch.query)
         self._adam.step(gradient)
         self._kept |= found.kept
-        means = {name: float(each.mean()) for name, each in judged.items()}
-        return {"loss": figures[0], "gradient_norm": figures[1], **means}
+        return {"loss": value, "gradient_norm": norm, **means}
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Tell the queries of new tasks."""
@@ -141,6 +137,5 @@ class ParameterLearner:
         self._kept = {name: each.clone().to(self._device) for name, each in kept.items()}
 
     def _checked(self, batch: TaskBatch) -> TaskBatch:
-        if self._ways != batch.ways:
-            raise ValueError(f"tasks have {batch.ways} classes; this learner was made for {self._ways}")
+        check_ways(batch, self._ways)
         return batch.to(self._device)

@@ -23,12 +23,13 @@ from torch import Tensor
 from environments.settings import Bounds, check_bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
 from meta_learners.few_shot.losses import task_losses
+from meta_learners.few_shot.outer import check_ways, judged_means, loss_and_norm
 from meta_learners.gradient.bilevel import MASK, Inner, adapt, initial_of, outer_gradient, reptile_gradient
 from meta_learners.keys import Key, Stream, torch_generator
-from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
+from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, Metrics, State
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.policies import Network, Parameters
-from meta_learners.predictions import Logits, Numbers, Prediction, judge
+from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["FEW_SHOT", "AdaptedSettings", "GradientFewShot", "GradientSettings", "masks", "task_losses"]
 
@@ -124,24 +125,19 @@ class GradientFewShot:
                 return self.loss(adapt(self._inner, self.loss, chosen, supports, batch.tasks), batch.query).mean()
 
             loss, gradient = outer_gradient(objective, meta)
-        norm = torch.stack([each.norm() for each in gradient.values()]).norm()
-        figures = torch.stack([loss.detach(), norm]).tolist()
-        if not torch.tensor(figures).isfinite().all():
-            raise LossError(f"the loss is {figures[0]} and its gradient's norm {figures[1]}")
-        judged = judge(self.predict(batch, key), batch.query.targets, batch.query.present)
+        value, norm = loss_and_norm(loss, gradient)
+        means = judged_means(self.predict(batch, key), batch.query)
         if self.name == "reptile":
             for name, each in meta.items():
                 each.sub_(self._settings.reptile_rate * gradient[name])
         else:
             self._adam.step(gradient)
-        means = {name: float(each.mean()) for name, each in judged.items()}
-        return {"loss": figures[0], "gradient_norm": figures[1], **means}
+        return {"loss": value, "gradient_norm": norm, **means}
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Take the inner steps on each support, and tell the queries."""
         batch = batch.to(self._device)
-        if self._ways != batch.ways:
-            raise ValueError(f"tasks have {batch.ways} classes; this learner was made for {self._ways}")
+        check_ways(batch, self._ways)
         meta = {name: each.detach() for name, each in self._adam.parameters.items()}
         chosen = self._with_masks(meta, batch.tasks, key)
         adapted = adapt(self._inner, self.loss, chosen, [batch.support] * self._inner.steps, batch.tasks)

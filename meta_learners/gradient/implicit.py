@@ -19,12 +19,14 @@ from torch import Tensor
 
 from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
-from meta_learners.gradient.few_shot import AdaptedSettings, task_losses
+from meta_learners.few_shot.losses import task_losses
+from meta_learners.few_shot.outer import check_ways, judged_means, loss_and_norm
+from meta_learners.gradient.few_shot import AdaptedSettings
 from meta_learners.keys import Key, Stream, torch_generator
-from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
+from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, Metrics, State
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.policies import Network, Parameters, stack
-from meta_learners.predictions import Logits, Numbers, Prediction, judge
+from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["LEARNER", "ImplicitMAML", "ImplicitSettings", "implicit_gradient", "proximal"]
 
@@ -152,20 +154,15 @@ class ImplicitMAML:
         loss, gradient = implicit_gradient(
             support, query, adapted, self._settings.proximity, self._settings.conjugate_steps
         )
-        norm = torch.stack([each.norm() for each in gradient.values()]).norm()
-        figures = torch.stack([loss, norm]).tolist()
-        if not torch.tensor(figures).isfinite().all():
-            raise LossError(f"the loss is {figures[0]} and its gradient's norm {figures[1]}")
-        judged = judge(self._told(adapted, batch), batch.query.targets, batch.query.present)
+        value, norm = loss_and_norm(loss, gradient)
+        means = judged_means(self._told(adapted, batch), batch.query)
         self._adam.step(gradient)
-        means = {name: float(each.mean()) for name, each in judged.items()}
-        return {"loss": figures[0], "gradient_norm": figures[1], **means}
+        return {"loss": value, "gradient_norm": norm, **means}
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Adapt to each support, and tell the queries."""
         batch = batch.to(self._device)
-        if self._ways != batch.ways:
-            raise ValueError(f"tasks have {batch.ways} classes; this learner was made for {self._ways}")
+        check_ways(batch, self._ways)
         adapted = proximal(self._losses(batch.support), self._adam.parameters, batch.tasks, self._settings)
         return self._told(adapted, batch)
 

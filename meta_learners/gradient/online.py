@@ -18,13 +18,15 @@ from torch import Tensor
 
 from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
+from meta_learners.few_shot.losses import task_losses
+from meta_learners.few_shot.outer import check_ways, judged_means
 from meta_learners.gradient.bilevel import Inner, adapt, outer_gradient
-from meta_learners.gradient.few_shot import AdaptedSettings, task_losses
+from meta_learners.gradient.few_shot import AdaptedSettings
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.policies import Network, Parameters
-from meta_learners.predictions import Logits, Numbers, Prediction, judge
+from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["LEARNER", "FollowTheMetaLeader", "OnlineSettings", "regret_of_quadratics"]
 
@@ -77,8 +79,7 @@ class FollowTheMetaLeader:
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Be judged on a round's tasks, keep them, and go on towards the leader of all."""
         batch = batch.to(self._device)
-        judged = judge(self.predict(batch, key), batch.query.targets, batch.query.present)
-        means = {name: float(each.mean()) for name, each in judged.items()}
+        means = judged_means(self.predict(batch, key), batch.query)
         if not torch.tensor(list(means.values())).isfinite().all():
             raise LossError(f"a new task's figures are {means}")
         before = {name: each.clone() for name, each in self._adam.tensors().items()}
@@ -97,8 +98,7 @@ class FollowTheMetaLeader:
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Adapt to each support, and tell the queries."""
         batch = batch.to(self._device)
-        if self._ways != batch.ways:
-            raise ValueError(f"tasks have {batch.ways} classes; this learner was made for {self._ways}")
+        check_ways(batch, self._ways)
         supports = [batch.support] * self._inner.steps
         adapted = adapt(self._inner, self._losses, self._adam.parameters, supports, batch.tasks)
         with torch.no_grad():

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.episodes import EpisodeFamily, TaskBatch
+from meta_learners.few_shot.outer import check_ways, gradient_of, judged_means, loss_and_norm
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learned_optimisers.classical import tuned
 from meta_learners.learned_optimisers.optimisee import Optimisee, slopes_of
@@ -23,7 +24,7 @@ from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metr
 from meta_learners.networks.adam import Adam
 from meta_learners.networks.embedding import seeded
 from meta_learners.networks.policies import Parameters
-from meta_learners.predictions import Prediction, judge
+from meta_learners.predictions import Prediction
 
 __all__ = ["LearnedOptimiser", "OptimiserSettings", "Rule", "kind_of"]
 
@@ -92,9 +93,7 @@ class LearnedOptimiser:
         self.name, self._optimisee, self._settings, self._device = name, optimisee, settings, device
         self._rule: Rule = rule.to(device)  # type: ignore[assignment]
         self._named: Callable[[], dict[str, Tensor]] = lambda: dict(rule.named_parameters())
-        self._adam = Adam(self._named(), settings.step_size, largest_norm=settings.largest_norm)
-        for place, parameter in rule.named_parameters():
-            parameter.data = self._adam.parameters[place]  # one storage: a step of Adam's is the rule's
+        self._adam = Adam.of(rule, settings.step_size, largest_norm=settings.largest_norm)
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Descend the supports once, and improve the rule after each window of steps."""
@@ -102,26 +101,22 @@ class LearnedOptimiser:
         generator = torch_generator((*key, Stream.CHOICES))
         parameters = self._rule.start(batch.tasks, generator, self._device)
         kept = self._rule.begin(parameters, generator)
-        figures: list[list[float]] = []
+        figures: list[tuple[float, float]] = []
         for first in range(0, self._settings.steps, self._settings.window):
             steps = min(self._settings.window, self._settings.steps - first)
             objective, parameters, kept = self._window(batch, parameters, kept, steps)
-            named = self._named()
-            found = torch.autograd.grad(objective, list(named.values()), allow_unused=True)
-            slopes = (torch.zeros_like(a) if b is None else b for a, b in zip(named.values(), found, strict=True))
-            gradient = dict(zip(named, slopes, strict=True))
-            norm = torch.stack([each.norm() for each in gradient.values()]).norm()
-            figures.append(torch.stack([objective.detach(), norm]).tolist())
-            if not torch.tensor(figures[-1]).isfinite().all():
+            gradient = gradient_of(objective, self._named())
+            try:
+                figures.append(loss_and_norm(objective, gradient, "objective"))
+            except LossError:
                 self._adam.load(before)
-                raise LossError(f"the objective is {figures[-1][0]} and its gradient's norm {figures[-1][1]}")
+                raise
             self._adam.step(gradient)
             parameters = {name: each.detach() for name, each in parameters.items()}
             kept = {name: each.detach() for name, each in kept.items()}
         with torch.no_grad():
             last = self._optimisee.losses(parameters, batch.support).mean()
-            judged = judge(self._optimisee.told(parameters, batch.query), batch.query.targets, batch.query.present)
-        means = {name: float(each.mean()) for name, each in judged.items()}
+            means = judged_means(self._optimisee.told(parameters, batch.query), batch.query)
         sums = [sum(each) / len(figures) for each in zip(*figures, strict=True)]
         return {"loss": float(last), "objective": sums[0], "gradient_norm": sums[1], **means}
 
@@ -155,8 +150,7 @@ class LearnedOptimiser:
         return self._descend(batch.to(self._device), key, steps)[1]
 
     def _descend(self, batch: TaskBatch, key: Key, steps: int) -> tuple[Parameters, Tensor]:
-        if self._optimisee.ways != batch.ways:
-            raise ValueError(f"tasks have {batch.ways} classes; this learner was made for {self._optimisee.ways}")
+        check_ways(batch, self._optimisee.ways)
         generator, way = torch_generator((*key, Stream.CHOICES)), []
         with torch.no_grad():
             parameters = self._rule.start(batch.tasks, generator, self._device)

@@ -32,6 +32,14 @@ class Adam:
         self._largest_norm = largest_norm
         self._adam = torch.optim.Adam(list(self.parameters.values()), lr=rate, foreach=True)
 
+    @staticmethod
+    def of(module: torch.nn.Module, rate: float, *, largest_norm: float | None = None) -> Adam:
+        """Make one of a module's parameters, in one storage: its steps are the module's."""
+        adam = Adam(dict(module.named_parameters()), rate, largest_norm=largest_norm)
+        for name, parameter in module.named_parameters():
+            parameter.data = adam.parameters[name]
+        return adam
+
     @property
     def rate(self) -> float:
         """The step size."""
