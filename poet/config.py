@@ -7,7 +7,7 @@ Unknown keys are errors.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -298,6 +298,21 @@ def parse_assignment(text: str) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"--set {text!r} {error}") from error
     return dict(parsed)
+
+
+def read_assignments(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
+    """Lay assignments over each other, one table of all; `option` is what they were given by.
+
+    Raises:
+        InputError: as `parse_assignment`.
+    """
+    table: dict[str, Any] = {}
+    for text in texts:
+        try:
+            table = merge(table, parse_assignment(text))
+        except InputError as error:
+            raise InputError(str(error).replace("--set", option, 1)) from error
+    return table
 
 
 def _value(text: str) -> Any:

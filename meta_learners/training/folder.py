@@ -200,10 +200,11 @@ class Training(Ongoing):
     @property
     def steps(self) -> int:
         """Environment steps of all meta-steps, those of earlier processes included."""
-        return self._before + self._taken
+        return self._before + self.taken
 
     @property
-    def _taken(self) -> int:
+    def taken(self) -> int:
+        """Those of this process, in tasks that were only tried by too."""
         return self.sampler.steps + self._teaching.steps
 
     @property
@@ -227,7 +228,7 @@ class Training(Ongoing):
         return State({**state.tensors, **worlds.tensors}, facts)
 
     def _pace(self) -> tuple[dict[str, int], dict[str, float]]:
-        return {"steps": self.steps}, {"steps_per_second": self._taken / max(self.seconds, 1e-9), **self.shares}
+        return {"steps": self.steps}, {"steps_per_second": self.taken / max(self.seconds, 1e-9), **self.shares}
 
 
 def restored_learner(plan: Plan, family: EnvironmentFamily, device: str) -> Learner:

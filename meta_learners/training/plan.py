@@ -52,8 +52,7 @@ class Plan:
 
 def write_plan(folder: Path, plan: Plan, curriculum: Path) -> None:
     """Write a plan into the folder of a new training, beside where its curriculum was found."""
-    table = {name: value for name, value in asdict(plan).items() if name != "told" or value}  # older versions know none
-    document = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "plan": table, "found_at": str(curriculum)}
+    document = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "plan": asdict(plan), "found_at": str(curriculum)}
     write_aside(folder / NAME, json.dumps(document, indent=2).encode())
 
 

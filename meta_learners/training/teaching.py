@@ -8,7 +8,7 @@ from typing import Any
 from environments.domain import Environment
 from environments.settings import build_settings
 from environments.tasks.curriculum import Curriculum
-from environments.teachers import Ended, TaskSpace, Teacher, Told, make_teacher, teacher_kind
+from environments.teachers import Ended, TaskSpace, Teacher, Told, teacher_kind
 from meta_learners.acting import Rollout
 from meta_learners.errors import MetaLearningError
 from meta_learners.experience.ended import ended_episodes
@@ -44,12 +44,12 @@ class Teaching:
         self._trying: Sampler[Environment] | None = None
         self._ended: list[Ended] = []
         try:
-            self._teacher: Teacher = make_teacher(plan.teacher, TaskSpace.of(curriculum), teacher_settings(plan))
+            kind = teacher_kind(plan.teacher)
+            settings = build_settings(kind.settings, teacher_settings(plan))
+            self._teacher: Teacher = kind.make(settings, TaskSpace.of(curriculum))
         except ValueError as error:
             raise MetaLearningError(str(error)) from error
-        kind = teacher_kind(plan.teacher)
         self._gains: Any = getattr(learner, "gains", None) if kind.listens else None
-        settings = build_settings(kind.settings, teacher_settings(plan))
         if kind.gains and getattr(settings, kind.gains) == "gain" and self._gains is None:
             raise MetaLearningError(
                 f"teacher {plan.teacher} has {kind.gains} gain, and learner {plan.learner} has no critic to tell it; "

@@ -286,10 +286,7 @@ def _base(preset: str | None, config: Path | None, set_: list[str] | None, itera
     if preset is not None and config is not None:
         raise InputError("--preset and --config exclude each other; give one, and refine it by --set")
     base = configuration.read_file(config) if config else configuration.read_preset(preset or "quick")
-    overrides: dict[str, Any] = {}
-    for text in set_ or []:
-        overrides = configuration.merge(overrides, configuration.parse_assignment(text))
-    base = configuration.refine(base, overrides)
+    base = configuration.refine(base, configuration.read_assignments(set_ or []))
     return base if iterations is None else configuration.merge(base, {"iterations": iterations})
 
 

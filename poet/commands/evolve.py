@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -129,9 +129,7 @@ def _choices(
         base, origin = configuration.read_file(config), str(config)
     elif preset is not None:
         base, origin = configuration.read_preset(preset), f"preset {preset}"
-    overrides: dict[str, Any] = {}
-    for text in assignments:
-        overrides = configuration.merge(overrides, configuration.parse_assignment(text))
+    overrides = configuration.read_assignments(assignments)
     given = {name: value for name, value in options.items() if value is not None}
     return Choices(base=base, overrides=configuration.merge(overrides, given), origin=origin)
 

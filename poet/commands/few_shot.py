@@ -124,7 +124,7 @@ def test(
             "--curriculum or --data to test on it as it is"
         )
     kind = _family_kind(plan.family)
-    other = _assigned(family_set, "--family-set")
+    other = configuration.read_assignments(family_set, "--family-set")
     numbers = [None] if shots is None else _numbers(shots)
     if shots is not None and SHOTS not in {each.name for each in fields(kind.settings)}:
         raise InputError(f"--shots is {shots!r}, and family {plan.family} has no shots")
@@ -224,19 +224,9 @@ def _family_kind(name: str) -> Any:
         raise InputError(f"--{error}") from error
 
 
-def _assigned(assignments: list[str], option: str) -> dict[str, Any]:
-    table: dict[str, Any] = {}
-    for text in assignments:
-        try:
-            table = configuration.merge(table, configuration.parse_assignment(text))
-        except InputError as error:
-            raise InputError(str(error).replace("--set", option, 1)) from error
-    return table
-
-
 def _settings(of: type[Any], assignments: list[str], option: str) -> dict[str, Any]:
     try:
-        settings = asdict(build_settings(of, _assigned(assignments, option)))
+        settings = asdict(build_settings(of, configuration.read_assignments(assignments, option)))
     except ValueError as error:
         raise error if isinstance(error, InputError) else InputError(f"{option}: {error}") from error
     as_kept: dict[str, Any] = json.loads(json.dumps(settings))

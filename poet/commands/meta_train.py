@@ -176,7 +176,7 @@ def meta_train(
     if copies is None:
         copies = kind.copies if kept is None else kept.copies
     if fall_reward is None:
-        fall_reward = _usual_fall_reward(loaded) if kept is None else kept.fall_reward
+        fall_reward = usual_fall_reward(loaded) if kept is None else kept.fall_reward
     plan = Plan(
         learner=learner,
         settings=_settings(kind, set_ or [], {} if kept is None else kept.since_version_1),
@@ -214,7 +214,7 @@ def _episode_limit(wanted: int | None, curriculum: Curriculum) -> int:
     return wanted
 
 
-def _usual_fall_reward(curriculum: Curriculum) -> float | None:
+def usual_fall_reward(curriculum: Curriculum) -> float | None:
     """Take falls so lightly that learners dare to walk: at the domain's -100, standing still is worth more."""
     return FALL_REWARD if curriculum.domain.fall_return < FALL_REWARD else None
 
@@ -243,9 +243,7 @@ def _kind(learner: str) -> LearnerKind | FewShotKind:
 
 def _settings(kind: LearnerKind, assignments: list[str], since: Mapping[str, Any]) -> dict[str, Any]:
     """Make a learner's settings of --set; `since` are those that a training of an older version was begun without."""
-    table: dict[str, Any] = dict(since)
-    for text in assignments:
-        table = configuration.merge(table, configuration.parse_assignment(text))
+    table = configuration.merge(since, configuration.read_assignments(assignments))
     try:
         settings = asdict(build_settings(kind.settings, table))
     except ValueError as error:
@@ -256,9 +254,7 @@ def _settings(kind: LearnerKind, assignments: list[str], since: Mapping[str, Any
 
 def _teacher_settings(teacher: str, assignments: list[str], open_over: int) -> dict[str, Any]:
     """Check a teacher's name and settings; gives those that were set."""
-    table: dict[str, Any] = {}
-    for text in assignments:
-        table = configuration.merge(table, configuration.parse_assignment(text))
+    table = configuration.read_assignments(assignments, "--teacher-set")
     try:
         kind = teacher_kind(teacher)
     except ValueError as error:
@@ -279,5 +275,5 @@ def _shown(metrics: Metrics) -> dict[str, float]:
 
 
 def _pace(training: Training) -> dict[str, Any]:
-    steps, seconds = training.sampler.steps, training.seconds
+    steps, seconds = training.taken, training.seconds
     return {"steps": steps, "seconds": seconds, "steps_per_second": steps / max(seconds, 1e-9), **training.shares}

@@ -16,7 +16,7 @@ from environments.files import write_aside
 from environments.tasks.curriculum import Curriculum
 from meta_learners.errors import TrainingError
 from poet.commands.going_on import Workers, counting_bar, going_on, workers_of
-from poet.commands.meta_train import FALL_REWARD, TASKS
+from poet.commands.meta_train import FALL_REWARD, TASKS, usual_fall_reward
 from poet.display.output import Json, err, say, show
 from poet.errors import InputError
 from poet.evaluate.evaluating import chosen_suite
@@ -131,7 +131,7 @@ def _train(turns: Sequence[Turn], executor: Executor, bar: Progress) -> None:
         while waiting and len(under_way) < executor.workers:
             turn = waiting.pop(0)
             (ticket,) = executor.submit([turn])
-            under_way[ticket] = (turn, bar.add_task(f"{turn.cell.name}, steps", total=turn.steps))
+            under_way[ticket] = (turn, bar.add_task(f"{turn.cell.name}, steps", total=turn.sweep.steps))
         for ticket, result in executor.collect():
             turn, shown = under_way.pop(ticket)
             if isinstance(result, Failure):
@@ -141,7 +141,7 @@ def _train(turns: Sequence[Turn], executor: Executor, bar: Progress) -> None:
             steps, done = result
             bar.update(shown, completed=steps)
             if not err.is_terminal:
-                say(f"{turn.cell.name}: {'trained and tested' if done else f'{steps:,} of {turn.steps:,} steps'}")
+                say(f"{turn.cell.name}: {'trained and tested' if done else f'{steps:,} of {turn.sweep.steps:,} steps'}")
             if done:
                 bar.remove_task(shown)
                 bar.advance(whole)
@@ -186,9 +186,9 @@ def _turn(
     output: Path, cell: Cell, planned: Sweep, curricula: Mapping[str, Curriculum], folders: Sequence[Path]
 ) -> Turn:
     curriculum = curricula[cell.curriculum]
-    usual = FALL_REWARD if curriculum.domain.fall_return < FALL_REWARD else None
+    fall_reward = usual_fall_reward(curriculum) if planned.fall_reward is None else planned.fall_reward
     try:
-        plan = plan_of(cell, planned, curriculum, usual if planned.fall_reward is None else planned.fall_reward)
+        plan = plan_of(cell, planned, curriculum, fall_reward)
     except ValueError as error:
         raise InputError(f"{cell.arm}: {error}") from error
     for suite in planned.test.suites:
@@ -196,7 +196,7 @@ def _turn(
     grounds: list[Ground] = grounds_of(cell.curriculum, curricula, planned, plan.episode_limit)
     if not grounds:
         raise InputError(f"{curriculum.folder} has no test tasks; export with another --fractions, or add a --suite")
-    return Turn(output, cell, plan, curriculum.folder.resolve(), planned.steps, planned, grounds)
+    return Turn(output, cell, plan, curriculum.folder.resolve(), planned, grounds)
 
 
 def _figures(output: Path, turns: Sequence[Turn], planned: Sweep, curriculum: Curriculum) -> dict[str, Any]:

@@ -54,7 +54,6 @@ class Turn:
     cell: Cell
     plan: Plan
     curriculum: Path
-    steps: int
     sweep: Sweep
     grounds: Sequence[Ground]
     seconds: float = TURN
@@ -72,18 +71,18 @@ class Turn:
         torch.set_num_threads(1)
         started, master = time.monotonic(), os.getppid()
         with Training(self.folder / self.cell.name, self.plan, Curriculum.load(self.curriculum)) as training:
-            while training.steps < self.steps and time.monotonic() - started < self.seconds:
+            while training.steps < self.sweep.steps and time.monotonic() - started < self.seconds:
                 if os.getppid() != master:  # was killed; who goes on with the sweep wants the folder
                     break
                 training.step()
             training.save()
-            if training.steps < self.steps:
+            if training.steps < self.sweep.steps:
                 return training.steps, False
             tests = {ground.name: tested(training.learner, self.plan, ground, self.sweep) for ground in self.grounds}
             grounds = {ground.name: ground.sha256 for ground in self.grounds}
             result = {"steps": training.steps, "meta_steps": training.iteration, "grounds": grounds, "tests": tests}
         write_aside(self.folder / self.cell.name / RESULT, json.dumps(result).encode())
-        return self.steps, True
+        return self.sweep.steps, True
 
 
 def tested(learner: Any, plan: Plan, ground: Ground, sweep: Sweep) -> dict[str, list[list[float]]]:

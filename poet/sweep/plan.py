@@ -10,7 +10,7 @@ from typing import Any
 
 from environments.documents import parse_json
 from environments.files import write_aside
-from poet.config import parse_assignment
+from poet.config import read_assignments
 from poet.errors import InputError
 
 FORMAT, SCHEMA_VERSION, NAME = "poet-sweep", 1, "sweep.json"
@@ -34,9 +34,7 @@ class Choice:
         """
         first, *assignments = text.split(",")
         label, _, name = first.rpartition("=")
-        table: dict[str, Any] = {}
-        for each in assignments:
-            table |= parse_assignment(each)
+        table = read_assignments(assignments, option)
         label = label or name
         if not label.replace("-", "").replace("_", "").isalnum():
             raise InputError(f"{option} is {text!r}; it must be NAME or LABEL=NAME, then ,KEY=VALUE for each setting")
