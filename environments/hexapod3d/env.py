@@ -115,7 +115,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         seed = None if seed is None else whole_seed(seed)
         super().reset(seed=seed)
         episode = episode_seed(seed, self.np_random)
-        begin(self._world, self.terrain, self.physics, episode, self._state[0])
+        begin(self._world, self.terrain, episode, self._state[0], self.physics)
         self._judge.start(0, float(self._state[0, POSITION.start]))
         self._late = self._not_yet()
         self._history = History(episode, np.zeros(self.body.joints, dtype=np.float32))
@@ -173,7 +173,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _replay(self, history: History) -> None:
         """Bring the new world to where the old one stands; the judge knows already."""
         state = np.zeros(self.body.columns.size)
-        begin(self._world, self.terrain, self.physics, history.start, state)
+        begin(self._world, self.terrain, history.start, state, self.physics)
         self._late = self._not_yet()
         for step, action in enumerate(history.actions()):
             advance(self._world, self._late.reaching(action), step, self.gait, state)

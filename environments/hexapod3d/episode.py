@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from environments.hexapod3d.body import Body
 from environments.hexapod3d.engine import World
 from environments.hexapod3d.gait import Gait, targets
-from environments.hexapod3d.physics import Physics
+from environments.hexapod3d.physics import ORDINARY, Physics
 from environments.hexapod3d.terrain import Terrain
 
 DROP = 0.005  # m, over where a robot stands
@@ -40,7 +40,7 @@ def start_height(body: Body) -> float:
     return body.height + DROP
 
 
-def begin(world: World, terrain: Terrain, physics: Physics, seed: int, state: NDArray[np.float64]) -> None:
+def begin(world: World, terrain: Terrain, seed: int, state: NDArray[np.float64], physics: Physics = ORDINARY) -> None:
     """Put a robot on the start pad, as the episode's seed says, and read its state, of `Body.columns` size."""
     side, z, w = starts(np.array([seed], dtype=np.uint64))[0].tolist()
     world.lay(terrain, physics)

@@ -46,11 +46,9 @@ def genes_of(legs: int) -> Genes:
         PhysicsGene(
             name="delay", ordinary=0, low=0, high=2, step=1, least=0, most=MOST_DELAY, whole=True, unit="control steps"
         ),
+        PhysicsGene(name="friction", ordinary=FRICTION, low=0.3, high=1.5, step=0.1, least=0.0, most=10.0, unit="1"),
         PhysicsGene(
-            name="friction", ordinary=FRICTION, low=0.3, high=1.5, step=0.1, least=0.0, most=10.0, unit="1"
-        ),
-        PhysicsGene(
-            name="load", ordinary=1.0, low=1.0, high=2.0, step=0.1, least=0.1, most=10.0, unit="of the trunk's mass"
+            name="load", ordinary=1.0, low=1.0, high=2.5, step=0.1, least=0.1, most=10.0, unit="of the trunk's mass"
         ),
         PhysicsGene(
             name="lost",

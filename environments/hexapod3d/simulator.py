@@ -138,7 +138,7 @@ class _Lanes:
         row = next(self.waiting, None)
         self.episode[lane] = -1 if row is None else row
         if row is not None:
-            begin(self.worlds[lane], self.terrain, self.physics, int(self.seeds[row]), self.state[lane])
+            begin(self.worlds[lane], self.terrain, int(self.seeds[row]), self.state[lane], self.physics)
             self.late[lane] = Late(self.physics.delay, self.body.joints)
             self.minds[lane] = self.thetas[row]
             self.judge.start(lane, float(self.state[lane, POSITION.start]))
