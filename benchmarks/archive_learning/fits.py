@@ -22,6 +22,7 @@ from meta_learners.keys import Stream, torch_generator
 from meta_learners.learned_optimisers.classical import NAMES, best_rate, descend
 from meta_learners.learned_optimisers.learner import LearnedOptimiser
 from meta_learners.learned_optimisers.optimisee import Optimisee
+from meta_learners.networks.adaptable import NetworkSettings
 from meta_learners.registry import make_family
 
 STEPS, HIDDEN, KNOWN, TASKS = 100, (20,), 40, 8  # KNOWN tasks tune the rates; TASKS are of a meta-step
@@ -44,7 +45,7 @@ def measure(kept: Kept, curriculum: Curriculum, budget: Mapping[str, Any], again
 
 
 def _classical(name: str, family: EpisodeFamily, budget: Mapping[str, Any]) -> dict[str, Any]:
-    optimisee = Optimisee.of(family, HIDDEN, summed=False)
+    optimisee = Optimisee.of(family, NetworkSettings(hidden=HIDDEN), summed=False)
     known = family.draw(KNOWN, "train", (budget["seed"], Stream.BATCHES))
     start = optimisee.start(KNOWN, torch_generator((budget["seed"],)), "cpu")
     rate = best_rate(name, optimisee, start, known.support, STEPS)
