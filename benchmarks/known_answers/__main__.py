@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
 
 import torch
 
@@ -50,16 +51,34 @@ def main() -> None:
         action="store_true",
         help="a list with each target's source, and how certain it is",
     )
+    parser.add_argument("--learner", action="append", help="of a problem that has several, these alone: omniglot")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="FILE",
+        help="a list that --json wrote, or none yet: figures of the same name are replaced, others added",
+    )
     options = parser.parse_args()
+    if options.learner:
+        plans = getattr(import_module(f"benchmarks.known_answers.{options.name}"), "PLANS", {}) if options.name else {}
+        if unknown := sorted(set(options.learner) - set(plans)):
+            known = ", ".join(plans) or "nothing; only `omniglot --learner` can be split"
+            parser.error(f"--learner is {unknown[0]}; {options.name or 'all problems together'} has {known}")
     torch.set_num_threads(1)
     answers: list[Answer] = []
     for name in [options.name] if options.name else NAMES:
         started = time.perf_counter()
         problem = import_module(f"benchmarks.known_answers.{name}")
-        answers += problem.run(short=options.short, seed=options.seed, device=options.device)
+        chosen = {"learners": options.learner} if options.learner else {}
+        answers += problem.run(short=options.short, seed=options.seed, device=options.device, **chosen)
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    figures = [{**asdict(answer), "reached": answer.reached} for answer in answers]
+    if options.into:
+        kept = json.loads(options.into.read_text(encoding="utf-8")) if options.into.exists() else []
+        merged = {each["name"]: each for each in [*kept, *figures]}
+        options.into.write_text(json.dumps(list(merged.values()), indent=2) + "\n", encoding="utf-8")
     if options.json:
-        print(json.dumps([{**asdict(answer), "reached": answer.reached} for answer in answers], indent=2))
+        print(json.dumps(figures, indent=2))
     else:
         print("\n".join(map(str, answers)))
     aims = [answer.reached for answer in answers if answer.reached is not None]

@@ -32,21 +32,25 @@ class GoodEmbedding(nn.Module):
         self.head = nn.Linear(self.embedding.size, classes)
 
     def predict(self, batch: TaskBatch, generator: torch.Generator) -> Logits:
-        found = features_of(self.embedding, batch)
-        support, query = (nn.functional.normalize(each, dim=-1) for each in (found.support, found.query))
-        return Logits(logistic(Features(support, found.labels, query)))
+        return _sorted_by(features_of(self.embedding, batch))
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Logits]:
         assert batch.classes is not None
-        total, counted = torch.zeros((), device=batch.query.inputs.device), 0
-        for half in (batch.support, batch.query):
+        found = features_of(self.embedding, batch)
+        total, counted = torch.zeros((), device=found.query.device), 0
+        for half, features in ((batch.support, found.support), (batch.query, found.query)):
             known = batch.classes.gather(1, half.targets)[half.present]
-            told = self.head(self.embedding(half.inputs[half.present]))
+            told = self.head(features[half.present])
             total = total + nn.functional.cross_entropy(told, known, reduction="sum")
             counted += len(known)
         with torch.no_grad():
-            found = self.predict(batch, generator)
-        return total / max(counted, 1), found
+            told_of_queries = _sorted_by(found)
+        return total / max(counted, 1), told_of_queries
+
+
+def _sorted_by(features: Features) -> Logits:
+    support, query = (nn.functional.normalize(each, dim=-1) for each in (features.support, features.query))
+    return Logits(logistic(Features(support, features.labels, query)))
 
 
 def logistic(features: Features, strength: float = 1.0) -> Tensor:

@@ -16,11 +16,12 @@ from meta_learners.few_shot.module_learner import ModuleLearner
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import CLASSES, FewShotKind
 from meta_learners.metric.learner import Features, MetricSettings, features_of
-from meta_learners.networks.embedding import Embedding, block, seeded
+from meta_learners.networks.embedding import Embedding, block, pool, seeded
 from meta_learners.predictions import Logits
 
 __all__ = ["LEARNER", "Relation"]
 
+BLOCKS = 2
 LARGEST_NORM = 0.5  # of gradients, as in the authors' code
 
 
@@ -31,22 +32,36 @@ class Relation(nn.Module):
         super().__init__()
         self.embedding = Embedding(shape, settings.width, maps=True)
         width, *sides = self.embedding.map_shape
-        convolutions = [*block(2 * width, width, len(sides)), *block(width, width, len(sides))] if sides else []
+        layers: list[nn.Module] = []
+        for number in range(BLOCKS if sides else 0):
+            convolution, norm, bend = block((2 - number) * width, width, len(sides))
+            layers += [convolution, norm]
+            if min(sides) >= 2:
+                layers.append(pool(len(sides)))
+                sides = [side // 2 for side in sides]
+            layers.append(bend)
         features = width * math.prod(sides) if sides else 2 * width
-        self.score = nn.Sequential(*convolutions, nn.Flatten(1), nn.Linear(features, 8), nn.ReLU(), nn.Linear(8, 1))
+        self.score = nn.Sequential(*layers, nn.Flatten(1), nn.Linear(features, 8), nn.ReLU(), nn.Linear(8, 1))
 
     def scores(self, features: Features) -> Tensor:
         """Give the logits of the scores (M, Q, N)."""
         classes = torch.einsum("msn,ms...->mn...", features.labels, features.support)
         tasks, queries, ways = len(classes), features.query.shape[1], classes.shape[1]
-        pairs = torch.cat(
-            [
-                classes[:, None].expand(-1, queries, *classes.shape[1:]),
-                features.query[:, :, None].expand(-1, -1, ways, *features.query.shape[2:]),
-            ],
-            3,
-        )
-        found: Tensor = self.score(pairs.flatten(0, 2))
+        first, rest = self.score[0], self.score[1:]
+        if isinstance(first, nn.Conv1d | nn.Conv2d):
+            # A convolution of a pair is the sum of one of each: those are fewer by far than pairs.
+            convolve = nn.functional.conv1d if isinstance(first, nn.Conv1d) else nn.functional.conv2d
+            of_class, of_query = first.weight.chunk(2, 1)
+            padding = first.padding[0]
+            known = convolve(classes.flatten(0, 1), of_class, first.bias, padding=padding)
+            asked = convolve(features.query.flatten(0, 1), of_query, padding=padding)
+            pairs = known.unflatten(0, (tasks, 1, ways)) + asked.unflatten(0, (tasks, queries, 1))
+        else:
+            rest = self.score
+            pairs = torch.cat(
+                [classes[:, None].expand(-1, queries, -1, -1), features.query[:, :, None].expand(-1, -1, ways, -1)], 3
+            )
+        found: Tensor = rest(pairs.flatten(0, 2))
         return found.reshape(tasks, queries, ways)
 
     def predict(self, batch: TaskBatch, generator: torch.Generator) -> Logits:

@@ -15,7 +15,7 @@ from meta_learners.metric.pairs import balanced
 from meta_learners.metric.prototypical import prototypes, prototypical
 from meta_learners.metric.relation import Relation
 from meta_learners.metric.ridge import RidgeSettings, ridge
-from meta_learners.metric.siamese import Siamese
+from meta_learners.metric.siamese import UNITS, Siamese
 
 WAYS, SHOTS, SIZE = 3, 4, 5
 
@@ -75,7 +75,7 @@ def test_logistic_regression_is_what_a_general_optimiser_finds(features):
 
 def test_who_is_first_of_a_siamese_pair_makes_no_difference():
     network = Siamese((4,), RidgeSettings(width=6))
-    one, other = torch.randn(2, 9, 6).unbind()
+    one, other = torch.rand(2, 9, UNITS).unbind()
     assert torch.equal(network.same(one, other), network.same(other, one))
 
 
@@ -94,6 +94,17 @@ def test_a_class_of_a_relation_network_is_the_sum_of_its_examples():
     sums = torch.stack([support[:, ::2].sum(1), support[:, 1::2].sum(1)], 1)
     both = (network.scores(Features(one, of, query)) for one, of in ((support, labels), (sums, torch.eye(2)[None])))
     assert torch.allclose(*both, atol=1e-6)
+
+
+def test_a_relation_networks_first_convolution_is_that_of_both_maps_laid_together():
+    network = Relation((1, 16, 12), RidgeSettings(width=8))
+    support, query = network.embedding(torch.rand(2, 3, 1, 16, 12)), network.embedding(torch.rand(2, 4, 1, 16, 12))
+    together = torch.cat(
+        [support[:, None].expand(-1, 4, -1, -1, -1, -1), query[:, :, None].expand(-1, -1, 3, -1, -1, -1)], 3
+    )
+    wanted = network.score(together.flatten(0, 2)).reshape(2, 4, 3)
+    found = network.scores(Features(support, torch.eye(3).expand(2, 3, 3), query))
+    assert torch.allclose(found, wanted, atol=1e-5)
 
 
 def test_edges_of_a_graph_sum_to_one_and_leave_out_itself_and_what_is_not_there():
