@@ -65,6 +65,11 @@ def recognition(found: Mapping[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def _fit(result: Mapping[str, Any]) -> str:
+    lost = f", {result['diverged']} of {result['tasks']} diverged" if result["diverged"] else ""
+    return f"{result['by']}: {result['last']:.3g}{lost}"
+
+
 def _rivals(axis: Axes, shots: list[int], results: Mapping[str, Any]) -> None:
     axis.axhline(0.2, color="#9aa0a6", linewidth=0.8)
     for name, style in GREYS.items():
@@ -83,7 +88,8 @@ def fits(found: Mapping[str, Any], path: Path) -> None:
         for each, colour in zip([each for each in results if each["problem"] == problem], COLOURS, strict=False):
             learned = each["by"].endswith(LEARNED)
             width, style = (2.0, "-") if learned else (1.2, "--")
-            axis.plot(each["curve"], style, color=colour, linewidth=width, label=f"{each['by']}: {each['last']:.3g}")
+            if "curve" in each:
+                axis.plot(each["curve"], style, color=colour, linewidth=width, label=_fit(each))
         axis.set_yscale("log")
         axis.set_title(f"{problem} of unseen niches", loc="left", fontsize=10)
         axis.set_xlabel("steps")

@@ -8,7 +8,7 @@ from torch import nn
 from meta_learners.few_shot_contracts import Blobs
 from meta_learners.metric.arc import filters
 from meta_learners.metric.good_embedding import logistic
-from meta_learners.metric.graph import Edges
+from meta_learners.metric.graph import Edges, Graph, GraphSettings, weigh
 from meta_learners.metric.learner import Features
 from meta_learners.metric.matching import Matching
 from meta_learners.metric.pairs import balanced
@@ -108,10 +108,27 @@ def test_a_relation_networks_first_convolution_is_that_of_both_maps_laid_togethe
 
 
 def test_edges_of_a_graph_sum_to_one_and_leave_out_itself_and_what_is_not_there():
-    weights = Edges(4, 8)(torch.randn(3, 5, 4), torch.tensor([[True, True, True, True, False]] * 3))
+    nodes = torch.randn(3, 5, 4)
+    weights = weigh(Edges(4, 8)(nodes, nodes), torch.tensor([[True, True, True, True, False]] * 3))
     assert torch.allclose(weights.sum(-1), torch.ones(3, 5))
     assert (weights.diagonal(dim1=1, dim2=2) == 0).all()
     assert (weights[:, :, 4] == 0).all()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_graph_gives_a_query_what_all_its_nodes_and_edges_give_it(layers, features):
+    """Its own way shares the edges between examples among queries, and leaves out those that end in no query."""
+    graph = Graph(SIZE, WAYS, GraphSettings(layers=layers, units=6)).double()
+    found = graph(features)
+    for task, query in ((0, 0), (1, 2)):
+        even = torch.full((WAYS,), 1 / WAYS).double()
+        known = torch.cat([features.support[task], features.labels[task]], 1)
+        nodes = torch.cat([torch.cat([features.query[task, query], even])[None], known])[None]
+        there = torch.ones(1, nodes.shape[1], dtype=torch.bool)
+        for number, (edges, convolution) in enumerate(zip(graph.edges, graph.convolutions, strict=True)):
+            mixed = convolution(torch.cat([nodes, weigh(edges(nodes, nodes), there) @ nodes], 2))
+            nodes = torch.cat([nodes, nn.functional.leaky_relu(mixed)], 2)
+        assert torch.allclose(found[task, query], mixed[0, 0], atol=1e-5), number
 
 
 def test_rows_of_a_glimpse_sum_to_one_and_look_where_they_are_told():
