@@ -78,6 +78,24 @@ def _rivals(axis: Axes, shots: list[int], results: Mapping[str, Any]) -> None:
             axis.plot(shots, means, style, color="#6b7280", linewidth=1.2)
 
 
+def scores(found: Mapping[str, Any], path: Path) -> None:
+    """Draw the errors, least first, with their intervals; what learns nothing over tasks in grey."""
+    results = {name: each for name, each in found["results"].items() if "error" in each}
+    ordered = sorted(results, key=lambda name: -results[name]["error"][0])
+    figure = Figure(figsize=(8, 0.24 * len(ordered) + 1.2), layout="constrained")
+    axis = figure.subplots()
+    for place, name in enumerate(ordered):
+        mean, low, high = results[name]["error"]
+        colour = "#6b7280" if results[name]["room"] == "rivals" else COLOURS[0]
+        axis.plot([low, high], [place, place], color=colour, linewidth=1.6)
+        axis.plot(mean, place, "o", color=colour, markersize=5)
+    axis.set_yticks(range(len(ordered)), ordered, fontsize=8)
+    axis.set_xscale("log")
+    axis.set_xlabel("mean square error of an agent's scores in five niches, told from three; 1 is a deviation of all")
+    axis.grid(alpha=0.2)
+    figure.savefig(path, dpi=110)
+
+
 def fits(found: Mapping[str, Any], path: Path) -> None:
     """Draw the loss over steps, a panel a problem."""
     results = list(found["results"].values())

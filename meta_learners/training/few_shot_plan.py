@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,20 +80,25 @@ def read_few_shot_plan(folder: Path) -> tuple[FewShotPlan, Path | None]:
         raise MetaLearningError(f"{path} is damaged: it must have a plan, which is a table, and a path, found_at")
     if missing := [each.name for each in fields(FewShotPlan) if each.default is MISSING and each.name not in table]:
         raise MetaLearningError(f"{path} is damaged: its plan lacks {', '.join(missing)}")
-    if version == 1 and isinstance(table.get("settings"), dict) and _adapts_a_network(str(table["learner"])):
-        table = {**table, "settings": {**OF_VERSION_1, **table["settings"]}}
     try:
         plan: FewShotPlan = build_settings(FewShotPlan, table)
+        if version == 1:
+            plan = replace(plan, settings=_as_then(plan.learner, plan.settings))
     except ValueError as error:
         raise MetaLearningError(f"{path} is damaged: {error}") from error
     return plan, None if found_at is None else Path(found_at)
 
 
-def _adapts_a_network(learner: str) -> bool:
+def _as_then(learner: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Say in today's words what settings of version 1 meant."""
     try:
-        return issubclass(few_shot_kind(learner).settings, NetworkSettings)
+        kind = few_shot_kind(learner).settings
     except ValueError:
-        return False  # it is not installed, of which whoever makes it will tell
+        return settings  # it is not installed, of which whoever makes it will tell
+    if not issubclass(kind, NetworkSettings):
+        return settings
+    found: dict[str, Any] = json.loads(json.dumps(asdict(build_settings(kind, {**OF_VERSION_1, **settings}))))
+    return found
 
 
 def check_same_few_shot(folder: Path, kept: FewShotPlan, wanted: FewShotPlan) -> None:

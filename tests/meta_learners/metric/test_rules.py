@@ -125,10 +125,10 @@ def test_a_graph_gives_a_query_what_all_its_nodes_and_edges_give_it(layers, feat
         known = torch.cat([features.support[task], features.labels[task]], 1)
         nodes = torch.cat([torch.cat([features.query[task, query], even])[None], known])[None]
         there = torch.ones(1, nodes.shape[1], dtype=torch.bool)
-        for number, (edges, convolution) in enumerate(zip(graph.edges, graph.convolutions, strict=True)):
+        for edges, convolution in zip(graph.edges, graph.convolutions, strict=True):
             mixed = convolution(torch.cat([nodes, weigh(edges(nodes, nodes), there) @ nodes], 2))
             nodes = torch.cat([nodes, nn.functional.leaky_relu(mixed)], 2)
-        assert torch.allclose(found[task, query], mixed[0, 0], atol=1e-5), number
+        assert torch.allclose(found[task, query], mixed[0, 0], atol=1e-5)
 
 
 def test_rows_of_a_glimpse_sum_to_one_and_look_where_they_are_told():
