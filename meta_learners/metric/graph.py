@@ -35,11 +35,19 @@ class Edges(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(size, units), nn.LeakyReLU(), nn.Linear(units, units), nn.LeakyReLU(), nn.Linear(units, 1)
         )
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                # With smaller weights all edges are alike at first, and with many classes long after.
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="leaky_relu")
 
-    def forward(self, nodes: Tensor, there: Tensor) -> Tensor:
-        """Weigh the edges of graphs (G, n, f) whose nodes (G, n) are there: (G, n, n), rows of which sum to 1."""
-        scores = self.layers((nodes[:, :, None] - nodes[:, None]).abs())[..., 0]
-        own = torch.eye(nodes.shape[1], dtype=torch.bool, device=nodes.device)
+    def forward(self, nodes: Tensor, there: Tensor, rows: int | None = None) -> Tensor:
+        """Weigh the edges of graphs (G, n, f) whose nodes (G, n) are there.
+
+        Returns:
+            (G, n, n), rows of which sum to 1, or the first `rows` of them.
+        """
+        scores = self.layers((nodes[:, :rows, None] - nodes[:, None]).abs())[..., 0]
+        own = torch.eye(nodes.shape[1], dtype=torch.bool, device=nodes.device)[:rows]
         weights: Tensor = scores.masked_fill(own | ~there[:, None], -torch.inf).softmax(-1)
         return weights
 
@@ -66,9 +74,11 @@ class Graph(nn.Module):
         nodes = torch.cat([asked[:, :, None], known[:, None].expand(-1, queries, -1, -1)], 2).flatten(0, 1)
         present = torch.cat([torch.ones_like(features.labels[:, :1, 0]), features.labels.sum(2)], 1) > 0
         there = present[:, None].expand(-1, queries, -1).flatten(0, 1)
+        last = len(self.edges) - 1
         for number, (edges, convolution) in enumerate(zip(self.edges, self.convolutions, strict=True)):
-            mixed = convolution(torch.cat([nodes, edges(nodes, there) @ nodes], 2))
-            if number < len(self.edges) - 1:
+            rows = 1 if number == last else None  # only the query is read at the end
+            mixed = convolution(torch.cat([nodes[:, :rows], edges(nodes, there, rows) @ nodes], 2))
+            if number < last:
                 nodes = torch.cat([nodes, nn.functional.leaky_relu(mixed)], 2)
         found: Tensor = mixed[:, 0].reshape(tasks, queries, self._ways)
         return found
