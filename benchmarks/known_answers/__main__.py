@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -59,11 +60,11 @@ def main() -> None:
         help="a list that --json wrote, or none yet: figures of the same name are replaced, others added",
     )
     options = parser.parse_args()
-    if options.learner:
-        plans = getattr(import_module(f"benchmarks.known_answers.{options.name}"), "PLANS", {}) if options.name else {}
-        if unknown := sorted(set(options.learner) - set(plans)):
-            known = ", ".join(plans) or "nothing; only `omniglot --learner` can be split"
-            parser.error(f"--learner is {unknown[0]}; {options.name or 'all problems together'} has {known}")
+    try:
+        _check_learners(options.name, options.learner or [])
+        kept = _kept(options.into)
+    except ValueError as error:
+        parser.error(str(error))
     torch.set_num_threads(1)
     answers: list[Answer] = []
     for name in [options.name] if options.name else NAMES:
@@ -74,7 +75,6 @@ def main() -> None:
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     figures = [{**asdict(answer), "reached": answer.reached} for answer in answers]
     if options.into:
-        kept = json.loads(options.into.read_text(encoding="utf-8")) if options.into.exists() else []
         merged = {each["name"]: each for each in [*kept, *figures]}
         options.into.write_text(json.dumps(list(merged.values()), indent=2) + "\n", encoding="utf-8")
     if options.json:
@@ -85,6 +85,37 @@ def main() -> None:
     if missed := aims.count(False):
         print(f"{missed} of {len(aims)} aims missed", file=sys.stderr)
         sys.exit(1)
+
+
+def _check_learners(problem: str | None, learners: list[str]) -> None:
+    """Raise ValueError unless a problem has learners of these names."""
+    for learner in learners:
+        if problem is None:
+            raise ValueError(f"--learner {learner} needs a problem: it is for omniglot")
+        plans = getattr(import_module(f"benchmarks.known_answers.{problem}"), "PLANS", {})
+        if not plans:
+            raise ValueError(f"--learner {learner} is for omniglot; {problem} is not split by learners")
+        if learner not in plans:
+            raise ValueError(f"--learner is {learner!r}; {problem} has {', '.join(plans)}")
+
+
+def _kept(path: Path | None) -> list[dict[str, Any]]:
+    """Read what is in a list of figures; nothing where there is none yet.
+
+    Raises:
+        ValueError: it is none, or its folder is not there.
+    """
+    if path is None or not path.exists():
+        if path is not None and not path.parent.is_dir():
+            raise ValueError(f"--into is {path}, but there is no folder {path.parent}")
+        return []
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--into is {path}, which cannot be read as a list of figures: {error}") from error
+    if not isinstance(found, list) or not all(isinstance(each, dict) and "name" in each for each in found):
+        raise ValueError(f"--into is {path}, which holds no list of figures as --json writes them")
+    return found
 
 
 if __name__ == "__main__":

@@ -32,25 +32,22 @@ class GoodEmbedding(nn.Module):
         self.head = nn.Linear(self.embedding.size, classes)
 
     def predict(self, batch: TaskBatch, generator: torch.Generator) -> Logits:
-        return _sorted_by(features_of(self.embedding, batch))
+        found = features_of(self.embedding, batch)
+        support, query = (nn.functional.normalize(each, dim=-1) for each in (found.support, found.query))
+        return Logits(logistic(Features(support, found.labels, query)))
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Logits]:
+        """Sort both halves into all training classes; what is told of queries is that layer's word, of a task's own."""
         assert batch.classes is not None
         found = features_of(self.embedding, batch)
-        total, counted = torch.zeros((), device=found.query.device), 0
-        for half, features in ((batch.support, found.support), (batch.query, found.query)):
-            known = batch.classes.gather(1, half.targets)[half.present]
-            told = self.head(features[half.present])
-            total = total + nn.functional.cross_entropy(told, known, reduction="sum")
-            counted += len(known)
-        with torch.no_grad():
-            told_of_queries = _sorted_by(found)
-        return total / max(counted, 1), told_of_queries
-
-
-def _sorted_by(features: Features) -> Logits:
-    support, query = (nn.functional.normalize(each, dim=-1) for each in (features.support, features.query))
-    return Logits(logistic(Features(support, features.labels, query)))
+        told = self.head(torch.cat([found.support, found.query], 1))  # (M, S + Q, training classes)
+        targets = torch.cat([batch.support.targets, batch.query.targets], 1)
+        there = torch.cat([batch.support.present, batch.query.present], 1)
+        known = batch.classes.gather(1, targets)[there]
+        loss = nn.functional.cross_entropy(told[there], known, reduction="sum") / max(len(known), 1)
+        queries = told[:, found.support.shape[1] :]
+        own = batch.classes[:, None].expand(-1, queries.shape[1], -1)
+        return loss, Logits(queries.detach().gather(2, own))
 
 
 def logistic(features: Features, strength: float = 1.0) -> Tensor:

@@ -35,6 +35,10 @@ class Edges(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(size, units), nn.LeakyReLU(), nn.Linear(units, units), nn.LeakyReLU(), nn.Linear(units, 1)
         )
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                # With smaller weights all edges are alike at first, and with many classes long after.
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="leaky_relu")
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         """Score the edges between nodes (G, a, f) and nodes (G, b, f): (G, a, b)."""

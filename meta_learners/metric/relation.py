@@ -1,7 +1,8 @@
 """Relation networks: the comparison itself is learned (Sung et al. 2018, arXiv:1711.06025).
 
 A class is the sum of its examples' feature maps; a small convolutional network takes it and a query's maps to a score
-in [0, 1], which is fitted to 1 for the same class and 0 for others by the squared error.
+in [0, 1], which is fitted to 1 for the same class and 0 for others by the squared error. Here the right class weighs as
+much as all others: else, of many classes, all scores soon fall to where the sigmoid is flat, and stay there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from meta_learners.few_shot.module_learner import ModuleLearner
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import CLASSES, FewShotKind
 from meta_learners.metric.learner import Features, MetricSettings, features_of
+from meta_learners.metric.pairs import balanced
 from meta_learners.networks.embedding import Embedding, block, pool, seeded
 from meta_learners.predictions import Logits
 
@@ -55,7 +57,7 @@ class Relation(nn.Module):
             padding = first.padding[0]
             known = convolve(classes.flatten(0, 1), of_class, first.bias, padding=padding)
             asked = convolve(features.query.flatten(0, 1), of_query, padding=padding)
-            pairs = known.unflatten(0, (tasks, 1, ways)) + asked.unflatten(0, (tasks, queries, 1))
+            pairs = known.reshape(tasks, 1, ways, *known.shape[1:]) + asked.reshape(tasks, queries, 1, *asked.shape[1:])
         else:
             rest = self.score
             pairs = torch.cat(
@@ -69,9 +71,9 @@ class Relation(nn.Module):
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Logits]:
         found = self.predict(batch, generator)
-        wanted = nn.functional.one_hot(batch.query.targets, found.logits.shape[-1])
-        errors = (found.logits.sigmoid() - wanted).square().mean(-1) * batch.query.present
-        return errors.sum() / batch.query.present.sum().clamp(min=1), found
+        wanted = nn.functional.one_hot(batch.query.targets, found.logits.shape[-1]).to(found.logits.dtype)
+        errors = (found.logits.sigmoid() - wanted).square()
+        return (errors * balanced(wanted, batch.query.present[..., None].expand(wanted.shape))).sum(), found
 
 
 def _make(name: str, family: EpisodeFamily, settings: MetricSettings, *, seed: int, device: str) -> ModuleLearner:

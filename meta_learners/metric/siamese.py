@@ -22,7 +22,6 @@ from meta_learners.predictions import Logits
 __all__ = ["LEARNER", "UNITS", "Siamese"]
 
 UNITS = 128
-FIRST_WEIGHT = -20.0  # of all distances together: those between units are about a tenth to begin with
 
 
 class Siamese(nn.Module):
@@ -31,10 +30,13 @@ class Siamese(nn.Module):
     def __init__(self, shape: tuple[int, ...], settings: MetricSettings) -> None:
         super().__init__()
         self.embedding = Embedding(shape, settings.width)
-        # Features are 0 or more: a sigmoid of themselves would have half its range.
+        # Features are 0 or more: a sigmoid of themselves would have half its range. To begin with, units of two classes
+        # differ by about .3: the logits are then near 0, on either side of it.
         self.units = nn.Linear(self.embedding.size, UNITS)
+        nn.init.normal_(self.units.weight, std=2 / self.embedding.size**0.5)
         self.weigh = nn.Linear(UNITS, 1)
-        nn.init.constant_(self.weigh.weight, FIRST_WEIGHT / UNITS)
+        nn.init.constant_(self.weigh.weight, -10 / UNITS)
+        nn.init.constant_(self.weigh.bias, 2.0)
 
     def same(self, one: Tensor, other: Tensor) -> Tensor:
         """Give logits that units (..., u) are of one class; which is first makes no difference."""

@@ -131,7 +131,8 @@ class Omniglot:
         alphabets = np.repeat(np.arange(len(sizes) * ways_up), sizes * ways_up)  # of one way up each
         chosen = alphabets[rng.integers(len(alphabets), size=count)]
         within = rng.random(count) < self.settings.within
-        return (alphabets == chosen[:, None]) & within[:, None]
+        first: NDArray[np.bool_] = (alphabets == chosen[:, None]) & within[:, None]
+        return first
 
 
 @cache
