@@ -90,8 +90,8 @@ def scores(found: Mapping[str, Any], path: Path) -> None:
         axis.plot([low, high], [place, place], color=colour, linewidth=1.6)
         axis.plot(mean, place, "o", color=colour, markersize=5)
     axis.set_yticks(range(len(ordered)), ordered, fontsize=8)
-    axis.set_xscale("log")
-    axis.set_xlabel("mean square error of an agent's scores in five niches, told from three; 1 is a deviation of all")
+    axis.set_xlim(0, 1.1)
+    axis.set_xlabel("mean square error of an agent's scores; 1: of telling the mean of all (further right: not shown)")
     axis.grid(alpha=0.2)
     figure.savefig(path, dpi=110)
 

@@ -29,6 +29,7 @@ from meta_learners.registry import make_family
 
 FAMILY: dict[str, Any] = {}  # settings of the tasks: as they are
 TASKS = 16  # of a meta-step
+SPLIT = "test"
 UNSEEN = 10**6  # begins the keys of the test's tasks
 RIVALS = "rivals"
 AGENT, LIKE, ALONE = "mean of the agent", "niche most like it", "trained on the task alone"
@@ -40,7 +41,7 @@ def measure(kept: Kept, curriculum: Curriculum, budget: Mapping[str, Any], again
     """Train and test every learner that is not there yet, and those to be measured again."""
     kept.begin({"curriculum": curriculum.document["sha256"], **budget})
     family = make_family("scores", FAMILY, Source(curriculum))
-    batch = family.draw(budget["tasks"], "test", (UNSEEN, Stream.TASKS))
+    batch = family.draw(budget["tasks"], SPLIT, (UNSEEN, Stream.TASKS))
     rivals: dict[str, Predict] = {
         AGENT: lambda batch, key: chance(batch),
         LIKE: lambda batch, key: nearest(batch),
