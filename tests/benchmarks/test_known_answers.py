@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.known_answers import bandits, navigation, sinusoid
+from benchmarks.known_answers.__main__ import main
 from benchmarks.known_answers.answer import Answer
 from meta_learners.families.navigation import Navigation
 
@@ -147,3 +148,37 @@ def test_few_shot_problems_in_short_come_up_to_their_aims_and_say_where_they_are
     answers = json.loads(done.stdout)
     assert [each["name"] for each in answers if each["reached"] is False] == []
     assert {each["certainty"] for each in answers} & {"computed", "remembered"}
+
+
+def asked(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["known_answers", *map(str, words)])
+    main()
+
+
+def test_figures_of_the_same_name_are_replaced_in_a_list_that_was_kept_and_others_stay(monkeypatch, tmp_path, capsys):
+    path = tmp_path / "figures.json"
+    asked(monkeypatch, "recall", "--short", "--json", "--into", path)
+    first = json.loads(path.read_text())
+    assert json.loads(capsys.readouterr().out) == first
+    path.write_text(json.dumps([{"name": "another"}, {**first[1], "measured": 0.5}]))
+    asked(monkeypatch, "recall", "--short", "--into", path)
+    assert json.loads(path.read_text()) == [{"name": "another"}, first[1], first[0]]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--learner", "arc"], "--learner arc needs a problem: it is for omniglot"),
+        (["recall", "--learner", "arc"], "--learner arc is for omniglot; recall is not split by learners"),
+        (["omniglot", "--learner", "protos"], "--learner is 'protos'; omniglot has prototypical, matching"),
+        (["recall", "--into", "no-such/figures.json"], "but there is no folder no-such"),
+        (["recall", "--into", __file__], "cannot be read as a list of figures"),
+    ],
+)
+def test_what_cannot_be_run_or_kept_is_refused_before_anything_runs(monkeypatch, capsys, words, told):
+    with pytest.raises(SystemExit) as ended:
+        asked(monkeypatch, *words)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert told in said.err.replace("\n", " ")
+    assert said.out == ""
