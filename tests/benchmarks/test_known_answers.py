@@ -168,9 +168,10 @@ def test_figures_of_the_same_name_are_replaced_in_a_list_that_was_kept_and_other
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--learner", "arc"], "--learner arc needs a problem: it is for omniglot"),
-        (["recall", "--learner", "arc"], "--learner arc is for omniglot; recall is not split by learners"),
-        (["omniglot", "--learner", "protos"], "--learner is 'protos'; omniglot has prototypical, matching"),
+        (["--part", "arc"], "--part is arc; name the problem that it is of"),
+        (["recall", "--part", "arc"], "--part is arc; recall has no parts"),
+        (["omniglot", "--part", "protos"], "--part is protos; it must be one of anchors, prototypical, matching"),
+        (["omniglot", "--part", "arc", "--short"], "parts are of the long form, so leave out --short"),
         (["recall", "--into", "no-such/figures.json"], "but there is no folder no-such"),
         (["recall", "--into", __file__], "cannot be read as a list of figures"),
     ],
