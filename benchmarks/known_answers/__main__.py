@@ -43,6 +43,7 @@ def main() -> None:
     )
     parser.add_argument("name", nargs="?", choices=NAMES, help="all when left out")
     parser.add_argument("--short", action="store_true", help="minutes' work in seconds: learns something, not all")
+    parser.add_argument("--part", help="of a long form that has several, which take long: in_context, instances")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
@@ -51,12 +52,17 @@ def main() -> None:
         help="a list with each target's source, and how certain it is",
     )
     options = parser.parse_args()
+    if options.part is not None:
+        _check_part(parser, options)
     torch.set_num_threads(1)
     answers: list[Answer] = []
     for name in [options.name] if options.name else NAMES:
         started = time.perf_counter()
         problem = import_module(f"benchmarks.known_answers.{name}")
-        answers += problem.run(short=options.short, seed=options.seed, device=options.device)
+        if options.part is None:
+            answers += problem.run(short=options.short, seed=options.seed, device=options.device)
+        else:
+            answers += problem.PARTS[options.part](options.seed, options.device)
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     if options.json:
         print(json.dumps([{**asdict(answer), "reached": answer.reached} for answer in answers], indent=2))
@@ -66,6 +72,18 @@ def main() -> None:
     if missed := aims.count(False):
         print(f"{missed} of {len(aims)} aims missed", file=sys.stderr)
         sys.exit(1)
+
+
+def _check_part(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with one sentence unless the problem has the part."""
+    if options.name is None:
+        parser.error(f"--part is {options.part}; name the problem that it is of")
+    parts = getattr(import_module(f"benchmarks.known_answers.{options.name}"), "PARTS", {})
+    if options.part not in parts:
+        has = f"it must be one of {', '.join(parts)}" if parts else f"{options.name} has no parts"
+        parser.error(f"--part is {options.part}; {has}")
+    if options.short:
+        parser.error(f"--part is {options.part}; parts are of the long form, so leave out --short")
 
 
 if __name__ == "__main__":
