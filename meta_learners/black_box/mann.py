@@ -6,12 +6,9 @@ emptied before. The softmax of cosines is sharpened by a learned factor, as in t
 2014, arXiv:1410.5401): without one it is nearly even over a hundred rows. It learns to tell every example of the
 sequence as well as the queries.
 
-Three things let it bind within some hundreds of meta-steps:
-
-- What it tells an example by is read from the rows as they were before the example was written. One key is for both, so
-  that the row just written would answer, and drown what is known of the class.
-- Keys see the example and the last label beside the controller, through which alone all keys are alike at first.
-- Keys begin without biases, which all of them would share, and large enough.
+What it tells an example by is read from the rows as they were *before* the example was written. One key is for both, so
+that after writing the row just written would answer, and drown what is known of the class: it then binds nothing. Keys
+see the example and the last label beside the controller, which lets it bind in half as many meta-steps.
 """
 
 from __future__ import annotations
@@ -36,7 +33,6 @@ __all__ = ["LEARNER", "Mann", "MannSettings", "Tape", "turned"]
 
 SHARPNESS = 10.0  # to begin with
 FAINT = 1e-3  # norm of a row under which it is like nothing: the empty ones are
-FIRST = 2.0  # gain of the keys' first weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +117,6 @@ class Mann(nn.Module):
         self.address = nn.Linear(seen, read + settings.reads)
         self.tell = nn.Linear(settings.units + read, self._outputs)
         self.log_sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())
-        for gates in (*self.controller.weight_ih.data.chunk(4), *self.controller.weight_hh.data.chunk(4)):
-            nn.init.orthogonal_(gates)
-        nn.init.orthogonal_(self.address.weight, FIRST)
-        for bias in (self.controller.bias_ih, self.controller.bias_hh, self.address.bias):
-            nn.init.zeros_(bias)
 
     def blank(self, count: int) -> Tape:
         """Give what is remembered of nothing."""

@@ -106,7 +106,7 @@ def test_memory_is_read_and_then_emptied_and_written_as_the_paper_says():
 
 
 def test_keys_of_one_class_are_more_alike_than_those_of_others_before_anything_is_learned():
-    """Without that nothing is bound: through a controller as PyTorch begins it they were .95 and .94 alike."""
+    """Through the controller alone they were .95 and .94 alike."""
     network, sequence = made(Mann, MannSettings()), sequence_of(Blobs().draw(20, "train", (2,)), torch_generator((3,)))
     keys, tape = [], network.blank(20)
     with torch.no_grad():
