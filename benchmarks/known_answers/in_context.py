@@ -98,14 +98,14 @@ def on_navigation(name: str, effort: Effort, seed: int, device: str) -> list[Ans
 def _parts() -> dict[str, Callable[[int, str], list[Answer]]]:
     """Give the long form's parts by name; each takes a seed and a device."""
     parts: dict[str, Callable[[int, str], list[Answer]]] = {}
-    for name, arms, iterations in (
-        ("snail", 5, 400),
-        ("snail", 10, 250),
-        ("snail", 50, 250),
-        ("transformer", 5, 250),
-        ("varibad", 5, 250),
+    for name, arms, iterations, trials in (
+        ("snail", 5, 400, 1024),
+        ("snail", 10, 300, 512),
+        ("snail", 50, 300, 512),
+        ("transformer", 5, 300, 512),
+        ("varibad", 5, 300, 512),
     ):
-        effort = Effort(iterations=iterations, trials=1024, tested=20_000)
+        effort = Effort(iterations=iterations, trials=trials, tested=20_000)
         parts[f"{name}-bandits-{arms}"] = partial(on_bandits, name, arms, effort)
     for name in SIZES:
         parts[f"{name}-navigation"] = partial(on_navigation, name, Effort(iterations=150, trials=64, tested=400))

@@ -6,9 +6,9 @@ emptied before. The softmax of cosines is sharpened by a learned factor, as in t
 2014, arXiv:1410.5401): without one it is nearly even over a hundred rows. It learns to tell every example of the
 sequence as well as the queries.
 
-What it tells an example by is read from the rows as they were *before* the example was written. One key is for both, so
-that after writing the row just written would answer, and drown what is known of the class: it then binds nothing. Keys
-see the example and the last label beside the controller, which lets it bind in half as many meta-steps.
+Keys see the example and the last label beside the controller: through it alone all keys are alike at first, and
+nothing is bound in hundreds of meta-steps. What an example is told by is read from the rows as they were *before* it was
+written. One key is for both, so that after writing the row just written answers, and binding is learned more slowly.
 """
 
 from __future__ import annotations
