@@ -7,7 +7,7 @@ emptied before. The softmax of cosines is sharpened by a learned factor, as in t
 sequence as well as the queries.
 
 Keys see the example and the last label beside the controller: through it alone all keys are alike at first, and
-nothing is bound in hundreds of meta-steps. What an example is told by is read from the rows as they were *before* it was
+nothing is bound in hundreds of meta-steps. What tells an example is read from the rows as they were *before* it was
 written. One key is for both, so that after writing the row just written answers, and binding is learned more slowly.
 """
 
