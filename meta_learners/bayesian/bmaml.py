@@ -37,7 +37,6 @@ class BMAMLSettings(AdaptingSettings):
     """How it learns. `noise` is that of particles to begin with; they are told apart by their drawn weights."""
 
     particles: Annotated[int, Bounds(1, 1000)] = 5
-    inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 1e-3
     leader_steps: Annotated[int, Bounds(1, 1000)] = 1  # on support and query, further than the follower
 
 
@@ -123,9 +122,21 @@ class BMAML:
                 total = self.log_posterior(places, examples).sum()
                 slopes = torch.autograd.grad(total, list(places.values()), create_graph=outer)
                 flat, way = (_flat(list(each)) for each in (places.values(), slopes))
-                moved = flat + self._settings.inner_rate * stein_direction(flat, way)
+                moved = flat + self._rates(places, examples) * stein_direction(flat, way)
                 particles = _shaped(moved, places)
         return particles
+
+    def _rates(self, particles: Parameters, examples: Examples) -> Tensor:
+        """Give the inner rate of every task (T, 1, 1); of numbers, as if descending a mean square, whatever the noise.
+
+        One for all particles of a task: where they come to rest stays where it was.
+        """
+        rate = torch.full((len(examples.inputs), 1, 1), self._settings.inner_rate).to(particles[WEIGHTS])
+        if NOISE not in particles:
+            return rate
+        count = examples.present.sum(1).clamp(min=1)[:, None, None]
+        precise = particles[NOISE].detach().exp().amax(1)[:, None, None]  # above all others' a step must not be
+        return rate * 2 / (count * precise).clamp(min=1)
 
     def log_posterior(self, particles: Parameters, examples: Examples) -> Tensor:
         """Give every particle's log posterior (M, T) but for a constant: likelihood, weights' prior, precisions'."""

@@ -14,7 +14,7 @@ from meta_learners.bayesian.neural_processes import divergence
 from meta_learners.bayesian.normal import divergence_of, drawn
 from meta_learners.bayesian.platipus import Platipus, PlatipusSettings
 from meta_learners.bayesian.statistician import set_bound
-from meta_learners.episodes import Examples
+from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot_contracts import Lines
 from meta_learners.networks.policies import Network
 from meta_learners.registry import make_few_shot
@@ -239,7 +239,7 @@ def test_abml_infers_the_posterior_of_a_linear_network_when_it_takes_enough_step
 
 
 def test_one_particle_climbs_its_log_posterior():
-    system = BMAML(linear(), BMAMLSettings(hidden=(), particles=1, inner_rate=1e-3))
+    system = BMAML(linear(), BMAMLSettings(hidden=(), particles=1, inner_rate=0.03, noise=0.3))
     meta, of = system.initial(torch.Generator().manual_seed(0)), examples()
     meta[NOISE] = NOISE_PACE * meta[NOISE]
     particles = {name: each[None] for name, each in meta.items()}
@@ -255,11 +255,26 @@ def test_one_particle_climbs_its_log_posterior():
         ]
         return likelihood + prior.log_prob(weight).sum() + prior.log_prob(bias).sum() + sum(gamma)
 
+    rate = 0.03 * 2 / (5 / 0.3**2)  # of five examples, in units of the noise's variance
     names = ("layer0.weight", "layer0.bias", NOISE, WEIGHTS)
     leaves = [meta[name][0].clone().requires_grad_() for name in names]
     slopes = torch.autograd.grad(log_posterior(*leaves), leaves)
     for name, leaf, slope in zip(names, leaves, slopes, strict=True):
-        assert torch.allclose(found[name][0, 0], leaf.detach() + 1e-3 * slope, atol=1e-6)
+        assert torch.allclose(found[name][0, 0], leaf.detach() + rate * slope, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["llama", "platipus", "abml", "bmaml", "mixture"])
+def test_the_noise_comes_up_to_what_a_learner_errs_by_within_few_meta_steps(name):
+    """Targets are of deviation 2, and nothing tells them: noise that stayed at .1 would leave intervals of .1."""
+    learner = make_few_shot(name, Lines(), {"hidden": [4], "noise": 0.1, "step_size": 0.04, "inner_steps": 1})
+    for number in range(18):
+        batch = Lines().draw(4, "train", (number,))
+        noise = 2 * torch.randn(batch.query.targets.shape, generator=torch.Generator().manual_seed(number))
+        query = Examples(batch.query.inputs, noise)
+        support = Examples(batch.support.inputs, noise[:, : batch.support.inputs.shape[1]].flip(0))
+        learner.meta_step(TaskBatch(support, query), (number,))
+    told = learner.predict(Lines().draw(4, "train", (99,)), (0,)).deviations
+    assert 1 < told.median().item() < 4
 
 
 def test_the_mean_of_particles_goes_to_that_of_a_normal_posterior_and_their_spread_to_its_own():
