@@ -21,7 +21,7 @@ from meta_learners.episodes import FamilyKind, Source, SplitError, TaskBatch, ch
 from meta_learners.errors import MetaLearningError
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.predictions import Numbers
-from meta_learners.problems.archive import Pool, encoding_of
+from meta_learners.problems.archive import Pool, encoding_of, encodings_of
 from meta_learners.problems.niches import relief_of, statistics
 from meta_learners.problems.numbers import FunctionSettings, split_examples
 
@@ -150,14 +150,14 @@ def _make(settings: ScoreSettings, source: Source) -> Scores:
         raise MetaLearningError("family scores needs a curriculum; name the folder that `poet export` wrote")
     curriculum = source.curriculum
     environments, tables = tables_of(curriculum)
-    pool = Pool({}, curriculum.domain, encoding_of(curriculum))
+    pool = Pool({}, curriculum.domain, encoding_of(curriculum), others=encodings_of(curriculum))
     courses = {task.id: (task.environment.genome, task.environment.seed) for task in curriculum.stages}
     courses |= {row["id"]: (row["genome"], row["terrain_seed"]) for row in curriculum.tried()}
     if missing := [each for each in environments if each not in courses]:
         raise MetaLearningError(
             f"{curriculum.folder} has scores in {missing[0]}, an environment that it does not tell of"
         )
-    reliefs = [torch.from_numpy(relief_of(pool.sketch(*courses[each]))) for each in environments]
+    reliefs = [torch.from_numpy(relief_of(pool.sketch(*courses[each]), pool.places)) for each in environments]
     return Scores(settings, torch.stack([statistics(each[None, None])[0, 0] for each in reliefs]), tables)
 
 

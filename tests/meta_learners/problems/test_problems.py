@@ -121,7 +121,7 @@ def test_quadratics_start_at_a_mean_of_ten_and_end_at_nothing():
 def test_a_course_is_measured_by_its_rises_and_by_what_stands_on_it():
     ground = np.stack([np.arange(6.0), [0, 0, 1, 1, 1, 1]], 1)
     box = np.array([[[3.0, 1.0], [4.0, 1.0], [4.0, 3.0], [3.0, 3.0]]])
-    heights = np.sign(found := relief_of(Sketch(ground, box))) * np.expm1(np.abs(found)) / 20
+    heights = np.sign(found := relief_of(Sketch(ground, box), len(ground))) * np.expm1(np.abs(found)) / 20
     assert heights == pytest.approx(
         np.array([[0, 0, 1, 0, 0, 0], [0, 0, 1, 2, 0, -2], [0, 0, 0, 2, 2, 0]], dtype=float), abs=1e-5
     )
