@@ -44,7 +44,9 @@ class Pool:
     def of(self, split: str) -> list[Genome]:
         """List a split's genomes: those of the archive, and mutations where they are too few."""
         if split not in self._filled:
-            others = [each for name in SPLITS if name != split for each in self.genomes[name]]
+            # In order, whichever is asked for first: what has filled one split up fills no other.
+            before = SPLITS[: SPLITS.index(split)]
+            others = [each for name in SPLITS for each in (self.of(name) if name in before else self.genomes[name])]
             self._filled[split] = self._fill(self.genomes[split], others, SPLITS.index(split))
         return self._filled[split]
 

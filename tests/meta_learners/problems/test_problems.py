@@ -1,5 +1,6 @@
 """Families of examples against what is known of them exactly."""
 
+import json
 import math
 import os
 from pathlib import Path
@@ -8,15 +9,30 @@ import numpy as np
 import pytest
 import torch
 
+from environments.domain import find_domain
 from environments.sketch import Sketch
+from environments.tasks.curriculum import SPLITS
 from meta_learners.episodes import Source
 from meta_learners.errors import MetaLearningError
 from meta_learners.predictions import Logits, Numbers, judge
+from meta_learners.problems.archive import Pool
 from meta_learners.problems.curves import NOISE, process
 from meta_learners.problems.niches import relief_of
 from meta_learners.problems.omniglot import ALPHABETS
 from meta_learners.problems.values import Values, ValueSettings
 from meta_learners.registry import make_family, make_few_shot
+
+
+def test_what_fills_one_split_up_fills_no_other_whichever_is_asked_for_first():
+    domain = find_domain("walker2d")
+    encoding = domain.encoding("parametric", {"kinds": ["pit"]})
+    flat, ends = encoding.initial(), zip(SPLITS, (1.2, 1.6, 2.0), strict=True)
+    genomes = {split: [{**flat, "pit_gap": [0.4, end]}] for split, end in ends}
+    pools = [Pool(genomes, domain, encoding, 12) for _ in range(2)]
+    found = {split: pools[0].of(split) for split in genomes}
+    assert {split: pools[1].of(split) for split in reversed(genomes)} == found
+    every = [json.dumps(each) for of in found.values() for each in of]
+    assert len(every) == len(set(every)) == 36
 
 
 @pytest.mark.parametrize("there", [2, 6, 7, 8, 20])
