@@ -11,7 +11,10 @@ import synthetic_archive
 from runs import command, variables
 from scipy import stats
 
+from environments.domain import Environment
+from environments.tasks.curriculum import Curriculum
 from poet.sweep import summary
+from poet.sweep.cells import strangers
 from poet.sweep.plan import Cell, Choice
 
 TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--steps", 40, "--worlds", 2, "--workers", 1]
@@ -105,6 +108,28 @@ def test_a_sweep_that_was_killed_comes_to_what_an_unbroken_one_does(poet, curric
 def test_what_cannot_be_swept_is_refused_before_anything_is_written(poet, curricula, tmp_path, words, said):
     refused(poet("sweep", curricula[0], *TINY, *words, "-o", tmp_path / "none"), said)
     assert not (tmp_path / "none").exists()
+
+
+def test_tasks_of_other_runs_are_no_twins_of_ones_own_by_another_terrain_seed(tmp_path):
+    def of(*grounds):
+        made = [
+            Environment(domain="walker2d", encoding="parametric", genome={"roughness": rough}, seed=seed)
+            for rough, seed in grounds
+        ]
+        return Curriculum(
+            tmp_path,
+            {
+                "domain": {"name": "walker2d"},
+                "environments": {each.id: each.to_fields() for each in made},
+                "splits": {"members": {"train": [each.id for each in made]}},
+                "stages": {"order": [each.id for each in made]},
+                "files": {},
+            },
+        )
+
+    own, another = of((0.0, 1), (0.4, 1), (0.8, 1)), of((0.0, 1), (0.4, 1), (0.4, 2), (0.6, 1), (0.6, 2))
+    found = [(task.environment.genome["roughness"], task.environment.seed) for task in strangers(another, own)]
+    assert found == [(0.6, 1), (0.6, 2)]
 
 
 def test_interquartile_means_are_scipys_where_a_quarter_is_whole():
