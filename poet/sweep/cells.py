@@ -165,9 +165,15 @@ def _genome(environment: Environment) -> str:
 
 
 def read_result(turn: Turn) -> dict[str, Any] | None:
-    """Read what a cell came to; None where it is not done, or was tested on other grounds than are wanted now."""
-    path = turn.folder / turn.cell.name / RESULT
-    if not path.is_file():
+    """Read what a cell came to; None where it is not done, or was tested on other grounds than are wanted now.
+
+    What cannot be read is not done: its training goes on where it stands, and is tested again.
+    """
+    try:
+        found = json.loads((turn.folder / turn.cell.name / RESULT).read_bytes())
+    except (OSError, ValueError, RecursionError):
         return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found if found["grounds"] == {ground.name: ground.sha256 for ground in turn.grounds} else None
+    wanted = {ground.name: ground.sha256 for ground in turn.grounds}
+    if not isinstance(found, dict) or found.get("grounds") != wanted or not isinstance(found.get("tests"), dict):
+        return None
+    return found if set(found["tests"]) == set(wanted) else None

@@ -110,7 +110,7 @@ def open_sweep(folder: Path, sweep: Sweep) -> Sweep:
     if path.exists():
         found = _read(path)
         kept = found.get("contrast")
-        if kept and sweep.contrast and kept[:2] == list(sweep.contrast[:2]):
+        if isinstance(kept, list) and len(kept) == 3 and sweep.contrast and kept[:2] == list(sweep.contrast[:2]):
             sweep = replace(sweep, contrast=tuple(kept))
             wanted["contrast"] = kept
         changed = [name for name in wanted if name not in GROWS and found.get(name) != wanted[name]]
@@ -136,10 +136,12 @@ def _read(path: Path) -> Mapping[str, Any]:
         document = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT or not isinstance(document["sweep"], dict):
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"{path} is not a sweep's")
     if document.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"{path} has schema version {document.get('schema_version')}; this version reads 1")
+    if not isinstance(document.get("sweep"), dict):
+        raise InputError(f"{path} is damaged: it does not say what is swept; begin the sweep in another folder")
     sweep: Mapping[str, Any] = document["sweep"]
     return sweep
 
