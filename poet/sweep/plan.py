@@ -101,8 +101,9 @@ def open_sweep(folder: Path, sweep: Sweep) -> Sweep:
     Gives it with its contrast on the ground that was written down first, whatever has been added since.
 
     Raises:
-        InputError: the folder holds something else, or a sweep with other settings.
+        InputError: two trainings would share a folder, or this one holds something else, or another sweep.
     """
+    _check_names(sweep)
     path = folder / NAME
     wanted = json.loads(json.dumps({**asdict(sweep), "seeds": list(sweep.seeds)}))  # as JSON gives it back
     if folder.is_file():
@@ -129,6 +130,18 @@ def open_sweep(folder: Path, sweep: Sweep) -> Sweep:
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror}") from error
     return sweep
+
+
+def _check_names(sweep: Sweep) -> None:
+    """Raise InputError unless every training has a folder of its own: labels may hold the hyphens that join them."""
+    named: dict[str, Cell] = {}
+    for cell in sweep.cells():
+        other = named.setdefault(cell.name, cell)
+        if other is not cell:
+            raise InputError(
+                f"{other.arm} on {other.curriculum} and {cell.arm} on {cell.curriculum} would both be trained in "
+                f"{cell.name}; give a learner or teacher another label, as in LABEL=NAME"
+            )
 
 
 def _read(path: Path) -> Mapping[str, Any]:

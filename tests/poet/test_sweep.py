@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,6 +147,19 @@ PLANNED = Sweep(
     test=plan.Test(suites=(), worlds=1, episodes=1),
     contrast=("ppo/stages", "ppo/random", "own test tasks"),
 )
+
+
+def test_trainings_that_would_share_a_folder_are_refused_before_anything_is_written(tmp_path):
+    learners = [Choice("ppo", "ppo", {}), Choice("ppo-stages", "ppo", {"hidden": 8})]
+    teachers = [Choice("stages-stages", "stages", {}), Choice("stages", "stages", {})]
+    folder, said = (
+        tmp_path / "sweep",
+        "ppo/stages-stages on one and ppo-stages/stages on one would both be trained in one-",
+    )
+    with pytest.raises(InputError, match=said):
+        open_sweep(folder, replace(PLANNED, learners=learners, teachers=teachers))
+    assert not folder.exists()
+    open_sweep(folder, replace(PLANNED, learners=learners))
 
 
 def test_a_result_that_cannot_be_read_is_not_done(tmp_path):
