@@ -152,10 +152,7 @@ PLANNED = Sweep(
 def test_trainings_that_would_share_a_folder_are_refused_before_anything_is_written(tmp_path):
     learners = [Choice("ppo", "ppo", {}), Choice("ppo-stages", "ppo", {"hidden": 8})]
     teachers = [Choice("stages-stages", "stages", {}), Choice("stages", "stages", {})]
-    folder, said = (
-        tmp_path / "sweep",
-        "ppo/stages-stages on one and ppo-stages/stages on one would both be trained in one-",
-    )
+    folder, said = tmp_path / "sweep", "ppo/stages-stages on one and ppo-stages/stages on one would both be trained in"
     with pytest.raises(InputError, match=said):
         open_sweep(folder, replace(PLANNED, learners=learners, teachers=teachers))
     assert not folder.exists()
