@@ -1,8 +1,9 @@
 """An agent's score in an environment, to be told from what it scored in a few others.
 
-A task is an agent of a run at one iteration; an example is an environment that it was tried in, seen as seven figures
-of its ground, and the score. Agents of a branch of the family tree are in the split of their niche. A learner must beat
-what needs no learning: an environment's mean over training agents, moved by how the agent differs from such means.
+A task is an agent of a run as it was between two steps; an example is an environment that it was tried in, seen as
+seven figures of its ground, and the score. Agents of a branch of the family tree are in the split of their niche. A
+learner must beat what needs no learning: an environment's mean over training agents, moved by how the agent differs
+from such means.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Annotated
 
 import torch
@@ -118,10 +120,10 @@ def tables_of(curriculum: Curriculum) -> tuple[list[str], dict[str, Table]]:
     Raises:
         MetaLearningError: the curriculum has none.
     """
-    found: dict[tuple[str, int, str], dict[str, float]] = {}
+    found: dict[tuple[str, int, bool, str], dict[str, list[float]]] = {}
     for row in curriculum.scores():
-        known = found.setdefault((row.get("run", ""), row["iteration"], row["agent"]), {})
-        known[row["environment"]] = float(row["score"])
+        key = (row.get("run", ""), row["iteration"], row.get("moved", False), row["agent"])
+        found.setdefault(key, {}).setdefault(row["environment"], []).append(float(row["score"]))
     if not found:
         raise MetaLearningError(
             f"the curriculum in {curriculum.folder} has no scores.jsonl, or nothing in it: no agent has met another's "
@@ -131,12 +133,13 @@ def tables_of(curriculum: Curriculum) -> tuple[list[str], dict[str, Table]]:
     place = {each: number for number, each in enumerate(environments)}
     tables = {}
     for split in SPLITS:
-        rows = [of for (_, _, agent), of in found.items() if _split(curriculum, agent) == split]
+        rows = [of for (*_, agent), of in found.items() if _split(curriculum, agent) == split]
         scores = torch.zeros(len(rows), len(environments))
         present = torch.zeros_like(scores, dtype=torch.bool)
         for number, of in enumerate(rows):
-            for each, score in of.items():
-                scores[number, place[each]], present[number, place[each]] = score, True
+            for each, several in of.items():
+                # Several are of the same agent in other episodes.
+                scores[number, place[each]], present[number, place[each]] = fmean(several), True
         tables[split] = Table(scores, present)
     return environments, tables
 
