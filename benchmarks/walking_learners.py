@@ -1,6 +1,10 @@
-"""Do the learners walk? PPO and RL² on flat ground, episodes of 2,000 steps, a million steps each, several seeds.
+"""Do the learners walk? PPO and RL² on flat ground or mild courses, episodes of 2,000 steps, several seeds.
 
-    python -m benchmarks.walking_learners [--learners ppo rl2] [--seeds 0 1 2] [--steps 1000000]
+    python -m benchmarks.walking_learners [--ground flat|mild] [--learners ppo rl2] [--seeds 0 1 2] [--steps N]
+
+A million steps on flat ground, two million on mild courses: 40 to train on and 20 to be tested on, drawn once for all
+seeds, every gene uniformly from nothing to about twice the most that POET's first mutation gives it (`MILD`). The step
+size goes down to 0 over the run.
 
 Every run is a training in a folder of its own, so that the same command goes on where one was stopped; what is done
 lies as JSON in `benchmarks/results/walking_learners`, one file a run. `reached` is the first meta-step's steps from
@@ -20,6 +24,7 @@ import numpy as np
 import torch
 
 import environments
+from benchmarks.curricula.sources import random_tasks
 from environments.files import write_aside
 from environments.tasks.curriculum import FORMAT, SCHEMA_VERSION, Curriculum, seal
 from meta_learners.registry import learner_kind
@@ -29,24 +34,27 @@ from meta_learners.training.plan import Plan
 
 RESULTS = Path(__file__).parent / "results" / "walking_learners"
 EPISODE_LIMIT, TASKS, SAVE_EVERY = 2000, 16, 60.0
+MILD = {"roughness": 1.2, "pit_gap": 1.6, "stump_height": 0.8}  # the most of each gene
+TRAINED, HELD_OUT = 40, 20  # mild courses
+STEPS = {"flat": 10**6, "mild": 2 * 10**6}
 FALL_REWARD = -10.0
 ADAPTATIONS = {"ppo": (0,), "rl2": (0, 1)}
-FIGURES = {"ppo": 280.0, "rl2": 250.0}  # to pass by a million steps
+FIGURES = {"flat": {"ppo": 280.0, "rl2": 250.0}, "mild": {"ppo": 145.0, "rl2": 145.0}}  # to pass by then
 TESTED = 10**6  # added to seeds: the test's chances are none of training's
 AVERAGED = 10  # meta-steps
 
 
-def flat_ground(folder: Path) -> Curriculum:
-    """Make a curriculum of one task by hand."""
-    task = environments.FLAT
-    fields = json.loads(task.to_json())
+def laid_ground(ground: str, folder: Path) -> Curriculum:
+    """Make a curriculum by hand: of flat ground alone, or of mild courses, of which some are held out."""
+    tasks = [environments.FLAT] if ground == "flat" else random_tasks(TRAINED + HELD_OUT, 0, MILD)
+    trained = [task.id for task in tasks[:TRAINED]]
     document = {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
-        "domain": {"name": task.domain},
-        "environments": {task.id: fields},
-        "splits": {"members": {"train": [task.id]}},
-        "stages": {"order": [task.id]},
+        "domain": {"name": tasks[0].domain},
+        "environments": {task.id: json.loads(task.to_json()) for task in tasks},
+        "splits": {"members": {"train": trained, "test": [task.id for task in tasks[TRAINED:]]}},
+        "stages": {"order": [task.id for task in tasks]},
         "files": {},
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,11 +87,15 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
     """Train, test and write down one run."""
     kind = learner_kind(learner)
     copies, fall_reward, place = given.copies or kind.copies, given.fall_reward, given.folder
+    figure = FIGURES[given.ground][learner]
     otherwise = dict(changes)
     otherwise |= {"copies": copies} if given.copies else {}
     otherwise |= {"fall_reward": fall_reward} if fall_reward != FALL_REWARD else {}
-    name = "-".join([learner, str(seed), *(f"{key}={value}" for key, value in otherwise.items())])
-    curriculum = flat_ground(place / "flat")
+    ground = [] if given.ground == "flat" else [given.ground]
+    name = "-".join([*ground, learner, str(seed), *(f"{key}={value}" for key, value in otherwise.items())])
+    curriculum = laid_ground(given.ground, place / given.ground)
+    steps = given.steps or STEPS[given.ground]
+    changes = {"decay": -(-steps // (TASKS * copies * kind.settings(**changes).steps)), **changes}
     plan = Plan(
         learner=learner,
         settings=json.loads(json.dumps(asdict(kind.settings(**changes)))),
@@ -96,11 +108,11 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
         seed=seed,
     )
     with Training(place / name, plan, curriculum) as training:
-        seconds = train(training, given.steps)
+        seconds = train(training, steps)
         tested = adaptation_curve(
             training.learner,
             training.family,
-            training.family.splits["train"],
+            training.family.splits["test"] or training.family.splits["train"],
             Protocol(adaptations=ADAPTATIONS[learner]),
             (TESTED + seed,),
             fall_reward=fall_reward,
@@ -111,11 +123,11 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
             "steps": training.steps,
             "meta_steps": training.iteration,
             "seconds_of_the_last_process": round(seconds, 1),
-            "reached": {str(FIGURES[learner]): reached(rows, FIGURES[learner])},
+            "reached": {str(figure): reached(rows, figure)},
             "training": [[row["steps"], round(row["return_before"], 1)] for row in rows if "return_before" in row],
             "falls": [[row["steps"], round(row["falls"], 3)] for row in rows if "falls" in row],
             "test": {
-                mode: dict(zip(map(str, ADAPTATIONS[learner]), each[0].round(1).tolist(), strict=True))
+                mode: dict(zip(map(str, ADAPTATIONS[learner]), each.mean(0).round(1).tolist(), strict=True))
                 for mode, each in tested.items()
             },
         }
@@ -127,9 +139,10 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
 def main() -> None:
     """Run what the command line asks for, one run after another."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--learners", nargs="+", default=["ppo", "rl2"], choices=sorted(FIGURES))
+    parser.add_argument("--ground", default="flat", choices=sorted(STEPS))
+    parser.add_argument("--learners", nargs="+", default=["ppo", "rl2"], choices=sorted(ADAPTATIONS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=10**6)
+    parser.add_argument("--steps", type=int, help="environment steps of each run")
     parser.add_argument("--copies", type=int, help="worlds of each of the 16 tasks")
     parser.add_argument("--fall-reward", type=float, default=FALL_REWARD)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=JSON", help="settings of the learners")

@@ -4,7 +4,8 @@ A trial is several episodes on one task; memory is kept across its episodes and 
 policy sees the observation, its previous action, the reward that it brought and whether it ended an episode. The outer
 loop is proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) through whole trials, or through windows
 of them: memory then goes on from window to window as it was when the trial was played, and gradients do not. On long
-episodes that is several times as fast.
+episodes that is several times as fast. Long trials run on from meta-step to meta-step, so that there are as many of
+these as of episodes that are cut.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class TrialSettings:
     """How a policy learns over trials; the defaults suit walkers."""
 
     episodes: Annotated[int, Bounds(1, 1000)] = 2  # of a trial
-    steps: Annotated[int, Bounds(0, 10**6)] = 400  # of every world in a meta-step, trials running on; 0: whole trials
-    window: Annotated[int, Bounds(0, 10**6)] = 50  # steps that gradients go back through; 0 for the whole trial
+    steps: Annotated[int, Bounds(0, 10**6)] = 128  # of every world in a meta-step, trials running on; 0: whole trials
+    window: Annotated[int, Bounds(0, 10**6)] = 32  # steps that gradients go back through; 0 for the whole trial
     deviation: Annotated[float, Bounds(1e-3, 100)] = 0.6  # of the first actions, where they are continuous
     discount: Annotated[float, Bounds(0, 1)] = 0.99  # across the episodes of a trial
     trace: Annotated[float, Bounds(0, 1)] = 0.95  # lambda of generalised advantage estimation
@@ -44,8 +45,8 @@ class TrialSettings:
     value: Annotated[float, Bounds(0, 100)] = 0.5  # weight of the values' loss
     reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 0.05  # of what values predict
     epochs: Annotated[int, Bounds(1, 100)] = 6
-    minibatches: Annotated[int, Bounds(1, 10_000)] = 16
-    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
+    minibatches: Annotated[int, Bounds(1, 10_000)] = 8
+    step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
     decay: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0; 0 for never
     gradient_norm: Annotated[float, Bounds(0, 1e9)] = 0.5  # at most
 

@@ -39,6 +39,9 @@ class VariBADSettings(TrialSettings):
     """How it learns; the defaults suit walkers."""
 
     steps: Annotated[int, Bounds(0, 0)] = 0  # trials are whole: each is told to its end
+    window: Annotated[int, Bounds(0, 10**6)] = 50  # steps that gradients go back through; 0 for the whole trial
+    minibatches: Annotated[int, Bounds(1, 10_000)] = 16
+    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     units: Annotated[int, Bounds(1, 4096)] = 64  # of the encoder, and of the decoder's two layers
     latent: Annotated[int, Bounds(1, 1024)] = 5  # numbers of a belief's mean
     hidden: Annotated[int, Bounds(1, 4096)] = 64  # units in each of the two layers of policy and values
@@ -207,4 +210,5 @@ def _make(name: str, family: TaskFamily[Any], settings: VariBADSettings, *, seed
     return TrialLearner(name, policy, head, settings, device=device, by=improve_both)
 
 
+# Trials are long: with more worlds than one of each task there is a meta-step only every hundred thousand steps.
 LEARNER = LearnerKind(settings=VariBADSettings, make=_make, copies=1)

@@ -19,7 +19,8 @@ FEW_SHOT = "poet-few-shot-training"  # the format of the other kind's, `few_shot
 OF_VERSION_1: Mapping[str, Mapping[str, Any]] = {"ppo": {"run_on": False}, "rl2": {"critic_memory": False}}
 OF_VERSION_3: Mapping[str, Mapping[str, Any]] = {name: {"steps": 0} for name in ("rl2", "snail", "transformer")}
 # Settings whose defaults version 4 changed.
-CHANGED = {"ppo": ("steps", "step_size"), "rl2": ("window", "epochs", "minibatches", "step_size")}
+CHANGED = {"ppo": ("steps", "step_size"), "rl2": ("window", "minibatches", "step_size")}
+CHANGED |= {name: ("window", "minibatches") for name in ("snail", "transformer")}
 SHOWN = 12  # digits of a hash in messages
 
 

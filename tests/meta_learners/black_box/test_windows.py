@@ -170,6 +170,7 @@ def test_a_trial_that_runs_on_needs_worlds_that_do():
     actor = make_learner("rl2", FAMILY, {"hidden": 4}).actor()
     with pytest.raises(ValueError, match="trial is 2 where worlds begin anew"):
         sampler.play([3], actor, (0,), episodes=2, trial=2)
+    sampler.play([9], Noting(actor, 4), (0,), steps=4, go_on=True, trial=2)
+    others = replace(sampler.running.state(), lived=np.zeros(2, dtype=np.int64))
     with pytest.raises(ValueError, match="what they lived through and remember"):
-        sampler.play([9], Noting(actor, 4), (0,), steps=4, go_on=True, trial=2)
-        sampler.running.load(replace(sampler.running.state(), lived=np.zeros(2, dtype=np.int64)))
+        sampler.running.load(others)

@@ -172,6 +172,19 @@ def test_a_training_of_version_1_goes_on_as_it_was_begun(curriculum, tmp_path):
     assert results(folder) == results(tmp_path / "straight")
 
 
+def test_a_training_of_version_3_keeps_whole_trials_and_the_settings_it_was_begun_with(curriculum, tmp_path):
+    folder, line = tmp_path / "old", ["meta-train", curriculum, "--learner", "rl2", *TINY]
+    old = ["--set", "steps=0", "--set", "window=50", "--set", "minibatches=16"]
+    assert run(*line, "-o", folder, *old, "--iterations", 1).returncode == 0
+    document = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    del document["plan"]["settings"]["steps"]
+    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 3}))
+    done = run(*line, "-o", folder, "--iterations", 2)
+    assert done.returncode == 0, done.stderr
+    assert run(*line, "-o", tmp_path / "straight", *old, "--iterations", 2).returncode == 0
+    assert results(folder) == results(tmp_path / "straight")
+
+
 def test_more_iterations_go_on_from_the_last_one(curriculum, trained, tmp_path):
     folder = copy_of(trained, tmp_path)
     done = run("meta-train", curriculum, "--learner", "rl2", "-o", folder, *TINY, "--iterations", 5, "--json")
