@@ -136,6 +136,63 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
     print(f"{name}: {result['test']}, reached {result['reached']} after {training.steps} steps", flush=True)
 
 
+README = """# Do the learners walk?
+
+`python -m benchmarks.walking_learners [--ground flat|mild] [--learners ppo rl2] [--seeds 0 1 2]`: episodes of 2,000
+steps, learners' own settings, of which the step size goes down to 0 over the run. Falls are rewarded with -10 in
+training and scored with the domain's -100. A meta-step has 16 tasks in two worlds each. The same command goes on
+where it was stopped; `--report` writes this page from the files beside it. A run that is not in a table was not
+finished.
+
+The test is ten worlds, one episode each, of seeds that training never saw. RL² is tested in the first episode of a
+trial and, after one episode, in the second. *Drawn* is with actions drawn as in training, *likeliest* with the most
+probable ones.
+
+## Flat ground
+
+Wanted by a million steps, of three seeds each: PPO above 280, RL² above 250.
+
+{flat}
+## Mild courses
+
+40 courses to train on and 20 to be tested on, drawn once for all seeds. Every gene is uniform from nothing to a most:
+roughness 1.2, both ends of pits 1.6 and both ends of stumps 0.8 (14/30 m). Wanted by two million steps, of three
+seeds each: beyond 145.
+
+{mild}
+## Before, on flat ground
+
+What the learners came to before RL²'s trials ran on over meta-steps (a million steps were 19 to 22 of them), its
+memory began quietly, and PPO took shorter rollouts and smaller steps (`before/`). With PPO's old step size of 0.001
+the policy's entropy fell within 200,000 steps to what it has at 600,000 steps with 0.0005 (seed 11), before anything
+walked.
+
+{before}"""
+ROW = "| {} | {:,} | {:,} | {} | {} | {} |\n"
+
+
+def table(place: Path, *prefixes: str) -> str:
+    """Write the runs in a folder whose names begin so as a table."""
+    found = sorted(path for path in place.glob("*.json") if path.name.startswith(prefixes))
+    rows = "| run | steps | meta-steps | episodes before | drawn | likeliest |\n" + "|---" * 6 + "|\n"
+    for path in found:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        for episodes, drawn in result["test"]["stochastic"].items():
+            likeliest = result["test"]["deterministic"][episodes]
+            rows += ROW.format(path.stem, result["steps"], result["meta_steps"], episodes, drawn, likeliest)
+    return rows if found else "No run was finished.\n"
+
+
+def report() -> None:
+    """Write the page of the results."""
+    parts = {
+        "flat": table(RESULTS, *sorted(ADAPTATIONS)),
+        "mild": table(RESULTS, "mild"),
+        "before": table(RESULTS / "before", ""),
+    }
+    write_aside(RESULTS / "README.md", README.format(**parts).encode())
+
+
 def main() -> None:
     """Run what the command line asks for, one run after another."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -147,7 +204,11 @@ def main() -> None:
     parser.add_argument("--fall-reward", type=float, default=FALL_REWARD)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=JSON", help="settings of the learners")
     parser.add_argument("--folder", type=Path, default=Path("runs/walking_learners"))
+    parser.add_argument("--report", action="store_true", help="only write the page of what is done")
     given = parser.parse_args()
+    if given.report:
+        report()
+        return
     changes = {key: json.loads(value) for key, value in (text.split("=", 1) for text in given.set)}
     torch.set_num_threads(1)
     for seed in given.seeds:

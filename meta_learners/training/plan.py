@@ -20,7 +20,7 @@ OF_VERSION_1: Mapping[str, Mapping[str, Any]] = {"ppo": {"run_on": False}, "rl2"
 OF_VERSION_3: Mapping[str, Mapping[str, Any]] = {name: {"steps": 0} for name in ("rl2", "snail", "transformer")}
 # Settings whose defaults version 4 changed.
 CHANGED = {"ppo": ("steps", "step_size"), "rl2": ("window", "minibatches", "step_size")}
-CHANGED |= {name: ("window", "minibatches") for name in ("snail", "transformer")}
+CHANGED |= dict.fromkeys(("snail", "transformer"), ("window", "minibatches"))
 SHOWN = 12  # digits of a hash in messages
 
 
