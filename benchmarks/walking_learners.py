@@ -1,10 +1,11 @@
 """Do the learners walk? PPO and RL² on flat ground or mild courses, episodes of 2,000 steps, several seeds.
 
-    python -m benchmarks.walking_learners [--ground flat|mild] [--learners ppo rl2] [--seeds 0 1 2] [--steps N]
+    python -m benchmarks.walking_learners [--ground flat|mild|bodies] [--learners ppo told rl2] [--seeds 0 1 2]
 
 A million steps on flat ground, two million on mild courses: 40 to train on and 20 to be tested on, drawn once for all
-seeds, every gene uniformly from nothing to about twice the most that POET's first mutation gives it (`MILD`). The step
-size goes down to 0 over the run.
+seeds, every gene uniformly from nothing to about twice the most that POET's first mutation gives it (`MILD`). On
+`bodies` the ground is flat and the walkers' hidden physics differ, of as many tasks; `told` is PPO that observes them.
+What it has more than PPO is what there is to adapt. The step size goes down to 0 over the run.
 
 Every run is a training in a folder of its own, so that the same command goes on where one was stopped; what is done
 lies as JSON in `benchmarks/results/walking_learners`, one file a run. `reached` is the first meta-step's steps from
@@ -25,6 +26,8 @@ import torch
 
 import environments
 from benchmarks.curricula.sources import random_tasks
+from benchmarks.hidden_physics import drawn
+from benchmarks.hidden_physics import task as body_task
 from environments.files import write_aside
 from environments.tasks.curriculum import FORMAT, SCHEMA_VERSION, Curriculum, seal
 from meta_learners.registry import learner_kind
@@ -35,18 +38,24 @@ from meta_learners.training.plan import Plan
 RESULTS = Path(__file__).parent / "results" / "walking_learners"
 EPISODE_LIMIT, TASKS, SAVE_EVERY = 2000, 16, 60.0
 MILD = {"roughness": 1.2, "pit_gap": 1.6, "stump_height": 0.8}  # the most of each gene
-TRAINED, HELD_OUT = 40, 20  # mild courses
-STEPS = {"flat": 10**6, "mild": 2 * 10**6}
+TRAINED, HELD_OUT = 40, 20  # mild courses, or bodies
+WORLDS = {"flat": 10, "mild": 2, "bodies": 2}  # of each task, in the test
+STEPS = {"flat": 10**6, "mild": 2 * 10**6, "bodies": 2 * 10**6}
 FALL_REWARD = -10.0
-ADAPTATIONS = {"ppo": (0,), "rl2": (0, 1)}
-FIGURES = {"flat": {"ppo": 280.0, "rl2": 250.0}, "mild": {"ppo": 145.0, "rl2": 145.0}}  # to pass by then
+ADAPTATIONS = {"ppo": (0,), "told": (0,), "rl2": (0, 1)}
+FIGURES = {("flat", "ppo"): 280.0, ("flat", "rl2"): 250.0, ("mild", "ppo"): 145.0, ("mild", "rl2"): 145.0}  # to pass
 TESTED = 10**6  # added to seeds: the test's chances are none of training's
 AVERAGED = 10  # meta-steps
 
 
 def laid_ground(ground: str, folder: Path) -> Curriculum:
-    """Make a curriculum by hand: of flat ground alone, or of mild courses, of which some are held out."""
-    tasks = [environments.FLAT] if ground == "flat" else random_tasks(TRAINED + HELD_OUT, 0, MILD)
+    """Make a curriculum by hand: of flat ground alone, or of mild courses or of bodies, of which some are held out."""
+    luck = np.random.default_rng(0)
+    tasks = {
+        "flat": lambda: [environments.FLAT],
+        "mild": lambda: random_tasks(TRAINED + HELD_OUT, 0, MILD),
+        "bodies": lambda: [body_task({}, drawn(luck), number) for number in range(TRAINED + HELD_OUT)],
+    }[ground]()
     trained = [task.id for task in tasks[:TRAINED]]
     document = {
         "format": FORMAT,
@@ -85,9 +94,10 @@ def reached(rows: list[dict[str, Any]], figure: float) -> int | None:
 
 def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, Any]) -> None:
     """Train, test and write down one run."""
-    kind = learner_kind(learner)
+    named = "ppo" if learner == "told" else learner
+    kind = learner_kind(named)
     copies, fall_reward, place = given.copies or kind.copies, given.fall_reward, given.folder
-    figure = FIGURES[given.ground][learner]
+    figure = FIGURES.get((given.ground, learner))
     otherwise = dict(changes)
     otherwise |= {"copies": copies} if given.copies else {}
     otherwise |= {"fall_reward": fall_reward} if fall_reward != FALL_REWARD else {}
@@ -97,7 +107,8 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
     steps = given.steps or STEPS[given.ground]
     changes = {"decay": -(-steps // (TASKS * copies * kind.settings(**changes).steps)), **changes}
     plan = Plan(
-        learner=learner,
+        learner=named,
+        told=learner == "told",
         settings=json.loads(json.dumps(asdict(kind.settings(**changes)))),
         domain=curriculum.domain.name,
         curriculum=curriculum.document["sha256"],
@@ -113,7 +124,7 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
             training.learner,
             training.family,
             training.family.splits["test"] or training.family.splits["train"],
-            Protocol(adaptations=ADAPTATIONS[learner]),
+            Protocol(adaptations=ADAPTATIONS[learner], worlds=WORLDS[given.ground]),
             (TESTED + seed,),
             fall_reward=fall_reward,
         )
@@ -123,7 +134,7 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
             "steps": training.steps,
             "meta_steps": training.iteration,
             "seconds_of_the_last_process": round(seconds, 1),
-            "reached": {str(figure): reached(rows, figure)},
+            "reached": {} if figure is None else {str(figure): reached(rows, figure)},
             "training": [[row["steps"], round(row["return_before"], 1)] for row in rows if "return_before" in row],
             "falls": [[row["steps"], round(row["falls"], 3)] for row in rows if "falls" in row],
             "test": {
@@ -138,15 +149,15 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
 
 README = """# Do the learners walk?
 
-`python -m benchmarks.walking_learners [--ground flat|mild] [--learners ppo rl2] [--seeds 0 1 2]`: episodes of 2,000
-steps, learners' own settings, of which the step size goes down to 0 over the run. Falls are rewarded with -10 in
-training and scored with the domain's -100. A meta-step has 16 tasks in two worlds each. The same command goes on
+`python -m benchmarks.walking_learners [--ground flat|mild|bodies] [--learners ppo told rl2] [--seeds 0 1 2]`: episodes
+of 2,000 steps, learners' own settings, of which the step size goes down to 0 over the run. Falls are rewarded with -10
+in training and scored with the domain's -100. A meta-step has 16 tasks in two worlds each. The same command goes on
 where it was stopped; `--report` writes this page from the files beside it. A run that is not in a table was not
 finished.
 
-The test is ten worlds, one episode each, of seeds that training never saw. RL² is tested in the first episode of a
-trial and, after one episode, in the second. *Drawn* is with actions drawn as in training, *likeliest* with the most
-probable ones.
+The test is ten worlds, or two of each held-out task, one episode each, of seeds that training never saw. RL² is
+tested in the first episode of a trial and, after one episode, in the second. *Drawn* is with actions drawn as in
+training, *likeliest* with the most probable ones.
 
 ## Flat ground
 
@@ -160,6 +171,13 @@ roughness 1.2, both ends of pits 1.6 and both ends of stumps 0.8 (14/30 m). Want
 seeds each: beyond 145.
 
 {mild}
+## Hidden bodies on flat ground
+
+40 bodies to train on and 20 to be tested on, drawn once for all seeds as `benchmarks/hidden_physics.py` draws them:
+each of motors, delay, lidar, gravity, friction, load and legs is ordinary four times in ten and else anything evolution
+comes to. `told` is PPO that observes all of this, `ppo` does not: the gap is what there is to adapt.
+
+{bodies}
 ## Before, on flat ground
 
 What the learners came to before RL²'s trials ran on over meta-steps (a million steps were 19 to 22 of them), its
@@ -177,9 +195,9 @@ def table(place: Path, *prefixes: str) -> str:
     rows = "| run | steps | meta-steps | episodes before | drawn | likeliest |\n" + "|---" * 6 + "|\n"
     for path in found:
         result = json.loads(path.read_text(encoding="utf-8"))
-        for episodes, drawn in result["test"]["stochastic"].items():
+        for episodes, stochastic in result["test"]["stochastic"].items():
             likeliest = result["test"]["deterministic"][episodes]
-            rows += ROW.format(path.stem, result["steps"], result["meta_steps"], episodes, drawn, likeliest)
+            rows += ROW.format(path.stem, result["steps"], result["meta_steps"], episodes, stochastic, likeliest)
     return rows if found else "No run was finished.\n"
 
 
@@ -188,6 +206,7 @@ def report() -> None:
     parts = {
         "flat": table(RESULTS, *sorted(ADAPTATIONS)),
         "mild": table(RESULTS, "mild"),
+        "bodies": table(RESULTS, "bodies"),
         "before": table(RESULTS / "before", ""),
     }
     write_aside(RESULTS / "README.md", README.format(**parts).encode())
