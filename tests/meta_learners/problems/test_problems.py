@@ -20,7 +20,7 @@ from meta_learners.predictions import Logits, Numbers, judge
 from meta_learners.problems.archive import Pool
 from meta_learners.problems.curves import NOISE, process
 from meta_learners.problems.niches import relief_of
-from meta_learners.problems.omniglot import ALPHABETS
+from meta_learners.problems.omniglot import ALPHABETS, FIRST, SECOND, _characters
 from meta_learners.problems.scores import tables_of
 from meta_learners.problems.values import Values, ValueSettings
 from meta_learners.registry import make_family, make_few_shot
@@ -217,3 +217,36 @@ def test_omniglots_runs_are_twenty_of_twenty_and_its_sets_hold_the_published_cha
     assert batch.query.inputs.shape == (20, 20, 1, 14, 14)
     assert (batch.query.targets.sort(1).values == torch.arange(20)).all()
     assert family.draw(2, "test", (0,)).support.inputs.shape == (2, 5, 1, 14, 14)
+
+
+@pytest.mark.slow
+def test_omniglots_training_tasks_are_of_one_alphabet_one_way_up_and_mirrors_and_warps_are_its_alone(omniglot):
+    plain, chosen = (
+        make_family("omniglot", {"size": 14, "ways": 20, **more}, Source(data=omniglot))
+        for more in ({}, {"mirrored": True, "within": 1.0, "warped": 1.0})
+    )
+    assert chosen.train_classes == 8 * 136
+    sizes = np.tile([24, 22, 24, 40, 26], 8)  # as published; Balinese, Early Aramaic, Greek, Korean, Latin
+    alphabets = np.repeat(np.arange(len(sizes)), sizes)
+    batch = chosen.draw(50, "train", (0,))
+    of_tasks = alphabets[batch.classes.numpy()]
+    assert (of_tasks == of_tasks[:, :1]).all()
+    assert len(set(of_tasks[:, 0])) > 20
+    assert len({alphabets[each] for each in plain.draw(50, "train", (0,)).classes[0].tolist()}) > 1
+    assert torch.equal(batch.support.inputs, chosen.draw(50, "train", (0,)).support.inputs)
+    for split in ("test", "validation", "runs"):
+        settings = {"size": 14, "ways": 10}
+        one, other = (
+            make_family("omniglot", {**settings, **more}, Source(data=omniglot)).draw(3, split, (1,)).query.inputs
+            for more in ({}, {"mirrored": True, "within": 1.0, "warped": 1.0})
+        )
+        assert torch.equal(one, other)
+
+
+@pytest.mark.slow
+def test_no_drawing_of_the_runs_is_one_to_learn_from(omniglot):
+    runs = make_family("omniglot", None, Source(data=omniglot)).draw(20, "runs", (0,))
+    asked = {each.numpy().tobytes() for half in (runs.support, runs.query) for each in half.inputs.flatten(0, 1)}
+    for name in (FIRST, SECOND):
+        for drawings in _characters(omniglot / name, 28).values():
+            assert asked.isdisjoint(each.tobytes() for each in drawings.reshape(-1, 28, 28))
