@@ -45,6 +45,9 @@ def main() -> None:
     )
     parser.add_argument("name", nargs="?", choices=NAMES, help="all when left out")
     parser.add_argument("--short", action="store_true", help="minutes' work in seconds: learns something, not all")
+    parser.add_argument(
+        "--part", help="of a long form that has several, which take long: in_context, instances, omniglot"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
@@ -52,7 +55,6 @@ def main() -> None:
         action="store_true",
         help="a list with each target's source, and how certain it is",
     )
-    parser.add_argument("--learner", action="append", help="of a problem that has several, these alone: omniglot")
     parser.add_argument(
         "--into",
         type=Path,
@@ -60,8 +62,9 @@ def main() -> None:
         help="a list that --json wrote, or none yet: figures of the same name are replaced, others added",
     )
     options = parser.parse_args()
+    if options.part is not None:
+        _check_part(parser, options)
     try:
-        _check_learners(options.name, options.learner or [])
         kept = _kept(options.into)
     except ValueError as error:
         parser.error(str(error))
@@ -70,8 +73,10 @@ def main() -> None:
     for name in [options.name] if options.name else NAMES:
         started = time.perf_counter()
         problem = import_module(f"benchmarks.known_answers.{name}")
-        chosen = {"learners": options.learner} if options.learner else {}
-        answers += problem.run(short=options.short, seed=options.seed, device=options.device, **chosen)
+        if options.part is None:
+            answers += problem.run(short=options.short, seed=options.seed, device=options.device)
+        else:
+            answers += problem.PARTS[options.part](options.seed, options.device)
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     figures = [{**asdict(answer), "reached": answer.reached} for answer in answers]
     if options.into:
@@ -87,16 +92,16 @@ def main() -> None:
         sys.exit(1)
 
 
-def _check_learners(problem: str | None, learners: list[str]) -> None:
-    """Raise ValueError unless a problem has learners of these names."""
-    for learner in learners:
-        if problem is None:
-            raise ValueError(f"--learner {learner} needs a problem: it is for omniglot")
-        plans = getattr(import_module(f"benchmarks.known_answers.{problem}"), "PLANS", {})
-        if not plans:
-            raise ValueError(f"--learner {learner} is for omniglot; {problem} is not split by learners")
-        if learner not in plans:
-            raise ValueError(f"--learner is {learner!r}; {problem} has {', '.join(plans)}")
+def _check_part(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with one sentence unless the problem has the part."""
+    if options.name is None:
+        parser.error(f"--part is {options.part}; name the problem that it is of")
+    parts = getattr(import_module(f"benchmarks.known_answers.{options.name}"), "PARTS", {})
+    if options.part not in parts:
+        has = f"it must be one of {', '.join(parts)}" if parts else f"{options.name} has no parts"
+        parser.error(f"--part is {options.part}; {has}")
+    if options.short:
+        parser.error(f"--part is {options.part}; parts are of the long form, so leave out --short")
 
 
 def _kept(path: Path | None) -> list[dict[str, Any]]:

@@ -22,9 +22,12 @@ from meta_learners.networks.adaptable import Adaptable, NetworkSettings, network
 from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
-__all__ = ["AdaptingSettings", "BoundedSettings", "Likelihood", "kind_of", "part", "prefixed", "repeated"]
+__all__ = ["PACE", "AdaptingSettings", "BoundedSettings", "Likelihood", "kind_of", "part", "prefixed", "repeated"]
 
-NOISE = "log_deviation"  # name of the meta-parameter that is the logarithm of the deviation of numbers
+NOISE = "noise"  # name of the meta-parameter by which the logarithm of numbers' deviation is learned
+# The logarithm is so many times that parameter. Adam moves every parameter about alike: at a pace of 1 the noise stays
+# for thousands of meta-steps where it began, far below what the learner errs by, and intervals hold too little.
+PACE = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +70,11 @@ class Likelihood:
 
     def noise(self, meta: Parameters) -> Tensor:
         """Find the log deviation of numbers; 0 for classes, which have none."""
-        return meta[NOISE] if NOISE in meta else torch.zeros(())
+        return PACE * meta[NOISE] if NOISE in meta else torch.zeros(())
 
     def first_noise(self, settings: AdaptingSettings) -> Parameters:
         """Lay out what `noise` finds."""
-        return {} if self.ways is not None else {NOISE: torch.tensor(math.log(settings.noise))}
+        return {} if self.ways is not None else {NOISE: torch.tensor(math.log(settings.noise) / PACE)}
 
     def tell(
         self, parameters: Parameters, inputs: Tensor, noise: Tensor, draws: int, log_weights: Tensor | None = None

@@ -27,7 +27,7 @@ from meta_learners.networks.convolutions import Convolutions
 from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
-__all__ = ["LEARNER", "Llama", "LlamaSettings", "implied_precision", "laplace_log_evidence", "trace"]
+__all__ = ["LEARNER", "Llama", "LlamaSettings", "implied_precision", "trace"]
 
 LEAST = 1e-6  # of a step times a curvature: below it the limit is meant, and near 1 only the data count
 
@@ -47,11 +47,6 @@ def implied_precision(curvature: Tensor, rate: float | Tensor, steps: int) -> Te
     share = (rate * curvature).clamp(LEAST, 1 - LEAST)
     left = steps * torch.log1p(-share)  # log r
     return share / rate * left.exp() / -torch.expm1(left)
-
-
-def laplace_log_evidence(log_likelihood: Tensor, log_prior: Tensor, log_determinant: Tensor, size: int) -> Tensor:
-    """Give Laplace's log evidence from both logs at the mode, and log det of the precision there of P numbers."""
-    return log_likelihood + log_prior - 0.5 * log_determinant + 0.5 * size * math.log(2 * math.pi)
 
 
 def trace(network: Adaptable, parameters: Parameters, inputs: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:

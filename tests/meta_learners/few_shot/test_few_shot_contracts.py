@@ -46,6 +46,17 @@ def scores():
     return Scores(ScoreSettings(shots=2, queries=3), torch.randn(10, 7, generator=generator), tables)
 
 
+def test_ground_is_told_without_the_obstacles_that_fall_on_it_at_random():
+    bare, obstacles = grounds(), {"parametric": {"pit_gap": [2.0, 4.0], "stump_height": [1.0, 2.0]}}
+    genomes = {split: [{**each, **obstacles} for each in bare._pool.genomes[split]] for split in Grounds.splits}
+    encoding = find_domain("walker2d").encoding("cppn", {"obstacles": ["pit", "stump"]})
+    other = Grounds(GroundSettings(courses=2), Pool(genomes, find_domain("walker2d"), encoding, 2))
+    course = genomes["train"][0]
+    strewn, plain = (other._pool.sketch(each, 0).ground[:, 1] for each in (course, {"cppn": course["cppn"]}))
+    assert np.abs(strewn - plain).max() > 1  # m: there are pits in it
+    assert torch.equal(other._raw("train"), bare._raw("train")[:2])
+
+
 def test_ground_comes_in_order_of_birth_where_it_is_asked_for_and_each_course_once():
     family = grounds(births=True, noise=0.0)
     heights = family._heights("train")

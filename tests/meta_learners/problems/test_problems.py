@@ -1,22 +1,59 @@
 """Families of examples against what is known of them exactly."""
 
+import json
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from environments.domain import Environment, find_domain
 from environments.sketch import Sketch
+from environments.tasks.curriculum import SPLITS
+from environments.tasks.task import Task
 from meta_learners.episodes import Source
 from meta_learners.errors import MetaLearningError
 from meta_learners.predictions import Logits, Numbers, judge
+from meta_learners.problems.archive import Pool
 from meta_learners.problems.curves import NOISE, process
 from meta_learners.problems.niches import relief_of
 from meta_learners.problems.omniglot import ALPHABETS, FIRST, SECOND, _characters
+from meta_learners.problems.scores import tables_of
 from meta_learners.problems.values import Values, ValueSettings
 from meta_learners.registry import make_family, make_few_shot
+
+
+def test_scores_of_one_agent_are_averaged_and_those_of_another_are_its_own():
+    environments = [Environment(domain="walker2d", encoding="parametric", genome={}, seed=n) for n in range(2)]
+    agent, other = (each.id for each in environments)
+
+    def scores():
+        told = ((False, agent, 1.0), (False, agent, 4.0), (False, other, 3.0), (None, other, 9.0), (True, other, 7.0))
+        for moved, place, score in told:
+            row = {"iteration": 5, "agent": agent, "environment": place, "score": score}
+            yield row if moved is None else {**row, "moved": moved}
+
+    tasks = {agent: Task(environments[0], "train", 0), other: Task(environments[1], "test", 1)}
+    names, tables = tables_of(SimpleNamespace(tasks=tasks, scores=scores))
+    rows = tables["train"].scores.tolist()
+    assert [row[names.index(agent)] for row in rows] == [2.5, 0.0]
+    assert [row[names.index(other)] for row in rows] == [6.0, 7.0]  # an older export does not say who moved
+    assert len(tables["test"].scores) == 0
+
+
+def test_what_fills_one_split_up_fills_no_other_whichever_is_asked_for_first():
+    domain = find_domain("walker2d")
+    encoding = domain.encoding("parametric", {"kinds": ["pit"]})
+    flat, ends = encoding.initial(), zip(SPLITS, (1.2, 1.6, 2.0), strict=True)
+    genomes = {split: [{**flat, "pit_gap": [0.4, end]}] for split, end in ends}
+    pools = [Pool(genomes, domain, encoding, 12) for _ in range(2)]
+    found = {split: pools[0].of(split) for split in genomes}
+    assert {split: pools[1].of(split) for split in reversed(genomes)} == found
+    every = [json.dumps(each) for of in found.values() for each in of]
+    assert len(every) == len(set(every)) == 36
 
 
 @pytest.mark.parametrize("there", [2, 6, 7, 8, 20])
@@ -121,7 +158,7 @@ def test_quadratics_start_at_a_mean_of_ten_and_end_at_nothing():
 def test_a_course_is_measured_by_its_rises_and_by_what_stands_on_it():
     ground = np.stack([np.arange(6.0), [0, 0, 1, 1, 1, 1]], 1)
     box = np.array([[[3.0, 1.0], [4.0, 1.0], [4.0, 3.0], [3.0, 3.0]]])
-    heights = np.sign(found := relief_of(Sketch(ground, box))) * np.expm1(np.abs(found)) / 20
+    heights = np.sign(found := relief_of(Sketch(ground, box), len(ground))) * np.expm1(np.abs(found)) / 20
     assert heights == pytest.approx(
         np.array([[0, 0, 1, 0, 0, 0], [0, 0, 1, 2, 0, -2], [0, 0, 0, 2, 2, 0]], dtype=float), abs=1e-5
     )
