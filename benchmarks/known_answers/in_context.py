@@ -17,7 +17,7 @@ from meta_learners.families.bandits import BernoulliBandits
 from meta_learners.families.mdps import TabularMDPs
 from meta_learners.families.navigation import LONGEST_MOVE, Navigation
 
-SMALL: Mapping[str, Any] = {"window": 0, "trace": 0.3, "entropy": 0.01, "reward_scale": 1.0, "epochs": 4}
+SMALL: Mapping[str, Any] = {"steps": 0, "window": 0, "trace": 0.3, "entropy": 0.01, "reward_scale": 1.0, "epochs": 4}
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "snail": {"filters": 16, "keys": 16},
     "transformer": {"size": 32, "layers": 2, "heads": 2, "context": 0},

@@ -165,3 +165,38 @@ def test_few_shot_problems_in_short_come_up_to_their_aims_and_say_where_they_are
     answers = json.loads(done.stdout)
     assert [each["name"] for each in answers if each["reached"] is False] == []
     assert {each["certainty"] for each in answers} & {"computed", "remembered"}
+
+
+def asked(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["known_answers", *map(str, words)])
+    main()
+
+
+def test_figures_of_the_same_name_are_replaced_in_a_list_that_was_kept_and_others_stay(monkeypatch, tmp_path, capsys):
+    path = tmp_path / "figures.json"
+    asked(monkeypatch, "recall", "--short", "--json", "--into", path)
+    first = json.loads(path.read_text())
+    assert json.loads(capsys.readouterr().out) == first
+    path.write_text(json.dumps([{"name": "another"}, {**first[1], "measured": 0.5}]))
+    asked(monkeypatch, "recall", "--short", "--into", path)
+    assert json.loads(path.read_text()) == [{"name": "another"}, first[1], first[0]]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--part", "arc"], "--part is arc; name the problem that it is of"),
+        (["recall", "--part", "arc"], "--part is arc; recall has no parts"),
+        (["omniglot", "--part", "protos"], "--part is protos; it must be one of anchors, prototypical, matching"),
+        (["omniglot", "--part", "arc", "--short"], "parts are of the long form, so leave out --short"),
+        (["recall", "--into", "no-such/figures.json"], "but there is no folder no-such"),
+        (["recall", "--into", __file__], "cannot be read as a list of figures"),
+    ],
+)
+def test_what_cannot_be_run_or_kept_is_refused_before_anything_runs(monkeypatch, capsys, words, told):
+    with pytest.raises(SystemExit) as ended:
+        asked(monkeypatch, *words)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert told in said.err.replace("\n", " ")
+    assert said.out == ""
