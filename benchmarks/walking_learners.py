@@ -5,7 +5,7 @@
 A million steps on flat ground, two million on mild courses: 40 to train on and 20 to be tested on, drawn once for all
 seeds, every gene uniformly from nothing to about twice the most that POET's first mutation gives it (`MILD`). On
 `bodies` the ground is flat and the walkers' hidden physics differ, of as many tasks; `told` is PPO that observes them.
-What it has more than PPO is what there is to adapt. The step size goes down to a third over the run.
+What it has more than PPO is what there is to adapt. The step size goes down to 0 over the run.
 
 Every run is a training in a folder of its own, so that the same command goes on where one was stopped; what is done
 lies as JSON in `benchmarks/results/walking_learners`, one file a run. `reached` is the first meta-step's steps from
@@ -41,8 +41,7 @@ MILD = {"roughness": 1.2, "pit_gap": 1.6, "stump_height": 0.8}  # the most of ea
 TRAINED, HELD_OUT = 40, 20  # mild courses, or bodies
 WORLDS = {"flat": 10, "mild": 2, "bodies": 2}  # of each task, in the test
 STEPS = {"flat": 10**6, "mild": 2 * 10**6, "bodies": 2 * 10**6}
-FALL_REWARD = -20.0
-DECAY = 1.5  # runs until the step size would be 0
+FALL_REWARD = -10.0
 ADAPTATIONS = {"ppo": (0,), "told": (0,), "rl2": (0, 1)}
 FIGURES = {("flat", "ppo"): 280.0, ("flat", "rl2"): 250.0, ("mild", "ppo"): 145.0, ("mild", "rl2"): 145.0}  # to pass
 TESTED = 10**6  # added to seeds: the test's chances are none of training's
@@ -106,7 +105,7 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
     name = "-".join([*ground, learner, str(seed), *(f"{key}={value}" for key, value in otherwise.items())])
     curriculum = laid_ground(given.ground, place / given.ground)
     steps = given.steps or STEPS[given.ground]
-    changes = {"decay": round(DECAY * steps / (TASKS * copies * kind.settings(**changes).steps)), **changes}
+    changes = {"decay": -(-steps // (TASKS * copies * kind.settings(**changes).steps)), **changes}
     plan = Plan(
         learner=named,
         told=learner == "told",
@@ -151,8 +150,8 @@ def run(learner: str, seed: int, given: argparse.Namespace, changes: dict[str, A
 README = """# Do the learners walk?
 
 `python -m benchmarks.walking_learners [--ground flat|mild|bodies] [--learners ppo told rl2] [--seeds 0 1 2]`:
-episodes of 2,000 steps, learners' own settings, of which the step size goes down to a third over the run. Falls are
-rewarded with -20 in training and scored with the domain's -100. A meta-step has 16 tasks in two worlds each. The same
+episodes of 2,000 steps, learners' own settings, of which the step size goes down to 0 over the run. Falls are
+rewarded with -10 in training and scored with the domain's -100. A meta-step has 16 tasks in two worlds each. The same
 command goes on where it was stopped; `--report` writes this page from the files beside it. A run that is not in a
 table was not finished.
 
