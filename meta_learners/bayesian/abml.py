@@ -108,7 +108,9 @@ class ABML:
                 means, spreads = places[: len(names)], places[len(names) :]
                 beliefs = dict(zip(names, means, strict=True)), dict(zip(names, spreads, strict=True))
                 parameters = drawn(beliefs, self._settings.inner_draws, generator)
-                cost = bound(self._likelihood, beliefs, prior, support, noise, parameters) / count
+                # Of numbers, in units of the noise's variance: else steps would shrink where the noise is large.
+                unit = 2 * (2 * noise).exp() if self._likelihood.ways is None else 1.0
+                cost = unit * bound(self._likelihood, beliefs, prior, support, noise, parameters) / count
                 slopes = torch.autograd.grad(cost.sum(), places, create_graph=outer)
                 limited = bounded(dict(enumerate(slopes)), self._settings.inner_norm)
                 moved = [each - self._settings.inner_rate * limited[place] for place, each in enumerate(places)]

@@ -13,34 +13,32 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from environments.settings import Bounds, check_bounds
+from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples
 from meta_learners.few_shot.parameter_learner import ParameterLearner, System
 from meta_learners.gradient.few_shot import task_losses
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
-from meta_learners.networks.policies import Network, Parameters
+from meta_learners.networks.adaptable import Adaptable, NetworkSettings, network_of
+from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
-__all__ = ["AdaptingSettings", "BoundedSettings", "Likelihood", "kind_of", "part", "prefixed", "repeated"]
+__all__ = ["PACE", "AdaptingSettings", "BoundedSettings", "Likelihood", "kind_of", "part", "prefixed", "repeated"]
 
-NOISE = "log_deviation"  # name of the meta-parameter that is the logarithm of the deviation of numbers
+NOISE = "noise"  # name of the meta-parameter by which the logarithm of numbers' deviation is learned
+# The logarithm is so many times that parameter. Adam moves every parameter about alike: at a pace of 1 the noise stays
+# for thousands of meta-steps where it began, far below what the learner errs by, and intervals hold too little.
+PACE = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdaptingSettings:
+class AdaptingSettings(NetworkSettings):
     """How such a learner learns."""
 
-    hidden: tuple[int, ...] = (40, 40)
     inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.01
     inner_steps: Annotated[int, Bounds(1, 1000)] = 5
     noise: Annotated[float, Bounds(1e-6, 1e6)] = 0.3  # deviation of numbers, to begin with
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     largest_norm: Annotated[float, Bounds(1e-6, 1e9)] = 10.0  # to which gradients are scaled down
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
-        if not all(1 <= units <= 4096 for units in self.hidden):
-            raise ValueError(f"hidden is {list(self.hidden)}; every layer must be in [1, 4096]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +52,7 @@ class BoundedSettings(AdaptingSettings):
 class Likelihood:
     """How probable examples are by a network whose parameters are stacked over tasks."""
 
-    network: Network
+    network: Adaptable
     ways: int | None  # N classes, or None where targets are numbers
 
     def losses(self, parameters: Parameters, examples: Examples) -> Tensor:
@@ -72,11 +70,11 @@ class Likelihood:
 
     def noise(self, meta: Parameters) -> Tensor:
         """Find the log deviation of numbers; 0 for classes, which have none."""
-        return meta[NOISE] if NOISE in meta else torch.zeros(())
+        return PACE * meta[NOISE] if NOISE in meta else torch.zeros(())
 
     def first_noise(self, settings: AdaptingSettings) -> Parameters:
         """Lay out what `noise` finds."""
-        return {} if self.ways is not None else {NOISE: torch.tensor(math.log(settings.noise))}
+        return {} if self.ways is not None else {NOISE: torch.tensor(math.log(settings.noise) / PACE)}
 
     def tell(
         self, parameters: Parameters, inputs: Tensor, noise: Tensor, draws: int, log_weights: Tensor | None = None
@@ -123,7 +121,7 @@ def kind_of(of: type[Any], system: Callable[[Likelihood, Any], System]) -> FewSh
 
     def make(name: str, family: EpisodeFamily, settings: Any, *, seed: int, device: str) -> ParameterLearner:
         outputs = family.target_size if family.ways is None else family.ways
-        network = Network((math.prod(family.input_shape), *settings.hidden, outputs), activation="relu")
+        network = network_of(settings, family.input_shape, outputs)
         return ParameterLearner(
             name,
             system(Likelihood(network, family.ways), settings),

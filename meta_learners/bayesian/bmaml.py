@@ -3,7 +3,8 @@
 Each task's posterior is M networks, with their precisions of the noise and of their weights, which start from M learned
 ones and take a few steps of Stein variational gradient descent (Liu and Wang 2016, arXiv:1608.04471) on the support.
 Those followers chase leaders, which go on from them by a step on support and query together and are held fixed: the
-loss is the squared distance between them, without the precisions (algorithm 3).
+loss is the squared distance between them, without the precisions (algorithm 3). So that loss never says how large the
+noise is that particles begin with. The followers' likelihood of the queries does, and moves it alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds
-from meta_learners.bayesian.adapting import AdaptingSettings, Likelihood, kind_of, repeated
+from meta_learners.bayesian.adapting import PACE, AdaptingSettings, Likelihood, kind_of, repeated
 from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot.parameter_learner import Step, descent
 from meta_learners.networks.policies import Parameters
@@ -28,6 +29,7 @@ __all__ = ["BMAML", "LEARNER", "BMAMLSettings", "stein_direction"]
 NOISE, WEIGHTS = "precision.noise", "precision.weights"  # logarithms, which are parts of a particle
 # Gamma priors of both, by shape and rate, as in the authors' code.
 PRIORS = {NOISE: (2.0, 0.2), WEIGHTS: (2.0, 2.0)}
+NOISE_PACE = 2 * PACE  # the log precision that particles begin with is so many times its meta-parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,6 @@ class BMAMLSettings(AdaptingSettings):
     """How it learns. `noise` is that of particles to begin with; they are told apart by their drawn weights."""
 
     particles: Annotated[int, Bounds(1, 1000)] = 5
-    inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 1e-3
     leader_steps: Annotated[int, Bounds(1, 1000)] = 1  # on support and query, further than the follower
 
 
@@ -70,7 +71,7 @@ class BMAML:
         found = {name: torch.stack([each[name] for each in networks]) for name in networks[0]}
         found[WEIGHTS] = torch.zeros(count)
         if self._likelihood.ways is None:
-            found[NOISE] = torch.full((count,), -2 * math.log(self._settings.noise))
+            found[NOISE] = torch.full((count,), -2 * math.log(self._settings.noise) / NOISE_PACE)
         return found
 
     def step(self, meta: Parameters, batch: TaskBatch, generator: torch.Generator) -> Step:
@@ -85,11 +86,24 @@ class BMAML:
                 for name in follower
                 if name not in PRIORS
             ]
+            loss = torch.stack(gaps).sum(0).mean()
             with torch.no_grad():
                 prediction = self._tell(follower, batch)
-            return torch.stack(gaps).sum(0).mean(), prediction
+            return loss + self._noise_loss(leaves, follower, batch), prediction
 
         return descent(loss, meta)
+
+    def _noise_loss(self, leaves: Parameters, follower: Parameters, batch: TaskBatch) -> Tensor:
+        """Give what queries cost the followers, as a function of the noise alone that their particles began with."""
+        if NOISE not in leaves:
+            return torch.zeros(())
+        still = {name: each.detach() for name, each in follower.items()}
+        start = NOISE_PACE * leaves[NOISE]
+        told = self._tell({**still, NOISE: still[NOISE] + start - start.detach()}, batch)
+        log = told.log_probability(batch.query.targets)
+        assert log is not None
+        there = batch.query.present
+        return -(torch.where(there, log, 0).sum(1) / there.sum(1).clamp(min=1)).mean()
 
     def predict(self, meta: Parameters, batch: TaskBatch, generator: torch.Generator) -> Prediction:
         return self._tell(
@@ -108,9 +122,21 @@ class BMAML:
                 total = self.log_posterior(places, examples).sum()
                 slopes = torch.autograd.grad(total, list(places.values()), create_graph=outer)
                 flat, way = (_flat(list(each)) for each in (places.values(), slopes))
-                moved = flat + self._settings.inner_rate * stein_direction(flat, way)
+                moved = flat + self._rates(places, examples) * stein_direction(flat, way)
                 particles = _shaped(moved, places)
         return particles
+
+    def _rates(self, particles: Parameters, examples: Examples) -> Tensor:
+        """Give the inner rate of every task (T, 1, 1); of numbers, as if descending a mean square, whatever the noise.
+
+        One for all particles of a task: where they come to rest stays where it was.
+        """
+        rate = torch.full((len(examples.inputs), 1, 1), self._settings.inner_rate).to(particles[WEIGHTS])
+        if NOISE not in particles:
+            return rate
+        count = examples.present.sum(1).clamp(min=1)[:, None, None]
+        precise = particles[NOISE].detach().exp().amax(1)[:, None, None]  # above all others' a step must not be
+        return rate * 2 / (count * precise).clamp(min=1)
 
     def log_posterior(self, particles: Parameters, examples: Examples) -> Tensor:
         """Give every particle's log posterior (M, T) but for a constant: likelihood, weights' prior, precisions'."""
@@ -140,7 +166,8 @@ def _noise(turned: Parameters) -> Tensor:
 
 def _particles(meta: Parameters, tasks: int) -> Parameters:
     """Give every task the particles (T, M, ...)."""
-    return {name: each.expand(tasks, *each.shape) for name, each in meta.items()}
+    placed = {name: NOISE_PACE * each if name == NOISE else each for name, each in meta.items()}
+    return {name: each.expand(tasks, *each.shape) for name, each in placed.items()}
 
 
 def _flat(tensors: list[Tensor]) -> Tensor:

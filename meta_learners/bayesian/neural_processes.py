@@ -14,7 +14,7 @@ divergence is from q(z | context and query) to q(z | context), never to a standa
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
 
@@ -42,8 +42,8 @@ class ProcessSettings:
     heads: Annotated[int, Bounds(1, 64)] = 8  # of attention
     draws: Annotated[int, Bounds(1, 1000)] = 50  # of the latent variable, to predict by
     # Of each input, beside itself: sines and cosines of pi, 2 pi, ... times it. Plain layers tell no function whose
-    # waves are short beside its range (Rahaman et al. 2019, arXiv:1806.08734), such as ground over [-1, 1].
-    waves: Annotated[int | None, Bounds(0, 10_000)] = None  # as many as the family says when None; then mostly none
+    # waves are short beside its range (Rahaman et al. 2019, arXiv:1806.08734).
+    waves: Annotated[int, Bounds(0, 10_000)] = 0  # how many of them; 0: none
     step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
     halve_after: Annotated[int, Bounds(0, 10**9)] = 20_000  # meta-steps between halvings of the step size; 0: none
 
@@ -95,7 +95,7 @@ class NeuralProcess(nn.Module):
         self, inputs: int, outputs: int, settings: ProcessSettings, *, latent: bool, direct: bool, attentive: bool
     ) -> None:
         super().__init__()
-        units, self._waves = settings.units, settings.waves or 0
+        units, self._waves = settings.units, settings.waves
         inputs *= 1 + 2 * self._waves
         pairs = inputs + outputs + (inputs * outputs if self._waves else 0)
         self._settings, self._outputs, self._attentive = settings, outputs, attentive
@@ -199,8 +199,6 @@ def _make(name: str, family: EpisodeFamily, settings: ProcessSettings, *, seed: 
     if name == "anp" and settings.units % settings.heads:
         raise ValueError(f"units is {settings.units}; it must be a multiple of heads, {settings.heads}")
     inputs = math.prod(family.input_shape)
-    if settings.waves is None:
-        settings = replace(settings, waves=getattr(family, "waves", 0))
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = NeuralProcess(inputs, family.target_size, settings, **KINDS[name])
     return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)

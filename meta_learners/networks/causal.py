@@ -94,22 +94,27 @@ class Attention(nn.Module):
 
 
 class Dense(nn.Module):
-    """SNAIL's dense block: a `Part`. A gated convolution of this step and one some steps ago, beside its input."""
+    """SNAIL's dense block: a `Part`. A gated convolution of this step and one some steps ago, beside its input.
+
+    A step is multiplied by both weights when it comes, and what the later step needs of it is kept: fewer numbers than
+    the step itself has, and none is multiplied twice.
+    """
 
     def __init__(self, inputs: int, filters: int, ago: int) -> None:
         super().__init__()
-        self.size, self._inputs, self._ago = inputs + filters, inputs, ago
-        self.convolve = nn.Linear(2 * inputs, 2 * filters)
+        self.size, self._ago = inputs + filters, ago
+        self.convolve = nn.Linear(2 * inputs, 2 * filters)  # of the step itself, and of the one some steps ago
 
     def initial(self, count: int) -> Memory:
-        return (self.convolve.weight.new_zeros(count, self._ago, self._inputs),)
+        return (self.convolve.weight.new_zeros(count, self._ago, self.convolve.out_features),)
 
     def tidy(self, memory: Memory) -> Memory:
         return memory
 
     def forward(self, inputs: Tensor, there: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        whole = torch.cat([memory[0].transpose(0, 1), inputs])
-        content, gate = self.convolve(torch.cat([inputs, whole[: len(inputs)]], -1)).chunk(2, -1)
+        now, then = functional.linear(inputs, torch.cat(self.convolve.weight.chunk(2, 1))).chunk(2, -1)
+        whole = torch.cat([memory[0].transpose(0, 1), then])
+        content, gate = (now + whole[: len(inputs)] + self.convolve.bias).chunk(2, -1)
         found = torch.cat([inputs, content.tanh() * gate.sigmoid() * there[..., None]], -1)
         return found, (whole[len(inputs) :].transpose(0, 1),)
 

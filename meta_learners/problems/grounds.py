@@ -26,6 +26,8 @@ from meta_learners.problems.numbers import FunctionSettings, split_examples
 
 __all__ = ["KIND", "GroundSettings", "Grounds"]
 
+LEAST_NOISE = 1e-3  # of the heights told, as far as training courses are weighed by it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundSettings(FunctionSettings):
@@ -50,7 +52,6 @@ class Grounds:
     input_shape = (1,)
     ways = None
     target_size = 1
-    waves = 100  # sines and cosines over a course by which its ground can be told: a bump may be two points wide
 
     def __init__(self, settings: GroundSettings, pool: Pool) -> None:
         self.settings, self._pool = settings, pool
@@ -62,6 +63,10 @@ class Grounds:
         generator = torch_generator((*key, Stream.TASKS))
         courses = torch.randint(len(self._heights(split)), (count,), generator=generator)
         return self._on(courses, split, generator)
+
+    def courses(self, split: str) -> int:
+        """Count a split's courses."""
+        return len(self._heights(split))
 
     def turn(self, number: int, count: int, key: Key) -> TaskBatch | None:
         """Give the courses whose turn it is, in the order in which the run tried them; None where they are drawn.
@@ -99,13 +104,17 @@ class Grounds:
         return split_examples(inputs, noisy, self.settings.shots)
 
     def rivals(self, batch: TaskBatch) -> dict[str, Numbers]:
-        """Predict by the training course that fits best, and by lines from height to height."""
+        """Predict by the training course that fits best, by all of them as far as they fit, and by straight lines."""
         known = self._heights("train")  # (C, n)
         last = known.shape[1] - 1
         told, asked = (((each.inputs[..., 0] + 1) / 2 * last).round().long() for each in (batch.support, batch.query))
-        misses = (known[:, told] - batch.support.targets[None, ..., 0]).square().mean(2)  # (C, M)
+        misses = (known[:, told] - batch.support.targets[None, ..., 0]).square().sum(2)  # (C, M)
         best = misses.argmin(0)
+        # Bayes' rule where the course is one of training's, each as probable as another; noise 0 leaves the best.
+        weights = (-0.5 * misses / max(self.settings.noise, LEAST_NOISE) ** 2).log_softmax(0)
+        every = Numbers(known[:, asked][..., None], log_weights=weights)
         return {
+            "training courses by Bayes": Numbers.of(every.mean),
             "nearest training course": Numbers.of(known[best].gather(1, asked)[..., None]),
             "lines from height to height": Numbers.of(_lines(batch)),
         }
@@ -144,10 +153,15 @@ def _measured(pool: Pool, courses: Sequence[tuple[Genome, int]]) -> Tensor:
     """Measure heights above the start at even places, of genomes with terrain seeds (C, n)."""
     rows = []
     for genome, seed in courses:
-        x, y = pool.sketch(genome, seed).ground.T
+        x, y = pool.sketch(_bare(genome), seed).ground.T
         x = np.maximum.accumulate(x)
-        rows.append(np.interp(np.linspace(x[0], x[-1], len(x)), x, y) - y[0])
+        rows.append(np.interp(np.linspace(x[0], x[-1], pool.places), x, y) - y[0])
     return torch.from_numpy(np.stack(rows))
+
+
+def _bare(genome: Genome) -> Genome:
+    """Take the obstacles off a CPPN's ground: pits are holes in it, and fall at random, so that nothing tells them."""
+    return {name: each for name, each in genome.items() if name != "parametric"} if "cppn" in genome else genome
 
 
 def _lines(batch: TaskBatch) -> Tensor:

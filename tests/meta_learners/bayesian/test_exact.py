@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from meta_learners.bayesian.abml import ABML, ABMLSettings, bound
-from meta_learners.bayesian.adapting import Likelihood
-from meta_learners.bayesian.bmaml import BMAML, NOISE, WEIGHTS, BMAMLSettings, stein_direction
-from meta_learners.bayesian.llama import Llama, LlamaSettings, implied_precision, laplace_log_evidence, trace
+from meta_learners.bayesian.adapting import PACE, Likelihood
+from meta_learners.bayesian.bmaml import BMAML, NOISE, NOISE_PACE, WEIGHTS, BMAMLSettings, stein_direction
+from meta_learners.bayesian.llama import Llama, LlamaSettings, implied_precision, trace
 from meta_learners.bayesian.mixture import responsibilities
 from meta_learners.bayesian.neural_processes import divergence
 from meta_learners.bayesian.normal import divergence_of, drawn
 from meta_learners.bayesian.platipus import Platipus, PlatipusSettings
 from meta_learners.bayesian.statistician import set_bound
-from meta_learners.episodes import Examples
+from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot_contracts import Lines
 from meta_learners.networks.policies import Network
 from meta_learners.registry import make_few_shot
@@ -38,18 +38,28 @@ def design(of, task=0):
     return torch.cat([of.inputs[task], torch.ones(of.inputs.shape[1], 1)], -1).double()
 
 
-def test_laplaces_value_is_the_log_evidence_where_all_is_linear_and_normal():
-    of, noise, precision = examples(), 0.3, 1.7
-    x, y = design(of), of.targets[0, :, 0].double()
-    hessian = x.T @ x / noise**2 + precision * torch.eye(3).double()
-    mode = torch.linalg.solve(hessian, x.T @ y / noise**2)
-    weights = {"layer0.weight": mode[None, :2, None], "layer0.bias": mode[None, 2:]}
-    double = Examples(of.inputs.double(), of.targets.double())
-    likelihood = linear().log(weights, double, torch.tensor(math.log(noise)).double())[0]
-    prior = NORMAL(0.0, precision**-0.5).log_prob(mode).sum()
-    value = laplace_log_evidence(likelihood, prior, torch.logdet(hessian), 3)
-    covariance = x @ x.T / precision + noise**2 * torch.eye(len(y)).double()
-    assert value.item() == pytest.approx(MANY(torch.zeros(len(y)).double(), covariance).log_prob(y).item(), abs=1e-5)
+def test_laplaces_value_by_llamas_mode_and_precisions_is_the_log_evidence_where_all_is_linear_and_normal():
+    """The prior is the one that the steps imply, about the start."""
+    noise, steps, rate = 0.3, 6, 0.05
+    settings = LlamaSettings(hidden=(), inner_steps=steps, inner_rate=rate, noise=noise, inner_norm=1e9)
+    system, batch = Llama(linear(1), settings), Lines().draw(1, "train", (0,))
+    meta = system.initial(torch.Generator().manual_seed(0))
+    adapted = system._adapted(meta, batch)
+    log_noise = system._likelihood.noise(meta)
+    ((precisions, directions, _),) = system._precisions(adapted, batch.support, log_noise, values_only=False)
+    x, y = design(batch.support), batch.support.targets[0, :, 0].double()
+    directions = directions[0].double()
+    implied = precisions[0, :, 0].double() - (directions.T @ (x.T @ x / noise**2) @ directions).diagonal()
+    start, mode = (
+        directions.T @ torch.cat([of["layer0.weight"].flatten(), of["layer0.bias"].flatten()]).double()
+        for of in (meta, adapted)
+    )
+    likelihood = system._likelihood.log(adapted, batch.support, log_noise)[0].double()
+    prior = NORMAL(start, implied**-0.5).log_prob(mode).sum()
+    value = likelihood + prior - 0.5 * precisions.double().log().sum() + 0.5 * len(mode) * math.log(2 * math.pi)
+    placed = x @ directions
+    covariance = placed @ torch.diag(1 / implied) @ placed.T + noise**2 * torch.eye(len(y)).double()
+    assert value.item() == pytest.approx(MANY(placed @ start, covariance).log_prob(y).item(), abs=1e-3)
 
 
 @pytest.mark.parametrize("steps", [1, 4, 50])
@@ -105,7 +115,7 @@ def test_llamas_loss_where_the_network_is_linear_is_the_one_written_by_hand():
     meta = system.initial(torch.Generator().manual_seed(0))
     found = system.step(meta, batch, torch.Generator())
     leaves = {name: each.double().requires_grad_() for name, each in meta.items()}
-    start, spread = torch.cat([leaves["layer0.weight"][:, 0], leaves["layer0.bias"]]), leaves["log_deviation"].exp()
+    start, spread = torch.cat([leaves["layer0.weight"][:, 0], leaves["layer0.bias"]]), (PACE * leaves["noise"]).exp()
     costs = []
     for task in range(3):
         x, asked = design(batch.support, task), design(batch.query, task)
@@ -209,14 +219,14 @@ def test_abmls_bound_is_least_at_the_posteriors_precision_where_inputs_are_ortho
 
 
 def test_abml_infers_the_posterior_of_a_linear_network_when_it_takes_enough_steps():
-    settings = ABMLSettings(hidden=(), inner_steps=150, inner_rate=0.08, inner_draws=8, spread=0.7, inner_norm=1e9)
+    settings = ABMLSettings(hidden=(), inner_steps=150, inner_rate=0.44, inner_draws=8, spread=0.7, inner_norm=1e9)
     system, of = ABML(linear(), settings), examples(count=8)
     meta = {
         name: 0 * each if name.startswith("mean.") else each for name, each in system.initial(torch.Generator()).items()
     }
     with torch.no_grad():
         mean, spread = system.inferred(
-            system._prior(meta, 1), of, meta["log_deviation"], torch.Generator().manual_seed(0)
+            system._prior(meta, 1), of, PACE * meta["noise"], torch.Generator().manual_seed(0)
         )
     x = design(of)
     precision = x.T @ x / 0.3**2 + torch.eye(3).double() / 0.7**2
@@ -229,8 +239,9 @@ def test_abml_infers_the_posterior_of_a_linear_network_when_it_takes_enough_step
 
 
 def test_one_particle_climbs_its_log_posterior():
-    system = BMAML(linear(), BMAMLSettings(hidden=(), particles=1, inner_rate=1e-3))
+    system = BMAML(linear(), BMAMLSettings(hidden=(), particles=1, inner_rate=0.03, noise=0.3))
     meta, of = system.initial(torch.Generator().manual_seed(0)), examples()
+    meta[NOISE] = NOISE_PACE * meta[NOISE]
     particles = {name: each[None] for name, each in meta.items()}
     found = system.followed(particles, of, 1)
 
@@ -244,11 +255,26 @@ def test_one_particle_climbs_its_log_posterior():
         ]
         return likelihood + prior.log_prob(weight).sum() + prior.log_prob(bias).sum() + sum(gamma)
 
+    rate = 0.03 * 2 / (5 / 0.3**2)  # of five examples, in units of the noise's variance
     names = ("layer0.weight", "layer0.bias", NOISE, WEIGHTS)
     leaves = [meta[name][0].clone().requires_grad_() for name in names]
     slopes = torch.autograd.grad(log_posterior(*leaves), leaves)
     for name, leaf, slope in zip(names, leaves, slopes, strict=True):
-        assert torch.allclose(found[name][0, 0], leaf.detach() + 1e-3 * slope, atol=1e-6)
+        assert torch.allclose(found[name][0, 0], leaf.detach() + rate * slope, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["llama", "platipus", "abml", "bmaml", "mixture"])
+def test_the_noise_comes_up_to_what_a_learner_errs_by_within_few_meta_steps(name):
+    """Targets are of deviation 2, and nothing tells them: noise that stayed at .1 would leave intervals of .1."""
+    learner = make_few_shot(name, Lines(), {"hidden": [4], "noise": 0.1, "step_size": 0.04, "inner_steps": 1})
+    for number in range(18):
+        batch = Lines().draw(4, "train", (number,))
+        noise = 2 * torch.randn(batch.query.targets.shape, generator=torch.Generator().manual_seed(number))
+        query = Examples(batch.query.inputs, noise)
+        support = Examples(batch.support.inputs, noise[:, : batch.support.inputs.shape[1]].flip(0))
+        learner.meta_step(TaskBatch(support, query), (number,))
+    told = learner.predict(Lines().draw(4, "train", (99,)), (0,)).deviations
+    assert 1 < told.median().item() < 4
 
 
 def test_the_mean_of_particles_goes_to_that_of_a_normal_posterior_and_their_spread_to_its_own():

@@ -46,6 +46,17 @@ def scores():
     return Scores(ScoreSettings(shots=2, queries=3), torch.randn(10, 7, generator=generator), tables)
 
 
+def test_ground_is_told_without_the_obstacles_that_fall_on_it_at_random():
+    bare, obstacles = grounds(), {"parametric": {"pit_gap": [2.0, 4.0], "stump_height": [1.0, 2.0]}}
+    genomes = {split: [{**each, **obstacles} for each in bare._pool.genomes[split]] for split in Grounds.splits}
+    encoding = find_domain("walker2d").encoding("cppn", {"obstacles": ["pit", "stump"]})
+    other = Grounds(GroundSettings(courses=2), Pool(genomes, find_domain("walker2d"), encoding, 2))
+    course = genomes["train"][0]
+    strewn, plain = (other._pool.sketch(each, 0).ground[:, 1] for each in (course, {"cppn": course["cppn"]}))
+    assert np.abs(strewn - plain).max() > 1  # m: there are pits in it
+    assert torch.equal(other._raw("train"), bare._raw("train")[:2])
+
+
 def test_ground_comes_in_order_of_birth_where_it_is_asked_for_and_each_course_once():
     family = grounds(births=True, noise=0.0)
     heights = family._heights("train")
@@ -120,7 +131,7 @@ TestANP = process("anp")
 
 
 def gradient(name, family=None):
-    settings = {"hidden": [8], "inner_steps": 2}
+    settings = {"hidden": [8], "width": 8, "inner_steps": 2}
     return few_shot_contract(lambda tasks: make_few_shot(name, tasks, settings), family or Lines(), numbered=True)
 
 
@@ -131,11 +142,14 @@ TestTNet = gradient("t-net")
 TestMTNet = gradient("mt-net")
 TestReptile = gradient("reptile")
 TestANIL = gradient("anil")
+TestANILOfImages = gradient("anil", IMAGES)
+TestMTNetOfCurves = gradient("mt-net", CURVES)
+TestMetaCurvatureOfCurves = gradient("meta-curvature", CURVES)
 
 
 TestIMAML = few_shot_contract(lambda tasks: make_few_shot("imaml", tasks, {"hidden": [8], "inner_steps": 3}), Lines())
 
-ADAPTING = {"hidden": [6], "inner_steps": 2}
+ADAPTING = {"hidden": [6], "width": 8, "inner_steps": 2}
 
 
 def adapting(name, family=None, **settings):
@@ -148,10 +162,12 @@ TestBMAML = adapting("bmaml", particles=3)
 TestFTML = adapting("ftml", updates=2)
 TestLLAMA = adapting("llama")
 TestLLAMAOfClasses = adapting("llama", Blobs())
+TestLLAMAOfCurves = adapting("llama", CURVES)
 TestMixture = adapting("mixture", starts=3, first=2)
 TestPLATIPUS = adapting("platipus", draws=3)
 TestPLATIPUSOfClasses = adapting("platipus", Blobs())
 TestWarpGrad = adapting("warpgrad")
+TestWarpGradOfCurves = adapting("warpgrad", CURVES)
 
 
 def statistician(family):
@@ -186,6 +202,7 @@ TestLSTMOptimiser = optimiser("lstm-optimiser", units=4, window=2)
 TestLSTMOptimiserOfClasses = optimiser("lstm-optimiser", Blobs(), units=4)
 TestHierarchicalOptimiser = optimiser("hierarchical-optimiser", levels=[4, 4, 4], window=2)
 TestMetaLSTM = optimiser("meta-lstm", units=4)
+TestMetaLSTMOfCurves = optimiser("meta-lstm", CURVES, units=4, width=2)
 
 
 def plastic(name, family=None, **settings):

@@ -1,0 +1,154 @@
+"""Ground of CPPN niches from a few noisy heights: `python -m benchmarks.known_answers.grounds CURRICULUM [--json]`.
+
+CURRICULUM is a folder that `poet export` wrote of a run on CPPN ground; so this is not among the problems that
+`python -m benchmarks.known_answers` runs. Beside `cnp` are the training course that fits best, which a learner should
+beat, and lines from height to height. Then the training courses one after another, as the run tried them: `ftml` is
+judged on each before it has learned of it, beside a start trained on all past courses without adapting (joint
+training), and a network trained on the course alone. Then parametric courses among the others, which `mixture` should
+tell apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.known_answers.answer import Answer
+from benchmarks.known_answers.learning import UNTAUGHT, taught
+from environments.tasks.curriculum import Curriculum
+from meta_learners.episodes import Source
+from meta_learners.few_shot.alone import alone
+from meta_learners.keys import Stream
+from meta_learners.predictions import judge
+from meta_learners.problems.grounds import Grounds
+from meta_learners.registry import make_family, make_few_shot
+
+TESTED = 1000
+STEPS, TASKS = 5000, 16
+CNP = {"step_size": 1e-3, "halve_after": 1200}
+ONLINE = {"inner_rate": 0.05, "inner_steps": 5, "step_size": 3e-3}
+MIXTURE = {"inner_rate": 0.02, "step_size": 3e-3, "patience": 200}
+MIXTURE_STEPS = 800
+# Measured on another archive, of 13 test courses, from 3 and 5 heights.
+NEAREST = {3: 0.012, 5: 0.009}
+
+
+def family_of(curriculum: Curriculum, **settings: Any) -> Grounds:
+    """Make the family of a run's own courses, without mutations that fill it up."""
+    found: Any = make_family("grounds", {"courses": 0, **settings}, Source(curriculum))
+    return found
+
+
+def told(curriculum: Curriculum, shots: int, seed: int) -> list[Answer]:
+    """Train `cnp` on training courses, and measure on those of other branches."""
+    family = family_of(curriculum, shots=shots, queries=20)
+    batch = family.draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
+    learner = taught("cnp", family, CNP, steps=STEPS, tasks=TASKS, seed=seed)
+    by = {"cnp": learner.predict(batch, (UNTAUGHT,)), **family.rivals(batch)}
+    found = {name: judge(each, batch.query.targets, batch.query.present) for name, each in by.items()}
+    error = {name: float(each["error"].mean()) for name, each in found.items()}
+    nearest = error["nearest training course"]
+    of = f"ground from {shots} heights"
+    return [
+        Answer(f"{of}: nearest training course, error", nearest, NEAREST[shots], "beside", 0, "", "computed"),
+        Answer(f"{of}: cnp, error (nearest training course)", error["cnp"], nearest, "lower", 0, "", "computed"),
+        Answer(
+            f"{of}: cnp, error (lines from height to height)",
+            error["cnp"],
+            error["lines from height to height"],
+            "lower",
+            0,
+            "",
+            "computed",
+        ),
+        Answer(
+            f"{of}: cnp, error (training courses by Bayes)",
+            error["cnp"],
+            error["training courses by Bayes"],
+            "beside",
+            0,
+            "",
+            "computed",
+        ),
+        Answer(f"{of}: cnp, coverage", float(found["cnp"]["coverage"].mean()), 0.9, "beside", 0, "", "computed"),
+    ]
+
+
+def in_order_of_birth(curriculum: Curriculum, seed: int) -> list[Answer]:
+    """Play the training courses one after another: mean error of the later half."""
+    family = family_of(curriculum, shots=10, queries=20, births=True)
+    learners = {
+        name: make_few_shot("ftml", family, {**ONLINE, "joint": name == "joint"}, seed=seed)
+        for name in ("ftml", "joint")
+    }
+    errors: dict[str, list[float]] = {name: [] for name in (*learners, "scratch")}
+    for number in range(family.courses("train")):
+        batch = family.turn(number, 1, (seed, number))
+        assert batch is not None
+        for name, learner in learners.items():
+            errors[name].append(learner.meta_step(batch, (seed, number))["error"])
+        by_itself = alone(batch, (seed, number))
+        errors["scratch"].append(float(judge(by_itself, batch.query.targets, batch.query.present)["error"].mean()))
+    late = {name: sum(each[len(each) // 2 :]) / len(each[len(each) // 2 :]) for name, each in errors.items()}
+    of = "ground in order of birth from 10 heights, later half: ftml, error"
+    return [
+        Answer(f"{of} (joint training)", late["ftml"], late["joint"], "lower", 0, "", "computed"),
+        Answer(f"{of} (each from scratch)", late["ftml"], late["scratch"], "lower", 0, "", "computed"),
+    ]
+
+
+def kinds(curriculum: Curriculum, seed: int) -> list[Answer]:
+    """Train `mixture` on both kinds; how many starts joined, and how far apart the kinds' shares are."""
+    size = {"shots": 20, "queries": 20}
+    both = family_of(curriculum, parametric=0.5, **size)
+    learner: Any = taught("mixture", both, MIXTURE, steps=MIXTURE_STEPS, tasks=TASKS, seed=seed)
+    shares = []
+    for share in (0.0, 1.0):
+        batch = family_of(curriculum, parametric=share, **size).draw(TESTED, "train", (UNTAUGHT, Stream.TASKS))
+        shares.append(learner.system.shares(learner.meta, batch).mean(1))
+    joined = int((learner.meta["kept.counts"] > 0).sum())
+    apart = 0.5 * float((shares[0] - shares[1]).abs().sum())
+    of = "parametric beside CPPN ground: mixture"
+    return [
+        Answer(f"{of}, starts that joined", joined, 2, "equal", 0.5, "", ""),
+        Answer(f"{of}, how far apart their tasks are", apart, 0.8, "higher", 0, "", ""),
+    ]
+
+
+def main() -> None:
+    """Measure all three."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.known_answers.grounds",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("curriculum", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="as of the other problems with known answers")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    curriculum, answers = Curriculum.load(options.curriculum), []
+    for name, measure in {
+        "3 heights": lambda: told(curriculum, 3, options.seed),
+        "5 heights": lambda: told(curriculum, 5, options.seed),
+        "births": lambda: in_order_of_birth(curriculum, options.seed),
+        "kinds": lambda: kinds(curriculum, options.seed),
+    }.items():
+        started = time.process_time()
+        answers += measure()
+        print(f"{name}: {time.process_time() - started:.0f} s of the processor", file=sys.stderr)
+    if options.json:
+        print(json.dumps([{**asdict(answer), "reached": answer.reached} for answer in answers], indent=2))
+    else:
+        print("\n".join(map(str, answers)))
+
+
+if __name__ == "__main__":
+    main()
