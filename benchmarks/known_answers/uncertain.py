@@ -25,7 +25,7 @@ from meta_learners.problems.sinusoids import COEFFICIENTS
 from meta_learners.registry import make_family
 
 NOISE, TASKS, TESTED = 0.3, 10, 400
-STEPS, LINE_STEPS, KIND_STEPS, SET_STEPS, SHORT_STEPS = 1000, 150, 2000, 1000, 40
+STEPS, LINE_STEPS, KIND_STEPS, SET_STEPS, SHORT_STEPS = 500, 150, 2000, 1000, 40
 LEARNERS = ("llama", "platipus", "abml", "bmaml")
 FIGURES = ("error", "log_loss", "coverage")
 SINUSOIDS: dict[str, Any] = {"step_size": 3e-3}
