@@ -19,7 +19,7 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 LINK = re.compile(r"(?P<opening>\]\()(?P<target>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
-RESULTS, SOURCE, NOTEBOOK = "benchmarks", "source", "tutorial.ipynb"
+RESULTS, SOURCE, NOTEBOOK, TUTORIAL = "benchmarks", "source", "tutorial.ipynb", "tutorial.md"
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")  # at the repository's root
 REMOTE = "https://unpkg.com/iframe-worker/shim"
 SHOWN = {".md", ".png", ".gif", ".svg", ".json"}  # of results; other files are shown as source
@@ -40,7 +40,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     if notebook is not None:
         files.remove(notebook)
         written = json.loads(Path(notebook.abs_src_path or "").read_text(encoding="utf-8"))
-        files.append(File.generated(config, "tutorial.md", content=notebook_page(written)))
+        files.append(File.generated(config, TUTORIAL, content=notebook_page(written)))
     return files
 
 
@@ -53,8 +53,8 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         target = _in_repository(source, match["target"])
         if target is None or not (root / target).is_file():
             return match[0]  # MkDocs says that it leads nowhere
-        place = target.removeprefix("docs/")
-        if files.get_file_from_path(place) is None and place != NOTEBOOK:
+        place = TUTORIAL if target == f"docs/{NOTEBOOK}" else target.removeprefix("docs/")
+        if files.get_file_from_path(place) is None:
             place = f"{SOURCE}/{target}.txt"
         relative = posixpath.relpath(place, posixpath.dirname(source) or ".")
         return f"{match['opening']}{relative}{match['anchor'] or ''})"

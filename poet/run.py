@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 View: TypeAlias = Literal["summary", "niches", "niche", "lineage", "transfers", "metrics", "timing"]
-VIEWS: tuple[View, ...] = ("summary", "niches", "niche", "lineage", "transfers", "metrics", "timing")
+VIEWS: tuple[View, ...] = get_args(View)
 Told: TypeAlias = Callable[[int, int], None]
 """Called with what is done, out of how much."""
 

@@ -70,8 +70,8 @@ def trials(plan: Plan, seeds: int) -> list[Trial]:
         for seed in range(seeds)
         for form in FORMS
         if multiple in form.multiples
-        and (form.kind is not Kind.PATH or hasattr(plan.config.make_encoding(), "approach"))
         for target in plan.targets
+        if form.kind is not Kind.PATH or hasattr(plan.config.encoding_of(target.place), "approach")
     ]
 
 

@@ -1,4 +1,4 @@
-"""Checksums of all that the archive keeps of a run, so that no flipped bit goes on unseen.
+"""Checksums of all that the archive keeps of a run and could not play again, so that no flipped bit goes on unseen.
 
 A row's digest is 64 bits of BLAKE2b over its table's name and its values as
 JSON, a blob by its own BLAKE2b. What changes alone has a checksum of its own:
@@ -6,7 +6,7 @@ the settings, each niche, each pair's state together with the iteration that
 it is the state after, each kept agent. An archive of an older version has those
 of its rows as they stood then, and is compared before it is brought up to date. Rows that an iteration adds share one,
 the exclusive or of their digests, and so do one agent's scores elsewhere.
-They find damage, not forgery; hosts and times of day are not covered.
+They find damage, not forgery; hosts, times of day and `rescore`, which can be played again, are not covered.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The file is made aside and renamed, so it never exists half-built. The writer
 holds a claim on the run's folder; readers open the file read-only at any time.
 On a network file system (`poet/archive/filesystem.py`) it is written with a rollback
 journal, and readers look at a copy, so that they never hold up the writer.
-Resuming is reading the last commit. Tables: `poet/schema.sql`.
+Resuming is reading the last commit. Tables: `poet/archive/schema.sql`.
 """
 
 from __future__ import annotations

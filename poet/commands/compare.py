@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cluster.executor import Executor, InProcess
-from cluster.processes import Processes
 from poet.commands import compared
+from poet.commands.going_on import workers_of
 from poet.display.output import LARGEST, MOST_WORKERS, Json, say, show
 from poet.display.waiting import waiting
 from poet.errors import InputError
@@ -60,11 +59,10 @@ def compare(
         page.check(output)
     settings = MatrixSettings(wanted=matrix, episodes=episodes, niches=niches, seed=seed)
 
-    def make_executor() -> AbstractContextManager[Executor]:
-        return closing(InProcess() if workers == 1 else Processes(workers))
-
     with waiting("comparing", "episodes") as note:
-        found = compare_folders(folders, groups, settings=settings, make_executor=make_executor, progress=note)
+        found = compare_folders(
+            folders, groups, settings=settings, make_executor=partial(workers_of, workers), progress=note
+        )
     if output is not None:
         say(f"{output}: {page.write(found, output) / 2**20:.1f} MiB")
     show(found.to_plain(), as_json, compared.comparison)

@@ -124,6 +124,8 @@ def _search(
             raise NoNicheError(niche, len(population.niches))
         (solved,) = connection.execute("SELECT solved FROM niche WHERE id = ?", (niche,)).fetchone()
     wanted = steps or (population.iteration if solved is None else solved + 1)
+    if not wanted:
+        raise InputError(f"{run} has no iteration yet, so that nothing says how long to search; give --steps")
     task = Task(kind=kind, config=config, target=population.niches[niche].environment, start=_read_agent(agent, config))
     plan = {
         "control": str(kind),
@@ -140,7 +142,7 @@ def _search(
     figures = {
         "run": str(run),
         "niche": niche,
-        "description": config.make_encoding().describe(task.target.genome),
+        "description": config.encoding_of(task.target).describe(task.target.genome),
         "control": str(kind),
         "steps": wanted,
         "solved_in_run": None if solved is None else solved + 1,
@@ -191,7 +193,7 @@ def _search_row(task: Task, search: Search, executor: Executor) -> Row:
         "solved": search.solved,
         "stage": search.stage,
         "arrived": search.arrived,
-        "environment": task.config.make_encoding().describe(search.environment.genome),
+        "environment": task.config.encoding_of(search.environment).describe(search.environment.genome),
         "best": max(search.scores),
         "last": search.scores[-1],
         "final": float(evaluator.run("score", [request])[0].returns.mean()),

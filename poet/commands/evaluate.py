@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cluster.executor import Executor, InProcess
-from cluster.processes import Processes
 from poet.agents import parse_activations
 from poet.commands import tables
+from poet.commands.going_on import workers_of
 from poet.display.output import LARGEST, MOST_WORKERS, Activations, Json, say, show
 from poet.display.waiting import waiting
 
@@ -72,8 +70,7 @@ def evaluate(
         seed=seed,
         engine=engine,
     )
-    executor: Executor = InProcess() if workers == 1 else Processes(workers)
-    with closing(executor), waiting(f"playing {evaluation.total:,} episodes") as note:
+    with workers_of(workers) as executor, waiting(f"playing {evaluation.total:,} episodes") as note:
         played = evaluation.play(executor, note)
     say(f"{evaluation.total:,} episodes, {played.steps:,} steps in {played.seconds:.1f} s")
     if plot is not None:

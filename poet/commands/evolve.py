@@ -81,8 +81,9 @@ def evolve(
 
     A run can be stopped at any time, even by kill -9; the same command goes
     on from the last iteration on disk. Settings are fixed when a run starts,
-    but for --iterations and --workers, which never change a result. Under
-    mpirun or srun, rank 0 is the master and the other ranks are the workers.
+    but for --iterations, --workers and --set engine=NAME, which never change
+    a result. Under mpirun or srun, rank 0 is the master and the other ranks
+    are the workers.
     """
     ranks: mpi.Ranks | None = context.obj
     if ranks is not None and workers is not None:

@@ -182,7 +182,7 @@ def meta_train(
         settings=_settings(kind, set_ or [], {} if kept is None else kept.since_version_1),
         domain=loaded.domain.name,
         curriculum=loaded.document["sha256"],
-        episode_limit=_episode_limit(episode_limit, loaded),
+        episode_limit=usual_episode_limit(episode_limit, loaded),
         tasks=TASKS if tasks is None else tasks,
         copies=copies,
         open_over=open_over,
@@ -205,7 +205,12 @@ def meta_train(
     show({**figures, "last": metrics}, as_json, lambda shown: metrics_table(title, shown["last"]))
 
 
-def _episode_limit(wanted: int | None, curriculum: Curriculum) -> int:
+def usual_episode_limit(wanted: int | None, curriculum: Curriculum) -> int:
+    """Give --episode-limit, or else the curriculum's.
+
+    Raises:
+        InputError: it is more than the domain's.
+    """
     most = curriculum.domain.episode_limit
     if wanted is None:
         return min(curriculum.episode_limit, most)

@@ -16,7 +16,7 @@ from environments.files import write_aside
 from environments.tasks.curriculum import Curriculum
 from meta_learners.errors import TrainingError
 from poet.commands.going_on import Workers, counting_bar, going_on, workers_of
-from poet.commands.meta_train import FALL_REWARD, TASKS, usual_fall_reward
+from poet.commands.meta_train import FALL_REWARD, TASKS, usual_episode_limit, usual_fall_reward
 from poet.display.output import Json, err, say, show
 from poet.errors import InputError
 from poet.evaluate.evaluating import chosen_suite
@@ -186,9 +186,10 @@ def _turn(
     output: Path, cell: Cell, planned: Sweep, curricula: Mapping[str, Curriculum], folders: Sequence[Path]
 ) -> Turn:
     curriculum = curricula[cell.curriculum]
+    limit = usual_episode_limit(planned.episode_limit, curriculum)
     fall_reward = usual_fall_reward(curriculum) if planned.fall_reward is None else planned.fall_reward
     try:
-        plan = plan_of(cell, planned, curriculum, fall_reward)
+        plan = plan_of(cell, planned, curriculum, limit, fall_reward)
     except ValueError as error:
         raise InputError(f"{cell.arm}: {error}") from error
     for suite in planned.test.suites:

@@ -47,7 +47,7 @@ class Task:
     start: NDArray[np.float64] | None = None  # (P,) the agent that they begin with; None draws one from N(0, 0.1²)
 
     def __post_init__(self) -> None:
-        if self.kind is Kind.PATH and not hasattr(self.config.make_encoding(), "approach"):
+        if self.kind is Kind.PATH and not hasattr(self.config.encoding_of(self.target), "approach"):
             raise InputError(
                 f"a path needs genes that can move towards others'; the {self.target.encoding} encoding has none: "
                 "`poet control direct` works with every encoding"
@@ -78,7 +78,7 @@ def begin(task: Task, seed: int) -> Search:
     learner = _fresh(task, theta, seed, 0)
     if task.kind is Kind.DIRECT:
         return Search(seed=seed, learner=learner, environment=task.target, arrived=0)
-    simplest = replace(task.target, genome=task.config.make_encoding().initial(), seed=seed % TERRAIN_SEEDS)
+    simplest = replace(task.target, genome=task.config.encoding_of(task.target).initial(), seed=seed % TERRAIN_SEEDS)
     return _arrive(task, Search(seed=seed, learner=learner, environment=simplest))
 
 
@@ -151,7 +151,7 @@ async def _step(task: Task, search: Search, evaluator: Evaluator) -> Search:
 def _next_stage(task: Task, search: Search) -> Search:
     """Move a path's search one mutation step on; its optimiser begins anew, as in a child."""
     rng = keyed_rng(search.seed, Stream.CHILD, search.stage)
-    approach: Any = task.config.make_encoding()
+    approach: Any = task.config.encoding_of(task.target)
     genome = approach.approach(search.environment.genome, task.target.genome, rng)
     return replace(
         search,
@@ -163,7 +163,7 @@ def _next_stage(task: Task, search: Search) -> Search:
 
 def _arrive(task: Task, search: Search) -> Search:
     """Put a search whose genes are the target's into the target itself, with its terrain."""
-    encoding = task.config.make_encoding()
+    encoding = task.config.encoding_of(task.target)
     if not np.array_equal(encoding.vector(search.environment.genome), encoding.vector(task.target.genome)):
         return search
     return replace(search, environment=task.target, arrived=search.steps)

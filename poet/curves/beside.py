@@ -45,8 +45,9 @@ class Board(Protocol):
 
 
 def identity(config: Config, first_agent: bytes) -> str:
-    """Name a run by what it began with: 16 hexadecimal digits, the same after it is moved or extended."""
+    """Name a run by what it began with: 16 hexadecimal digits, the same after it is moved, extended or sped up."""
     settings = {name: value for name, value in config.to_table().items() if name != "iterations"}
+    settings["engine"] = "auto"  # any other counts as this one, which most runs have
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + first_agent).hexdigest()[:16]
 
 

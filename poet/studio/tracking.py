@@ -27,7 +27,7 @@ from poet.config import Config, if_installed
 from poet.errors import InputError
 from poet.foreign import printable_values
 from poet.population import Niche
-from poet.report.data import LENGTH_UNIT, packed_course
+from poet.report.data import packed_course
 from poet.studio.curve import Curve, Point, thinned
 from poet.studio.workers import Workers
 
@@ -43,8 +43,9 @@ FROM niche LEFT JOIN child ON child.niche = niche.id
 WHERE niche.id >= ? ORDER BY niche.id
 """
 PUT_IN = """
-SELECT iteration, number, child.environment, decision, niche, parent_score AS score FROM input
-JOIN child USING (iteration, number) WHERE iteration >= ? ORDER BY iteration, number
+SELECT iteration, number, child.environment, json_extract(input.environment, '$.encoding') AS encoding, decision, niche,
+    parent_score AS score
+FROM input JOIN child USING (iteration, number) WHERE iteration >= ? ORDER BY iteration, number
 """
 
 
@@ -54,7 +55,13 @@ class Tracker:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.resolve().name
+        self._lookout = Lookout(folder)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew, as one that has read nothing yet."""
         self.config: Config | None = None
+        self._first_session: tuple[Any, ...] | None = None  # tells whether the folder holds another run since
         self.niches: list[Row] = []
         self.courses: list[Sketch | None] = []
         self._curve = Curve()
@@ -65,7 +72,7 @@ class Tracker:
         self._signature: tuple[tuple[int, int], ...] | None = None
         self._recent: list[Point] = []
         self._pulse: Row = {"standing": "reading", "problem": None}
-        self._lookout, self._workers = Lookout(folder), Workers()
+        self._workers = Workers()
         self._waiting: list[str] = []
         self._session: Row | None = None
         self._last: Row | None = None
@@ -86,7 +93,8 @@ class Tracker:
 
     def poll(self) -> Row | None:
         """Look for what is new; None where nothing is. Whoever saw the run before it was read is to begin anew."""
-        before, unread = dict(self._pulse), self.config is None
+        before, was = dict(self._pulse), self._first_session
+        unread = self.config is None
         news: Row = {}
         try:
             signature = _signature(self.folder)
@@ -97,7 +105,7 @@ class Tracker:
         except InputError as error:
             self._pulse = {**self._pulse, "standing": "unreadable", "problem": str(error)}
             self._signature = None
-        if unread and self.config is not None:
+        if self.config is not None and (unread or was not in (None, self._first_session)):
             return {"anew": True}
         return {**news, "pulse": self._pulse} if news or self._pulse != before else None
 
@@ -109,6 +117,11 @@ class Tracker:
     def _read(self) -> Row:
         seen = self.config is not None
         with archives.reading(self.folder, seen=seen) as connection, archives.one_moment(connection):
+            row = connection.execute("SELECT * FROM session ORDER BY id LIMIT 1").fetchone()
+            first_session = None if row is None else tuple(row)
+            if self._first_session not in (None, first_session):
+                self._forget()
+            self._first_session = first_session
             self.config = archives.read_config(connection)  # anew: a run may be extended
             news: Row = printable_values(self._news(connection, self.config))
             return news
@@ -372,6 +385,3 @@ def _upto(places: Sequence[int], iterations: Iterable[int]) -> list[int]:
             count += 1
         counts.append(count)
     return counts
-
-
-__all__ = ["LENGTH_UNIT", "Tracker", "about"]

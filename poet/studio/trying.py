@@ -126,7 +126,7 @@ def drawn_from(environment: Environment) -> Environment:
 
 
 def mutated(environment: Environment, config: Config, seed: int) -> Environment:
-    """Give a child of a ground, as the run's own mutation would make one."""
+    """Give a child of a ground by the run's own mutation; the terrain's seed stays, so that one sees what genes do."""
     try:
         genome = config.encoding_of(environment).mutate(environment.genome, np.random.default_rng(seed))
     except ValueError as error:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 TURN = 60.0  # s that an item trains for before it tells how far it is
 OWN, OTHERS = "own test tasks", "tasks of other runs"
-MODES = ("stochastic", "deterministic")
 TESTED = 10**6  # added to seeds: the test's chances are none of training's
 
 
@@ -89,6 +88,7 @@ def tested(learner: Any, plan: Plan, ground: Ground, sweep: Sweep) -> dict[str, 
     """Play episodes of every task of a ground, unadapted: by way of acting, a row of returns a task."""
     from meta_learners.experience.sampling import Sampler  # noqa: PLC0415
     from meta_learners.families.environments import EnvironmentFamily  # noqa: PLC0415
+    from meta_learners.training.evaluation import MODES  # noqa: PLC0415
 
     family = EnvironmentFamily(plan.domain, {"test": ground.tasks}, episode_limit=ground.episode_limit)
     sampler = Sampler(family, len(ground.tasks), sweep.test.worlds)
@@ -104,7 +104,7 @@ def tested(learner: Any, plan: Plan, ground: Ground, sweep: Sweep) -> dict[str, 
         sampler.close()
 
 
-def plan_of(cell: Cell, sweep: Sweep, curriculum: Curriculum, fall_reward: float | None) -> Plan:
+def plan_of(cell: Cell, sweep: Sweep, curriculum: Curriculum, episode_limit: int, fall_reward: float | None) -> Plan:
     """Give the training's plan.
 
     Raises:
@@ -122,7 +122,7 @@ def plan_of(cell: Cell, sweep: Sweep, curriculum: Curriculum, fall_reward: float
         settings=json.loads(json.dumps(settings)),
         domain=curriculum.domain.name,
         curriculum=curriculum.document["sha256"],
-        episode_limit=min(sweep.episode_limit or curriculum.episode_limit, curriculum.domain.episode_limit),
+        episode_limit=episode_limit,
         tasks=sweep.tasks,
         copies=sweep.copies or kind.copies,
         open_over=taught.pop("open_over", 0) if cell.teacher.name == "stages" else 0,

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from environments.hexapod3d.terrain import FINISH, SIDE_LIMIT, START_PAD, grid
 from environments.tasks.curriculum import Curriculum
 from poet.config import build
 
+KEPT = Path(__file__).parents[2] / "benchmarks/results"
+
 SETTINGS = {
     "seed": 3,
     "iterations": 5,
@@ -35,6 +38,13 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return evolved(tmp_path_factory.mktemp("long") / "run", SETTINGS)
+
+
+@pytest.mark.parametrize("document", sorted(KEPT.rglob("curriculum.json")), ids=lambda path: path.parts[-3])
+def test_curricula_kept_here_load_and_have_solvers(document):
+    curriculum = Curriculum.load(document.parent)
+    assert curriculum.train_tasks
+    assert all((document.parent / "agents" / f"{task.id}.safetensors").is_file() for task in curriculum.train_tasks)
 
 
 def test_costs_and_counts_are_those_of_the_archive(run):

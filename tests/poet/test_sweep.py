@@ -95,6 +95,7 @@ def test_a_sweep_that_was_killed_comes_to_what_an_unbroken_one_does(poet, curric
         (["--learner", "cnp"], "cnp/stages: learner 'cnp' learns from examples and does not act"),
         (["--learner", "ppo,hiden=8"], "ppo/stages: unknown setting hiden; known are hidden"),
         ([*PPO, "--teacher", "plr,kept=0"], "ppo/plr: kept is 0; it must be in [1, 100000]"),
+        ([*PPO, "--episode-limit", 9999], "--episode-limit is 9999; for walker2d it must be in [1, "),
         ([*PPO, *PPO], "--learner has 'ppo' twice; give one a label"),
         ([*PPO, "--contrast", "ppo/stages"], "--contrast is 'ppo/stages'; it must be two arms"),
         ([*PPO, "--contrast", "ppo/stages:ppo/x"], "--contrast names 'ppo/x'; the arms of this sweep are ppo/stages"),
@@ -102,7 +103,7 @@ def test_a_sweep_that_was_killed_comes_to_what_an_unbroken_one_does(poet, curric
     ],
 )
 def test_what_cannot_be_swept_is_refused_before_anything_is_written(poet, curricula, tmp_path, words, said):
-    refused(poet("sweep", curricula[0], *words, *TINY, "-o", tmp_path / "none"), said)
+    refused(poet("sweep", curricula[0], *TINY, *words, "-o", tmp_path / "none"), said)
     assert not (tmp_path / "none").exists()
 
 

@@ -1,6 +1,7 @@
 // Active niches side by side, a bar for the score of each, and over them an arc for every agent that moved.
 
 import { byId, clipTo, colour, drawn, fitCanvas, FONT, make, number, paintBackdrop, paintStrip, shade } from "./shared.js";
+import { byHand } from "./feed.js";
 
 const HEIGHT = 330, SKY = 190, FOOT = 24, SIDE = 10; // pixels: of all, of the arcs, of the labels, beside
 const FADE = 12; // moments of transfers that an arc takes to fade
@@ -97,7 +98,7 @@ function tell(id) {
   const run = runOf(), niche = run.niches[id];
   const moved = run.moves.filter((move) => move.target === id), left = run.moves.filter((move) => move.source === id);
   const canvas = make("canvas", { "aria-hidden": "true" }), said = make("div", {},
-    make("b", {}, `Niche ${id}`), ` ${niche.description}`, niche.injected ? make("span", { class: "badge" }, "drawn by hand") : null, make("br"),
+    make("b", {}, `Niche ${id}`), ` ${niche.description}`, niche.injected ? make("span", { class: "badge" }, byHand(niche.encoding)) : null, make("br"),
     `score ${number(niche.score)}, best ${number(niche.best_score)}; ${niche.solved === null ? "not solved" : `solved at ${number(niche.solved)}`}; of late ${moved.length} moved in, ${left.length} moved out. `,
     make("button", { type: "button", onclick: () => open(id) }, "Try it"));
   byId("arcs-said").replaceChildren(canvas, said);

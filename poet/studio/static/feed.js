@@ -5,6 +5,7 @@ import { thinned } from "./curve.js";
 
 const EVENTS = 60, MOVES = 240;
 
+export const byHand = (encoding) => encoding === "drawn" ? "drawn by hand" : "put in by hand"; // as `poet inspect` says
 export const runs = [];
 export let editable = false;
 export const link = { lost: null }; // when the server was heard of last, ms, where it is not there now

@@ -2,7 +2,7 @@
 
 import { byId, colour, drawn, fitCanvas, lineChart, make, number, openCourse, paintBackdrop, paintStrip, short } from "./shared.js";
 import { get } from "./api.js";
-import { link, onNews, runs } from "./feed.js";
+import { byHand, link, onNews, runs } from "./feed.js";
 import { paintArcs, startArcs } from "./arcs.js";
 
 const CHARTS_EVERY = 2000, SHOWN = 40, COURSES = 300; // ms between two drawings of the charts; entries of the feed; courses kept
@@ -141,13 +141,13 @@ function entry(run, event) {
   const niche = event.niche === undefined || event.niche === null ? null : run.niches[event.niche];
   const item = (...parts) => make("li", { "data-kind": event.kind, "data-niche": event.niche ?? null }, make("span", { class: "when" }, number(event.iteration)), make("div", {}, ...parts));
   if (event.kind === "admitted") {
-    const from = niche.injected ? make("span", { class: "badge" }, "drawn by hand") : niche.parent === null ? "the run began in it" : `child of ${niche.parent}`;
+    const from = niche.injected ? make("span", { class: "badge" }, byHand(niche.encoding)) : niche.parent === null ? "the run began in it" : `child of ${niche.parent}`;
     const agent = niche.first_agent === null || niche.first_agent === undefined ? "" : `; the agent of ${niche.first_agent} scored ${number(niche.first_score)} in it`;
     return item("Admitted ", tryLink(niche.id), ", ", from, courseCanvas(shown, niche.id), make("span", { class: "words" }, `${niche.description}${agent}`));
   }
   if (event.kind === "solved") return item("Solved: ", tryLink(niche.id), make("span", { class: "words" }, ` (${niche.description})`));
   if (event.kind === "retired") return item("Retired: ", tryLink(niche.id));
-  if (event.kind === "put in") return item(make("span", { class: "badge" }, "drawn by hand"), ` not admitted: ${event.decision}`);
+  if (event.kind === "put in") return item(make("span", { class: "badge" }, byHand(event.encoding)), ` not admitted: ${event.decision}`);
   if (event.kind === "moved") {
     const told = event.moves.slice(0, 8).map(([source, target]) => `${source} to ${target}`).join(", ");
     return item(`${event.moves.length === 1 ? "One agent" : `${event.moves.length} agents`} moved: `, make("span", { class: "words" }, told + (event.moves.length > 8 ? ", …" : "")));

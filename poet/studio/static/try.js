@@ -3,7 +3,7 @@
 import { byId, drawn, fitCanvas, fixed, make, number, openCourse } from "./shared.js";
 import { get, post } from "./api.js";
 import { CourseView } from "./course.js";
-import { editable, onNews, runs } from "./feed.js";
+import { byHand, editable, onNews, runs } from "./feed.js";
 import { FieldView } from "./field.js";
 import { Player } from "./player.js";
 import { saveFile, copied, fromText, toText } from "./share.js";
@@ -310,7 +310,7 @@ async function inject() {
   const { iteration } = await post(`/api/runs/${stage.run}/inject`, { environment: stage.ground.environment }).finally(() => { byId("inject").disabled = false; });
   const { pulse } = runs[stage.run];
   const end = iteration >= (pulse.iterations ?? Infinity) ? `, but the run ends at ${number(pulse.iterations)}: go on with more iterations` : "";
-  tell(`It waits for the reproduction of iteration ${number(iteration)}${end}. The record will say: drawn by hand.`);
+  tell(`It waits for the reproduction of iteration ${number(iteration)}${end}. The record will say: ${byHand(stage.ground.environment.encoding)}.`);
 }
 
 // What is shown stands in the address, so that the page can be opened again as it is.

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tomli_w
 from runs import TOY_SETTINGS, assert_equal_archives, command, variables
+from studios import TINY
 
 from cluster.executor import InProcess
 from cluster.processes import Processes
@@ -21,6 +22,7 @@ from environments.weights import agent_bytes
 from evolution.noise import Stream, keyed_rng
 from evolution.optimisers.es import Learner, es_gradient, es_update
 from evolution.requests import PerturbationRequest, ScoreRequest
+from poet import Run
 from poet.archive.inspection import summary
 from poet.archive.reading import reading
 from poet.config import build
@@ -272,6 +274,26 @@ def test_a_control_takes_as_many_steps_as_the_run_did_and_its_table_says_so(toy,
     assert done.returncode == 0, done.stderr
     assert f"solved it in {solved + 1} steps; the run solved it in {solved + 1}" in done.stdout
     assert folder.load(tmp_path / "d", 100).steps == solved + 1
+
+
+def test_ground_that_a_person_drew_is_searched_like_any_other(tmp_path, poet):
+    run = Run.create(tmp_path / "run", settings={**TINY, "seed": 4})
+    drawn = {"ground": [], "boxes": [[30.0, 0.0, 0.5, 0.6]]}
+    run.inject(Environment(domain="walker2d", encoding="drawn", genome=drawn, seed=0))
+    run.evolve(3, workers=1, rescore=False)
+    (niche,) = (each.id for each in run.niches if each.environment.encoding == "drawn")
+    common = (run.folder, niche, "-o", tmp_path / "d", "--seeds", 1, "--steps", 1, "--workers", 1)
+    found = read(poet("control", "direct", *common, "--json"))
+    assert found["description"] == found["searches"][0]["environment"] == "drawn: 1 box"
+    refused = poet("control", "path", *common)
+    assert (refused.returncode, "the drawn encoding has none" in refused.stderr) == (2, True)
+
+
+def test_a_run_without_iterations_asks_for_steps(tmp_path, poet):
+    Run.create(tmp_path / "run", settings=TOY_SETTINGS)
+    done = poet("control", "direct", tmp_path / "run", 0, "-o", tmp_path / "d", "--workers", 1)
+    assert (done.returncode, "has no iteration yet" in done.stderr) == (2, True)
+    assert not (tmp_path / "d").exists()
 
 
 def test_wrong_controls_are_refused_in_a_sentence(toy, tmp_path, poet):

@@ -15,7 +15,8 @@ from tensorboardX.proto import event_pb2
 from poet import Run
 from poet.archive.progress import points
 from poet.archive.reading import reading
-from poet.curves.beside import Curves, beside
+from poet.config import build
+from poet.curves.beside import Curves, beside, identity
 from poet.errors import InputError
 
 CLOCK = ("throughput/seconds", "throughput/steps_per_second")  # differ between equal runs
@@ -124,6 +125,13 @@ def test_an_older_copy_of_a_run_voids_what_it_has_not_done(run, tmp_path):
     found, restarts = curves_of(run.folder / "tensorboard")
     assert restarts == [0, 5]
     assert [step for step, _ in itertools.groupby(step for (step, _), _ in found)] == [*range(14), 5, 6, 7]
+
+
+def test_a_run_on_another_engine_goes_on_with_its_curves():
+    first, engine, seed = (
+        identity(build(settings, "settings"), b"agent") for settings in ({}, {"engine": "reference"}, {"seed": 1})
+    )
+    assert first == engine != seed
 
 
 def test_curves_of_another_run_are_left_alone(run, tmp_path, monkeypatch, capsys):

@@ -237,6 +237,23 @@ def test_run_read_bit_by_bit_is_the_run_read_at_once(tmp_path):
     assert [point["steps"] for point in curve] == [row["steps"] for row in rows]
 
 
+def test_a_folder_that_holds_another_run_since_is_read_anew(tmp_path):
+    folder = tmp_path / "run"
+    evolved(folder, TOY_SETTINGS, 12)
+    tracker = Tracker(folder)
+    tracker.poll()
+    assert tracker.state["pulse"]["iteration"] == 12
+    shutil.rmtree(folder)
+    evolved(folder, {**TOY_SETTINGS, "seed": 5}, 3)
+    assert tracker.poll() == {"anew": True}
+    fresh = Tracker(folder)
+    fresh.poll()
+    assert tracker.state["pulse"]["iteration"] == 3
+    for part in ("niches", "curve", "moves", "events", "config"):
+        assert tracker.state[part] == fresh.state[part], part
+    assert tracker.poll() != {"anew": True}
+
+
 def test_curve_that_is_thinned_keeps_totals_sums_and_means():
     rng = np.random.default_rng(0)
     points = [
