@@ -67,7 +67,7 @@ PLANS = {
     "siamese": Plan(steps=1100, published=0.967, source="Koch, Zemel and Salakhutdinov 2015"),
     "relation": Plan(steps=1000, published=0.996, source="Sung et al. 2018, arXiv:1711.06025"),
     "graph": Plan(steps=600, ways=(FEW,), published=0.992, source="Garcia and Bruna 2018, arXiv:1711.04043"),
-    "arc": Plan(steps=500, ways=(FEW,)),
+    "arc": Plan(steps=400, ways=(FEW,)),
 }
 
 
