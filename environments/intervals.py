@@ -1,4 +1,4 @@
-"""How surely a mean is known: the bootstrap that every evaluation reports."""
+"""How surely a mean is known: the bootstrap that every evaluation reports; and a mean that one lucky run moves less."""
 
 from __future__ import annotations
 
@@ -19,8 +19,25 @@ def interval(samples: NDArray[np.float64]) -> tuple[float, float] | None:
     """
     if len(samples) < 2:
         return None
-    low, high = np.percentile(_means(samples), (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)))
+    low, high = percentiles(_means(samples))
     return float(low), float(high)
+
+
+def percentiles(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the two ends of the 95 % percentile interval of statistics (..., resamples): (2, ...)."""
+    return np.asarray(np.percentile(found, (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)), axis=-1))
+
+
+def interquartile_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average the middle half of values (..., n): a quarter goes at either end, in parts of a value where it must.
+
+    Where a quarter of n is whole, it is SciPy's `trim_mean` by 0.25; of two values it is their mean. See Agarwal et al.
+    2021 (arXiv:2108.13264).
+    """
+    ordered, count = np.sort(values, axis=-1), values.shape[-1]
+    edges = np.arange(count + 1) / count
+    weights = (np.minimum(edges[1:], 0.75) - np.maximum(edges[:-1], 0.25)).clip(min=0)
+    return np.asarray((ordered * weights).sum(-1) / weights.sum())
 
 
 def _means(samples: NDArray[np.float64]) -> NDArray[np.float64]:

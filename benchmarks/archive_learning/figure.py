@@ -9,7 +9,19 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLOURS = ("#0072b2", "#d55e00", "#00805f", "#a8558c", "#b8860b", "#3b5bdb", "#c2255c", "#5c940d", "#0b7285", "#862e9c")
+COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#00805f",
+    "#a8558c",
+    "#b8860b",
+    "#3b5bdb",
+    "#c2255c",
+    "#5c940d",
+    "#0b7285",
+    "#862e9c",
+    "#7c2d12",
+)
 GREYS = {"nearest raw example": ":", "seven statistics by hand": "--", "trained on the task alone": "-."}
 LEARNED = "optimiser"  # ends the names of learned ones
 ROOMS = {

@@ -22,7 +22,7 @@ from meta_learners.episodes import EpisodeFamily, Source, TaskBatch
 from meta_learners.few_shot.alone import alone
 from meta_learners.few_shot.rivals import nearest
 from meta_learners.keys import Key, Stream
-from meta_learners.learner import CLASSES
+from meta_learners.learner import CLASSES, LossError
 from meta_learners.predictions import Prediction, judge
 from meta_learners.problems.niches import Niches
 from meta_learners.registry import make_family
@@ -38,7 +38,7 @@ INNER = {"inner_rate": 0.1}
 SETTINGS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("maml", "fomaml", "anil", "meta-sgd", "meta-curvature", "t-net", "mt-net"), INNER),
     "reptile": {**INNER, "inner_steps": 5},
-    "imaml": {"inner_rate": 0.25, "inner_steps": 4, "conjugate_steps": 2},
+    "imaml": {**INNER, "inner_steps": 4, "conjugate_steps": 2},
     "warpgrad": {**INNER, "inner_steps": 3},
     "ftml": {**INNER, "updates": 2, "sampled": 4},
     "llama": {**INNER, "inner_steps": 1},
@@ -46,8 +46,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # Drawn weights are to be near their means, which are .14 and more in size.
     "platipus": {**INNER, "inner_steps": 1, "spread": 0.01, "query_spread": 0.01},
     "abml": {**INNER, "inner_steps": 1, "spread": 0.01},
-    # It descends the sum over examples.
-    "bmaml": {"inner_rate": 0.01, "inner_steps": 2, "particles": 2},
+    # It descends the sum over a support's 25 examples.
+    "bmaml": {"inner_rate": INNER["inner_rate"] / 25, "inner_steps": 2, "particles": 2},
     "lstm-optimiser": {"steps": 20},
     "hierarchical-optimiser": {"steps": 20},
     "graph": {"layers": 2},
@@ -86,7 +86,7 @@ def _learner(name: str, family: EpisodeFamily, tests: Tests, budget: Mapping[str
     settings = SETTINGS.get(name, {})
     try:
         learner, steps = trained(name, family, settings, seconds=budget["seconds"], tasks=TASKS, seed=budget["seed"])
-    except ValueError as error:
+    except (ValueError, LossError) as error:
         return {"cannot": str(error)}
     return {"meta_steps": steps, "settings": settings, **_judged(tests, learner.predict)}
 

@@ -31,8 +31,8 @@ from meta_learners.problems.grounds import Grounds
 from meta_learners.registry import make_family, make_few_shot
 
 TESTED = 1000
-STEPS, TASKS = 5000, 16
-CNP = {"step_size": 1e-3, "halve_after": 1200}
+# By heights, meta-steps and those between halvings of the step size: from more heights the nearest course is better.
+STEPS, TASKS = {3: (3000, 700), 5: (12_000, 3000)}, 16
 ONLINE = {"inner_rate": 0.05, "inner_steps": 5, "step_size": 3e-3}
 MIXTURE = {"inner_rate": 0.02, "step_size": 3e-3, "patience": 200}
 MIXTURE_STEPS = 800
@@ -50,7 +50,9 @@ def told(curriculum: Curriculum, shots: int, seed: int) -> list[Answer]:
     """Train `cnp` on training courses, and measure on those of other branches."""
     family = family_of(curriculum, shots=shots, queries=20)
     batch = family.draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
-    learner = taught("cnp", family, CNP, steps=STEPS, tasks=TASKS, seed=seed)
+    steps, halve_after = STEPS[shots]
+    settings = {"step_size": 1e-3, "halve_after": halve_after}
+    learner = taught("cnp", family, settings, steps=steps, tasks=TASKS, seed=seed)
     by = {"cnp": learner.predict(batch, (UNTAUGHT,)), **family.rivals(batch)}
     found = {name: judge(each, batch.query.targets, batch.query.present) for name, each in by.items()}
     error = {name: float(each["error"].mean()) for name, each in found.items()}

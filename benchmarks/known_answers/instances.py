@@ -47,7 +47,7 @@ class Effort:
 
 
 SHORT, DRAWN = Effort(100, 32, {"halve_after": 0}), Effort(800, 32, {"halve_after": 400})
-DRAWINGS = Effort(600, 16, {"width": 16, "row_size": 40, "halve_after": 300})
+DRAWINGS = Effort(400, 16, {"width": 16, "row_size": 40, "halve_after": 300})
 
 
 class DrawnClasses:

@@ -25,7 +25,7 @@ from meta_learners.problems.sinusoids import COEFFICIENTS
 from meta_learners.registry import make_family
 
 NOISE, TASKS, TESTED = 0.3, 10, 400
-STEPS, LINE_STEPS, KIND_STEPS, SHORT_STEPS = 500, 150, 2000, 40
+STEPS, LINE_STEPS, KIND_STEPS, SET_STEPS, SHORT_STEPS = 500, 150, 2000, 1000, 40
 LEARNERS = ("llama", "platipus", "abml", "bmaml")
 FIGURES = ("error", "log_loss", "coverage")
 SINUSOIDS: dict[str, Any] = {"step_size": 3e-3}
@@ -126,7 +126,7 @@ def _kinds(seed: int, device: str) -> list[Answer]:
 
 def _sets(seed: int, device: str) -> list[Answer]:
     family = make_family("sets", {"shots": 50, "queries": 20})
-    learner = taught("neural-statistician", family, {}, steps=2 * STEPS, tasks=16, seed=seed, device=device)
+    learner = taught("neural-statistician", family, {}, steps=SET_STEPS, tasks=16, seed=seed, device=device)
     batch = family.draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
     by = {"neural-statistician": learner.predict(batch, (UNTAUGHT,)), "normal": chance(batch)}
     found = {name: judge(each, batch.query.targets, batch.query.present) for name, each in by.items()}

@@ -295,6 +295,7 @@ class WithPhysics:
                 "step": gene.step,
                 "unit": gene.unit,
                 "parts": gene.parts,
+                "range": False,
                 "mutates": True,
             }
             for name, gene in self._evolved.items()

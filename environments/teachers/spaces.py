@@ -1,11 +1,12 @@
 """The tasks that a teacher can choose among: a curriculum's, and all that its encoding can make.
 
 Where genes are numbers, a task is a point of a cube: genes in their order, from their least to their most, ranges as
-their two ends.
+their two ends. What is hidden of a body is a gene as any other, with a number for each of its parts.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Encoding, Environment, Genome, find_domain
+from environments.encodings.physics import SECTION
 from environments.tasks.curriculum import Curriculum
 
 __all__ = ["REACHES", "TaskSpace"]
@@ -65,8 +67,8 @@ class TaskSpace:
             raise ValueError(f"reach is curriculum; genes of {encoding} are no numbers that it could bound")
         if reach == "curriculum":
             own = [task.genome for task in self.tasks if task.encoding == encoding]
-            self._genes = {name: {**gene, "maximum": _most(name, gene, own)} for name, gene in self._genes.items()}
-        self.size = sum(2 if gene["range"] else 1 for gene in self._genes.values())
+            self._genes = {name: {**gene, **_reached(name, gene, own)} for name, gene in self._genes.items()}
+        self.size = sum(_count(gene) for gene in self._genes.values())
 
     @staticmethod
     def of(curriculum: Curriculum, *, reach: str = REACHES[0]) -> TaskSpace:
@@ -96,34 +98,33 @@ class TaskSpace:
     def mutate(self, task: Environment, rng: np.random.Generator) -> Environment:
         """Give a child of a task, as reproduction makes one, within reach."""
         child = self._encoding.mutate(task.genome, rng)
-        return self._task({name: self._bounded(name, value) for name, value in child.items()}, rng)
-
-    def _bounded(self, name: str, value: Any) -> Any:
-        if name not in self._genes or value is None:
-            return value
-        most = self._genes[name]["maximum"]
-        return [min(end, most) for end in value] if isinstance(value, list) else min(value, most)
+        for name, gene in self._genes.items():
+            if (value := _found(child, name)) is not None:
+                numbers = [min(max(each, gene["minimum"]), gene["maximum"]) for each in _listed(value)]
+                child = _with(child, name, numbers if isinstance(value, list) else numbers[0])
+        return self._task(child, rng)
 
     def point(self, task: Environment) -> Floats:
         """Place a task in the cube (size,)."""
         numbers: list[float] = []
         for name, gene in self._genes.items():
-            value = task.genome.get(name, gene["initial"])
-            ends = (value or (0.0, 0.0)) if gene["range"] else (value,)
-            numbers += [(end - gene["minimum"]) / max(gene["maximum"] - gene["minimum"], 1e-9) for end in ends]
+            ends = _ends(task.genome, name, gene)
+            low, high = gene["minimum"], gene["maximum"]
+            if _whole(gene):
+                numbers += [(end - low + 0.5) / (high - low + 1) for end in ends]
+            else:
+                numbers += [(end - low) / max(high - low, 1e-9) for end in ends]
         return np.array(numbers).clip(0.0, 1.0)
 
     def at(self, point: Floats, rng: np.random.Generator) -> Environment:
         """Give the task at a point (size,) of the cube, on ground of a seed drawn now."""
-        genome: Genome = {}
+        first = self._encoding.initial()
+        genome: Genome = {SECTION: first[SECTION]} if SECTION in first else {}  # a body's fixed genes stay as they are
         rest = list(point)
         for name, gene in self._genes.items():
-            low, high = gene["minimum"], gene["maximum"]
-            ends = [round(low + rest.pop(0) * (high - low), DECIMALS) for _ in range(2 if gene["range"] else 1)]
-            if gene["range"]:
-                genome[name] = sorted(ends)
-            else:
-                genome[name] = round(ends[0]) if isinstance(gene["initial"], int) else float(ends[0])
+            numbers = [_number(gene, rest.pop(0)) for _ in range(_count(gene))]
+            value = sorted(numbers) if gene["range"] else numbers
+            genome = _with(genome, name, value if len(value) > 1 else value[0])
         return self._task(genome, rng)
 
     def _task(self, genome: Genome, rng: np.random.Generator) -> Environment:
@@ -131,8 +132,54 @@ class TaskSpace:
         return Environment(domain=self.domain, encoding=self.encoding, genome=genome, seed=int(rng.integers(SEEDS)))
 
 
-def _most(name: str, gene: Mapping[str, Any], genomes: Sequence[Genome]) -> float:
-    """Find how far a gene goes in any of some genomes."""
-    ends = [genome.get(name) for genome in genomes]
-    found = [max(end) if isinstance(end, list) else end for end in ends if end is not None]
-    return float(max([gene["minimum"], *found]))
+def _found(genome: Genome, name: str) -> Any:
+    """Give a gene's value; None where the genome has none."""
+    inner = name.removeprefix(f"{SECTION}.")
+    return (genome if inner == name else genome.get(SECTION, {})).get(inner)
+
+
+def _ends(genome: Genome, name: str, gene: Mapping[str, Any]) -> list[Any]:
+    """List a gene's numbers: of the usual body, or of ground without the obstacle, where the genome has none."""
+    value = _found(genome, name)
+    if value is None:
+        value = gene["initial"] if "parts" in gene else gene["minimum"]
+    ends = _listed(value)
+    return ends * (_count(gene) // len(ends))  # one number may go for all parts
+
+
+def _with(genome: Genome, name: str, value: Any) -> Genome:
+    """Give the genome with another value of a gene."""
+    inner = name.removeprefix(f"{SECTION}.")
+    return {**genome, name: value} if inner == name else {**genome, SECTION: {**genome.get(SECTION, {}), inner: value}}
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Sequence) else [value]
+
+
+def _count(gene: Mapping[str, Any]) -> int:
+    """Count a gene's numbers."""
+    return 2 if gene["range"] else int(gene.get("parts", 1))
+
+
+def _whole(gene: Mapping[str, Any]) -> bool:
+    initial = gene["initial"]
+    return isinstance(initial[0] if gene.get("parts", 1) > 1 else initial, int)
+
+
+def _number(gene: Mapping[str, Any], share: float) -> float:
+    """Give the number at a place in [0, 1] of a gene's bounds; whole ones have as much place each."""
+    low, high = gene["minimum"], gene["maximum"]
+    if _whole(gene):
+        return int(low + min(math.floor(share * (high - low + 1)), high - low))
+    return round(float(low + share * (high - low)), DECIMALS)
+
+
+def _reached(name: str, gene: Mapping[str, Any], genomes: Sequence[Genome]) -> dict[str, float]:
+    """Find how far a gene goes in any of some genomes: up from its least, or of a body's either way from the usual."""
+    values = [value for genome in genomes if (value := _found(genome, name)) is not None]
+    found = [each for value in values for each in _listed(value)]
+    if "parts" not in gene:
+        return {"maximum": max([gene["minimum"], *found])}
+    found = [min(max(each, gene["minimum"]), gene["maximum"]) for each in (*_listed(gene["initial"]), *found)]
+    return {"minimum": min(found), "maximum": max(found)}

@@ -4,7 +4,8 @@ A representation gets fast weights from the slopes of its loss on the support. A
 example's own slopes; they are kept beside the example's representation, and a query reads them by attention. Two
 learned maps, each alike for all weights, turn slopes into fast weights. Layers have a slow and a fast path, which are
 added after the activation. Here both networks stand on the embedding that others share, whose weights are slow alone,
-and the representation's slopes are of all the support, where the paper takes some of it.
+and the representation's slopes are of all the support, where the paper takes some of it. The cosines of the attention
+are sharpened by a learned factor.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from meta_learners.predictions import Prediction
 __all__ = ["LEARNER", "FastWeights", "MetaNetwork", "MetaNetworkSettings", "augmented"]
 
 Weights = Mapping[str, Tensor]
+SHARPNESS = 10.0  # of the attention, to begin with
+FIRST = 0.01  # of the maps' last weights: large fast weights drown the slow ones before anything is learned
+RATE = 0.1  # of the step of descent that the maps begin as
 DULL = 10.0  # p of Andrychowicz et al. 2016, appendix A: slopes under exp(-p) count as small
 
 
@@ -67,14 +71,25 @@ def _layer(weights: Weights, name: str, inputs: Tensor) -> Tensor:
 
 
 class FastWeights(nn.Module):
-    """A learned map, alike for all weights, from the logarithm and the sign of a slope to a fast weight."""
+    """A learned map, alike for all weights, from the logarithm and the sign of a slope to a fast weight.
+
+    It begins as a step of descent: from one that begins at random there is nothing to be learned by attending.
+    """
 
     def __init__(self, units: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(2, units), nn.ReLU(), nn.Linear(units, 1))
+        self.layers = nn.Sequential(nn.Linear(2, units), nn.ReLU(), last := nn.Linear(units, 1))
+        for parameter in last.parameters():
+            parameter.data *= FIRST
+        self.rate = nn.Parameter(torch.tensor(RATE))
 
     def forward(self, slopes: Weights) -> dict[str, Tensor]:
-        return {name: self.layers(_scaled(each))[..., 0] for name, each in slopes.items()}
+        found = {}
+        for name, each in slopes.items():
+            scaled = _scaled(each)
+            size, sign = scaled.unbind(-1)
+            found[name] = self.layers(scaled)[..., 0] - self.rate * (1 + size) * sign
+        return found
 
 
 def _scaled(slope: Tensor) -> Tensor:
@@ -94,6 +109,7 @@ class MetaNetwork(nn.Module):
         self.representation = nn.ParameterDict(_first(size, units, units))
         self.judge = nn.Parameter(torch.randn(units, self._ways) / units**0.5)  # of a representation's loss
         self.base = nn.ParameterDict(_first(size, units, self._ways))
+        self.log_sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())
         self.of_representation, self.of_base = FastWeights(settings.rule_units), FastWeights(settings.rule_units)
 
     def told(self, batch: TaskBatch) -> Tensor:
@@ -120,6 +136,7 @@ class MetaNetwork(nn.Module):
         kept = self.of_base(_apart(slopes))  # of every example (M, S, ...)
         known, asked = augmented(q, fast, support), augmented(q, fast, query)
         likeness = functional.normalize(asked, dim=-1) @ functional.normalize(known, dim=-1).transpose(1, 2)
+        likeness = likeness * self.log_sharpness.exp()
         share = likeness.masked_fill(~there[:, None], torch.finfo(likeness.dtype).min).softmax(-1)  # (M, Q, S)
         own = {
             name: (share @ each.flatten(2)).reshape(*share.shape[:2], *each.shape[2:]) for name, each in kept.items()

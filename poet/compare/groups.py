@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.intervals import CONFIDENCE, RESAMPLES
+from environments.intervals import RESAMPLES, interquartile_mean, percentiles
 from poet.compare.facts import AXES, MEASURES, Column, RunFacts
 from poet.errors import InputError
 
@@ -94,24 +94,14 @@ def aggregate(values: Floats) -> Aggregate:
     """Aggregate values (runs, points)."""
     known: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=0))
     filled = np.where(known, values, 0.0)
-    middle = interquartile_mean(filled)
+    middle = interquartile_mean(filled.T)
     if len(values) < 2:
         nothing: Column = [None] * len(known)
         return Aggregate(_plain(middle, known), nothing, nothing)
     draws = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
-    means = np.stack([interquartile_mean(column[draws].T) for column in filled.T])  # (points, RESAMPLES)
-    low, high = np.percentile(means, (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)), axis=1)
+    means = np.stack([interquartile_mean(column[draws]) for column in filled.T])  # (points, RESAMPLES)
+    low, high = percentiles(means)
     return Aggregate(_plain(middle, known), _plain(low, known), _plain(high, known))
-
-
-def interquartile_mean(values: Floats) -> Floats:
-    """Average the middle half of values (n, ...) along the first axis: a quarter of n, rounded down, goes at each end.
-
-    So of three runs or fewer it is the mean, as SciPy's `trim_mean` by 0.25 is.
-    """
-    cut = len(values) // 4
-    middle: Floats = np.sort(values, axis=0)[cut : len(values) - cut].mean(axis=0)
-    return middle
 
 
 def _plain(values: Floats, known: NDArray[np.bool_]) -> Column:

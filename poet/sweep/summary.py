@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.intervals import RESAMPLES, interquartile_mean, percentiles
 from poet.sweep.plan import Cell
 
 Floats = NDArray[np.float64]
 Results = Mapping[str, list[tuple[Cell, dict[str, Any]]]]  # by arm
-RESAMPLES = 2000
 
 
 def rows_of(results: Results, solved_return: float) -> list[dict[str, Any]]:
@@ -53,14 +53,6 @@ def by_run(cells: Sequence[tuple[Cell, dict[str, Any]]], ground: str, mode: str,
     return np.array(list(found.values()))
 
 
-def interquartile_mean(values: Floats) -> Floats:
-    """Average the middle half of (..., n): without a quarter at either end, in parts of a value where it must be."""
-    ordered, count = np.sort(values, axis=-1), values.shape[-1]
-    edges = np.arange(count + 1) / count
-    weights = (np.minimum(edges[1:], 0.75) - np.maximum(edges[:-1], 0.25)).clip(min=0)
-    return np.asarray((ordered * weights).sum(-1) / weights.sum())
-
-
 def bootstrap(runs: Floats, statistic: Any) -> list[float] | None:
     """Give the 95 % percentile interval of (R, S): runs are drawn, and trainings within them; None of a single one."""
     if runs.size < 2:
@@ -76,7 +68,7 @@ def _drawn(runs: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _ends(found: Floats) -> list[float]:
-    return [float(end) for end in np.percentile(found, (2.5, 97.5))]
+    return [float(end) for end in percentiles(found)]
 
 
 def contrast(results: Results, compared: tuple[str, str, str], mode: str) -> dict[str, Any] | None:

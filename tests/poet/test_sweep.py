@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import synthetic_archive
 from runs import command, variables
-from scipy import stats
 
 from environments.domain import Environment
 from environments.tasks.curriculum import Curriculum
@@ -190,14 +189,6 @@ def test_a_damaged_plan_is_refused_with_what_to_do(tmp_path):
         )
         with pytest.raises(InputError, match="holds a sweep with another contrast"):
             open_sweep(tmp_path, PLANNED)
-
-
-def test_interquartile_means_are_scipys_where_a_quarter_is_whole():
-    values = np.random.default_rng(0).normal(size=12)
-    assert summary.interquartile_mean(values) == pytest.approx(stats.trim_mean(values, 0.25))
-    assert summary.interquartile_mean(np.array([1.0, 2.0])) == 1.5
-    # Of three, a quarter of the outer ones and all of the middle one is within the quarters: weights 1, 4, 1.
-    assert summary.interquartile_mean(np.array([0.0, 1.0, 5.0])) == pytest.approx((0 + 4 + 5) / 6)
 
 
 def results_of(means, rng, runs=10, seeds=2):

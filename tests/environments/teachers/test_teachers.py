@@ -67,6 +67,49 @@ def test_a_space_reaches_as_far_as_its_curriculum_went():
         space(reach="far")
 
 
+@pytest.mark.parametrize(("most", "steps"), [(None, {1}), (3, {1, 2, 3})])
+def test_stairs_reach_as_far_as_a_curriculum_went_and_are_whole(most, steps):
+    ground = {"stair_height": [0.0, 0.4]} | ({} if most is None else {"stair_steps": most})
+    tasks = [Environment(domain="walker2d", encoding="parametric", genome=ground, seed=0)]
+    mild, rng = TaskSpace("walker2d", "parametric", STAIRS, tasks=tasks, reach="curriculum"), np.random.default_rng(0)
+    drawn = [mild.draw(rng) for _ in range(300)]
+    counts = [task.genome["stair_steps"] for task in drawn]
+    assert set(counts) == steps
+    assert min(map(counts.count, steps)) > 300 / len(steps) * 0.7  # alike
+    assert {type(each) for each in counts} == {int}
+    for task in drawn[:30]:
+        assert mild.mutate(task, rng).genome["stair_steps"] in steps
+        assert mild.at(mild.point(task), rng).genome == task.genome
+
+
+def test_what_is_hidden_of_a_body_is_drawn_alike_and_within_reach():
+    options = {"physics": ["motors", "delay", "gravity"], "start": {"physics": {"load": 1.5}}}
+    bodies, rng = space(options=options), np.random.default_rng(0)
+    assert bodies.size == 5 + 4 + 1 + 1
+    drawn = [bodies.draw(rng) for _ in range(300)]
+    physics = [task.genome["physics"] for task in drawn]
+    assert all(each["load"] == 1.5 for each in physics)
+    motors = np.array([each["motors"] for each in physics])
+    assert motors.mean(0) == pytest.approx([0.75] * 4, abs=0.04)
+    assert np.abs(np.corrcoef(motors.T) - np.eye(4)).max() < 0.25
+    delays = [each["delay"] for each in physics]
+    assert min(delays.count(delay) for delay in (0, 1, 2)) > 70
+    assert all(bodies.at(bodies.point(task), rng).genome == task.genome for task in drawn)
+    assert np.array([bodies.point(task) for task in drawn]).mean(0)[5:] == pytest.approx([0.5] * 6, abs=0.06)
+
+    seen = [{"motors": [1.0, 0.8, 1.0, 1.0], "delay": 1, "gravity": 9.0}, {"motors": 0.9, "delay": 0, "gravity": 10.5}]
+    tasks = [Environment(domain="walker2d", encoding="parametric", genome={"physics": each}, seed=0) for each in seen]
+    mild = TaskSpace("walker2d", "parametric", options, tasks=tasks, reach="curriculum")
+    child = tasks[0]
+    for _ in range(60):
+        child = mild.mutate(child, rng)
+        for each in (child, mild.draw(rng)):
+            body = each.genome["physics"]
+            assert 0.8 <= min(body["motors"]) <= max(body["motors"]) <= 1.0
+            assert body["delay"] in (0, 1)
+            assert 9.0 <= body["gravity"] <= 10.5
+
+
 @pytest.mark.parametrize("name", teacher_names())
 def test_a_teacher_goes_on_from_a_state_as_if_it_had_never_stopped(name):
     settings = {"plr": {"first": 10, "kept": 20}, "accel": {"first": 10, "kept": 20}}.get(name, {})

@@ -48,6 +48,7 @@ def test_without_fast_weights_a_meta_network_is_its_slow_network(batch):
     for rule in (network.of_representation, network.of_base):
         nn.init.zeros_(rule.layers[-1].weight)
         nn.init.zeros_(rule.layers[-1].bias)
+        nn.init.zeros_(rule.rate)
     with torch.no_grad():
         found = network.told(batch)
         w = network.base
@@ -74,7 +75,8 @@ def test_a_meta_networks_fast_weights_are_of_each_examples_own_slopes(batch):
             kept.append(network.of_base(slopes(loss, w)))
         known = augmented(q, fast, features)
         for number, asked in enumerate(network.embedding(batch.query.inputs[task]).detach()):
-            share = nn.functional.cosine_similarity(augmented(q, fast, asked)[None], known).softmax(0)
+            likeness = nn.functional.cosine_similarity(augmented(q, fast, asked)[None], known)
+            share = (network.log_sharpness.exp() * likeness).softmax(0)
             own = {name: sum(a * each[name] for a, each in zip(share, kept, strict=True)) for name in names}
             torch.testing.assert_close(found[task, number], augmented(w, own, asked), rtol=1e-4, atol=1e-5)
 

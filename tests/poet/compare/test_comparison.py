@@ -11,12 +11,13 @@ from runs import TOY_SETTINGS, evolved, typed
 from scipy.stats import trim_mean
 
 from cluster.executor import InProcess
+from environments.intervals import interquartile_mean
 from poet import Run
 from poet.archive.reading import reading
 from poet.archive.store import Archive
 from poet.compare.comparing import MatrixSettings, compare_folders
 from poet.compare.facts import MEASURES
-from poet.compare.groups import aggregate, interquartile_mean
+from poet.compare.groups import aggregate
 from poet.errors import InputError
 from poet.names import names_of
 
@@ -151,9 +152,14 @@ def test_names_take_as_many_folders_as_tell_runs_apart(tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 11])
-def test_interquartile_mean_is_scipys_trimmed_mean(count):
-    values = np.random.default_rng(count).normal(size=(count, 7))
-    np.testing.assert_allclose(interquartile_mean(values), trim_mean(values, 0.25, axis=0))
+def test_interquartile_mean_is_scipys_trimmed_mean_of_four_copies_of_every_value(count):
+    """Of so many a quarter is whole; of as many as divide by four, copies change nothing."""
+    values = np.random.default_rng(count).normal(size=(7, count))
+    found = interquartile_mean(values)
+    np.testing.assert_allclose(found, trim_mean(np.repeat(values, 4, axis=1), 0.25, axis=1))
+    if count % 4 == 0:
+        np.testing.assert_allclose(found, trim_mean(values, 0.25, axis=1))
+    assert aggregate(values.T).middle == found.tolist()
 
 
 def test_intervals_are_those_of_every_resample_there_is():
@@ -185,7 +191,8 @@ def test_a_group_is_the_runs_aggregated_and_ends_with_its_shortest(runs):
                 for run in told.values()
             ]
             last = [each[-1] for each in values]
-            wanted = None if None in last else pytest.approx(np.mean(last))  # of three, nothing is cut
+            # Of three, a quarter of the outer ones and all of the middle one.
+            wanted = None if None in last else pytest.approx(np.dot(sorted(last), (1, 4, 1)) / 6)
             assert group["curves"][axis][measure]["iqm"][-1] == wanted, (axis, measure)
     assert one["figures"]["solved"] == {"iqm": told["second/toy"]["solved"], "low": None, "high": None}
 
