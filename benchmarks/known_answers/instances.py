@@ -46,7 +46,7 @@ class Effort:
     settings: Mapping[str, Any]
 
 
-SHORT, DRAWN = Effort(100, 32, {"halve_after": 0}), Effort(800, 32, {"halve_after": 400})
+SHORT, DRAWN = Effort(60, 32, {"halve_after": 0}), Effort(800, 32, {"halve_after": 400})
 DRAWINGS = Effort(400, 16, {"width": 16, "row_size": 40, "halve_after": 300})
 
 
