@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.hexapod3d.body import HEXAPOD as BODY
-from environments.hexapod3d.engine import FRICTION, GRAVITY, SUBSTEPS, TIME_STEP
+from environments.hexapod3d.engine import GRAVITY, SUBSTEPS, TIME_STEP
 from environments.hexapod3d.episode import start_height
+from environments.hexapod3d.physics import FRICTION
 from environments.hexapod3d.terrain import COLUMNS, END, HALF_WIDTH, ROWS, START, Terrain
 from environments.hexapod3d.urdf import urdf
 

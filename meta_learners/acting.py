@@ -11,7 +11,7 @@ from typing import Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
-__all__ = ["Actions", "Actor", "Head", "Rollout", "Seen"]
+__all__ = ["Actions", "Actor", "Begun", "Head", "Rollout", "Seen"]
 
 M = TypeVar("M")  # what an actor remembers
 
@@ -107,6 +107,15 @@ class Actor(Protocol[M]):
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """How far trials had come before a rollout of worlds that run on, of M tasks in N worlds."""
+
+    episodes: int  # of a trial
+    lived: Tensor  # (M, N) int64: its episodes that had ended
+    seen: Seen  # before the rollout's first step
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """What happened, of M tasks in N worlds over T steps; all tensors on the sampler's device.
 
@@ -126,6 +135,7 @@ class Rollout:
     carried: Tensor  # (M, N) float32: what the episode that was under way had scored before the first step
     diverged: int  # episodes ended by a number that was not finite
     most_ended: int  # in one world; known to the host, so that nobody has to ask the device
+    begun: Begun | None = None  # where trials run on
 
     @property
     def ends(self) -> Tensor:
@@ -147,6 +157,14 @@ class Rollout:
         sums, ended = self._by_episode(self.most_ended)
         sums[:, 0] += self.carried
         return (sums * ended).sum() / ended.sum()
+
+    def mean_returns(self, begun: Begun) -> Tensor:
+        """Give the mean score of each of a trial's episodes, of those that ended here: (episodes,), NaN for none."""
+        sums, ended = self._by_episode(self.most_ended)
+        sums[:, 0] += self.carried
+        number = torch.arange(sums.shape[1], device=sums.device)[:, None] + begun.lived[:, None]
+        each = torch.stack([ended * (number % begun.episodes == which) for which in range(begun.episodes)])
+        return (sums * each).sum((1, 2, 3)) / each.sum((1, 2, 3))
 
     def _by_episode(self, episodes: int) -> tuple[Tensor, Tensor]:
         """Sum the scores and the ends of each world's first episodes, and of all after them: (M, episodes + 1, N)."""

@@ -1,4 +1,4 @@
-"""The learners on an archive: `python -m benchmarks.archive_learning recognition|fits CURRICULUM`.
+"""The learners on an archive: `python -m benchmarks.archive_learning recognition|fits|scores CURRICULUM`.
 
 CURRICULUM is a folder that `poet export` wrote. Results and figures go to benchmarks/results/archive_learning. What is
 there already, of the same curriculum and settings, is kept: a learner that was installed since is trained and joins.
@@ -12,12 +12,16 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.archive_learning import figure, fits, recognition
+from benchmarks.archive_learning import figure, fits, recognition, scores
 from benchmarks.archive_learning.kept import Kept
 from environments.tasks.curriculum import Curriculum
 
 RESULTS = Path(__file__).parents[1] / "results" / "archive_learning"
-PROBLEMS = {"recognition": (recognition, figure.recognition), "fits": (fits, figure.fits)}
+PROBLEMS = {
+    "recognition": (recognition, figure.recognition),
+    "fits": (fits, figure.fits),
+    "scores": (scores, figure.scores),
+}
 
 
 def main() -> None:
@@ -27,7 +31,11 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("problem", choices=PROBLEMS, help="niches told by their ground, or values and grounds fitted")
+    parser.add_argument(
+        "problem",
+        choices=PROBLEMS,
+        help="niches told by their ground, values and grounds fitted, or agents' scores told",
+    )
     parser.add_argument("curriculum", type=Path, nargs="?", help="left out: draw anew what was measured")
     parser.add_argument("--seconds", type=float, default=20.0, help="of the processor, for a learner to train")
     parser.add_argument("--tasks", type=int, default=60, help="of the test")

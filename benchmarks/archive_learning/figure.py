@@ -65,12 +65,35 @@ def recognition(found: Mapping[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def _fit(result: Mapping[str, Any]) -> str:
+    lost = f", {result['diverged']} of {result['tasks']} diverged" if result["diverged"] else ""
+    return f"{result['by']}: {result['last']:.3g}{lost}"
+
+
 def _rivals(axis: Axes, shots: list[int], results: Mapping[str, Any]) -> None:
     axis.axhline(0.2, color="#9aa0a6", linewidth=0.8)
     for name, style in GREYS.items():
         if name in results:
             means = [each[0] for each in results[name]["accuracy"]]
             axis.plot(shots, means, style, color="#6b7280", linewidth=1.2)
+
+
+def scores(found: Mapping[str, Any], path: Path) -> None:
+    """Draw the errors, least first, with their intervals; what learns nothing over tasks in grey."""
+    results = {name: each for name, each in found["results"].items() if "error" in each}
+    ordered = sorted(results, key=lambda name: -results[name]["error"][0])
+    figure = Figure(figsize=(8, 0.24 * len(ordered) + 1.2), layout="constrained")
+    axis = figure.subplots()
+    for place, name in enumerate(ordered):
+        mean, low, high = results[name]["error"]
+        colour = "#6b7280" if results[name]["room"] == "rivals" else COLOURS[0]
+        axis.plot([low, high], [place, place], color=colour, linewidth=1.6)
+        axis.plot(mean, place, "o", color=colour, markersize=5)
+    axis.set_yticks(range(len(ordered)), ordered, fontsize=8)
+    axis.set_xlim(0, 1.1)
+    axis.set_xlabel("mean square error of an agent's scores; 1: of telling the mean of all (further right: not shown)")
+    axis.grid(alpha=0.2)
+    figure.savefig(path, dpi=110)
 
 
 def fits(found: Mapping[str, Any], path: Path) -> None:
@@ -83,7 +106,8 @@ def fits(found: Mapping[str, Any], path: Path) -> None:
         for each, colour in zip([each for each in results if each["problem"] == problem], COLOURS, strict=False):
             learned = each["by"].endswith(LEARNED)
             width, style = (2.0, "-") if learned else (1.2, "--")
-            axis.plot(each["curve"], style, color=colour, linewidth=width, label=f"{each['by']}: {each['last']:.3g}")
+            if "curve" in each:
+                axis.plot(each["curve"], style, color=colour, linewidth=width, label=_fit(each))
         axis.set_yscale("log")
         axis.set_title(f"{problem} of unseen niches", loc="left", fontsize=10)
         axis.set_xlabel("steps")

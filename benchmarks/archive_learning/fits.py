@@ -2,7 +2,8 @@
 
 A task is the loss of a small network on one niche's examples, from a random start; what counts is how low it is after
 100 steps. Learned optimisers are trained for equal time on niches of some branches, SGD, momentum, Nesterov's,
-RMSprop and Adam have their rates tuned on the same, over 31 rates from .0001 to 10; others' niches are fitted.
+RMSprop and Adam have their rates tuned on the same, over 31 rates from .0001 to 10; others' niches are fitted. A task
+whose loss is not finite at the end, or above where it began, is counted as diverged, and no mean holds it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from meta_learners.keys import Stream, torch_generator
 from meta_learners.learned_optimisers.classical import NAMES, best_rate, descend
 from meta_learners.learned_optimisers.learner import LearnedOptimiser
 from meta_learners.learned_optimisers.optimisee import Optimisee
+from meta_learners.networks.adaptable import NetworkSettings
 from meta_learners.registry import make_family
 
-STEPS, HIDDEN, KNOWN, TASKS = 100, (20,), 40, 8  # KNOWN tasks tune the rates; TASKS are of a meta-step
+STEPS, HIDDEN, KNOWN, TASKS = 100, (20,), 100, 8  # KNOWN tasks tune the rates; TASKS are of a meta-step
 UNSEEN = 10**6  # begins the keys of the test's tasks
 LEARNED = ("lstm-optimiser", "hierarchical-optimiser")
 # Without noise and with many points, grounds are functions to fit; few-shot they are to be told from few heights.
@@ -44,7 +46,7 @@ def measure(kept: Kept, curriculum: Curriculum, budget: Mapping[str, Any], again
 
 
 def _classical(name: str, family: EpisodeFamily, budget: Mapping[str, Any]) -> dict[str, Any]:
-    optimisee = Optimisee.of(family, HIDDEN, summed=False)
+    optimisee = Optimisee.of(family, NetworkSettings(hidden=HIDDEN), summed=False)
     known = family.draw(KNOWN, "train", (budget["seed"], Stream.BATCHES))
     start = optimisee.start(KNOWN, torch_generator((budget["seed"],)), "cpu")
     rate = best_rate(name, optimisee, start, known.support, STEPS)
@@ -64,10 +66,15 @@ def _learned(name: str, family: EpisodeFamily, budget: Mapping[str, Any]) -> dic
 
 
 def _told(way: Tensor) -> dict[str, Any]:
-    """Give the mean loss after every step, and the last one's interval over tasks."""
-    last = way[:, -1].double().numpy()
+    """Give the mean loss after every step, and the last one's interval over tasks; and how many tasks diverged."""
+    sound = way.isfinite().all(1) & (way[:, -1] <= way[:, 0])
+    told: dict[str, Any] = {"diverged": int((~sound).sum()), "tasks": len(way)}
+    if not sound.any():
+        return told
+    last = way[sound, -1].double().numpy()
     return {
-        "curve": [float(f"{each:.4g}") for each in way.mean(0).tolist()],
+        **told,
+        "curve": [float(f"{each:.4g}") for each in way[sound].mean(0).tolist()],
         "last": float(f"{last.mean():.4g}"),
         "interval": [float(f"{each:.4g}") for each in interval(last) or (last.mean(),) * 2],
     }

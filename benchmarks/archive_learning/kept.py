@@ -32,5 +32,7 @@ class Kept:
     def keep(self, name: str, result: Mapping[str, Any]) -> None:
         """Add a result, and write all."""
         self.found["results"][name] = dict(result)
-        self._path.write_text(json.dumps(self.found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        self._path.write_text(
+            json.dumps(self.found, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
+        )
         print(f"{name}: {json.dumps(result)[:200]}", file=sys.stderr, flush=True)

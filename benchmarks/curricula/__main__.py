@@ -27,6 +27,7 @@ from environments.files import write_aside
 from environments.suites import suites_of
 from environments.tasks.curriculum import Curriculum, Task
 from meta_learners.training.evaluation import Protocol
+from poet.sweep.cells import strangers
 
 PROTOCOL = Protocol(adaptations=(0, 1, 2, 5, 10), worlds=1, episodes=2, repeats=1)
 POET_GROUND, OTHER_GROUND, SUITE_GROUND = "POET test tasks", "another POET run", "walker suite"
@@ -97,11 +98,6 @@ def courses(each: int) -> list[Environment]:
         for terrain in terrains
         for environment in [level.environment for level in levels if level.terrain == terrain][:each]
     ]
-
-
-def strangers(another: Curriculum, exported: Curriculum) -> list[Task]:
-    """List the tasks of another run that are none of this one's, nor the flat ground that both began with."""
-    return [task for task in another.stages if task.order > 0 and task.id not in exported.tasks]
 
 
 def specialists(exported: Curriculum, tasks: Sequence[Task], episode_limit: int) -> float:

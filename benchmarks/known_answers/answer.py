@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+# How surely a target is what its source says: computed here or exact, read there, read elsewhere, or remembered.
+Certainty = Literal["", "computed", "read", "second-hand", "remembered"]
+
 SIGNS = {"higher": ">=", "lower": "<=", "equal": "=", "beside": "beside"}
 
 
@@ -18,8 +21,7 @@ class Answer:
     better: Literal["higher", "lower", "equal", "beside"]  # beside: to compare with, not to reach
     within: float = 0.0  # of the target, where it should be equal
     source: str = ""  # of the target
-    # How surely the target is what the source says: computed here or exact, read there, read elsewhere, or remembered.
-    certainty: Literal["", "computed", "read", "second-hand", "remembered"] = ""
+    certainty: Certainty = ""
 
     @property
     def reached(self) -> bool | None:

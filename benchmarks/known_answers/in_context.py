@@ -6,7 +6,8 @@ trial is two episodes of 100 steps; the reward tells how far the goal is, so who
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from benchmarks.known_answers import bandits, mdps, navigation
@@ -16,8 +17,7 @@ from meta_learners.families.bandits import BernoulliBandits
 from meta_learners.families.mdps import TabularMDPs
 from meta_learners.families.navigation import LONGEST_MOVE, Navigation
 
-LEARNERS = ("snail", "transformer", "varibad")
-SMALL: Mapping[str, Any] = {"window": 0, "trace": 0.3, "entropy": 0.01, "reward_scale": 1.0, "epochs": 4}
+SMALL: Mapping[str, Any] = {"steps": 0, "window": 0, "trace": 0.3, "entropy": 0.01, "reward_scale": 1.0, "epochs": 4}
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "snail": {"filters": 16, "keys": 16},
     "transformer": {"size": 32, "layers": 2, "heads": 2, "context": 0},
@@ -34,14 +34,7 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Learn each, then measure on tasks not seen before."""
     if short:
         return on_bandits("snail", 5, Effort(iterations=25, trials=256, tested=5000), seed, device, SHORT_AIM)
-    answers = []
-    for name in LEARNERS:
-        for arms in PUBLISHED if name == "snail" else (5,):
-            answers += on_bandits(name, arms, Effort(iterations=400, trials=1024, tested=20_000), seed, device)
-        answers += on_navigation(name, Effort(iterations=150, trials=64, tested=400), seed, device)
-    for name in LEARNERS:
-        answers += on_mdps(name, Effort(iterations=160, trials=400, tested=4000), seed, device)
-    return answers
+    return [answer for part in PARTS.values() for answer in part(seed, device)]
 
 
 def shared(name: str, reflex: int) -> dict[str, Any]:
@@ -100,3 +93,25 @@ def on_navigation(name: str, effort: Effort, seed: int, device: str) -> list[Ans
         Answer(f"{label} (standing still)", found, navigation.still_return(), "higher", 0, "", "computed"),
         Answer(f"{label} (straight to the goal)", found, navigation.oracle_return(), "beside", 0, "", "computed"),
     ]
+
+
+def _parts() -> dict[str, Callable[[int, str], list[Answer]]]:
+    """Give the long form's parts by name; each takes a seed and a device."""
+    parts: dict[str, Callable[[int, str], list[Answer]]] = {}
+    for name, arms, iterations, trials in (
+        ("snail", 5, 400, 1024),
+        ("snail", 10, 300, 512),
+        ("snail", 50, 300, 512),
+        ("transformer", 5, 300, 512),
+        ("varibad", 5, 300, 512),
+    ):
+        effort = Effort(iterations=iterations, trials=trials, tested=20_000)
+        parts[f"{name}-bandits-{arms}"] = partial(on_bandits, name, arms, effort)
+    for name in SIZES:
+        parts[f"{name}-navigation"] = partial(on_navigation, name, Effort(iterations=150, trials=64, tested=400))
+    for name in ("snail", "transformer"):
+        parts[f"{name}-mdps"] = partial(on_mdps, name, Effort(iterations=160, trials=400, tested=4000))
+    return parts
+
+
+PARTS = _parts()

@@ -23,7 +23,7 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     centres = torch.randn(rounds, DIMENSIONS, generator=torch_generator((seed, Stream.TASKS)))
     # What a network without hidden layers tells of the input 0 is its bias, w; a mean of squares is 2 / d of the cost.
     settings = OnlineSettings(hidden=(), inner_rate=RATE * DIMENSIONS / 2, step_size=0.03, updates=100, sampled=0)
-    learner = FollowTheMetaLeader(1, DIMENSIONS, None, settings, seed=seed, device=device)
+    learner = FollowTheMetaLeader((1,), DIMENSIONS, None, settings, seed=seed, device=device)
     costs = []
     for number, centre in enumerate(centres):
         half = Examples(torch.zeros(1, 1, 1), centre[None, None])

@@ -16,6 +16,7 @@ from meta_learners.keys import Stream, torch_generator
 from meta_learners.learned_optimisers.classical import NAMES, best_rate, descend
 from meta_learners.learned_optimisers.learner import LearnedOptimiser
 from meta_learners.learned_optimisers.optimisee import Optimisee
+from meta_learners.networks.adaptable import NetworkSettings
 from meta_learners.registry import make_family, make_few_shot
 
 EPOCHS, SHORT_EPOCHS = 250, 20
@@ -77,7 +78,10 @@ def _learned(name: str, family: EpisodeFamily, epochs: int, tasks: int, seed: in
 
 def _classical(family: EpisodeFamily, batch: TaskBatch, seed: int) -> dict[str, float]:
     """Tune each optimiser on functions of training, and give its loss after the last step on others."""
-    optimisee, known = Optimisee.of(family, (), summed=True), family.draw(500, "train", (seed, Stream.BATCHES))
+    optimisee, known = (
+        Optimisee.of(family, NetworkSettings(hidden=()), summed=True),
+        family.draw(500, "train", (seed, Stream.BATCHES)),
+    )
     generator = torch_generator((seed,))
     found = {}
     for name in NAMES:

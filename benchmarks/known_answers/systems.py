@@ -40,7 +40,7 @@ FAMILIES = {
     "plastic": "Plastic synapses",
 }
 REFERENCE = re.compile(r"arXiv:\d{4}\.\d{4,5}|openreview\.net/[\w?=&-]+")
-CITED = re.compile(r"\s*\((?P<source>[^()]*\d{4}[^()]*)\)\s*$")  # ends a first sentence
+CITED = re.compile(r"\s*\((?P<source>[^()]*\d{4}[^()]*)\)")  # in a first sentence
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,11 @@ def systems() -> list[System]:
     order = list(FAMILIES)
     found = [_system(name, module) for name, module in ours.items()]
 
-    def place(system: System) -> tuple[int, str, str, str]:
+    def place(system: System) -> tuple[int, str, int, str, str]:
         known = order.index(system.family) if system.family in order else len(order)
-        return known, system.family, system.module, system.name
+        rows = list(_rows(system.family))  # a rule may speak of the row above
+        row = rows.index(system.name) if system.name in rows else len(rows)
+        return known, system.family, row, system.module, system.name
 
     return sorted(found, key=place)
 
@@ -85,7 +87,8 @@ def _system(name: str, module: str) -> System:
     source = cited["source"] if cited else ""
     if references and references[0] not in source:
         source = f"{source}, {references[0]}".removeprefix(", ")
-    return System(name, family, module, CITED.sub("", first), source)
+    rule = re.sub(r"^(An?|The) ", lambda article: article[0].lower(), CITED.sub("", first))
+    return System(name, family, module, rule, source)
 
 
 @cache
@@ -132,7 +135,7 @@ def table() -> str:
     for family, members in of.items():
         lines += [f"### {FAMILIES.get(family, family)}", ""]
         lines += [f"Settings and figures: [{FAMILIES.get(family, family)}](systems/{_page(family)}).", ""]
-        lines += ["| Learner | Rule | Source | File | Known | Reached |", "|---|---|---|---|---|---|"]
+        lines += ["| Learner | Rule | Source | File | Beside | Reached |", "|---|---|---|---|---|---|"]
         for each in members:
             known, reached = _best(each.name)
             file = f"[{Path(each.file).name}](../{each.file})"
@@ -142,7 +145,7 @@ def table() -> str:
 
 
 def _best(name: str) -> tuple[str, str]:
-    """Give what is known and what was reached: the figure to be reached, or else the first to compare with."""
+    """Give what stands beside and what was reached: the figure to be reached, or else the first to compare with."""
     found = sorted(figures(name), key=lambda each: each["better"] == "beside")
     if not found:
         return "", ""
@@ -210,7 +213,7 @@ def _figure(each: Mapping[str, Any]) -> str:
 
 
 def _certainty(each: Mapping[str, Any]) -> str:
-    return f" ({each['certainty']})" if each["certainty"] else ""
+    return f" ({each['certainty'] or 'rival'})"
 
 
 def _number(value: float) -> str:

@@ -19,6 +19,7 @@ REPORTS = 20  # lines about how it goes
 SMALL_WORLDS = RL2Settings(
     reflex=0,
     critic_memory=False,
+    steps=0,
     window=0,
     trace=0.3,
     entropy=0.01,

@@ -8,14 +8,15 @@ within what bounds, is an option of the encoding. The body says which genes ther
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.domain import Encoding, Genome
+from environments.domain import Encoding, Environment, Genome
 from environments.encodings.genes import approach_number
 from environments.plain import plain
 
@@ -39,6 +40,7 @@ class PhysicsGene:
     unit: str
     parts: int = 1
     whole: bool = False  # whole numbers only
+    choice: bool = False  # whole numbers that are names: none lies between two others, and any may follow any
     words: Mapping[float, str] | None = None  # for values that are no measure, such as off
 
     def check(self, value: Any) -> None:
@@ -65,12 +67,29 @@ class PhysicsGene:
         plainly = [int(each) if self.whole else float(each) for each in numbers]
         return plainly if self.parts > 1 else plainly[0]
 
+    @property
+    def axes(self) -> int:
+        """How many numbers `scaled` gives."""
+        return self.parts * (round(self.most - self.least) if self.choice else 1)
+
     def scaled(self, numbers: Numbers) -> NDArray[np.float64]:
-        """Place the numbers where 0 is ordinary and this gene's bounds are one apart."""
+        """Place the numbers where 0 is ordinary and this gene's bounds are one apart: (axes,).
+
+        A choice has an axis for each thing that it can be but the ordinary, and is 1 on its own.
+        """
+        if self.choice:
+            others = [each for each in np.arange(self.least, self.most + 1) if each != self.ordinary]
+            return np.equal.outer(numbers, others).reshape(-1).astype(np.float64)
         return (np.array(numbers, dtype=np.float64) - self.ordinary) / (self.high - self.low)
 
     def mutate(self, number: float, rng: np.random.Generator) -> float:
-        """Move one number by at most a step, within bounds; one beyond them is brought nearer by as much."""
+        """Move one number by at most a step, within bounds; one beyond them is brought nearer by as much.
+
+        A choice stays what it is, or becomes any other: a coin decides.
+        """
+        if self.choice:
+            others = [each for each in np.arange(self.low, self.high + 1) if each != number]
+            return number if rng.random() < 0.5 else int(others[rng.integers(len(others))])
         low, high = min(self.low, number), max(self.high, number)
         if self.whole:
             near = [number + move for move in (-self.step, 0, self.step) if low <= number + move <= high]
@@ -112,6 +131,18 @@ def ground_of(genome: Genome) -> Genome:
     return {name: value for name, value in genome.items() if name != SECTION} if SECTION in genome else genome
 
 
+def on_ground(environment: Environment) -> Environment:
+    """Give the task of the same ground for the ordinary body: the very same one where it is ordinary."""
+    if SECTION not in environment.genome:
+        return environment
+    return Environment(
+        domain=environment.domain,
+        encoding=environment.encoding,
+        genome=ground_of(environment.genome),
+        seed=environment.seed,
+    )
+
+
 def with_physics(ground: Genome, physics: Mapping[str, Numbers], genes: Genes, always: Collection[str] = ()) -> Genome:
     """Join ground and physics; what is ordinary is not written, but for the genes that always are."""
     section = {
@@ -144,6 +175,8 @@ def _bounded(name: str, own: Any, genes: Genes) -> PhysicsGene:
     if not isinstance(own, Mapping) or not set(BOUNDS).issuperset(own):
         raise ValueError(f"{SECTION}.{name} is {own!r}; it must be a table of some of {', '.join(BOUNDS)}")
     shortest = 1.0 if gene.whole else 10.0**-DECIMALS  # of steps; a shorter one is lost in rounding
+    if gene.choice and "step" in own:
+        raise ValueError(f"{SECTION}.{name}.step is {own['step']!r}; {name} takes low and high alone")
     for key, value in own.items():
         least, most = (shortest, gene.most - gene.least) if key == "step" else (gene.least, gene.most)
         wrong = isinstance(value, bool) or not isinstance(value, int | float)
@@ -151,6 +184,8 @@ def _bounded(name: str, own: Any, genes: Genes) -> PhysicsGene:
             kind = "a whole number" if gene.whole else "a number"
             raise ValueError(f"{SECTION}.{name}.{key} is {value!r}; it must be {kind} in [{least:g}, {most:g}]")
     bounded = replace(gene, **own)
+    if gene.choice:
+        bounded = replace(bounded, step=bounded.high - bounded.low)
     if not bounded.low <= gene.ordinary <= bounded.high:
         raise ValueError(
             f"{SECTION}.{name} goes from {bounded.low:g} to {bounded.high:g}; {gene.ordinary:g} is ordinary and "
@@ -212,7 +247,7 @@ class WithPhysics:
     @property
     def shared_axes(self) -> int:
         """Say how many of a vector's last axes mean the same in every encoding of a run: those of the body."""
-        return sum(gene.parts for gene in self._evolved.values())
+        return sum(gene.axes for gene in self._evolved.values())
 
     def vector(self, genome: Genome) -> NDArray[np.float64]:
         """Place the genome where distances are measured: its ground's place, then each evolved gene.
@@ -271,6 +306,19 @@ def describe_physics(genome: Genome, genes: Genes) -> str:
     physics = physics_of(genome, genes)
     unusual = (name for name in physics if any(number != genes[name].ordinary for number in physics[name]))
     return ", ".join(genes[name].describe(physics[name]) for name in unusual)
+
+
+@contextmanager
+def naming_physics() -> Iterator[None]:
+    """Let an encoding of ground that refuses an option, and says which it takes, say that physics is one."""
+    try:
+        yield
+    except ValueError as error:
+        said = str(error)
+        if "is unknown; the" in said:
+            none = said.endswith("takes none")
+            said = f"{said.removesuffix('none')}{SECTION} alone" if none else f"{said}, and {SECTION}"
+        raise ValueError(said) from error
 
 
 def read_option(options: Mapping[str, Any], genes: Genes) -> tuple[dict[str, Any], Genes, Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from environments.domain import Batch, Capabilities, Encoding, Environment, Roll
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.drawn_field import DrawnFieldEncoding
 from environments.encodings.heightfield import HeightfieldEncoding
+from environments.encodings.physics import WithPhysics, naming_physics, read_option
 from environments.equipped import play_steps
 from environments.hexapod3d import native
 from environments.hexapod3d.body import HEXAPOD, OCTOPOD, QUADRUPED, Body
@@ -21,6 +22,7 @@ from environments.hexapod3d.engine import CONTROL_RATE
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.expression import CPPN_UNIT, add_domain, drawing, drawn_encoding, drawn_from, probe
 from environments.hexapod3d.gait import Gait
+from environments.hexapod3d.physics import Physics, genes_of
 from environments.hexapod3d.recording import lines_of, record, sketch
 from environments.hexapod3d.simulator import CAPABILITIES, ENGINES, controller_of, engine_called, run
 from environments.hexapod3d.streaming import stream
@@ -28,7 +30,7 @@ from environments.hexapod3d.task import EPISODE_LIMIT, FALL_REWARD
 from environments.hexapod3d.terrain import FINISH
 from environments.hexapod3d.variation import varied, written
 from environments.hexapod3d.vector import HexapodVectorEnv
-from environments.sketch import Figure, StickRecording, Stretch
+from environments.sketch import Figure, Sketch, StickRecording, Stretch
 from environments.tasks.env import TaskSource
 
 
@@ -45,7 +47,6 @@ class Legged3D:
     fall_return = FALL_REWARD
     solved_return = 230.0
     engines = tuple(ENGINES)
-    sketch = staticmethod(sketch)
     difficulty = staticmethod(difficulty)
     drawing = staticmethod(drawing)
     drawn_from = staticmethod(drawn_from)
@@ -75,6 +76,13 @@ class Legged3D:
 
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""
+        genes = genes_of(len(self.body.legs))
+        own, evolved, start = read_option(options, genes)
+        with naming_physics():
+            ground = self._ground(name, own)
+        return WithPhysics(ground, genes, evolved, start)
+
+    def _ground(self, name: str, options: Mapping[str, Any]) -> Encoding:
         if name == HeightfieldEncoding.name:
             return HeightfieldEncoding.from_options(options)
         if name == CPPNEncoding.name:
@@ -100,11 +108,26 @@ class Legged3D:
         return HexapodVectorEnv(tasks, source=source, body=self.body, gait=self.gait, **settings)
 
     def make_env(
-        self, environment: Environment, *, render_mode: str | None = None, episode_limit: int | None = None
+        self,
+        environment: Environment,
+        *,
+        render_mode: str | None = None,
+        episode_limit: int | None = None,
+        told: bool = False,
     ) -> HexapodEnv:
-        """Make the reference environment for one task."""
+        """Make the reference environment for one task; with `told`, what is hidden of it is observed too."""
         limit = EPISODE_LIMIT if episode_limit is None else episode_limit
-        return HexapodEnv(environment, body=self.body, gait=self.gait, render_mode=render_mode, episode_limit=limit)
+        return HexapodEnv(
+            environment, body=self.body, gait=self.gait, told=told, render_mode=render_mode, episode_limit=limit
+        )
+
+    def hidden(self, environment: Environment | None) -> NDArray[np.float32]:
+        """Give what agents do not see of a task, as `Physics.scaled`; raises as `Physics.of`."""
+        return Physics.of(self.body, environment).scaled(self.body)
+
+    def sketch(self, environment: Environment) -> Sketch:
+        """Draw a course: from above, and its middle from the side."""
+        return sketch(environment, self.body)
 
     def record(
         self,

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.hexapod3d.body import HEXAPOD, Body
+from environments.hexapod3d.physics import FRICTION, ORDINARY, Physics
 from environments.hexapod3d.terrain import CELL, COLUMNS, END, ROWS, START, Terrain
 from environments.hexapod3d.urdf import urdf_file
 
@@ -53,7 +54,6 @@ CONTROL_RATE = 50  # Hz, of the controller
 SUBSTEPS = 2  # of physics in a control step, each with the drives' torques renewed: 100 Hz
 ITERATIONS = 4  # of the solver, whose rows are the feet's contacts alone; more change no walk
 TIME_STEP = 1 / (CONTROL_RATE * SUBSTEPS)  # s
-FRICTION = 1.0
 GRAVITY = 9.81  # m/s²
 CONTACT_MARGIN = 0.03  # m, from which on a foot that nears the ground is held back
 CONTACT_ERP = 0.2  # of a contact's depth, mended in a step of physics
@@ -135,21 +135,23 @@ class World:
         self._torques = np.zeros(self.body.joints)
         self._seen: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None  # until the engine's next step
         self.terrain: Terrain | None = None
+        self.physics = ORDINARY
+        self._gains = self.physics.gains(self.body)
 
     def renew(self) -> None:
         """Start over with an engine that has not seen what broke the last episode down."""
         self.close()
         self._connect()
 
-    def lay(self, terrain: Terrain) -> None:
-        """Put robot and course in the place of those before; to be called before `place`.
+    def lay(self, terrain: Terrain, physics: Physics = ORDINARY) -> None:
+        """Put robot and course in the place of those before, with what is hidden of them; to be called before `place`.
 
         Raises:
             RuntimeError: the world has been closed.
         """
         if self._client.closed:
             raise RuntimeError("the environment has been closed; make another")
-        if self.terrain is terrain:
+        if self.terrain is terrain and self.physics == physics:
             return
         bullet.resetSimulation(**self._on)  # PyBullet frees a heightfield in no other way
         bullet.setGravity(0, 0, -GRAVITY, **self._on)
@@ -161,7 +163,7 @@ class World:
             deterministicOverlappingPairs=1,
             **self._on,
         )
-        self._lay_ground(terrain)
+        self._lay_ground(terrain, physics.friction)
         # Left to itself PyBullet takes inertias from the shapes that collide, and legs have none.
         with urdf_file(self.body) as path:
             self.robot = bullet.loadURDF(path, flags=bullet.URDF_USE_INERTIA_FROM_FILE, **self._on)
@@ -169,15 +171,19 @@ class World:
             bullet.changeDynamics(
                 self.robot, link, lateralFriction=FRICTION, linearDamping=0, angularDamping=0, **self._on
             )
+        if physics.load != 1:
+            mass, _, inertia, *_ = bullet.getDynamicsInfo(self.robot, -1, **self._on)
+            heavier = {"mass": mass * physics.load, "localInertiaDiagonal": [each * physics.load for each in inertia]}
+            bullet.changeDynamics(self.robot, -1, **heavier, **self._on)
         for link in set(range(-1, self.body.joints)) - set(self._feet):
             bullet.setCollisionFilterGroupMask(self.robot, link, 0, 0, **self._on)  # nothing there to collide
         # PyBullet's own motors hold every joint at rest until told not to.
         bullet.setJointMotorControlArray(
             self.robot, self._joints, bullet.VELOCITY_CONTROL, forces=[0.0] * self.body.joints, **self._on
         )
-        self.terrain = terrain
+        self.terrain, self.physics, self._gains = terrain, physics, physics.gains(self.body)
 
-    def _lay_ground(self, terrain: Terrain) -> None:
+    def _lay_ground(self, terrain: Terrain, friction: float) -> None:
         shape = bullet.createCollisionShape(
             bullet.GEOM_HEIGHTFIELD,
             meshScale=[CELL, CELL, 1.0],
@@ -191,7 +197,7 @@ class World:
         low, high = float(terrain.heights.min()), float(terrain.heights.max())
         middle = [(START + END) / 2, 0.0, (low + high) / 2]
         bullet.resetBasePositionAndOrientation(ground, middle, [0, 0, 0, 1], **self._on)
-        bullet.changeDynamics(ground, -1, lateralFriction=FRICTION, **self._on)
+        bullet.changeDynamics(ground, -1, lateralFriction=friction, **self._on)
 
     def description(self) -> dict[str, list[float]]:
         """Say what the engine made of the robot, in the names and the order of the C++ core's `model.hpp`.
@@ -255,7 +261,7 @@ class World:
         squares = np.zeros(self.body.joints)
         for _ in range(SUBSTEPS):
             angles, speeds = self._joint_states()
-            torques = torque(self.body, targets, angles, speeds)
+            torques = torque(self.body, targets, angles, speeds) * self._gains
             bullet.setJointMotorControlArray(
                 self.robot, self._joints, bullet.TORQUE_CONTROL, forces=torques.tolist(), **self._on
             )

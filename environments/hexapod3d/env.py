@@ -16,6 +16,7 @@ from environments.hexapod3d.engine import CONTROL_RATE, POSITION, World
 from environments.hexapod3d.episode import advance, begin
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
+from environments.hexapod3d.physics import Late, Physics, hidden_size
 from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, calmed, observe
 from environments.hexapod3d.terrain import FINISH, Terrain
 from environments.history import History, UnlikeError, without
@@ -55,8 +56,12 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     Args:
         environment: the task; level ground when None.
+        terrain: a course used in place of the task's own.
         body: the robot.
         gait: what an action means.
+        physics: what is hidden of the robot, in place of the task's own.
+        told: append it to every observation, which has `physics.hidden_size` numbers more then, as
+            `physics.Physics.scaled` says.
         episode_limit: control steps before truncation, 50 to the second.
         render_mode: "rgb_array" or None.
 
@@ -73,6 +78,8 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         terrain: Terrain | None = None,
         body: Body = HEXAPOD,
         gait: Gait = Gait.ALTERNATING,
+        physics: Physics | None = None,
+        told: bool = False,
         episode_limit: int = EPISODE_LIMIT,
         render_mode: str | None = None,
     ) -> None:
@@ -85,13 +92,16 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.terrain = terrain_of(environment) if terrain is None else terrain
         self.body = body
         self.gait = gait
+        self.physics = Physics.of(body, environment) if physics is None else physics
+        self._hidden = self.physics.scaled(body) if told else None
         self.render_mode = render_mode
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (body.joints,), np.float32)
-        self.observation_space = gymnasium.spaces.Box(*bounds(body))
+        self.observation_space = observation_space(body, told)
         self._world = World(body)
         self._camera: Camera | None = None
         self._judge = Judge(body, 1, limit)
         self._state = np.zeros((1, body.columns.size))
+        self._late = self._not_yet()
         self._history: History | None = None  # of the episode, from its seed on
         self._over = True
         self._closed = False
@@ -105,8 +115,9 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         seed = None if seed is None else whole_seed(seed)
         super().reset(seed=seed)
         episode = episode_seed(seed, self.np_random)
-        begin(self._world, self.terrain, episode, self._state[0])
+        begin(self._world, self.terrain, episode, self._state[0], self.physics)
         self._judge.start(0, float(self._state[0, POSITION.start]))
+        self._late = self._not_yet()
         self._history = History(episode, np.zeros(self.body.joints, dtype=np.float32))
         self._over = False
         return self._observe(), {"outcome": NO_OUTCOME}
@@ -117,7 +128,7 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             raise gymnasium.error.ResetNeeded("call reset before step: no episode is under way")
         done = checked_action(action, self.body.joints).astype(np.float32)
         self._history.add(done)
-        advance(self._world, done, int(self._judge.steps[0]), self.gait, self._state[0])
+        advance(self._world, self._late.reaching(done), int(self._judge.steps[0]), self.gait, self._state[0])
         rewards, outcomes = self._judge.judge(self._state, self.terrain)
         outcome = int(outcomes[0])
         self._over = outcome != NO_OUTCOME
@@ -162,9 +173,10 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _replay(self, history: History) -> None:
         """Bring the new world to where the old one stands; the judge knows already."""
         state = np.zeros(self.body.columns.size)
-        begin(self._world, self.terrain, history.start, state)
+        begin(self._world, self.terrain, history.start, state, self.physics)
+        self._late = self._not_yet()
         for step, action in enumerate(history.actions()):
-            advance(self._world, action, step, self.gait, state)
+            advance(self._world, self._late.reaching(action), step, self.gait, state)
         if not np.array_equal(state, self._state[0]):
             raise UnlikeError
 
@@ -184,6 +196,17 @@ class HexapodEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Metres from the start to the end of the course."""
         return FINISH
 
+    def _not_yet(self) -> Late:
+        """Give the actions under way as an episode begins."""
+        return Late(self.physics.delay, self.body.joints)
+
     def _observe(self) -> NDArray[np.float32]:
         (observation,) = observe(self.body, self._state, self._judge.steps, self.terrain)
-        return observation  # type: ignore[no-any-return]
+        return observation if self._hidden is None else np.concatenate([observation, self._hidden])
+
+
+def observation_space(body: Body, told: bool = False) -> gymnasium.Space[NDArray[np.float32]]:
+    """Give the space of what a robot sees, with what is hidden of it where it is told."""
+    unbounded = np.full(hidden_size(body) if told else 0, np.inf, dtype=np.float32)
+    low, high = (np.concatenate(parts) for parts in zip(bounds(body), (-unbounded, unbounded), strict=True))
+    return gymnasium.spaces.Box(low, high, dtype=np.float32)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from environments.hexapod3d.body import Body
 from environments.hexapod3d.engine import World
 from environments.hexapod3d.gait import Gait, targets
+from environments.hexapod3d.physics import ORDINARY, Physics
 from environments.hexapod3d.terrain import Terrain
 
 DROP = 0.005  # m, over where a robot stands
@@ -39,16 +40,19 @@ def start_height(body: Body) -> float:
     return body.height + DROP
 
 
-def begin(world: World, terrain: Terrain, seed: int, state: NDArray[np.float64]) -> None:
+def begin(world: World, terrain: Terrain, seed: int, state: NDArray[np.float64], physics: Physics = ORDINARY) -> None:
     """Put a robot on the start pad, as the episode's seed says, and read its state, of `Body.columns` size."""
     side, z, w = starts(np.array([seed], dtype=np.uint64))[0].tolist()
-    world.lay(terrain)
+    world.lay(terrain, physics)
     world.place((0.0, side, start_height(world.body)), (0.0, 0.0, z, w), world.body.stance.tolist())
     world.read(state)
 
 
 def advance(world: World, action: NDArray[np.float32], steps: int, gait: Gait, state: NDArray[np.float64]) -> None:
-    """Do an action (joints,) at a step of the episode and read the state; from one that makes no sense comes none."""
+    """Do the action (joints,) that reaches the robot at a step of the episode, and read the state.
+
+    From an action that makes no sense comes no state.
+    """
     if np.isfinite(action).all():
         world.advance(targets(world.body, action[None], np.array([steps]), gait)[0])
         world.read(state)

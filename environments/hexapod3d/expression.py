@@ -20,6 +20,8 @@ from environments.encodings.drawn_field import HIGHEST as HIGHEST_DRAWN
 from environments.encodings.drawn_field import DrawnFieldEncoding
 from environments.encodings.genes import Range
 from environments.encodings.heightfield import HeightfieldEncoding, HeightfieldGenome
+from environments.encodings.physics import SECTION as PHYSICS
+from environments.encodings.physics import on_ground
 from environments.hexapod3d.terrain import (
     CELL,
     COLUMNS,
@@ -113,7 +115,7 @@ def express_drawn(genome: Genome) -> Terrain:
 
 
 def drawn_from(environment: Environment) -> Environment:
-    """Give a course as heights that can be painted over: the same ground, to half a millimetre.
+    """Give a course as heights that can be painted over: the same ground, to half a millimetre, and the same body.
 
     Raises:
         ValueError: the course is not valid.
@@ -122,7 +124,10 @@ def drawn_from(environment: Environment) -> Environment:
     if environment.encoding == encoding.name:
         return environment
     heights = np.rint(1000 * terrain_of(environment).heights[DRAWN_FROM:]).astype(np.int64)
-    return Environment(domain=environment.domain, encoding=encoding.name, genome=encoding.written(heights), seed=0)
+    genome = encoding.written(heights)
+    if PHYSICS in environment.genome:
+        genome = {**genome, PHYSICS: environment.genome[PHYSICS]}
+    return Environment(domain=environment.domain, encoding=encoding.name, genome=genome, seed=0)
 
 
 def drawing() -> dict[str, Any]:
@@ -260,6 +265,8 @@ def terrain_of(environment: Environment | None) -> Terrain:
     """
     if environment is None:
         return flat()
+    if _stem(environment.domain) in _domains and PHYSICS in environment.genome:
+        return terrain_of(on_ground(environment))
     makers: dict[str, Callable[[], Terrain]] = {
         HeightfieldEncoding.name: partial(_parametric, environment),
         CPPNEncoding.name: partial(_cppn, environment),

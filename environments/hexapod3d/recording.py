@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from environments.controller import Controller
 from environments.domain import NO_OUTCOME, Environment, Outcome
+from environments.encodings.physics import describe_physics
 from environments.hexapod3d.body import Body
 from environments.hexapod3d.engine import CONTROL_RATE, POSITION
 from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
+from environments.hexapod3d.physics import genes_of
 from environments.hexapod3d.task import rotation
 from environments.hexapod3d.terrain import CELL, FINISH, HALF_WIDTH, START, grid
 from environments.sketch import Gauge, Relief, Sketch, StickRecording
@@ -19,12 +21,13 @@ from environments.sketch import Gauge, Relief, Sketch, StickRecording
 CORNERS = 0.5 * np.array([[1, 1, 0], [1, -1, 0], [-1, -1, 0], [-1, 1, 0]])  # of a trunk, in its sizes
 
 
-def sketch(environment: Environment) -> Sketch:
+def sketch(environment: Environment, body: Body) -> Sketch:
     """Draw a course: from above, and its middle from the side."""
     heights = terrain_of(environment).heights
     x, _ = grid()
     middle = np.column_stack([x.reshape(-1), heights[:, heights.shape[1] // 2]])
-    return Sketch(middle, np.zeros((0, 4, 2)), Relief(heights, (START, -HALF_WIDTH), CELL), FINISH)
+    note = describe_physics(environment.genome, genes_of(len(body.legs)))
+    return Sketch(middle, np.zeros((0, 4, 2)), Relief(heights, (START, -HALF_WIDTH), CELL), FINISH, note)
 
 
 def record(

@@ -24,6 +24,7 @@ from environments.hexapod3d.engine import POSITION, World
 from environments.hexapod3d.episode import advance, begin
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
+from environments.hexapod3d.physics import Late, Physics
 from environments.hexapod3d.task import EPISODE_LIMIT, Judge, bounds, observe
 from environments.hexapod3d.terrain import Terrain
 from environments.native_cores import chosen
@@ -68,7 +69,9 @@ def run_pybullet(batch: Batch, episode_limit: int, body: Body, gait: Gait) -> Ro
     """Run the episodes through PyBullet's Python interface, course after course."""
 
     def alone(rows: Batch) -> Rollouts:
-        return _Lanes(rows.thetas, rows.seeds, terrain_of(rows.environments[0]), episode_limit, body, gait).run()
+        (environment,) = rows.environments
+        ground, physics = terrain_of(environment), Physics.of(body, environment)
+        return _Lanes(rows.thetas, rows.seeds, ground, physics, episode_limit, body, gait).run()
 
     return by_environment(batch, alone)
 
@@ -86,11 +89,13 @@ class _Lanes:
         thetas: NDArray[np.float32],
         seeds: NDArray[np.uint64],
         terrain: Terrain,
+        physics: Physics,
         limit: int,
         body: Body,
         gait: Gait,
     ) -> None:
         self.thetas, self.seeds, self.terrain, self.body, self.gait = thetas, seeds, terrain, body, gait
+        self.physics = physics
         self.controller = controller_of(body)
         lanes = min(LANES, len(thetas))
         pool = _worlds(body)
@@ -99,6 +104,7 @@ class _Lanes:
         self.state = np.zeros((lanes, body.columns.size))
         self.judge = Judge(body, lanes, limit)
         self.minds = np.zeros((lanes, self.controller.parameters), dtype=np.float32)
+        self.late = [Late(physics.delay, body.joints) for _ in range(lanes)]
         self.episode = np.full(lanes, -1)  # the row of thetas that a lane runs, -1 when idle
         self.waiting = iter(range(len(thetas)))
         self.returns = np.zeros(len(thetas))
@@ -112,7 +118,8 @@ class _Lanes:
         while busy := np.flatnonzero(self.episode >= 0).tolist():
             actions = act(observe(self.body, self.state, self.judge.steps, self.terrain))
             for lane in busy:
-                advance(self.worlds[lane], actions[lane], int(self.judge.steps[lane]), self.gait, self.state[lane])
+                action = self.late[lane].reaching(actions[lane])
+                advance(self.worlds[lane], action, int(self.judge.steps[lane]), self.gait, self.state[lane])
             _, outcomes = self.judge.judge(self.state, self.terrain)
             for lane in busy:
                 if outcomes[lane] != NO_OUTCOME:
@@ -131,6 +138,7 @@ class _Lanes:
         row = next(self.waiting, None)
         self.episode[lane] = -1 if row is None else row
         if row is not None:
-            begin(self.worlds[lane], self.terrain, int(self.seeds[row]), self.state[lane])
+            begin(self.worlds[lane], self.terrain, int(self.seeds[row]), self.state[lane], self.physics)
+            self.late[lane] = Late(self.physics.delay, self.body.joints)
             self.minds[lane] = self.thetas[row]
             self.judge.start(lane, float(self.state[lane, POSITION.start]))

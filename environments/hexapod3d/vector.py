@@ -17,6 +17,7 @@ from environments.hexapod3d.env import HexapodEnv
 from environments.hexapod3d.episode import starts
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
+from environments.hexapod3d.physics import ORDINARY, Physics, hidden_size
 from environments.hexapod3d.task import EPISODE_LIMIT
 from environments.hexapod3d.terrain import Terrain
 from environments.hexapod3d.variation import written
@@ -42,6 +43,8 @@ class HexapodVectorEnv(CoreVectorEnv[Terrain]):
         source: where tasks are looked up and drawn from.
         body: the robot.
         gait: what an action means.
+        told: append what is hidden of each world's robot to its observations, which are (n, 82) with six legs then;
+            see `environments.hexapod3d.physics`.
         episode_limit: control steps before truncation, at least 1.
         autoreset_mode: what to do when an episode is over.
         render_mode: "rgb_array" or None; a picture takes longer than a hundred steps of a world.
@@ -63,6 +66,7 @@ class HexapodVectorEnv(CoreVectorEnv[Terrain]):
         source: TaskSource | None = None,
         body: Body = HEXAPOD,
         gait: Gait = Gait.ALTERNATING,
+        told: bool = False,
         episode_limit: int = EPISODE_LIMIT,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
@@ -72,11 +76,12 @@ class HexapodVectorEnv(CoreVectorEnv[Terrain]):
         self.body = body
         self.gait = gait
         self._kernel = kernel
-        single = HexapodEnv(body=body, gait=gait, episode_limit=episode_limit)  # checks the limit
+        single = HexapodEnv(body=body, gait=gait, told=told, episode_limit=episode_limit)  # checks the limit
         single.close()
         super().__init__(
             courses,
             single=single,
+            told=hidden_size(body) if told else 0,
             source=source,
             domain=domain_of(courses, source) or _named(body, gait),
             episode_limit=episode_limit,
@@ -99,6 +104,10 @@ class HexapodVectorEnv(CoreVectorEnv[Terrain]):
 
     def _starts(self, seeds: NDArray[np.uint64]) -> NDArray[np.float64]:
         return starts(seeds)
+
+    def _hidden_of(self, course: Course) -> NDArray[np.float32]:
+        physics = Physics.of(self.body, course) if isinstance(course, Environment) else ORDINARY
+        return physics.scaled(self.body)
 
     def states(self) -> NDArray[np.float64]:
         """Say how the robots of all worlds stand, (n, k), as `HexapodEnv.state` does for one."""

@@ -75,7 +75,7 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
     Args:
         courses: one for each world; None draws a task of the source for every episode, or without a source is flat.
         single: an environment of one body, whose spaces, metadata and limit of control steps the worlds have.
-        seen: how many numbers of an observation come from the core; all when None.
+        told: how many of an observation's last numbers are what is hidden of the body, which the core does not give.
         source: where tasks are looked up and drawn from.
         domain: that tasks are of where there is no source.
         autoreset_mode: what to do when an episode is over.
@@ -92,7 +92,7 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
         courses: Sequence[Environment | Ground | None],
         *,
         single: gymnasium.Env[Vector, Vector],
-        seen: int | None = None,
+        told: int = 0,
         source: TaskSource | None,
         domain: str,
         episode_limit: int,
@@ -123,7 +123,8 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
         self._over = np.ones(self.num_envs, dtype=np.bool_)
         self._begun = np.zeros(self.num_envs, dtype=np.bool_)  # the worlds that have ever been reset
         (size,) = single.observation_space.shape or ()
-        self._observations = np.zeros((self.num_envs, size if seen is None else seen), dtype=np.float32)
+        self._observations = np.zeros((self.num_envs, size - told), dtype=np.float32)
+        self._hidden = np.zeros((self.num_envs, told), dtype=np.float32)
         self._laid: list[Any] = [None] * self.num_envs
         self._names = np.full(self.num_envs, None, dtype=object)
         self._drawn = [course is None and source is not None for course in courses]
@@ -148,6 +149,10 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
     @abstractmethod
     def _starts(self, seeds: NDArray[np.uint64]) -> Floats:
         """Say how the episodes of some seeds (k,) begin: (k, *start_shape)."""
+
+    @abstractmethod
+    def _hidden_of(self, course: Environment | Ground | None) -> Vector:
+        """Give what is hidden of the body on a course, for worlds that are told of it."""
 
     @abstractmethod
     def _draw(self, world: int) -> NDArray[np.uint8]:
@@ -266,8 +271,8 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
             self._worlds.set_state(world, worlds[world])
 
     def _shown(self, worlds: int | slice) -> Vector:
-        """Give copies of what worlds show."""
-        return self._observations[worlds].copy()
+        """Give copies of what worlds show, with what is hidden of the bodies where that is told."""
+        return np.concatenate([self._observations[worlds], self._hidden[worlds]], axis=-1)
 
     def _follow(self, outcomes: NDArray[np.int8]) -> dict[str, Any]:
         """Begin anew in the worlds whose episode is over, and keep what their last step showed."""
@@ -310,6 +315,8 @@ class CoreVectorEnv(VectorEnv[Vector, Vector, NDArray[Any]], Generic[Ground]):
             self._worlds.set_course(world, course)
             self._laid[world] = course
         task = self._played[world] = self._next[world]
+        if self._hidden.size:
+            self._hidden[world] = self._hidden_of(task)
         self._numbers[world] = task.number if isinstance(task, Environment) else 0
         self._names[world] = self._next_names[world]
         return int(self._generator(world).integers(2**64, dtype=np.uint64)) if seed is None else seed

@@ -205,7 +205,7 @@ class Curriculum:
     def tried(self) -> Iterator[dict[str, Any]]:
         """Give every environment that the run tried, admitted or not: id, genome, terrain_seed, parent, split.
 
-        Nothing where the curriculum does not tell.
+        And encoding, but for exports of older versions. Nothing where the curriculum does not tell.
 
         Raises:
             CurriculumError: the table is damaged.
@@ -230,7 +230,8 @@ class Curriculum:
     def scores(self) -> Iterator[dict[str, Any]]:
         """Give what the run's agents scored in environments: iteration, agent (its niche's id), environment, score.
 
-        Nothing where the curriculum does not tell.
+        And whether the agent had moved in after that iteration's step, but for exports of older versions. Nothing where
+        the curriculum does not tell.
 
         Raises:
             CurriculumError: the table is damaged.

@@ -10,7 +10,7 @@ from environments.domain import Batch, Capabilities, Encoding, Environment, Roll
 from environments.encodings.cppn import CPPNEncoding
 from environments.encodings.drawn import DrawnEncoding
 from environments.encodings.parametric import ParametricEncoding
-from environments.encodings.physics import SECTION, WithPhysics, read_option
+from environments.encodings.physics import WithPhysics, naming_physics, read_option
 from environments.equipped import play_steps
 from environments.tasks.env import TaskSource
 from environments.walker2d import native
@@ -82,14 +82,8 @@ class Walker2D:
     def encoding(self, name: str, options: Mapping[str, Any]) -> Encoding:
         """Make the encoding called `name`; ValueError names what is valid."""
         own, evolved, start = read_option(options, GENES)
-        try:
+        with naming_physics():
             ground = self._ground(name, own)
-        except ValueError as error:
-            said = str(error)
-            if "is unknown; the" in said:
-                none = said.endswith("takes none")
-                said = f"{said.removesuffix('none')}{SECTION} alone" if none else f"{said}, and {SECTION}"
-            raise ValueError(said) from error
         return WithPhysics(ground, GENES, evolved, start)
 
     def _ground(self, name: str, options: Mapping[str, Any]) -> Encoding:

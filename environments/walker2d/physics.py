@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
-from environments.encodings.physics import SECTION, PhysicsGene, ground_of, physics_of, table_of
+from environments.encodings.physics import SECTION, PhysicsGene, physics_of, table_of
 
 MOST_DELAY = 2  # control steps; as in native/constants.hpp
 GENES = table_of(
@@ -91,15 +91,3 @@ def _read(environment: Environment) -> Physics:
 def hidden(environment: Environment | None) -> NDArray[np.float32]:
     """Give what agents do not see of a task, as `Physics.scaled`; raises as `Physics.of`."""
     return Physics.of(environment).scaled()
-
-
-def on_ground(environment: Environment) -> Environment:
-    """Give the task of the same ground for the ordinary body: the same one where it is ordinary."""
-    if SECTION not in environment.genome:
-        return environment
-    return Environment(
-        domain=environment.domain,
-        encoding=environment.encoding,
-        genome=ground_of(environment.genome),
-        seed=environment.seed,
-    )

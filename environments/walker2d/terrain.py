@@ -24,8 +24,7 @@ from environments.encodings.cppn import CPPNEncoding, obstacles_of, relief
 from environments.encodings.drawn import BOX_SIDE, HIGHEST, LEAST_GAP, MOST_BOXES, MOST_POINTS, DrawnEncoding
 from environments.encodings.genes import Range
 from environments.encodings.parametric import ParametricEncoding, ParametricGenome
-from environments.encodings.physics import SECTION, ground_of
-from environments.walker2d.physics import on_ground
+from environments.encodings.physics import SECTION, ground_of, on_ground
 
 DOMAINS = ("walker2d", "walker2d-published")  # by what the lidar sees; see `environments.walker2d.env.Lidar`
 SCALE = 30.0  # pixels per metre in the original; fixes every length below

@@ -67,11 +67,10 @@ class WalkerVectorEnv(CoreVectorEnv[Terrain]):
     ) -> None:
         self.lidar = lidar_of(courses, source) if lidar is None else lidar
         self._kernel = kernel
-        self._hidden = np.zeros((len(courses), HIDDEN_SIZE), dtype=np.float32) if told else None
         super().__init__(
             courses,
             single=WalkerEnv(episode_limit=episode_limit, told=told),  # checks the limit
-            seen=OBSERVATION,
+            told=HIDDEN_SIZE if told else 0,
             source=source,
             domain=self.lidar.value,
             episode_limit=episode_limit,
@@ -98,16 +97,8 @@ class WalkerVectorEnv(CoreVectorEnv[Terrain]):
             [self._worlds.get_state(world) for world in range(self.num_envs)], [_body(each) for each in self._played]
         )
 
-    def _shown(self, worlds: int | slice) -> NDArray[np.float32]:
-        """Give what worlds show, with what is hidden of the bodies where that is told."""
-        seen = super()._shown(worlds)
-        return seen if self._hidden is None else np.concatenate([seen, self._hidden[worlds]], axis=-1)
-
-    def _episode(self, world: int, seed: int | None) -> int:
-        episode = super()._episode(world, seed)
-        if self._hidden is not None:
-            self._hidden[world] = hidden_of(self._played[world])
-        return episode
+    def _hidden_of(self, course: Course) -> NDArray[np.float32]:
+        return hidden_of(course)
 
     def _draw(self, world: int) -> NDArray[np.uint8]:
         state, lidar = self._worlds.get_state(world), self._observations[world, LIDAR]

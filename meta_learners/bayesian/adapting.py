@@ -13,12 +13,13 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from environments.settings import Bounds, check_bounds
+from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples
 from meta_learners.few_shot.parameter_learner import ParameterLearner, System
 from meta_learners.gradient.few_shot import task_losses
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
-from meta_learners.networks.policies import Network, Parameters
+from meta_learners.networks.adaptable import Adaptable, NetworkSettings, network_of
+from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["PACE", "AdaptingSettings", "BoundedSettings", "Likelihood", "kind_of", "part", "prefixed", "repeated"]
@@ -30,20 +31,14 @@ PACE = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdaptingSettings:
+class AdaptingSettings(NetworkSettings):
     """How such a learner learns."""
 
-    hidden: tuple[int, ...] = (40, 40)
     inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.01
     inner_steps: Annotated[int, Bounds(1, 1000)] = 5
     noise: Annotated[float, Bounds(1e-6, 1e6)] = 0.3  # deviation of numbers, to begin with
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     largest_norm: Annotated[float, Bounds(1e-6, 1e9)] = 10.0  # to which gradients are scaled down
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
-        if not all(1 <= units <= 4096 for units in self.hidden):
-            raise ValueError(f"hidden is {list(self.hidden)}; every layer must be in [1, 4096]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +52,7 @@ class BoundedSettings(AdaptingSettings):
 class Likelihood:
     """How probable examples are by a network whose parameters are stacked over tasks."""
 
-    network: Network
+    network: Adaptable
     ways: int | None  # N classes, or None where targets are numbers
 
     def losses(self, parameters: Parameters, examples: Examples) -> Tensor:
@@ -126,7 +121,7 @@ def kind_of(of: type[Any], system: Callable[[Likelihood, Any], System]) -> FewSh
 
     def make(name: str, family: EpisodeFamily, settings: Any, *, seed: int, device: str) -> ParameterLearner:
         outputs = family.target_size if family.ways is None else family.ways
-        network = Network((math.prod(family.input_shape), *settings.hidden, outputs), activation="relu")
+        network = network_of(settings, family.input_shape, outputs)
         return ParameterLearner(
             name,
             system(Likelihood(network, family.ways), settings),

@@ -4,7 +4,8 @@ A task's parameters are where a few gradient steps from the start end: the mode 
 stopping early (section 3.1). About it the posterior is taken for normal. Its precision is the curvature of the
 support's likelihood, Kronecker-factored layer by layer (Martens and Grosse 2015, arXiv:1503.05671), and the prior's.
 The outer loss is what the queries cost at the mode, and eta/2 log det of the precision (algorithm 3). Queries are told
-by the network made linear about the mode, whose predictive distribution is then exact.
+by the network made linear about the mode, whose predictive distribution is then exact. Of a network of convolutions the
+posterior is that of the last layer alone; below it the mode is taken for certain.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from meta_learners.bayesian.adapting import BoundedSettings, Likelihood, kind_of
 from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot.parameter_learner import Step, descent
 from meta_learners.gradient.bilevel import Inner, adapt
-from meta_learners.networks.policies import Network, Parameters
+from meta_learners.networks.adaptable import Adaptable
+from meta_learners.networks.convolutions import Convolutions
+from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["LEARNER", "Llama", "LlamaSettings", "implied_precision", "trace"]
@@ -46,13 +49,18 @@ def implied_precision(curvature: Tensor, rate: float | Tensor, steps: int) -> Te
     return share / rate * left.exp() / -torch.expm1(left)
 
 
-def trace(network: Network, parameters: Parameters, inputs: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Evaluate a stacked ReLU network, keeping what the curvature of each layer is made of.
+def trace(network: Adaptable, parameters: Parameters, inputs: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Evaluate a stacked ReLU network, keeping what the curvature of each layer is made of; of convolutions, the last.
 
     Returns:
         Outputs (M, B, o); and for every layer its inputs with a 1 behind them (M, B, i + 1), and the slopes of the
         outputs by what the layer puts out, before ReLU (M, B, o, units).
     """
+    if isinstance(network, Convolutions):
+        features = network.features(parameters, inputs)
+        direct = torch.eye(network.outputs).to(inputs).expand(*inputs.shape[:2], -1, -1)
+        with_one = torch.cat([features, torch.ones_like(features[..., :1])], -1)
+        return network.last(parameters, features), [(with_one, direct)]
     signal, seen, sums = inputs, [], []
     last = len(network.sizes) - 2
     for number in range(last + 1):

@@ -97,4 +97,4 @@ def in_context(
     return TrialLearner(name, policy, head, settings, device=device)
 
 
-TRANSFORMER = LearnerKind(settings=TransformerSettings, make=in_context, copies=1)
+TRANSFORMER = LearnerKind(settings=TransformerSettings, make=in_context)

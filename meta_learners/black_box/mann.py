@@ -1,10 +1,14 @@
 """A memory-augmented network (Santoro et al. 2016, arXiv:1605.06065): a controller that reads and writes rows.
 
 Examples come one after another, each with the label of the one *before*, so that what belongs together must be kept
-until it is asked for. It writes to the rows that it read last or to the row that it has used least, which is emptied
-before; reading, by cosine, follows. The softmax of cosines is sharpened by a learned factor, as in the Neural Turing
-Machine (Graves et al. 2014, arXiv:1410.5401): without one it is nearly even over a hundred rows. It learns to tell
-every example of the sequence as well as the queries.
+until it is asked for. It writes to the rows where its last keys lie or to the row that it has used least, which is
+emptied before. The softmax of cosines is sharpened by a learned factor, as in the Neural Turing Machine (Graves et al.
+2014, arXiv:1410.5401): without one it is nearly even over a hundred rows. It learns to tell every example of the
+sequence as well as the queries.
+
+Keys see the example and the last label beside the controller: through it alone all keys are alike at first, and
+nothing is bound in hundreds of meta-steps. What tells an example is read from the rows as they were *before* it was
+written. One key is for both, so that after writing the row just written answers, and binding is learned more slowly.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from meta_learners.predictions import Prediction
 __all__ = ["LEARNER", "Mann", "MannSettings", "Tape", "turned"]
 
 SHARPNESS = 10.0  # to begin with
-EMPTY = 1e-6  # of the first rows: a cosine with 0 has no slope
+FAINT = 1e-3  # norm of a row under which it is like nothing: the empty ones are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ class Tape:
     cell: Tensor  # (n, u)
     rows: Tensor  # (n, R, w)
     usage: Tensor  # (n, R)
-    weights: Tensor  # (n, h, R) of the last reading
+    weights: Tensor  # (n, h, R): where the last keys lie, once written
     read: Tensor  # (n, h w)
     label: Tensor  # (n, N) of the step before
 
@@ -70,12 +74,12 @@ class Tape:
 def turned(
     tape: Tape, keys: Tensor, gate: Tensor, decay: float, sharpness: float | Tensor = 1.0
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Write keys and read by them: the rows, their usage, the weights of reading and what was read.
+    """Read by keys, and then write them: the rows, their usage, where the keys lie now, and what was read.
 
     Args:
         tape: as it was.
         keys: (n, h, w); each head's is what it writes, too.
-        gate: (n, h, 1), sigma(alpha) of the paper: how much is written where was read last.
+        gate: (n, h, 1), sigma(alpha) of the paper: how much is written where the last keys lay.
         decay: of the usage, gamma.
         sharpness: what cosines are multiplied by.
 
@@ -83,15 +87,21 @@ def turned(
         (n, R, w), (n, R), (n, h, R), (n, h, w).
     """
     heads, rows = keys.shape[1], tape.usage.shape[1]
+    asked = sharpness * functional.normalize(keys, dim=-1)
+    read = likest(asked, tape.rows) @ tape.rows
     least = tape.usage.topk(heads, largest=False).indices  # each head has a row of its own, the first the least used
     unused = functional.one_hot(least, rows).to(keys.dtype)
     written = gate * tape.weights + (1 - gate) * unused
     emptied = tape.rows * (1 - unused[:, :1].transpose(1, 2))
     memory = emptied + written.transpose(1, 2) @ keys
-    likeness = functional.normalize(keys, dim=-1) @ functional.normalize(memory, dim=-1).transpose(1, 2)
-    weights = (sharpness * likeness).softmax(-1)
+    weights = likest(asked, memory)
     usage = decay * tape.usage + weights.sum(1) + written.sum(1)
-    return memory, usage, weights, weights @ memory
+    return memory, usage, weights, read
+
+
+def likest(asked: Tensor, rows: Tensor) -> Tensor:
+    """Give the softmax over rows (n, R, w) of their cosines with keys (n, h, w) of norm sharpness: (n, h, R)."""
+    return (asked @ functional.normalize(rows, dim=-1, eps=FAINT).transpose(1, 2)).softmax(-1)
 
 
 class Mann(nn.Module):
@@ -103,30 +113,39 @@ class Mann(nn.Module):
         self.embedding = Embedding(family.input_shape, settings.width)
         read = settings.reads * settings.row_size
         self.controller = nn.LSTMCell(self.embedding.size + self._outputs + read, settings.units)
-        self.address = nn.Linear(settings.units, read + settings.reads)
+        seen = settings.units + self.embedding.size + self._outputs
+        self.address = nn.Linear(seen, read + settings.reads)
         self.tell = nn.Linear(settings.units + read, self._outputs)
         self.log_sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())
 
     def blank(self, count: int) -> Tape:
         """Give what is remembered of nothing."""
         settings, zeros = self._settings, self.tell.weight.new_zeros
-        rows = zeros(count, settings.rows, settings.row_size) + EMPTY
+        rows = zeros(count, settings.rows, settings.row_size)
         weights = zeros(count, settings.reads, settings.rows)
         weights[:, :, 0] = 1.0
         units = (count, settings.units)
         read = zeros(count, settings.reads * settings.row_size)
         return Tape(zeros(units), zeros(units), rows, zeros(rows.shape[:2]), weights, read, zeros(count, self._outputs))
 
+    def controller_at(self, features: Tensor, tape: Tape) -> tuple[Tensor, Tensor]:
+        """Go on with the controller at an example (n, f): its hidden state and its cell (n, u)."""
+        inputs = torch.cat([features, tape.label, tape.read], 1)
+        found: tuple[Tensor, Tensor] = self.controller(inputs, (tape.hidden, tape.cell))
+        return found
+
+    def keys_at(self, hidden: Tensor, features: Tensor, tape: Tape) -> tuple[Tensor, Tensor]:
+        """Give the heads' keys (n, h, w) and gates (n, h, 1)."""
+        settings = self._settings
+        seen = torch.cat([hidden, functional.layer_norm(features, features.shape[1:]), tape.label], 1)
+        keys, gates = self.address(seen).split([settings.reads * settings.row_size, settings.reads], 1)
+        return keys.tanh().reshape(len(keys), settings.reads, -1), gates.sigmoid()[..., None]
+
     def step(self, features: Tensor, label: Tensor, tape: Tape) -> tuple[Tensor, Tape]:
         """Tell an example (n, f) and then hear its label (n, N): outputs (n, N), and the tape after."""
-        settings = self._settings
-        inputs = torch.cat([features, tape.label, tape.read], 1)
-        hidden, cell = self.controller(inputs, (tape.hidden, tape.cell))
-        keys, gate = self.address(hidden).split([settings.reads * settings.row_size, settings.reads], 1)
-        keys = keys.tanh().reshape(len(keys), settings.reads, -1)
-        rows, usage, weights, read = turned(
-            tape, keys, gate.sigmoid()[..., None], settings.usage_decay, self.log_sharpness.exp()
-        )
+        hidden, cell = self.controller_at(features, tape)
+        keys, gates = self.keys_at(hidden, features, tape)
+        rows, usage, weights, read = turned(tape, keys, gates, self._settings.usage_decay, self.log_sharpness.exp())
         outputs = self.tell(torch.cat([hidden, read.flatten(1)], 1))
         return outputs, Tape(hidden, cell, rows, usage, weights, read.flatten(1), label)
 

@@ -35,7 +35,7 @@ class PPOSettings:
     """How the policy learns, and how it is fine-tuned."""
 
     hidden: Annotated[int, Bounds(1, 4096)] = 64  # units in each of two layers
-    steps: Annotated[int, Bounds(1, 10**6)] = 400  # of every world in a meta-step, episodes following one another
+    steps: Annotated[int, Bounds(1, 10**6)] = 128  # of every world in a meta-step, episodes following one another
     run_on: bool = True  # whether worlds go on between meta-steps; if not, each begins with new episodes
     discount: Annotated[float, Bounds(0, 1)] = 0.99
     trace: Annotated[float, Bounds(0, 1)] = 0.95  # lambda of generalised advantage estimation
@@ -45,7 +45,8 @@ class PPOSettings:
     reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 0.05  # of what values predict
     epochs: Annotated[int, Bounds(1, 100)] = 10
     minibatches: Annotated[int, Bounds(1, 10_000)] = 8
-    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
+    step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
+    decay: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0; 0 for never
     adaptation_step_size: Annotated[float, Bounds(0, 1)] = 3e-4  # of Adam, which begins anew on every task
 
     def __post_init__(self) -> None:
@@ -73,6 +74,7 @@ class PPO:
         device: str | torch.device = "cpu",
     ) -> None:
         self.settings = settings
+        self._steps = 0  # meta-steps taken
         self._device = device
         sizes = (settings.hidden, settings.hidden)
         self._policy = Policy.make(
@@ -94,6 +96,8 @@ class PPO:
         before = self._adam.tensors()
         actor = self._policy.actor(self._adam.parameters)
         rollout = sampler.play(tasks, actor, key, steps=self.settings.steps, go_on=self.settings.run_on)
+        decay = self.settings.decay
+        self._adam.rate = self.settings.step_size * (max(1 - self._steps / decay, 0.0) if decay else 1.0)
         losses = self._improve(self._adam, _merged(self._data(self._adam.parameters, rollout)), key)
         sound = all_finite((losses, *self._adam.parameters.values()))
         # One reading for all: each makes the processor wait for the device.
@@ -105,6 +109,7 @@ class PPO:
                 f"the losses of policy and values are {policy_loss} and {value_loss}, "
                 "and they or the parameters after them are not finite"
             )
+        self._steps += 1
         figures = {"loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
         if math.isnan(mean):  # no episode ended: there is no return to tell
             return figures
@@ -128,7 +133,7 @@ class PPO:
 
     def state(self) -> State:
         """Give all that `load` needs."""
-        return State(self._adam.tensors())
+        return State(self._adam.tensors(), {"steps": self._steps})
 
     def load(self, state: State) -> None:
         """Go on from a state.
@@ -136,7 +141,11 @@ class PPO:
         Raises:
             ValueError: it is another learner's, or of other sizes.
         """
+        steps = state.facts.get("steps", 0)  # trainings of old kept none, and none of theirs decays
+        if not isinstance(steps, int):
+            raise ValueError(f"the state has done {steps!r} steps, which is no number of them")
         self._adam.load(state.tensors)
+        self._steps = steps
 
     def _values(self, parameters: Mapping[str, Tensor], observations: Tensor) -> Tensor:
         own = {name.removeprefix(VALUE): each for name, each in parameters.items() if name.startswith(VALUE)}

@@ -76,5 +76,4 @@ def _make(name: str, family: TaskFamily[Any], settings: RL2Settings, *, seed: in
     return RL2(family, settings, seed=seed, device=device)
 
 
-# Trials are long: with more worlds than one of each task there is a meta-step only every hundred thousand steps.
-LEARNER = LearnerKind(settings=RL2Settings, make=_make, copies=1)
+LEARNER = LearnerKind(settings=RL2Settings, make=_make)

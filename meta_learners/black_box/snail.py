@@ -81,4 +81,4 @@ def _make(name: str, family: EpisodeFamily, settings: SnailSettings, *, seed: in
 FEW_SHOT: FewShotKind = FewShotKind(
     settings=SnailSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True
 )
-LEARNER: LearnerKind = LearnerKind(settings=SnailActingSettings, make=in_context, copies=1, few_shot=FEW_SHOT)
+LEARNER: LearnerKind = LearnerKind(settings=SnailActingSettings, make=in_context, few_shot=FEW_SHOT)

@@ -4,11 +4,13 @@ A trial is several episodes on one task; memory is kept across its episodes and 
 policy sees the observation, its previous action, the reward that it brought and whether it ended an episode. The outer
 loop is proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) through whole trials, or through windows
 of them: memory then goes on from window to window as it was when the trial was played, and gradients do not. On long
-episodes that is several times as fast.
+episodes that is several times as fast. Long trials run on from meta-step to meta-step, so that there are as many of
+these as of episodes that are cut.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeVar
@@ -18,15 +20,14 @@ from torch import Tensor, nn
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.acting import Head, Rollout
-from meta_learners.experience.proximal import all_finite, clipped_surrogate, kept_rows, minibatches
-from meta_learners.experience.returns import accumulated_over, trial_advantages
+from meta_learners.black_box.windows import MEMORY, Noting, TrialPolicy, laid_out, laid_out_running
+from meta_learners.experience.proximal import all_finite, clipped_surrogate, minibatches
 from meta_learners.experience.sampling import Sampler
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LossError, Metrics, State
 from meta_learners.networks.recurrent import RecurrentActor, inputs_of
 
 T = TypeVar("T")
-MEMORY = "memory."  # begins the names of what is remembered before a window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,8 @@ class TrialSettings:
     """How a policy learns over trials; the defaults suit walkers."""
 
     episodes: Annotated[int, Bounds(1, 1000)] = 2  # of a trial
-    window: Annotated[int, Bounds(0, 10**6)] = 50  # steps that gradients go back through; 0 for the whole trial
+    steps: Annotated[int, Bounds(0, 10**6)] = 128  # of every world in a meta-step, trials running on; 0: whole trials
+    window: Annotated[int, Bounds(0, 10**6)] = 32  # steps that gradients go back through; 0 for the whole trial
     deviation: Annotated[float, Bounds(1e-3, 100)] = 0.6  # of the first actions, where they are continuous
     discount: Annotated[float, Bounds(0, 1)] = 0.99  # across the episodes of a trial
     trace: Annotated[float, Bounds(0, 1)] = 0.95  # lambda of generalised advantage estimation
@@ -43,44 +45,13 @@ class TrialSettings:
     value: Annotated[float, Bounds(0, 100)] = 0.5  # weight of the values' loss
     reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 0.05  # of what values predict
     epochs: Annotated[int, Bounds(1, 100)] = 6
-    minibatches: Annotated[int, Bounds(1, 10_000)] = 16
-    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
+    minibatches: Annotated[int, Bounds(1, 10_000)] = 8
+    step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
     decay: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0; 0 for never
     gradient_norm: Annotated[float, Bounds(0, 1e9)] = 0.5  # at most
 
     def __post_init__(self) -> None:
         check_bounds(self)
-
-
-class TrialPolicy(Protocol):
-    """A `torch.nn.Module` that remembers a trial; see `RecurrentPolicy` and `ContextPolicy`."""
-
-    actions: int  # numbers of an action, or choices
-    products: bool  # whether inputs hold products of observation, action and reward
-
-    def initial(self, count: int) -> Any:
-        """Give what is remembered when trials begin."""
-        ...
-
-    def __call__(self, inputs: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        """Act through inputs (T, n, i): numbers (T, n, k), the last memory."""
-        ...
-
-    def remember(self, inputs: Tensor, before: tuple[Tensor, ...] = ()) -> Tensor:
-        """Go through inputs (T, n, i) from a trial's beginning or, with the memory there, its middle: (T, n, H)."""
-        ...
-
-    def in_windows(self, inputs: Tensor, window: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Go through inputs window by window: (T, n, H), and the memory (W n, ...) before each."""
-        ...
-
-    def memory_at(self, inputs: Tensor, steps: Tensor) -> Any:
-        """Give what each trial remembers after the inputs before a step, steps (n,)."""
-        ...
-
-    def read(self, remembered: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Give numbers (T, n, k) and values (T, n) by what is remembered (T, n, H) at inputs (T, n, i)."""
-        ...
 
 
 class Improve(Protocol):
@@ -91,11 +62,15 @@ class Improve(Protocol):
         policy: Any,
         head: Head,
         optimiser: torch.optim.Optimizer,
+        windows: Mapping[str, Tensor],
         rollout: Rollout,
         settings: Any,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """Take the steps; gives means by name: the surrogate's `loss`, `value_loss`, `entropy`, perhaps more."""
+        """Take the steps on a rollout and the windows that `windows.py` made of it.
+
+        Gives means by name: the surrogate's `loss`, `value_loss`, `entropy`, perhaps more.
+        """
         ...
 
 
@@ -128,19 +103,22 @@ class TrialLearner:
         self._steps = 0  # meta-steps taken
 
     def meta_step(self, sampler: Sampler[T], tasks: Sequence[T], key: Key) -> Metrics:
-        """Play one trial in every world and improve the policy.
+        """Play one trial in every world, or some steps of trials that run on, and improve the policy.
 
         Raises:
             LossError: a loss is not finite; nothing has changed.
         """
         settings = self.settings
-        rollout = sampler.play(tasks, self.actor(), key, episodes=settings.episodes)
+        rollout, windows = self._played(sampler, tasks, key)
         before = {name: each.clone() for name, each in self.state().tensors.items()}
         for group in self._optimiser.param_groups:
             group["lr"] = settings.step_size * (max(1 - self._steps / settings.decay, 0.0) if settings.decay else 1.0)
         shuffling = torch_generator((*key, Stream.BATCHES))
-        figures = self._improve(self._policy, self._head, self._optimiser, rollout, settings, shuffling)
-        returns = rollout.episode_returns(settings.episodes).mean((0, 1))
+        figures = self._improve(self._policy, self._head, self._optimiser, windows, rollout, settings, shuffling)
+        if rollout.begun is None:
+            returns = rollout.episode_returns(settings.episodes).mean((0, 1))
+        else:
+            returns = rollout.mean_returns(rollout.begun)
         metrics = {
             "return_before": returns[0],
             "return_after": returns[-1],
@@ -153,11 +131,25 @@ class TrialLearner:
             [all_finite((*figures.values(), *self._module.parameters())), *metrics.values()]
         ).tolist()
         told = dict(zip(metrics, values, strict=True))
+        unknown = [name for name in metrics if name not in figures and math.isnan(told[name])]  # no such episode ended
         if not finite:
             self.load(State(before, {"steps": self._steps}))
             raise LossError(f"the loss is {told['loss']}, the values' loss {told['value_loss']}")
         self._steps += 1
-        return told
+        if unknown and rollout.begun is not None and not rollout.most_ended:
+            unknown.append("falls")
+        return {name: value for name, value in told.items() if name not in unknown}
+
+    def _played(self, sampler: Sampler[T], tasks: Sequence[T], key: Key) -> tuple[Rollout, Mapping[str, Tensor]]:
+        """Play, and lay out what is learnt from."""
+        settings, policy, head = self.settings, self._policy, self._head
+        if not settings.steps:
+            rollout = sampler.play(tasks, self.actor(), key, episodes=settings.episodes)
+            return rollout, laid_out(policy, head, rollout, settings)
+        first = policy.initial(sampler.tasks * sampler.copies, learning=True)
+        actor = Noting(RecurrentActor(policy, head, first), min(settings.window or settings.steps, settings.steps))
+        rollout = sampler.play(tasks, actor, key, steps=settings.steps, go_on=True, trial=settings.episodes)
+        return rollout, laid_out_running(policy, head, rollout, actor, settings)
 
     def actor(self) -> RecurrentActor:
         """Give what plays, with nothing to remember yet."""
@@ -223,27 +215,16 @@ def _check_moments(moments: Mapping[int, Mapping[str, Tensor]], parameters: Sequ
                 raise ValueError(f"the state has no {moment} of the shape of parameter {number}")
 
 
-def time_baseline(rewards: Tensor, valid: Tensor, discount: float) -> Tensor:
-    """Give what other trials still bring after so many steps, for each of (T, n); the policy's values add to it.
-
-    Most of a value is how much of the trial is left, which a recurrent unit would have to count. A trial's own return
-    is no part of its baseline, which would hide what its actions gained; the mean is over the others that are still
-    going on and one that brings nothing, to which few others lead without a jump.
-    """
-    brought = accumulated_over(valid, rewards, discount)
-    return (brought.sum(1, keepdim=True) - brought) / valid.sum(1, keepdim=True).clamp(min=1)
-
-
 def improve(
     policy: TrialPolicy,
     head: Head,
     optimiser: torch.optim.Optimizer,
+    trials: Mapping[str, Tensor],
     rollout: Rollout,
     settings: TrialSettings,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Take proximal policy optimisation's steps on a rollout of trials; gives means of its losses and the entropy."""
-    trials = laid_out(policy, head, rollout, settings)
+    """Take proximal policy optimisation's steps on windows of trials; gives means of its losses and the entropy."""
     count = trials["valid"].shape[1]
     found = []
     for at in minibatches(count, settings.epochs, settings.minibatches, generator, trials["valid"].device):
@@ -257,47 +238,6 @@ def improve(
         optimiser.step()
         found.append(parts.detach())
     return dict(zip(("loss", "value_loss", "entropy"), torch.stack(found).mean(0), strict=True))
-
-
-def laid_out(policy: TrialPolicy, head: Head, rollout: Rollout, settings: TrialSettings) -> Mapping[str, Tensor]:
-    """Lay the windows of all trials side by side, time first, with what learning needs of them.
-
-    What each begins with is `memory.0`, `memory.1`, ... (1, n, ...). Windows after a trial's end teach nothing, and
-    are left out.
-    """
-
-    def laid(each: Tensor) -> Tensor:
-        return each.transpose(0, 1).flatten(1, 2)
-
-    valid, actions, numbers = laid(rollout.valid), laid(rollout.actions), laid(rollout.numbers)
-    inputs = inputs_of(rollout, policy.actions, policy.products)[:-1]
-    rewards = settings.reward_scale * laid(rollout.rewards)
-    usual = time_baseline(rewards, valid, settings.discount)
-    window = min(settings.window or len(inputs), len(inputs))
-    with torch.no_grad():
-        remembered, before = policy.in_windows(inputs, window)
-        _, beyond = policy.read(remembered, inputs)
-    values = usual + beyond
-    gains = trial_advantages(rewards, values, valid, settings.discount, settings.trace)
-    worth = gains[valid]
-    trials = {
-        "inputs": inputs,
-        "actions": actions,
-        "log_probabilities": head.log_probability(numbers, actions),
-        "gains": (gains - worth.mean()) / (worth.std() + 1e-8),
-        "targets": gains + beyond,
-        "valid": valid.float(),
-    }
-    windows = {name: in_windows(each, window) for name, each in trials.items()}
-    windows |= {f"{MEMORY}{number}": each[None] for number, each in enumerate(before)}
-    return kept_rows(windows, windows["valid"].any(0), 1)
-
-
-def in_windows(steps: Tensor, window: int) -> Tensor:
-    """Cut trials (T, n, ...) into windows laid side by side, the first of all trials first: (W, ceil(T / W) n, ...)."""
-    missing = -len(steps) % window
-    padded = torch.cat([steps, steps.new_zeros(missing, *steps.shape[1:])])
-    return padded.reshape(-1, window, *steps.shape[1:]).transpose(0, 1).flatten(1, 2)
 
 
 def losses(policy: TrialPolicy, head: Head, trials: Mapping[str, Tensor], clip: float) -> Tensor:

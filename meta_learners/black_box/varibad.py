@@ -8,7 +8,7 @@ observation, and its gradients stop there. The paper keeps old trials to infer f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -38,6 +38,10 @@ NARROWEST, WIDEST = -8.0, 2.0  # log variances of beliefs
 class VariBADSettings(TrialSettings):
     """How it learns; the defaults suit walkers."""
 
+    steps: Annotated[int, Bounds(0, 0)] = 0  # trials are whole: each is told to its end
+    window: Annotated[int, Bounds(0, 10**6)] = 50  # steps that gradients go back through; 0 for the whole trial
+    minibatches: Annotated[int, Bounds(1, 10_000)] = 16
+    step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     units: Annotated[int, Bounds(1, 4096)] = 64  # of the encoder, and of the decoder's two layers
     latent: Annotated[int, Bounds(1, 1024)] = 5  # numbers of a belief's mean
     hidden: Annotated[int, Bounds(1, 4096)] = 64  # units in each of the two layers of policy and values
@@ -78,9 +82,13 @@ class BeliefPolicy(nn.Module):
         if deviations:
             self.log_deviations = nn.Parameter(torch.tensor(deviations).log())
 
-    def initial(self, count: int) -> Tensor:
+    def initial(self, count: int, *, learning: bool = False) -> Tensor:
         """Give the hidden state (n, h) with which a trial begins."""
         return self.describe.weight.new_zeros(count, self.unit.hidden_size)
+
+    def tidy(self, memory: Tensor) -> Tensor:
+        """Give the same memory: nothing of it is waste."""
+        return memory
 
     def believe(self, hidden: Tensor) -> Tensor:
         """Give beliefs (..., 2 l), means and log variances, by hidden states (..., h)."""
@@ -170,12 +178,13 @@ def improve_both(
     policy: BeliefPolicy,
     head: Head,
     optimiser: torch.optim.Optimizer,
+    windows: Mapping[str, Tensor],
     rollout: Rollout,
     settings: VariBADSettings,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Take the policy's steps, under beliefs that stay, and then those of inference."""
-    figures = improve(policy, head, optimiser, rollout, settings, generator)
+    figures = improve(policy, head, optimiser, windows, rollout, settings, generator)
     found = []
     for _ in range(settings.inferences):
         evidence = bound(policy, rollout, settings, generator)
@@ -201,4 +210,5 @@ def _make(name: str, family: TaskFamily[Any], settings: VariBADSettings, *, seed
     return TrialLearner(name, policy, head, settings, device=device, by=improve_both)
 
 
+# Trials are long: with more worlds than one of each task there is a meta-step only every hundred thousand steps.
 LEARNER = LearnerKind(settings=VariBADSettings, make=_make, copies=1)

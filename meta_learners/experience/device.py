@@ -55,7 +55,7 @@ class TensorWorlds(Protocol[T_contra]):
 
 
 class Ashore(Generic[T]):
-    """Worlds of a device as `Worlds` of arrays, for what is done once in a rollout."""
+    """Worlds of a device as `Worlds` of arrays, for what is done once in a rollout, or over trials."""
 
     def __init__(self, worlds: TensorWorlds[T], device: torch.device) -> None:
         self._worlds, self._device = worlds, device
@@ -73,6 +73,7 @@ class Ashore(Generic[T]):
         """Act."""
         *told, infos = self._worlds.step(torch.from_numpy(actions).to(self._device))
         observations, rewards, terminations, truncations = (each.cpu().numpy() for each in told)
+        infos = {name: each.cpu().numpy() if isinstance(each, Tensor) else each for name, each in infos.items()}
         return observations, rewards, terminations, truncations, infos
 
 

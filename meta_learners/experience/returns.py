@@ -50,6 +50,30 @@ def trial_advantages(rewards: Tensor, values: Tensor, valid: Tensor, discount: f
     return accumulated_over(valid, rewards + discount * ahead - values, discount * trace)
 
 
+def running_advantages(
+    rewards: Tensor, values: Tensor, valid: Tensor, over: Tensor, terminated: Tensor, discount: float, trace: float
+) -> Tensor:
+    """Estimate the same over a rollout through trials that run on: all (T, n), values (T + 1, n).
+
+    Args:
+        rewards: to learn from.
+        values: before every step and after the last.
+        valid: steps that are not are passed over.
+        over: where a step ended its trial.
+        terminated: where a step ended its episode for good; a trial that the limit ends is worth what it was before.
+        discount: of what comes later.
+        trace: lambda.
+    """
+    last = len(rewards)
+    number = torch.arange(last, device=values.device)[:, None]
+    following = torch.where(valid, number, last).flip(0).cummin(0).values.flip(0)
+    following = torch.cat([following[1:], torch.full_like(following[:1], last)])
+    ahead = torch.where(over, values[:-1] * ~terminated, values.gather(0, following))
+    errors = (rewards + discount * ahead - values[:-1]) * valid
+    kept = torch.where(valid, discount * trace * (~over).to(values.dtype), 1.0)
+    return accumulated(errors, kept) * valid
+
+
 def accumulated_over(valid: Tensor, parts: Tensor, kept: float) -> Tensor:
     """Sum from behind as `accumulated` does, over valid steps alone, each keeping the same share: 0 at the others."""
     share = torch.where(valid, parts.new_tensor(kept), parts.new_tensor(1.0))

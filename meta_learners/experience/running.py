@@ -2,22 +2,39 @@
 
 An episode is known by its task, its seed and what was done in it, so that what has to be kept of the worlds is plain
 arrays, whatever simulates them: played again, they come to where they stood. Every episode has a seed of its own.
+
+Episodes on one task may make a trial, over which an actor remembers. What it remembers cannot be played again, for it
+has learnt since; it is kept as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from meta_learners.families.family import TaskFamily, Worlds
 
 T = TypeVar("T")
 Booleans = NDArray[np.bool_]
 LARGEST_SEED = 2**31
+UNBORN = -1  # lived by worlds without a trial
+
+
+def _nothing() -> NDArray[np.int64]:
+    return np.zeros(0, dtype=np.int64)
+
+
+def forgotten(memory: Any, kept: Tensor) -> Any:
+    """Make what is remembered, a tensor (n, ...) or a tuple of them, nothing where `kept` (n,) is false."""
+    if isinstance(memory, tuple):
+        return tuple(forgotten(each, kept) for each in memory)
+    return memory * kept.view(-1, *[1] * (memory.dim() - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,8 @@ class Underway(Generic[T]):
     seeds: NDArray[np.int64]  # (n,)
     lengths: NDArray[np.int64]  # (n,) steps so far; -1 where the world is between episodes
     actions: NDArray[Any]  # (sum of lengths, ...) world after world
+    lived: NDArray[np.int64] = field(default_factory=_nothing)  # (n,) episodes of its trial; none without
+    remembered: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # by actors, (n, ...) each
 
 
 class RunningWorlds(Generic[T]):
@@ -42,7 +61,11 @@ class RunningWorlds(Generic[T]):
         self._worlds, self._family = worlds, family
         count = worlds.num_envs
         self.scores = np.zeros(count)  # of the episodes so far
+        self.remembered: dict[str, Tensor] = {}  # by whoever acts over trials, (n, ...) each
         self._going = np.zeros(count, dtype=np.bool_)
+        self._lived = np.full(count, UNBORN)
+        self._fresh = np.zeros(count, dtype=np.bool_)
+        self._trial = 1
         self._seeds = np.zeros(count, dtype=np.int64)
         self._lengths = np.zeros(count, dtype=np.int64)
         self._tasks: list[T] = []  # being played
@@ -58,16 +81,19 @@ class RunningWorlds(Generic[T]):
     def stop(self) -> None:
         """Forget all episodes: the worlds begin anew."""
         self._going[:] = False
+        self._lived[:] = UNBORN
+        self.remembered = {}
         self.scores[:] = 0.0
 
-    def resume(self, tasks: Sequence[T], luck: np.random.Generator) -> NDArray[np.float32]:
+    def resume(self, tasks: Sequence[T], luck: np.random.Generator, trial: int = 1) -> NDArray[np.float32]:
         """Go on: new episodes where none is under way. Gives what is seen (n, o).
 
         Args:
-            tasks: of each world's next episode.
+            tasks: of each world's next trial.
             luck: draws the seeds of the episodes that begin from now on.
+            trial: episodes of a trial, all on one task.
         """
-        self._next, self._luck = list(tasks), luck
+        self._next, self._luck, self._trial = list(tasks), luck, trial
         if not self._tasks:
             self._tasks = list(tasks)
         if self._actions is None:
@@ -85,6 +111,11 @@ class RunningWorlds(Generic[T]):
         """Begin an episode in some worlds; gives what is seen (n, o), of which the other rows mean nothing."""
         self._renew(mask)
         return self._worlds.reset(seed=self._seeds.tolist(), options={"reset_mask": mask})[0]
+
+    def fresh(self) -> Booleans:
+        """Say where trials have begun since this was last asked (n,)."""
+        found, self._fresh = self._fresh, np.zeros_like(self._fresh)
+        return found
 
     def write(self, actions: NDArray[Any], scores: NDArray[np.float64], acted: Booleans) -> None:
         """Keep what was done in a step, where anything was."""
@@ -112,10 +143,16 @@ class RunningWorlds(Generic[T]):
         self._tasks, self._seeds, self._lengths, self.scores = tasks, seeds, lengths, scores
         self._elsewhere = actions
 
-    def first(self, listed: Sequence[T]) -> list[T]:
-        """Give the task of each world's first episode in a rollout of these (n,) that goes on."""
+    def first(self, listed: Sequence[T], trial: int = 1) -> list[T]:
+        """Give the task of each world's first trial in a rollout of these (n,) that goes on."""
         under_way = self._tasks or listed
-        return [old if going else new for going, old, new in zip(self._going, under_way, listed, strict=True)]
+        stays = self._going | ~self._ends_trial(trial)
+        return [old if same else new for same, old, new in zip(stays, under_way, listed, strict=True)]
+
+    @property
+    def lived(self) -> NDArray[np.int64]:
+        """How many episodes of each world's trial have ended (n,)."""
+        return self._lived
 
     @property
     def seeds(self) -> NDArray[np.int64]:
@@ -141,12 +178,13 @@ class RunningWorlds(Generic[T]):
         """Give what `load` needs."""
         if self._elsewhere is not None and self._going.any():
             self._actions, self._elsewhere = self._elsewhere(), None
-        if not self._going.any() or self._actions is None:
-            nothing = np.zeros(0, dtype=np.int64)
-            return Underway([], nothing, nothing, np.zeros((0, *self._width), dtype=self._kind))
+        if not (self._going.any() or self.remembered) or self._actions is None:
+            return Underway([], _nothing(), _nothing(), np.zeros((0, *self._width), dtype=self._kind))
         lengths = np.where(self._going, self._lengths, -1)
         done = [each[:length] for each, length in zip(self._actions, lengths.clip(min=0), strict=True)]
-        return Underway(list(self._tasks), self._seeds.copy(), lengths, np.concatenate(done))
+        remembered = {name: each.cpu().numpy() for name, each in self.remembered.items()}
+        lived = self._lived.copy() if remembered else _nothing()
+        return Underway(list(self._tasks), self._seeds.copy(), lengths, np.concatenate(done), lived, remembered)
 
     def load(self, state: Underway[T]) -> None:
         """Bring the worlds to where they stood, by playing their episodes again.
@@ -164,6 +202,9 @@ class RunningWorlds(Generic[T]):
         for world, done in enumerate(np.split(state.actions, np.cumsum(self._lengths)[:-1])):
             self._actions[world, : len(done)] = done
         self._going = state.lengths >= 0
+        self.remembered = {name: torch.from_numpy(each) for name, each in state.remembered.items()}
+        if self.remembered:
+            self._lived = state.lived.copy()
         self._worlds.set_tasks(self._tasks)
         seen = self._worlds.reset(seed=self._seeds.tolist())[0]
         longest = int(self._lengths.max())
@@ -179,10 +220,17 @@ class RunningWorlds(Generic[T]):
             seen = np.where(starting[:, None], begun, seen)
         self._seen = seen
 
+    def _ends_trial(self, trial: int) -> Booleans:
+        """Say whose next episode is the first of a trial (n,)."""
+        return np.asarray((self._lived == UNBORN) | (self._lived + 1 >= trial))
+
     def _renew(self, mask: Booleans) -> None:
+        fresh = mask & self._ends_trial(self._trial)
+        self._lived = np.where(fresh, 0, self._lived + mask)
+        self._fresh |= fresh
         seeds = self._luck.integers(LARGEST_SEED, size=len(mask))
         self._seeds[mask], self._lengths[mask], self.scores[mask] = seeds[mask], 0, 0.0
-        self._tasks = [new if begins else old for begins, new, old in zip(mask, self._next, self._tasks, strict=True)]
+        self._tasks = [new if begins else old for begins, new, old in zip(fresh, self._next, self._tasks, strict=True)]
         # Those of the others are told again: worlds may take a task at once, or with their next episode.
         self._worlds.set_tasks(self._tasks)
 
@@ -195,3 +243,7 @@ class RunningWorlds(Generic[T]):
         wanted = (int(state.lengths.clip(min=0).sum()), *self._width)
         if state.actions.shape != wanted or state.actions.dtype != self._kind:
             raise ValueError(f"the state has actions {state.actions.shape}; they must be {wanted}")
+        if state.remembered and (
+            state.lived.shape != (count,) or any(len(each) != count for each in state.remembered.values())
+        ):
+            raise ValueError(f"the state does not tell of {count} worlds what they lived through and remember")

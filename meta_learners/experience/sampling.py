@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from environments.domain import Outcome
-from meta_learners.acting import Actor, Rollout, Seen
+from meta_learners.acting import Actor, Begun, Rollout, Seen
 from meta_learners.experience.device import BLOCK, Ashore, DevicePlayer
-from meta_learners.experience.running import Booleans, RunningWorlds
+from meta_learners.experience.running import Booleans, RunningWorlds, forgotten
 from meta_learners.families.family import TaskFamily, Worlds
 from meta_learners.keys import Key, Stream, numpy_generator, torch_generator
 
 T = TypeVar("T")
 
+MEMORY = "memory."  # begins the names of what an actor remembers
 _NOBODY = np.False_  # where worlds do not tell of falls
 
 
@@ -98,6 +99,7 @@ class Sampler(Generic[T]):
         steps: int | None = None,
         episodes: int | None = None,
         go_on: bool = False,
+        trial: int = 0,
     ) -> Rollout:
         """Play the tasks from fresh episodes on, or go on where the last call left the worlds.
 
@@ -107,35 +109,40 @@ class Sampler(Generic[T]):
             key: names the noise and the episodes' seeds.
             steps: T. With episodes, no more than these; without, exactly these, episodes following one another.
             episodes: of each world, after which the rest is not valid; ends when all have had theirs.
-            go_on: goes on with the episodes that the last such call left under way, each with its own task to its end;
-                for actors that remember nothing. Worlds take the new tasks with their next episodes.
+            go_on: goes on with the episodes that the last such call left under way, each with its own task to its end.
+                Worlds take the new tasks with their next episodes, or trials.
+            trial: episodes of a trial where those go on, too; 0 where actors remember nothing. What is remembered is a
+                tensor (M N, ...), or a tuple of them, in which rows of 0 are nothing: a trial begins with those. Worlds
+                of a device are then stepped from the processor.
 
         Raises:
             ValueError: the number of tasks is not the sampler's, neither steps nor episodes are given, or episodes are
-                counted that go on.
+                counted that go on, or trials go on in worlds that do not.
         """
         if len(tasks) != self.tasks:
             raise ValueError(f"there are {len(tasks)} tasks; this sampler plays {self.tasks}")
         if go_on and episodes is not None:
             raise ValueError("episodes are counted in worlds that begin anew; give steps to worlds that go on")
+        if trial and not go_on:
+            raise ValueError(f"trial is {trial} where worlds begin anew; give episodes instead")
         if steps is None:
             if episodes is None:
                 raise ValueError("neither steps nor episodes are given; give one")
             steps = episodes * (self.family.episode_limit + 1) - 1  # a step between episodes only resets
         started, simulating = time.perf_counter(), self.simulating
         listed = [task for task in tasks for _ in range(self.copies)]
-        first = self.running.first(listed) if go_on else listed
+        first = self.running.first(listed, trial or 1) if go_on else listed
         with torch.no_grad():
-            rollout = self._play(listed, actor, key, steps, episodes, go_on)
+            rollout = self._play(listed, actor, key, steps, episodes, go_on, trial)
             for listener in self.listeners:
                 listener(rollout, first, listed)
         self.sampling += time.perf_counter() - started - (self.simulating - simulating)
         return rollout
 
     def _play(
-        self, listed: list[T], actor: Actor[Any], key: Key, steps: int, episodes: int | None, go_on: bool
+        self, listed: list[T], actor: Actor[Any], key: Key, steps: int, episodes: int | None, go_on: bool, trial: int
     ) -> Rollout:
-        if self._player is not None:
+        if self._player is not None and not trial:
             rollout, taken = self._player.play(listed, actor, key, steps, episodes, go_on, self._of_fall)
             self.steps += taken
             return rollout
@@ -143,18 +150,7 @@ class Sampler(Generic[T]):
         luck = numpy_generator((*key, Stream.EPISODES))
         generator = torch_generator((*key, Stream.ACTIONS))
         began = time.perf_counter()
-        if go_on:
-            observation = _finite(self.running.resume(listed, luck))
-            begin = self.running.begin
-        else:
-            self.running.stop()
-            seeds = luck.integers(2**31, size=count).tolist()
-            self.worlds.set_tasks(listed)
-            observation = _finite(self.worlds.reset(seed=seeds)[0])
-
-            def begin(mask: Booleans) -> NDArray[np.float32]:
-                return self.worlds.reset(seed=seeds, options={"reset_mask": mask})[0]
-
+        observation, begin = self._open(listed, luck, trial or 1) if go_on else self._open_anew(listed, luck)
         carried = torch.tensor(self.running.scores, dtype=torch.float32).view(self.tasks, self.copies)
         self.simulating += time.perf_counter() - began
 
@@ -164,6 +160,9 @@ class Sampler(Generic[T]):
         previous = torch.zeros(self.tasks, self.copies, self.family.actions.size, device=self.device)
         place = torch.zeros(self.tasks, self.copies, size, device=self.device)
         memory = actor.begin(self.tasks, self.copies)
+        begun: Begun | None = None
+        if trial and self.running.remembered:
+            memory, previous, place = self._recall(memory)
         seen: list[Tensor] = []
         chosen: list[tuple[Tensor, Tensor]] = []
         for step in range(steps):
@@ -174,6 +173,8 @@ class Sampler(Generic[T]):
             seen.append(row)
             acting = row[..., size + 2 :]
             sight = Seen(row[..., :size], previous * acting, row[..., size], row[..., size + 1], place * acting)
+            if trial:
+                begun, memory = begun or self._begun(trial, sight), self._forgotten(memory)
             action, numbers, memory = actor.act(sight, noise[step % BLOCK], memory)
             chosen.append((action, numbers))
             previous, place = self._as_input(action), row[..., :size]
@@ -186,10 +187,57 @@ class Sampler(Generic[T]):
                 break
         if go_on:
             self.running.leave(observation, diary.resetting)
+        if trial:
+            self._keep(memory, previous, place)
         staging[:, :size] = observation
         seen.append(self._staging.to(self.device, copy=True))
         self.steps += diary.steps
-        return self._collect(seen, chosen, diary, carried)
+        return self._collect(seen, chosen, diary, carried, begun)
+
+    def _open(self, listed: list[T], luck: np.random.Generator, trial: int) -> tuple[Any, Begin]:
+        """Go on with what is under way: what is seen, and what begins episodes."""
+        return _finite(self.running.resume(listed, luck, trial)), self.running.begin
+
+    def _open_anew(self, listed: list[T], luck: np.random.Generator) -> tuple[Any, Begin]:
+        """Begin new episodes everywhere: what is seen, and what begins others."""
+        self.running.stop()
+        seeds = luck.integers(2**31, size=self.worlds.num_envs).tolist()
+        self.worlds.set_tasks(listed)
+
+        def begin(mask: Booleans) -> NDArray[np.float32]:
+            return self.worlds.reset(seed=seeds, options={"reset_mask": mask})[0]
+
+        return _finite(self.worlds.reset(seed=seeds)[0]), begin
+
+    def _begun(self, trial: int, sight: Seen) -> Begun:
+        lived = torch.from_numpy(self.running.lived.copy()).to(self.device)
+        return Begun(trial, lived.view(self.tasks, self.copies), sight)
+
+    def _forgotten(self, memory: Any) -> Any:
+        """Let worlds whose trials have begun remember nothing."""
+        fresh = self.running.fresh()
+        return forgotten(memory, torch.from_numpy(~fresh).to(self.device)) if fresh.any() else memory
+
+    def _keep(self, memory: Any, previous: Tensor, place: Tensor) -> None:
+        """Keep what is remembered, and what the step that comes will be told of the last one."""
+        told = self._staging[..., -3:].to(self.device, copy=True)
+        each = memory if isinstance(memory, tuple) else (memory,)
+        last = {"action": previous, "place": place, "told": told}
+        self.running.remembered = {name: tensor.flatten(0, 1) for name, tensor in last.items()} | {
+            f"{MEMORY}{number}": tensor for number, tensor in enumerate(each)
+        }
+
+    def _recall(self, like: Any) -> tuple[Any, Tensor, Tensor]:
+        """Give back memory, in the form of another, the action and the place; what else was told is laid ready.
+
+        Worlds whose trials have begun since know nothing of it.
+        """
+        old = torch.from_numpy(~self.running.fresh()).to(self.device)
+        kept = {name: forgotten(each.to(self.device), old) for name, each in self.running.remembered.items()}
+        memory = tuple(kept[f"{MEMORY}{number}"] for number in range(sum(name.startswith(MEMORY) for name in kept)))
+        shape = self.tasks, self.copies, -1
+        self._staging[..., -3:].copy_(kept["told"].view(shape))
+        return memory if isinstance(like, tuple) else memory[0], kept["action"].view(shape), kept["place"].view(shape)
 
     def _step(self, commands: NDArray[Any], diary: _Diary, begin: Begin, go_on: bool) -> tuple[Any, ...]:
         """Step all worlds: observations, scores, terminations, truncations and falls."""
@@ -218,7 +266,12 @@ class Sampler(Generic[T]):
         return action
 
     def _collect(
-        self, seen: list[Tensor], chosen: list[tuple[Tensor, Tensor]], diary: _Diary, carried: Tensor
+        self,
+        seen: list[Tensor],
+        chosen: list[tuple[Tensor, Tensor]],
+        diary: _Diary,
+        carried: Tensor,
+        begun: Begun | None,
     ) -> Rollout:
         actions, numbers = zip(*chosen, strict=True)
 
@@ -239,6 +292,7 @@ class Sampler(Generic[T]):
             carried=carried.to(self.device),
             diverged=diary.diverged,
             most_ended=int(np.sum(diary.ended, 0).max()),
+            begun=begun,
         )
 
 

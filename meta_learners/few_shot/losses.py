@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from meta_learners.episodes import Examples
-from meta_learners.networks.policies import Network, Parameters
+from meta_learners.networks.adaptable import Adaptable
+from meta_learners.networks.policies import Parameters
 
 __all__ = ["task_losses"]
 
 
-def task_losses(network: Network, ways: int | None, parameters: Parameters, examples: Examples) -> Tensor:
+def task_losses(network: Adaptable, ways: int | None, parameters: Parameters, examples: Examples) -> Tensor:
     """Give every task's mean loss (M,) by stacked parameters: squared errors, or cross-entropies of N classes."""
     there = examples.present
     # What is not there may be anything, even not finite.

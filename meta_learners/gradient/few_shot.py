@@ -12,7 +12,6 @@ accounts for the data that a policy collects; with given data there is nothing t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -20,7 +19,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from environments.settings import Bounds, check_bounds
+from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
 from meta_learners.few_shot.losses import task_losses
 from meta_learners.few_shot.outer import check_ways, judged_means, loss_and_norm
@@ -28,7 +27,8 @@ from meta_learners.gradient.bilevel import MASK, Inner, adapt, initial_of, outer
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, Metrics, State
 from meta_learners.networks.adam import Adam
-from meta_learners.networks.policies import Network, Parameters
+from meta_learners.networks.adaptable import NetworkSettings, network_of
+from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["FEW_SHOT", "AdaptedSettings", "GradientFewShot", "GradientSettings", "masks", "task_losses"]
@@ -48,18 +48,12 @@ TEMPERATURE = 1.0  # of the draws of masks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdaptedSettings:
+class AdaptedSettings(NetworkSettings):
     """How a learner that takes inner steps learns."""
 
-    hidden: tuple[int, ...] = (40, 40)
     inner_rate: Annotated[float, Bounds(1e-9, 1e3)] = 0.01
     inner_steps: Annotated[int, Bounds(1, 1000)] = 1
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
-        if not all(1 <= units <= 4096 for units in self.hidden):
-            raise ValueError(f"hidden is {list(self.hidden)}; every layer must be in [1, 4096]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +68,7 @@ class GradientFewShot:
 
     Args:
         name: one of `INNER`.
-        inputs: how many numbers an input has.
+        shape: of an input.
         outputs: how many a target has, or N.
         ways: N classes, or None where targets are numbers.
         settings: how to learn.
@@ -85,7 +79,7 @@ class GradientFewShot:
     def __init__(
         self,
         name: str,
-        inputs: int,
+        shape: tuple[int, ...],
         outputs: int,
         ways: int | None,
         settings: GradientSettings,
@@ -94,8 +88,7 @@ class GradientFewShot:
         device: str | torch.device = "cpu",
     ) -> None:
         self.name, self._settings, self._ways, self._device = name, settings, ways, device
-        sizes = (inputs, *settings.hidden, outputs)
-        self._network = Network(sizes, activation="relu", transformed=name in TRANSFORMED)
+        self._network = network_of(settings, shape, outputs, transformed=name in TRANSFORMED)
         adapted = {"anil": self._network.last_layer} | dict.fromkeys(TRANSFORMED, self._network.layers)
         self._inner = Inner(
             steps=settings.inner_steps, rate=settings.inner_rate, adapted=adapted.get(name), **INNER[name]
@@ -103,7 +96,9 @@ class GradientFewShot:
         initial = self._network.initial(torch_generator((seed, Stream.PARAMETERS)))
         meta = self._inner.meta_parameters(initial)
         if self._inner.masked:
-            meta |= {f"{MASK}layer{number}": torch.zeros(size) for number, size in enumerate(sizes[1:])}  # logits
+            meta |= {
+                f"{MASK}layer{number}": torch.zeros(size) for number, size in enumerate(self._network.sizes[1:])
+            }  # logits
         self._adam = Adam(meta, settings.step_size, device=device)
 
     def loss(self, parameters: Parameters, examples: Examples) -> Tensor:
@@ -115,18 +110,21 @@ class GradientFewShot:
         batch = batch.to(self._device)
         meta = self._adam.parameters
         supports: Sequence[Examples] = [batch.support] * self._inner.steps
+        adapted: Parameters = {}
         if self.name == "reptile":
             adapted = adapt(self._inner, self.loss, meta, supports, batch.tasks)
             loss, gradient = self.loss(adapted, batch.query).mean(), reptile_gradient(meta, adapted)
         else:
 
             def objective(leaves: Parameters) -> Tensor:
+                nonlocal adapted
                 chosen = self._with_masks(leaves, batch.tasks, key)
-                return self.loss(adapt(self._inner, self.loss, chosen, supports, batch.tasks), batch.query).mean()
+                adapted = adapt(self._inner, self.loss, chosen, supports, batch.tasks)
+                return self.loss(adapted, batch.query).mean()
 
             loss, gradient = outer_gradient(objective, meta)
         value, norm = loss_and_norm(loss, gradient)
-        means = judged_means(self.predict(batch, key), batch.query)
+        means = judged_means(self._told(adapted, batch), batch.query)
         if self.name == "reptile":
             for name, each in meta.items():
                 each.sub_(self._settings.reptile_rate * gradient[name])
@@ -140,7 +138,11 @@ class GradientFewShot:
         check_ways(batch, self._ways)
         meta = {name: each.detach() for name, each in self._adam.parameters.items()}
         chosen = self._with_masks(meta, batch.tasks, key)
-        adapted = adapt(self._inner, self.loss, chosen, [batch.support] * self._inner.steps, batch.tasks)
+        return self._told(
+            adapt(self._inner, self.loss, chosen, [batch.support] * self._inner.steps, batch.tasks), batch
+        )
+
+    def _told(self, adapted: Parameters, batch: TaskBatch) -> Prediction:
         with torch.no_grad():
             told = self._network(adapted, batch.query.inputs.flatten(2))
         return Numbers.of(told) if self._ways is None else Logits(told)
@@ -181,9 +183,7 @@ def _make(name: str, family: EpisodeFamily, settings: GradientSettings, *, seed:
     if name not in INNER:
         raise ValueError(f"learner {name!r} is MAML where examples are given; take maml")
     outputs = family.target_size if family.ways is None else family.ways
-    return GradientFewShot(
-        name, math.prod(family.input_shape), outputs, family.ways, settings, seed=seed, device=device
-    )
+    return GradientFewShot(name, family.input_shape, outputs, family.ways, settings, seed=seed, device=device)
 
 
 FEW_SHOT = FewShotKind(settings=GradientSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)

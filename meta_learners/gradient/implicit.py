@@ -9,7 +9,6 @@ damping instead; this is the paper's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -25,7 +24,8 @@ from meta_learners.gradient.few_shot import AdaptedSettings
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, Metrics, State
 from meta_learners.networks.adam import Adam
-from meta_learners.networks.policies import Network, Parameters, stack
+from meta_learners.networks.adaptable import network_of
+from meta_learners.networks.policies import Parameters, stack
 from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["LEARNER", "ImplicitMAML", "ImplicitSettings", "implicit_gradient", "proximal"]
@@ -130,7 +130,7 @@ class ImplicitMAML:
 
     def __init__(
         self,
-        inputs: int,
+        shape: tuple[int, ...],
         outputs: int,
         ways: int | None,
         settings: ImplicitSettings,
@@ -139,7 +139,7 @@ class ImplicitMAML:
         device: str | torch.device = "cpu",
     ) -> None:
         self._settings, self._ways, self._device = settings, ways, device
-        self._network = Network((inputs, *settings.hidden, outputs), activation="relu")
+        self._network = network_of(settings, shape, outputs)
         initial = self._network.initial(torch_generator((seed, Stream.PARAMETERS)))
         self._adam = Adam(initial, settings.step_size, device=device)
 
@@ -186,7 +186,7 @@ class ImplicitMAML:
 
 def _make(name: str, family: EpisodeFamily, settings: ImplicitSettings, *, seed: int, device: str) -> ImplicitMAML:
     outputs = family.target_size if family.ways is None else family.ways
-    return ImplicitMAML(math.prod(family.input_shape), outputs, family.ways, settings, seed=seed, device=device)
+    return ImplicitMAML(family.input_shape, outputs, family.ways, settings, seed=seed, device=device)
 
 
 LEARNER = FewShotKind(settings=ImplicitSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)

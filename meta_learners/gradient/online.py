@@ -25,7 +25,8 @@ from meta_learners.gradient.few_shot import AdaptedSettings
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
-from meta_learners.networks.policies import Network, Parameters
+from meta_learners.networks.adaptable import network_of
+from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["LEARNER", "FollowTheMetaLeader", "OnlineSettings", "regret_of_quadratics"]
@@ -61,7 +62,7 @@ class FollowTheMetaLeader:
 
     def __init__(
         self,
-        inputs: int,
+        shape: tuple[int, ...],
         outputs: int,
         ways: int | None,
         settings: OnlineSettings,
@@ -70,7 +71,7 @@ class FollowTheMetaLeader:
         device: str | torch.device = "cpu",
     ) -> None:
         self._settings, self._ways, self._device = settings, ways, device
-        self._network = Network((inputs, *settings.hidden, outputs), activation="relu")
+        self._network = network_of(settings, shape, outputs)
         self._inner = Inner(steps=settings.inner_steps, rate=settings.inner_rate)
         initial = self._network.initial(torch_generator((seed, Stream.PARAMETERS)))
         self._adam = Adam(initial, settings.step_size, device=device)
@@ -174,7 +175,7 @@ class FollowTheMetaLeader:
 
 def _make(name: str, family: EpisodeFamily, settings: OnlineSettings, *, seed: int, device: str) -> FollowTheMetaLeader:
     outputs = family.target_size if family.ways is None else family.ways
-    return FollowTheMetaLeader(math.prod(family.input_shape), outputs, family.ways, settings, seed=seed, device=device)
+    return FollowTheMetaLeader(family.input_shape, outputs, family.ways, settings, seed=seed, device=device)
 
 
 LEARNER = FewShotKind(settings=OnlineSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)

@@ -8,7 +8,6 @@ does, by Leap (Flennerhag et al. 2019, arXiv:1812.01054), which shortens the way
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,7 +22,8 @@ from meta_learners.few_shot.parameter_learner import ParameterLearner, Step, des
 from meta_learners.gradient.bilevel import Inner, Loss, inner_step
 from meta_learners.gradient.few_shot import AdaptedSettings, task_losses
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
-from meta_learners.networks.policies import Network, Parameters, stack
+from meta_learners.networks.adaptable import Adaptable, network_of
+from meta_learners.networks.policies import Parameters, stack
 from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["LEARNER", "WarpSettings", "Warped", "start_gradient", "visited", "warp_loss"]
@@ -100,7 +100,7 @@ def start_gradient(
 class Warped:
     """The system; `meta_learners.few_shot.parameter_learner.System`."""
 
-    def __init__(self, network: Network, ways: int | None, settings: WarpSettings) -> None:
+    def __init__(self, network: Adaptable, ways: int | None, settings: WarpSettings) -> None:
         self._network, self._ways, self._settings = network, ways, settings
         self._inner = Inner(
             steps=settings.inner_steps,
@@ -147,8 +147,7 @@ class Warped:
 
 def _make(name: str, family: EpisodeFamily, settings: WarpSettings, *, seed: int, device: str) -> ParameterLearner:
     outputs = family.target_size if family.ways is None else family.ways
-    sizes = (math.prod(family.input_shape), *settings.hidden, outputs)
-    system = Warped(Network(sizes, activation="relu", transformed=True), family.ways, settings)
+    system = Warped(network_of(settings, family.input_shape, outputs, transformed=True), family.ways, settings)
     return ParameterLearner(name, system, family.ways, rate=settings.step_size, seed=seed, device=device)
 
 

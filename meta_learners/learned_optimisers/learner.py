@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from environments.settings import Bounds, check_bounds
+from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, TaskBatch
 from meta_learners.few_shot.outer import check_ways, gradient_of, judged_means, loss_and_norm
 from meta_learners.keys import Key, Stream, torch_generator
@@ -22,6 +22,7 @@ from meta_learners.learned_optimisers.classical import tuned
 from meta_learners.learned_optimisers.optimisee import Optimisee, slopes_of
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
+from meta_learners.networks.adaptable import NetworkSettings
 from meta_learners.networks.embedding import seeded
 from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Prediction
@@ -35,20 +36,16 @@ LEAST = 1e-12  # of losses whose logarithm is taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OptimiserSettings:
+class OptimiserSettings(NetworkSettings):
     """What is optimised, and how the rule is learned."""
 
-    hidden: tuple[int, ...] = (20,)  # of the network that is fitted; without any it is a linear map that begins at 0
+    hidden: tuple[int, ...] = (20,)  # units of the layers; without any they are a linear map that begins at 0
+    width: Annotated[int, Bounds(1, 4096)] = 8  # filters of each block of convolutions: each weight has a state
     summed: bool = False  # whether its loss is a sum over examples, as of quadratics in the paper, or their mean
     steps: Annotated[int, Bounds(1, 100_000)] = 100  # of a task
     window: Annotated[int, Bounds(1, 100_000)] = 20  # steps that gradients go back through
     step_size: Annotated[float, Bounds(0, 1)] = 3e-3  # of Adam, which learns the rule
     largest_norm: Annotated[float, Bounds(1e-6, 1e6)] = 1.0  # to which the rule's gradients are scaled down
-
-    def __post_init__(self) -> None:
-        check_bounds(self)
-        if not all(1 <= units <= 4096 for units in self.hidden):
-            raise ValueError(f"hidden is {list(self.hidden)}; every layer must be in [1, 4096]")
 
 
 class Rule(Protocol):
@@ -188,7 +185,7 @@ def kind_of(rule: Callable[[Optimisee, Any], nn.Module], of: type[OptimiserSetti
     def make(
         name: str, family: EpisodeFamily, settings: OptimiserSettings, *, seed: int, device: str
     ) -> LearnedOptimiser:
-        optimisee = Optimisee.of(family, settings.hidden, summed=settings.summed)
+        optimisee = Optimisee.of(family, settings, summed=settings.summed)
         with seeded(torch_generator((seed, Stream.PARAMETERS))):
             made = rule(optimisee, settings)
         return LearnedOptimiser(name, optimisee, made, settings, device=device)

@@ -3,7 +3,7 @@
 ICLR 2017, section 3.1 (openreview.net/forum?id=rJY0-Kcll). A parameter becomes f times itself minus i times its slope;
 the gates f and i are told by the slope, the loss, the parameter and the gate of the step before, after its sigmoid. The
 parameters at the beginning are learned too. With f = 1 and i = a it is gradient descent of rate a. What is descended
-is the loss of the queries after the last step. The network is of layers, not of convolutions as in the paper.
+is the loss of the queries after the last step.
 """
 
 from __future__ import annotations

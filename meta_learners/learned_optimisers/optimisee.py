@@ -6,7 +6,6 @@ functions |W t - y|² of Andrychowicz et al. 2016 (arXiv:1606.04474, section 3.1
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from meta_learners.episodes import EpisodeFamily, Examples
 from meta_learners.few_shot.losses import task_losses
-from meta_learners.networks.policies import Network, Parameters, stack
+from meta_learners.networks.adaptable import Adaptable, NetworkSettings, network_of
+from meta_learners.networks.policies import Parameters, stack
 from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["Optimisee", "flat", "slopes_of", "unflat"]
@@ -26,16 +26,16 @@ BIAS = "layer0.bias"  # of the linear map, which has none
 class Optimisee:
     """The function of stacked parameters that is descended."""
 
-    network: Network
+    network: Adaptable
     ways: int | None  # N classes, or None where targets are numbers
     summed: bool = False  # over the support's examples; their mean, if not
 
     @staticmethod
-    def of(family: EpisodeFamily, hidden: tuple[int, ...], *, summed: bool) -> Optimisee:
+    def of(family: EpisodeFamily, settings: NetworkSettings, *, summed: bool) -> Optimisee:
         """Fit a network to a family's inputs and targets."""
         outputs = family.target_size if family.ways is None else family.ways
-        sizes = (math.prod(family.input_shape), *hidden, outputs)
-        return Optimisee(Network(sizes, activation="tanh"), family.ways, summed)
+        network = network_of(settings, family.input_shape, outputs, activation="tanh")
+        return Optimisee(network, family.ways, summed)
 
     @property
     def linear(self) -> bool:

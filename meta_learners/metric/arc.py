@@ -22,7 +22,7 @@ from meta_learners.metric.pairs import nearest_class, pair_loss
 from meta_learners.networks.embedding import seeded
 from meta_learners.predictions import Logits
 
-__all__ = ["LEARNER", "ArcSettings", "Comparator", "filters"]
+__all__ = ["LEARNER", "ArcSettings", "Comparator", "filters", "standardised"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,12 @@ def filters(centre: Tensor, size: Tensor, points: int, pixels: int) -> Tensor:
     return weights / weights.sum(-1, keepdim=True)
 
 
+def standardised(images: Tensor) -> Tensor:
+    """Give images (..., c, h, w) a mean of 0 and a deviation of 1 each: where ink is sparse, glimpses are faint."""
+    mean = images.mean((-3, -2, -1), keepdim=True)
+    return (images - mean) / images.std((-3, -2, -1), correction=0, keepdim=True).clamp(min=1e-3)
+
+
 class Comparator(nn.Module):
     """The system; `Episodic`."""
 
@@ -85,9 +91,10 @@ class Comparator(nn.Module):
     def pairs(self, batch: TaskBatch) -> Tensor:
         """Give the logits of every query with every support example (M, Q, S)."""
         there = batch.support.present[..., None, None, None]
-        support = torch.where(there, batch.support.inputs, 0)
-        tasks, queries, examples = batch.tasks, batch.query.inputs.shape[1], support.shape[1]
-        one = batch.query.inputs[:, :, None].expand(-1, -1, examples, *self._shape)
+        support = standardised(torch.where(there, batch.support.inputs, 0))
+        query = standardised(batch.query.inputs)
+        tasks, queries, examples = batch.tasks, query.shape[1], support.shape[1]
+        one = query[:, :, None].expand(-1, -1, examples, *self._shape)
         other = support[:, None].expand(-1, queries, -1, *self._shape)
         return self.compare(one.flatten(0, 2), other.flatten(0, 2)).reshape(tasks, queries, examples)
 

@@ -1,8 +1,8 @@
 """A good embedding is all that is needed? The baseline of Tian et al. 2020 (arXiv:2003.11539).
 
-No episodes: the embedding is trained with one linear layer to sort examples into all training classes. That layer is
-dropped. Of a new task features are scaled to unit length, and multinomial logistic regression is fitted to the
-support; nothing is fine-tuned. Distillation is left out.
+No episodes: the embedding is trained with one linear layer, of normalised features, to sort examples into all training
+classes. That layer is dropped. Of a new task features are scaled to unit length, and multinomial logistic regression is
+fitted to the support; nothing is fine-tuned. Distillation is left out.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class GoodEmbedding(nn.Module):
     def __init__(self, shape: tuple[int, ...], classes: int, settings: MetricSettings) -> None:
         super().__init__()
         self.embedding = Embedding(shape, settings.width)
+        # Features are 0 or more. What all drawings share of them would drown, for many epochs, what tells them apart.
+        self.centre = nn.LayerNorm(self.embedding.size, elementwise_affine=False)
         self.head = nn.Linear(self.embedding.size, classes)
 
     def predict(self, batch: TaskBatch, generator: torch.Generator) -> Logits:
@@ -37,16 +39,17 @@ class GoodEmbedding(nn.Module):
         return Logits(logistic(Features(support, found.labels, query)))
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Logits]:
+        """Sort both halves into all training classes; what is told of queries is that layer's word, of a task's own."""
         assert batch.classes is not None
-        total, counted = torch.zeros((), device=batch.query.inputs.device), 0
-        for half in (batch.support, batch.query):
-            known = batch.classes.gather(1, half.targets)[half.present]
-            told = self.head(self.embedding(half.inputs[half.present]))
-            total = total + nn.functional.cross_entropy(told, known, reduction="sum")
-            counted += len(known)
-        with torch.no_grad():
-            found = self.predict(batch, generator)
-        return total / max(counted, 1), found
+        found = features_of(self.embedding, batch)
+        told = self.head(self.centre(torch.cat([found.support, found.query], 1)))  # (M, S + Q, training classes)
+        targets = torch.cat([batch.support.targets, batch.query.targets], 1)
+        there = torch.cat([batch.support.present, batch.query.present], 1)
+        known = batch.classes.gather(1, targets)[there]
+        loss = nn.functional.cross_entropy(told[there], known, reduction="sum") / max(len(known), 1)
+        queries = told[:, found.support.shape[1] :]
+        own = batch.classes[:, None].expand(-1, queries.shape[1], -1)
+        return loss, Logits(queries.detach().gather(2, own))
 
 
 def logistic(features: Features, strength: float = 1.0) -> Tensor:

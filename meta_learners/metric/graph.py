@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from environments.settings import Bounds
 from meta_learners.metric.learner import Features, MetricSettings, kind_of
 
-__all__ = ["LEARNER", "Graph", "GraphSettings"]
+__all__ = ["LEARNER", "Edges", "Graph", "GraphSettings", "weigh"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,20 +28,28 @@ class GraphSettings(MetricSettings):
 
 
 class Edges(nn.Module):
-    """Weights of the edges into each node: a softmax of what is learned of the distances, feature by feature."""
+    """Scores of edges, learned of the distances between nodes, feature by feature: the same both ways."""
 
     def __init__(self, size: int, units: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(size, units), nn.LeakyReLU(), nn.Linear(units, units), nn.LeakyReLU(), nn.Linear(units, 1)
         )
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                # With smaller weights all edges are alike at first, and with many classes long after.
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="leaky_relu")
 
-    def forward(self, nodes: Tensor, there: Tensor) -> Tensor:
-        """Weigh the edges of graphs (G, n, f) whose nodes (G, n) are there: (G, n, n), rows of which sum to 1."""
-        scores = self.layers((nodes[:, :, None] - nodes[:, None]).abs())[..., 0]
-        own = torch.eye(nodes.shape[1], dtype=torch.bool, device=nodes.device)
-        weights: Tensor = scores.masked_fill(own | ~there[:, None], -torch.inf).softmax(-1)
-        return weights
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        """Score the edges between nodes (G, a, f) and nodes (G, b, f): (G, a, b)."""
+        found: Tensor = self.layers((one[:, :, None] - other[:, None]).abs())[..., 0]
+        return found
+
+
+def weigh(scores: Tensor, there: Tensor) -> Tensor:
+    """Make the edges into the first nodes (G, a, n) sum to 1: a softmax, over other nodes (G, n) that are there."""
+    own = torch.eye(scores.shape[2], dtype=torch.bool, device=scores.device)[: scores.shape[1]]
+    return scores.masked_fill(own | ~there[:, None], -torch.inf).softmax(-1)
 
 
 class Graph(nn.Module):
@@ -66,12 +74,23 @@ class Graph(nn.Module):
         nodes = torch.cat([asked[:, :, None], known[:, None].expand(-1, queries, -1, -1)], 2).flatten(0, 1)
         present = torch.cat([torch.ones_like(features.labels[:, :1, 0]), features.labels.sum(2)], 1) > 0
         there = present[:, None].expand(-1, queries, -1).flatten(0, 1)
+        last = len(self.edges) - 1
         for number, (edges, convolution) in enumerate(zip(self.edges, self.convolutions, strict=True)):
-            mixed = convolution(torch.cat([nodes, edges(nodes, there) @ nodes], 2))
-            if number < len(self.edges) - 1:
+            into = nodes[:, :1] if number == last else nodes  # of the last layer the query alone is told
+            scores = edges(into, nodes) if number else self._first_scores(known, asked)[:, : into.shape[1]]
+            mixed = convolution(torch.cat([into, weigh(scores, there) @ nodes], 2))
+            if number < last:
                 nodes = torch.cat([nodes, nn.functional.leaky_relu(mixed)], 2)
         found: Tensor = mixed[:, 0].reshape(tasks, queries, self._ways)
         return found
+
+    def _first_scores(self, known: Tensor, asked: Tensor) -> Tensor:
+        """Score the first layer's edges (M * Q, 1 + S, 1 + S): those between examples are the same for all queries."""
+        edges, queries = self.edges[0], asked.shape[1]
+        among, beside = edges(known, known), edges(asked, known)
+        rows = torch.cat([beside[..., None], among[:, None].expand(-1, queries, -1, -1)], 3)
+        first = torch.cat([torch.zeros_like(beside[..., :1]), beside], 2)[:, :, None]
+        return torch.cat([first, rows], 2).flatten(0, 1)
 
 
 LEARNER = kind_of(lambda shape, settings, ways: Graph(shape[0], ways, settings), of=GraphSettings, fixed_ways=True)

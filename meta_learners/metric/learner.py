@@ -41,7 +41,7 @@ class MetricSettings:
 class Features:
     """Embedded examples of M tasks."""
 
-    support: Tensor  # (M, S, f); maps where the rule asks for them
+    support: Tensor  # (M, S, f); maps for the relation network
     labels: Tensor  # (M, S, N) of 0 and 1; an example that is not there has only 0
     query: Tensor  # (M, Q, f)
 
@@ -85,16 +85,14 @@ def kind_of(
     rule: Callable[[tuple[int, ...], Any, int], Rule],
     *,
     of: type[MetricSettings] = MetricSettings,
-    maps: bool = False,
     fixed_ways: bool = False,
 ) -> FewShotKind:
     """Make the kind of a learner of a rule that is made for the shape of features, the settings and N classes."""
 
     def make(name: str, family: EpisodeFamily, settings: Any, *, seed: int, device: str) -> ModuleLearner:
         with seeded(torch_generator((seed, Stream.PARAMETERS))):
-            embedding = Embedding(family.input_shape, settings.width, maps=maps)
-            shape = embedding.map_shape if maps else (embedding.size,)
-            sorter = Sorter(embedding, rule(shape, settings, family.ways or 0))
+            embedding = Embedding(family.input_shape, settings.width)
+            sorter = Sorter(embedding, rule((embedding.size,), settings, family.ways or 0))
         return ModuleLearner(
             name,
             sorter,

@@ -12,7 +12,7 @@ side by side.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -32,6 +32,10 @@ class Part(Protocol):
 
     def initial(self, count: int) -> Memory:
         """Give what is remembered of nothing, by so many sequences."""
+        ...
+
+    def tidy(self, memory: Memory) -> Memory:
+        """Leave out the oldest steps that are nothing in all sequences, where their number is free."""
         ...
 
     def __call__(self, inputs: Tensor, there: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
@@ -68,6 +72,10 @@ class Attention(nn.Module):
         empty = self.project.weight.new_zeros(count, 0, self._sizes[0])
         return empty, empty.new_zeros(count, 0, self.size), empty.new_zeros(count, 0)
 
+    def tidy(self, memory: Memory) -> Memory:
+        nothing = int((memory[2].cumsum(1) == 0).all(0).sum())
+        return tuple(each[:, nothing:] for each in memory)
+
     def forward(self, inputs: Tensor, there: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         asked, *own = self.project(inputs).transpose(0, 1).split(self._sizes, -1)
         keys, values, known = (torch.cat(pair, 1) for pair in zip(memory, (*own, there.T), strict=True))
@@ -86,19 +94,27 @@ class Attention(nn.Module):
 
 
 class Dense(nn.Module):
-    """SNAIL's dense block: a `Part`. A gated convolution of this step and one some steps ago, beside its input."""
+    """SNAIL's dense block: a `Part`. A gated convolution of this step and one some steps ago, beside its input.
+
+    A step is multiplied by both weights when it comes, and what the later step needs of it is kept: fewer numbers than
+    the step itself has, and none is multiplied twice.
+    """
 
     def __init__(self, inputs: int, filters: int, ago: int) -> None:
         super().__init__()
-        self.size, self._inputs, self._ago = inputs + filters, inputs, ago
-        self.convolve = nn.Linear(2 * inputs, 2 * filters)
+        self.size, self._ago = inputs + filters, ago
+        self.convolve = nn.Linear(2 * inputs, 2 * filters)  # of the step itself, and of the one some steps ago
 
     def initial(self, count: int) -> Memory:
-        return (self.convolve.weight.new_zeros(count, self._ago, self._inputs),)
+        return (self.convolve.weight.new_zeros(count, self._ago, self.convolve.out_features),)
+
+    def tidy(self, memory: Memory) -> Memory:
+        return memory
 
     def forward(self, inputs: Tensor, there: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        whole = torch.cat([memory[0].transpose(0, 1), inputs])
-        content, gate = self.convolve(torch.cat([inputs, whole[: len(inputs)]], -1)).chunk(2, -1)
+        now, then = functional.linear(inputs, torch.cat(self.convolve.weight.chunk(2, 1))).chunk(2, -1)
+        whole = torch.cat([memory[0].transpose(0, 1), then])
+        content, gate = (now + whole[: len(inputs)] + self.convolve.bias).chunk(2, -1)
         found = torch.cat([inputs, content.tanh() * gate.sigmoid() * there[..., None]], -1)
         return found, (whole[len(inputs) :].transpose(0, 1),)
 
@@ -112,6 +128,9 @@ class Beside(nn.Module):
 
     def initial(self, count: int) -> Memory:
         return self.part.initial(count)
+
+    def tidy(self, memory: Memory) -> Memory:
+        return self.part.tidy(memory)
 
     def forward(self, inputs: Tensor, there: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         read, memory = self.part(inputs, there, memory)
@@ -132,6 +151,9 @@ class Block(nn.Module):
     def initial(self, count: int) -> Memory:
         return self.attention.initial(count)
 
+    def tidy(self, memory: Memory) -> Memory:
+        return self.attention.tidy(memory)
+
     def forward(self, inputs: Tensor, there: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         read, memory = self.attention(self.before(inputs), there, memory)
         found = inputs + self.mix(read)
@@ -150,6 +172,9 @@ class Embed(nn.Module):
 
     def initial(self, count: int) -> Memory:
         return (self.embed.weight.new_zeros(count, 1),)  # steps so far
+
+    def tidy(self, memory: Memory) -> Memory:
+        return memory
 
     def forward(self, inputs: Tensor, there: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         found = self.embed(inputs)
@@ -172,16 +197,28 @@ class CausalNetwork(nn.Module):
     def initial(self, count: int) -> Memory:
         return tuple(each for part in self.parts for each in part.initial(count))  # type: ignore[operator]
 
+    def tidy(self, memory: Memory) -> Memory:
+        return tuple(
+            each
+            for part, own in self._each(memory)
+            for each in part.tidy(own)  # type: ignore[operator]
+        )
+
     def forward(self, inputs: Tensor, there: Tensor | None, memory: Memory) -> tuple[Tensor, Memory]:
         """Go through steps, all of which there are where `there` is None."""
         if there is None:
             there = inputs.new_ones(inputs.shape[:2])
-        signal, after, at = inputs, [], 0
-        for part, tensors in zip(self.parts, self._tensors, strict=True):
-            signal, kept = part(signal, there, memory[at : at + tensors])
+        signal, after = inputs, []
+        for part, own in self._each(memory):
+            signal, kept = part(signal, there, own)
             after += kept
-            at += tensors
         return signal, tuple(after)
+
+    def _each(self, memory: Memory) -> Iterator[tuple[nn.Module, Memory]]:
+        at = 0
+        for part, tensors in zip(self.parts, self._tensors, strict=True):
+            yield part, memory[at : at + tensors]
+            at += tensors
 
 
 def aligned(memories: Sequence[Memory]) -> Memory:

@@ -54,9 +54,13 @@ class ContextPolicy(nn.Module):
         if deviations:
             self.log_deviations = nn.Parameter(torch.tensor(deviations).log())
 
-    def initial(self, count: int) -> Memory:
+    def initial(self, count: int, *, learning: bool = False) -> Memory:
         """Give what is remembered when trials begin."""
         return self.unit.initial(count)
+
+    def tidy(self, memory: Memory) -> Memory:
+        """Leave out what no trial remembers any more."""
+        return self.unit.tidy(memory)
 
     def forward(self, inputs: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """Act through inputs (T, n, i): numbers (T, n, k), the last memory."""

@@ -16,6 +16,7 @@ REWARD_BOUND = 10.0  # of rewards as they are seen: a fall's -100 would drown al
 INPUT_GAIN = 3.0  # of the unit's input weights: so large that gates react to what was done where, and what it brought
 PRODUCT_GAIN = 0.3  # of them where the unit begins with products, which tell it that already
 OPENING = 3.0  # how far a product opens the update gate of the unit that begins with it
+WHISPER = 0.1  # how loud memory is at first beside the observation: what it holds then means nothing yet
 READING = 5.0  # how much memory is enlarged for a hypernetwork: a unit that seldom writes holds small numbers
 
 
@@ -78,6 +79,9 @@ class RecurrentPolicy(nn.Module):
             gain = {last: 0.01, "unit.weight_ih_l0": PRODUCT_GAIN if products else INPUT_GAIN}
             for gate in torch.split(parameter.data, rows):
                 nn.init.orthogonal_(gate, gain.get(name.removeprefix("critic_"), 1.0), generator=generator)
+        if reflex:
+            for head in (self.actor, self.critic):
+                head.get_parameter("0.weight").data[:, :hidden] *= WHISPER
         self._spread = len(deviations)
         if deviations:
             self.log_deviations = nn.Parameter(torch.tensor(deviations).log())
@@ -92,14 +96,21 @@ class RecurrentPolicy(nn.Module):
     def _units(self) -> list[nn.GRU]:
         return [self.unit] if self.critic_unit is None else [self.unit, self.critic_unit]
 
-    def initial(self, count: int) -> Tensor:
-        """Give the hidden state (count, h) with which a trial begins."""
-        return next(self.parameters()).new_zeros(count, self.unit.hidden_size)
+    def initial(self, count: int, *, learning: bool = False) -> Tensor:
+        """Give the hidden state (count, h) with which a trial begins; (count, H) for one that is learnt from."""
+        units = len(self._units()) if learning else 1
+        return next(self.parameters()).new_zeros(count, units * self.unit.hidden_size)
 
     def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Act through inputs (T, n, i) from hidden (n, h): numbers (T, n, k), the last hidden."""
-        remembered, last = self.unit(inputs, hidden[None])
-        return self._described(self._heard(remembered, inputs), inputs), last[0]
+        """Act through inputs (T, n, i) from hidden (n, h) or (n, H): numbers (T, n, k), the last hidden."""
+        units = self._units()[: hidden.shape[1] // self.unit.hidden_size]
+        begun = hidden.chunk(len(units), -1)
+        gone = [unit(inputs, each[None].contiguous()) for unit, each in zip(units, begun, strict=True)]
+        return self._described(self._heard(gone[0][0], inputs), inputs), torch.cat([last[0] for _, last in gone], -1)
+
+    def tidy(self, memory: Tensor) -> Tensor:
+        """Give the same memory: nothing of it is waste."""
+        return memory
 
     def remember(self, inputs: Tensor, before: tuple[Tensor, ...] = ()) -> Tensor:
         """Go through inputs (T, n, i): what the unit remembers after each, then the critic's where it has its own.
@@ -194,6 +205,11 @@ def inputs_of(rollout: Rollout, actions: int, products: bool = False) -> Tensor:
     # The action of a step that only begins an episode is nobody's.
     before = functional.pad(before * rollout.valid[..., None], (0, 0, 0, 0, 1, 0))
     places = functional.pad(rollout.observations[:, :-1], (0, 0, 0, 0, 1, 0)) if products else None
+    if rollout.begun is not None:
+        seen = rollout.begun.seen
+        before[:, 0] = torch.cat([seen.actions, seen.rewards[..., None], seen.ends[..., None]], -1)
+        if places is not None:
+            places[:, 0] = seen.places
     return _joined(rollout.observations, before, places).transpose(0, 1).flatten(1, 2)
 
 
@@ -213,6 +229,10 @@ class Remembers(Protocol):
 
     def initial(self, count: int) -> Any:
         """Give what is remembered when trials begin."""
+        ...
+
+    def tidy(self, memory: Any) -> Any:
+        """Leave out what no trial remembers any more."""
         ...
 
     def __call__(self, inputs: Tensor, memory: Any) -> tuple[Tensor, Any]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from environments.domain import Domain, Encoding, Environment, Genome
+from environments.encodings.physics import SECTION
 from environments.sketch import Drawable, Sketch
-from environments.tasks.curriculum import SPLITS, Curriculum
+from environments.tasks.curriculum import SPLITS, TRIED, Curriculum
 from meta_learners.errors import MetaLearningError
 from meta_learners.keys import Stream, numpy_generator
 
-__all__ = ["Pool", "encoding_of", "genomes_of", "pool_of"]
+__all__ = ["Pool", "encoding_of", "encodings_of", "genomes_of", "pool_of"]
 
 ATTEMPTS = 20  # mutations of a split's genomes for each that is wanted: an encoding may give one that is there
 
@@ -30,6 +32,7 @@ class Pool:
     domain: Domain
     encoding: Encoding
     wanted: int = 0  # genomes of each split at least: mutations of its own, and of theirs, where it has fewer
+    others: dict[str, Encoding] = field(default_factory=dict)  # of genomes, by their text, that are of another encoding
     _filled: dict[str, list[Genome]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,13 +44,25 @@ class Pool:
     def of(self, split: str) -> list[Genome]:
         """List a split's genomes: those of the archive, and mutations where they are too few."""
         if split not in self._filled:
-            others = [each for name in SPLITS if name != split for each in self.genomes[name]]
+            # In order, whichever is asked for first: what has filled one split up fills no other.
+            before = SPLITS[: SPLITS.index(split)]
+            others = [each for name in SPLITS for each in (self.of(name) if name in before else self.genomes[name])]
             self._filled[split] = self._fill(self.genomes[split], others, SPLITS.index(split))
         return self._filled[split]
 
+    def encoding_of(self, genome: Genome) -> Encoding:
+        """Give what expresses a genome."""
+        return self.others.get(_text(genome), self.encoding)
+
+    @cached_property
+    def places(self) -> int:
+        """Points of a course that measures of all courses have: a drawn one may have some more."""
+        return len(self.sketch(self.encoding.initial(), 0).ground)
+
     def sketch(self, genome: Genome, seed: int) -> Sketch:
         """Draw the course that a genome makes with a terrain seed."""
-        environment = Environment(domain=self.domain.name, encoding=self.encoding.name, genome=genome, seed=seed)
+        encoding = self.encoding_of(genome).name
+        environment = Environment(domain=self.domain.name, encoding=encoding, genome=genome, seed=seed)
         domain: Any = self.domain
         found: Sketch = domain.sketch(environment)
         return found
@@ -58,8 +73,12 @@ class Pool:
         for _ in range(ATTEMPTS * self.wanted if genomes else 0):
             if len(found) >= self.wanted:
                 break
-            child = self.encoding.mutate(found[int(rng.integers(len(found)))], rng)
+            parent = found[int(rng.integers(len(found)))]
+            encoding = self.encoding_of(parent)
+            child = encoding.mutate(parent, rng)
             if _text(child) not in seen:
+                if encoding is not self.encoding:
+                    self.others[_text(child)] = encoding
                 seen.add(_text(child))
                 found.append(child)
         return found
@@ -92,11 +111,48 @@ def encoding_of(curriculum: Curriculum) -> Encoding:
     Raises:
         MetaLearningError: it does not say which that is.
     """
-    said = curriculum.document.get("encoding")
+    said = _said(curriculum)
+    return _made(curriculum, said["name"], said["options"])
+
+
+def encodings_of(curriculum: Curriculum) -> dict[str, Encoding]:
+    """Make the encodings of genomes that have another than the curriculum's own, such as drawn ones, by their text.
+
+    Raises:
+        MetaLearningError: an encoding cannot be had, or an older export does not say which a genome has.
+    """
+    own = encoding_of(curriculum)
+    named = {_text(task.environment.genome): task.environment.encoding for task in curriculum.stages}
+    for row in curriculum.tried():
+        if "encoding" not in row and _text(row["genome"]) not in named:
+            _check_own(own, row["genome"], curriculum)
+        named.setdefault(_text(row["genome"]), row.get("encoding", own.name))
+    # What is hidden of a body evolves on any ground.
+    shared = {name: value for name, value in _said(curriculum)["options"].items() if name == SECTION}
+    made = {name: _made(curriculum, name, shared) for name in set(named.values()) - {own.name}}
+    return {text: made[name] for text, name in named.items() if name in made}
+
+
+def _check_own(encoding: Encoding, genome: Genome, curriculum: Curriculum) -> None:
+    try:
+        encoding.check(genome)
+    except ValueError as error:
+        raise MetaLearningError(
+            f"{curriculum.folder / TRIED} has a genome of another encoding than {encoding.name}, and does not say of "
+            "which: an older version wrote it; export the run again"
+        ) from error
+
+
+def _said(curriculum: Curriculum) -> dict[str, Any]:
+    said: dict[str, Any] | None = curriculum.document.get("encoding")
     if said is None:
         raise MetaLearningError(f"the curriculum in {curriculum.folder} does not say how its genomes are encoded")
+    return said
+
+
+def _made(curriculum: Curriculum, name: Any, options: Mapping[str, Any]) -> Encoding:
     try:
-        return curriculum.domain.encoding(said["name"], said["options"])
+        return curriculum.domain.encoding(name, options)
     except ValueError as error:
         raise MetaLearningError(f"the curriculum in {curriculum.folder} cannot be used: {error}") from error
 
@@ -109,7 +165,8 @@ def pool_of(curriculum: Curriculum | None, wanted: int, family: str, *, by_birth
     """
     if curriculum is None:
         raise MetaLearningError(f"family {family} needs a curriculum; name the folder that `poet export` wrote")
-    return Pool(genomes_of(curriculum, by_birth=by_birth), curriculum.domain, encoding_of(curriculum), wanted)
+    genomes, others = genomes_of(curriculum, by_birth=by_birth), encodings_of(curriculum)
+    return Pool(genomes, curriculum.domain, encoding_of(curriculum), wanted, others)
 
 
 def _text(genome: Genome) -> str:

@@ -30,15 +30,31 @@ class EpisodeSettings:
         check_bounds(self)
 
 
-def choose_classes(classes: int, count: int, ways: int, rng: np.random.Generator, where: str) -> Integers:
+def choose_classes(
+    classes: int,
+    count: int,
+    ways: int,
+    rng: np.random.Generator,
+    where: str,
+    first: NDArray[np.bool_] | None = None,
+) -> Integers:
     """Choose each task's classes (count, ways), none twice in a task.
 
+    Args:
+        classes: that there are.
+        count: of tasks.
+        ways: classes of a task.
+        rng: chooses.
+        where: names the place in errors.
+        first: (count, classes), those that each task takes before any other; all alike when None.
+
     Raises:
-        SplitError: there are fewer; `where` names the place.
+        SplitError: there are fewer.
     """
     if classes < ways:
         raise SplitError(f"{where} has {classes} classes, too few for ways={ways}; lower ways")
-    return np.argsort(rng.random((count, classes)), axis=1)[:, :ways]
+    places = rng.random((count, classes))
+    return np.argsort(places if first is None else places - first, axis=1)[:, :ways]
 
 
 def choose_examples(available: int, shape: tuple[int, int], number: int, rng: np.random.Generator) -> Integers:

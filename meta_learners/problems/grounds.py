@@ -155,7 +155,7 @@ def _measured(pool: Pool, courses: Sequence[tuple[Genome, int]]) -> Tensor:
     for genome, seed in courses:
         x, y = pool.sketch(_bare(genome), seed).ground.T
         x = np.maximum.accumulate(x)
-        rows.append(np.interp(np.linspace(x[0], x[-1], len(x)), x, y) - y[0])
+        rows.append(np.interp(np.linspace(x[0], x[-1], pool.places), x, y) - y[0])
     return torch.from_numpy(np.stack(rows))
 
 

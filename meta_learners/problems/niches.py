@@ -115,10 +115,11 @@ class Niches:
 
     def _bank(self, split: str) -> Floats:
         if split not in self._banks:
+            pool = self._pool
             self._banks[split] = np.stack(
                 [
-                    np.stack([relief_of(self._pool.sketch(genome, seed)) for seed in self._seeds(split)])
-                    for genome in self._pool.of(split)
+                    np.stack([relief_of(pool.sketch(genome, seed), pool.places) for seed in self._seeds(split)])
+                    for genome in pool.of(split)
                 ]
             )
         return self._banks[split]
@@ -128,21 +129,26 @@ class Niches:
         return [int(seed) for seed in rng.integers(2**31, size=self.settings.courses)]
 
     def _neighbours(self, split: str) -> NDArray[np.int64]:
-        vectors = np.stack([self._pool.encoding.vector(genome) for genome in self._pool.of(split)])
-        gaps = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+        genomes = self._pool.of(split)
+        kinds = {each.name: each for each in map(self._pool.encoding_of, genomes)}
+        gaps = np.full((len(genomes), len(genomes)), np.inf)  # of another encoding is farther than all of the same
+        for name, kind in kinds.items():
+            (same,) = np.nonzero([self._pool.encoding_of(genome).name == name for genome in genomes])
+            vectors = np.stack([kind.vector(genomes[place]) for place in same])
+            gaps[np.ix_(same, same)] = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
         np.fill_diagonal(gaps, -1)  # itself first, also where another is the same
         order: NDArray[np.int64] = np.argsort(gaps, axis=1, kind="stable")
         return order
 
 
-def relief_of(sketch: Sketch) -> Floats:
-    """Measure a course at as many even places as it has points: (3, n) float32.
+def relief_of(sketch: Sketch, count: int) -> Floats:
+    """Measure a course at so many even places: (3, count) float32.
 
     Increments of the ground, of the ground with what stands on it, and the height of that, on a logarithmic scale.
     """
     x, y = sketch.ground.T
     x = np.maximum.accumulate(x)
-    places = np.linspace(x[0], x[-1], len(x))
+    places = np.linspace(x[0], x[-1], count)
     ground = np.interp(places, x, y)
     top = ground
     if len(sketch.boxes):

@@ -3,7 +3,8 @@
 The authors' two *minimal* sets of 242 characters by 20 drawers each, and the 20 published one-shot runs. Users
 download the three files from the authors' public repository, brendenlake/omniglot (MIT licence), and name the folder
 that they lie in; each file's sha256 is checked. Training is on the first set, turned by quarters for more classes;
-the alphabets of the second that the first lacks are validation and test; `runs` are the published test.
+the alphabets of the second that the first lacks are validation and test; `runs` are the published test, of alphabets
+that neither set has.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from PIL import Image
 from environments.settings import Bounds
 from meta_learners.episodes import Examples, FamilyKind, Source, TaskBatch, check_split
 from meta_learners.errors import MetaLearningError
-from meta_learners.keys import Key, Stream, numpy_generator
+from meta_learners.keys import Key, Stream, numpy_generator, torch_generator
 from meta_learners.predictions import Logits
 from meta_learners.problems.classes import EpisodeSettings, batch_of, choose_classes, choose_examples
 from meta_learners.problems.hausdorff import modified_hausdorff
+from meta_learners.problems.warping import maps_of, warped
 
 __all__ = ["KIND", "Omniglot", "OmniglotSettings", "one_shot_runs"]
 
@@ -52,6 +54,9 @@ class OmniglotSettings(EpisodeSettings):
 
     size: Annotated[int, Bounds(8, 105)] = 28  # pixels of a side
     turned: bool = True  # in training, a character turned by a quarter is another class
+    mirrored: bool = False  # in training, a character in a mirror is another class
+    within: Annotated[float, Bounds(0, 1)] = 0.0  # chance that a training task is of one alphabet, as far as it goes
+    warped: Annotated[float, Bounds(0, 1)] = 0.0  # in training, how far drawings are turned, sheared, scaled and moved
 
 
 class Omniglot:
@@ -95,9 +100,15 @@ class Omniglot:
         rng = numpy_generator((*key, Stream.TASKS))
         images = self._classes(split)  # (classes, 20, size, size)
         settings = self.settings
-        classes = choose_classes(len(images), count, settings.ways, rng, f"split {split} of omniglot")
+        taught = split == "train"
+        first = self._of_one_alphabet(count, rng) if taught and settings.within else None
+        classes = choose_classes(len(images), count, settings.ways, rng, f"split {split} of omniglot", first)
         examples = choose_examples(DRAWINGS, classes.shape, settings.shots + settings.queries, rng)
-        return batch_of(torch.from_numpy(images[classes[..., None], examples])[:, :, :, None], settings, classes)
+        drawn = torch.from_numpy(images[classes[..., None], examples])
+        if taught and settings.warped:
+            maps = maps_of(drawn[..., 0, 0].numel(), settings.warped, torch_generator((*key, Stream.CHOICES)))
+            drawn = warped(drawn.flatten(0, 2), maps).reshape(drawn.shape)
+        return batch_of(drawn[:, :, :, None], settings, classes)
 
     def published(self, split: str) -> int | None:
         """Say how many published tasks a split has."""
@@ -108,19 +119,30 @@ class Omniglot:
         return {"modified Hausdorff distance": modified_hausdorff(batch)}
 
     def _classes(self, split: str) -> Images:
-        if split != "train":
-            second = _characters(self._folder / SECOND, self.settings.size)
-            return np.concatenate([second[alphabet] for alphabet in ALPHABETS[split]])
-        first = np.concatenate(list(_characters(self._folder / FIRST, self.settings.size).values()))
-        if not self.settings.turned:
-            return first
-        return _turned(self._folder, self.settings.size)
+        if split == "train":
+            return _training(self._folder, self.settings.size, self.settings.turned, self.settings.mirrored)
+        second = _characters(self._folder / SECOND, self.settings.size)
+        return np.concatenate([second[alphabet] for alphabet in ALPHABETS[split]])
+
+    def _of_one_alphabet(self, count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Say which training classes each task takes first (count, classes): those of a class's alphabet, or none."""
+        sizes = [len(each) for each in _characters(self._folder / FIRST, self.settings.size).values()]
+        ways_up = self.train_classes // sum(sizes)
+        alphabets = np.repeat(np.arange(len(sizes) * ways_up), sizes * ways_up)  # of one way up each
+        chosen = alphabets[rng.integers(len(alphabets), size=count)]
+        within = rng.random(count) < self.settings.within
+        first: NDArray[np.bool_] = (alphabets == chosen[:, None]) & within[:, None]
+        return first
 
 
 @cache
-def _turned(folder: Path, size: int) -> Images:
+def _training(folder: Path, size: int, turned: bool, mirrored: bool) -> Images:
+    """Give the training classes, alphabet by alphabet, then all of them the next way up."""
     first = np.concatenate(list(_characters(folder / FIRST, size).values()))
-    return np.concatenate([np.rot90(first, quarter, axes=(2, 3)) for quarter in range(4)])
+    ways_up = [np.rot90(first, quarter, axes=(2, 3)) for quarter in range(4 if turned else 1)]
+    if mirrored:
+        ways_up += [each[..., ::-1] for each in ways_up]
+    return np.concatenate(ways_up)
 
 
 @cache

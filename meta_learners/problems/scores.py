@@ -1,8 +1,9 @@
 """An agent's score in an environment, to be told from what it scored in a few others.
 
-A task is an agent of a run at one iteration; an example is an environment that it was tried in, seen as seven figures
-of its ground, and the score. Agents of a branch of the family tree are in the split of their niche. A learner must beat
-what needs no learning: an environment's mean over training agents, moved by how the agent differs from such means.
+A task is an agent of a run as it was between two steps; an example is an environment that it was tried in, seen as
+seven figures of its ground, and the score. Agents of a branch of the family tree are in the split of their niche. A
+learner must beat what needs no learning: an environment's mean over training agents, moved by how the agent differs
+from such means.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Annotated
 
 import torch
@@ -21,7 +23,7 @@ from meta_learners.episodes import FamilyKind, Source, SplitError, TaskBatch, ch
 from meta_learners.errors import MetaLearningError
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.predictions import Numbers
-from meta_learners.problems.archive import Pool, encoding_of
+from meta_learners.problems.archive import Pool, encoding_of, encodings_of
 from meta_learners.problems.niches import relief_of, statistics
 from meta_learners.problems.numbers import FunctionSettings, split_examples
 
@@ -118,10 +120,10 @@ def tables_of(curriculum: Curriculum) -> tuple[list[str], dict[str, Table]]:
     Raises:
         MetaLearningError: the curriculum has none.
     """
-    found: dict[tuple[str, int, str], dict[str, float]] = {}
+    found: dict[tuple[str, int, bool, str], dict[str, list[float]]] = {}
     for row in curriculum.scores():
-        known = found.setdefault((row.get("run", ""), row["iteration"], row["agent"]), {})
-        known[row["environment"]] = float(row["score"])
+        key = (row.get("run", ""), row["iteration"], row.get("moved", False), row["agent"])
+        found.setdefault(key, {}).setdefault(row["environment"], []).append(float(row["score"]))
     if not found:
         raise MetaLearningError(
             f"the curriculum in {curriculum.folder} has no scores.jsonl, or nothing in it: no agent has met another's "
@@ -131,12 +133,13 @@ def tables_of(curriculum: Curriculum) -> tuple[list[str], dict[str, Table]]:
     place = {each: number for number, each in enumerate(environments)}
     tables = {}
     for split in SPLITS:
-        rows = [of for (_, _, agent), of in found.items() if _split(curriculum, agent) == split]
+        rows = [of for (*_, agent), of in found.items() if _split(curriculum, agent) == split]
         scores = torch.zeros(len(rows), len(environments))
         present = torch.zeros_like(scores, dtype=torch.bool)
         for number, of in enumerate(rows):
-            for each, score in of.items():
-                scores[number, place[each]], present[number, place[each]] = score, True
+            for each, several in of.items():
+                # Several are of the same agent in other episodes.
+                scores[number, place[each]], present[number, place[each]] = fmean(several), True
         tables[split] = Table(scores, present)
     return environments, tables
 
@@ -150,14 +153,14 @@ def _make(settings: ScoreSettings, source: Source) -> Scores:
         raise MetaLearningError("family scores needs a curriculum; name the folder that `poet export` wrote")
     curriculum = source.curriculum
     environments, tables = tables_of(curriculum)
-    pool = Pool({}, curriculum.domain, encoding_of(curriculum))
+    pool = Pool({}, curriculum.domain, encoding_of(curriculum), others=encodings_of(curriculum))
     courses = {task.id: (task.environment.genome, task.environment.seed) for task in curriculum.stages}
     courses |= {row["id"]: (row["genome"], row["terrain_seed"]) for row in curriculum.tried()}
     if missing := [each for each in environments if each not in courses]:
         raise MetaLearningError(
             f"{curriculum.folder} has scores in {missing[0]}, an environment that it does not tell of"
         )
-    reliefs = [torch.from_numpy(relief_of(pool.sketch(*courses[each]))) for each in environments]
+    reliefs = [torch.from_numpy(relief_of(pool.sketch(*courses[each]), pool.places)) for each in environments]
     return Scores(settings, torch.stack([statistics(each[None, None])[0, 0] for each in reliefs]), tables)
 
 

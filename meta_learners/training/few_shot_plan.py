@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from environments.files import write_aside
 from environments.settings import Bounds, build_settings, check_bounds, differences
 from meta_learners.errors import MetaLearningError
+from meta_learners.networks.adaptable import NetworkSettings
+from meta_learners.registry import few_shot_kind
 from meta_learners.training.plan import FEW_SHOT, NAME, SHOWN, read_document
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# What version 1 did where learners that adapt a network now choose it by their examples.
+OF_VERSION_1 = {"network": "layers"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,11 @@ class FewShotPlan:
             check_bounds(self)
         except ValueError as error:
             raise MetaLearningError(str(error)) from error
+
+    @property
+    def since_version_1(self) -> dict[str, Any]:
+        """Those of the settings that version 1 had no word for."""
+        return {name: self.settings[name] for name in OF_VERSION_1 if name in self.settings}
 
 
 def write_few_shot_plan(folder: Path, plan: FewShotPlan, found_at: Path | None) -> None:
@@ -61,9 +70,9 @@ def read_few_shot_plan(folder: Path) -> tuple[FewShotPlan, Path | None]:
     if document.get("format") != FEW_SHOT:
         raise MetaLearningError(f"{folder} holds the training of a learner that acts; name another folder")
     version = document.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version not in range(1, SCHEMA_VERSION + 1):
         raise MetaLearningError(
-            f"{path} has schema version {version!r}; this version reads {SCHEMA_VERSION}. "
+            f"{path} has schema version {version!r}; this version reads 1 to {SCHEMA_VERSION}. "
             "Install a newer poet-trailblazer."
         )
     table, found_at = document.get("plan"), document.get("found_at")
@@ -73,9 +82,23 @@ def read_few_shot_plan(folder: Path) -> tuple[FewShotPlan, Path | None]:
         raise MetaLearningError(f"{path} is damaged: its plan lacks {', '.join(missing)}")
     try:
         plan: FewShotPlan = build_settings(FewShotPlan, table)
+        if version == 1:
+            plan = replace(plan, settings=_as_then(plan.learner, plan.settings))
     except ValueError as error:
         raise MetaLearningError(f"{path} is damaged: {error}") from error
     return plan, None if found_at is None else Path(found_at)
+
+
+def _as_then(learner: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Say in today's words what settings of version 1 meant."""
+    try:
+        kind = few_shot_kind(learner).settings
+    except ValueError:
+        return settings  # it is not installed, of which whoever makes it will tell
+    if not issubclass(kind, NetworkSettings):
+        return settings
+    found: dict[str, Any] = json.loads(json.dumps(asdict(build_settings(kind, {**OF_VERSION_1, **settings}))))
+    return found
 
 
 def check_same_few_shot(folder: Path, kept: FewShotPlan, wanted: FewShotPlan) -> None:

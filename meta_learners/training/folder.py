@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 METRICS, LOCK, BOARD = "metrics.jsonl", "lock", "tensorboard"
 WORLDS = "worlds."  # begins the names of what is kept of worlds that run on
+REMEMBERED = "remembered."  # then, of what actors remember of them
 TEACHER, TASKS = "teacher", "tasks"  # facts beside the learner's: the teacher's state, and tasks that it made
 
 
@@ -304,8 +305,11 @@ def _kept(underway: Underway[Environment], tasks: list[Environment]) -> State:
         numbers.setdefault(task, len(numbers))
     arrays = {name: getattr(underway, name) for name in ("seeds", "lengths", "actions")}
     arrays["tasks"] = np.array([numbers[task] for task in underway.tasks])
+    if underway.remembered:
+        arrays["lived"] = underway.lived
+        arrays |= {REMEMBERED + name: each for name, each in underway.remembered.items()}
     others = [task.to_fields() for task in list(numbers)[len(tasks) :]]
-    tensors = {WORLDS + name: torch.from_numpy(each) for name, each in arrays.items()}
+    tensors = {WORLDS + name: torch.from_numpy(each).contiguous() for name, each in arrays.items()}
     return State(tensors, {TASKS: others} if others else {})
 
 
@@ -313,11 +317,14 @@ def _bring_back(sampler: Sampler[Environment], kept: State, tasks: list[Environm
     """Bring worlds to where they stood, by what `_kept` gave; raises MetaLearningError where it did not."""
     try:
         tasks = [*tasks, *(Environment.from_fields(each) for each in kept.facts.get(TASKS, ()))]
-        arrays = {name: kept.tensors[WORLDS + name].numpy() for name in ("tasks", "seeds", "lengths", "actions")}
-        places = arrays.pop("tasks").tolist()
+        arrays = {name.removeprefix(WORLDS): each.numpy() for name, each in kept.tensors.items()}
+        own: dict[str, Any] = {name: arrays[name] for name in ("seeds", "lengths", "actions")}
+        remembered = {name.removeprefix(REMEMBERED): arrays[name] for name in arrays if name.startswith(REMEMBERED)}
+        over_trials: dict[str, Any] = {"lived": arrays["lived"], "remembered": remembered} if remembered else {}
+        places = arrays["tasks"].tolist()
         if not all(isinstance(place, int) and 0 <= place < len(tasks) for place in places):
             raise ValueError(f"it names a task that is none of the {len(tasks)}")
-        sampler.running.load(Underway([tasks[place] for place in places], **arrays))
+        sampler.running.load(Underway([tasks[place] for place in places], **own, **over_trials))
     except (KeyError, ValueError, TypeError) as error:
         raise MetaLearningError(f"the checkpoint in {folder} does not tell how its worlds stood: {error}") from error
 

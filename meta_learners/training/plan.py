@@ -13,10 +13,14 @@ from environments.files import write_aside
 from environments.settings import Bounds, build_settings, check_bounds, differences
 from meta_learners.errors import MetaLearningError
 
-FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 3, "training.json"
+FORMAT, SCHEMA_VERSION, NAME = "poet-meta-training", 4, "training.json"
 FEW_SHOT = "poet-few-shot-training"  # the format of the other kind's, `few_shot_plan.py`
-# What version 1 did where settings now have a word to say.
-OF_VERSION_1 = {"ppo": {"run_on": False}, "rl2": {"critic_memory": False}}
+# What older versions did where settings now have a word to say: those before the second, and those before the fourth.
+OF_VERSION_1: Mapping[str, Mapping[str, Any]] = {"ppo": {"run_on": False}, "rl2": {"critic_memory": False}}
+OF_VERSION_3: Mapping[str, Mapping[str, Any]] = {name: {"steps": 0} for name in ("rl2", "snail", "transformer")}
+# Settings whose defaults version 4 changed.
+CHANGED = {"ppo": ("steps", "step_size"), "rl2": ("window", "minibatches", "step_size")}
+CHANGED |= dict.fromkeys(("snail", "transformer"), ("window", "minibatches"))
 SHOWN = 12  # digits of a hash in messages
 
 
@@ -45,9 +49,11 @@ class Plan:
             raise MetaLearningError(str(error)) from error
 
     @property
-    def since_version_1(self) -> dict[str, Any]:
-        """Those of the settings that version 1 had no word for."""
-        return {name: self.settings[name] for name in OF_VERSION_1.get(self.learner, {}) if name in self.settings}
+    def begun_with(self) -> dict[str, Any]:
+        """Those of the settings that are other ones by default since an older version, which a training keeps."""
+        names = {*OF_VERSION_1.get(self.learner, {}), *OF_VERSION_3.get(self.learner, {})}
+        names.update(CHANGED.get(self.learner, ()))
+        return {name: self.settings[name] for name in sorted(names) if name in self.settings}
 
 
 def write_plan(folder: Path, plan: Plan, curriculum: Path) -> None:
@@ -79,8 +85,11 @@ def read_plan(folder: Path) -> tuple[Plan, Path]:
     needed = [each.name for each in fields(Plan) if each.default is MISSING and each.default_factory is MISSING]
     if missing := [name for name in needed if name not in table]:
         raise MetaLearningError(f"{path} is damaged: its plan lacks {', '.join(missing)}")
-    if version == 1 and isinstance(table.get("settings"), dict):
-        table = {**table, "settings": {**OF_VERSION_1.get(str(table.get("learner")), {}), **table["settings"]}}
+    if isinstance(table.get("settings"), dict):
+        learner = str(table.get("learner"))
+        then = {**(OF_VERSION_1.get(learner, {}) if version == 1 else {})}
+        then |= OF_VERSION_3.get(learner, {}) if version in (1, 2, 3) else {}
+        table = {**table, "settings": {**then, **table["settings"]}}
     try:
         plan: Plan = build_settings(Plan, table)
     except ValueError as error:

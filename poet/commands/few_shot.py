@@ -52,14 +52,17 @@ class Wanted:
 def train(kind: FewShotKind, wanted: Wanted) -> None:
     """Train a learner on a family of examples, or resume the training."""
     from meta_learners.training.few_shot import FewShotTraining, fingerprint  # noqa: PLC0415
-    from meta_learners.training.few_shot_plan import FewShotPlan  # noqa: PLC0415
+    from meta_learners.training.few_shot_plan import FewShotPlan, read_few_shot_plan  # noqa: PLC0415
     from meta_learners.training.folder import last_metrics  # noqa: PLC0415
+    from meta_learners.training.plan import NAME  # noqa: PLC0415
 
+    kept = read_few_shot_plan(wanted.output)[0] if (wanted.output / NAME).is_file() else None
+    usual = {} if kept is None or kept.learner != wanted.learner else kept.since_version_1
     family = wanted.family or _usual_family(kind)
     source = source_of(family, wanted.curriculum, wanted.data)
     plan = FewShotPlan(
         learner=wanted.learner,
-        settings=_settings(kind.settings, wanted.set_, "--set"),
+        settings=_settings(kind.settings, wanted.set_, "--set", usual),
         family=family,
         family_settings=_settings(_family_kind(family).settings, wanted.family_set, "--family-set"),
         tasks=TASKS if wanted.tasks is None else wanted.tasks,
@@ -224,9 +227,11 @@ def _family_kind(name: str) -> Any:
         raise InputError(f"--{error}") from error
 
 
-def _settings(of: type[Any], assignments: list[str], option: str) -> dict[str, Any]:
+def _settings(
+    of: type[Any], assignments: list[str], option: str, usual: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     try:
-        settings = asdict(build_settings(of, configuration.read_assignments(assignments, option)))
+        settings = asdict(build_settings(of, {**(usual or {}), **configuration.read_assignments(assignments, option)}))
     except ValueError as error:
         raise error if isinstance(error, InputError) else InputError(f"{option}: {error}") from error
     as_kept: dict[str, Any] = json.loads(json.dumps(settings))

@@ -90,7 +90,7 @@ def meta_test(
     --json has every task. Each is measured twice: with actions drawn as in
     training (stochastic) and with the likeliest ones (deterministic). On a
     suite episodes are as long as in `poet evaluate --suite`. A learner that is
-    given examples is measured by how well it tells others, beside chance, the
+    given examples is measured by how well it predicts others, beside chance, the
     nearest example and a network trained on each task alone.
     """
     from meta_learners.families.environments import EnvironmentFamily  # noqa: PLC0415

@@ -179,7 +179,7 @@ def meta_train(
         fall_reward = usual_fall_reward(loaded) if kept is None else kept.fall_reward
     plan = Plan(
         learner=learner,
-        settings=_settings(kind, set_ or [], {} if kept is None else kept.since_version_1),
+        settings=_settings(kind, set_ or [], {} if kept is None else kept.begun_with),
         domain=loaded.domain.name,
         curriculum=loaded.document["sha256"],
         episode_limit=usual_episode_limit(episode_limit, loaded),

@@ -70,8 +70,8 @@ MEANINGS = {
     "encoding.options.obstacles": "Of the walker's cppn encoding: the kinds of obstacle that its ground bears.",
     "encoding.options.places": "Of the cppn encoding: which heights along the ground compare genomes. Of the hexapod's "
     "33 x 3 places, the sampled 64 leave out ten of the middle line; all is for new runs, sampled what older ones did.",
-    "encoding.options.physics": "Of the walker's encodings: what is hidden of the body and evolves, as a list, or as a "
-    "table with `low`, `high` and `step` of each. See the page on hidden physics.",
+    "encoding.options.physics": "What is hidden of the body and evolves on any ground, as a list, or as a table with "
+    "`low`, `high` and `step` of each. See the page on hidden physics.",
     "encoding.options.stride": "Of the hexapod's parametric encoding: how many times its own step a gene moves by.",
     "encoding.options.start": "The genome that a run begins with; `poet inspect RUN niche 0` shows one.",
     "controller.hidden": "Sizes of an agent's hidden layers; the domain's own, which run fastest, when empty.",
@@ -93,7 +93,7 @@ OPTIONS = {  # of encodings, which are tables: (type, range, default)
     "encoding.options.places": ("text", "sampled, all", "sampled"),
     "encoding.options.physics": (
         "a list or a table",
-        "motors, delay, lidar, gravity, friction, load, legs",
+        "walker2d: motors, delay, lidar, gravity, friction, load, legs; hexapod3d: motors, delay, friction, load, lost",
         "[]",
     ),
     "encoding.options.stride": ("a number", "from 0.1 to 10", "1.0"),

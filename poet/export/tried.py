@@ -21,7 +21,8 @@ Row = dict[str, Any]
 
 QUERY = """
 SELECT child.iteration, child.environment, child.genome, child.terrain_seed, child.decision,
-    CASE WHEN input.number IS NULL THEN parent.environment END AS parent
+    CASE WHEN input.number IS NULL THEN parent.environment END AS parent,
+    parent.encoding AS inherited, input.environment AS given
 FROM child JOIN niche AS parent ON parent.id = child.parent
     LEFT JOIN input ON (input.iteration, input.number) = (child.iteration, child.number)
 ORDER BY child.iteration, child.number
@@ -39,6 +40,7 @@ def tried_rows(connection: Connection) -> list[Row]:
     return [
         {
             "id": row["environment"],
+            "encoding": json.loads(row["given"])["encoding"] if row["given"] else row["inherited"],
             "genome": read_genome(row["genome"]),
             "terrain_seed": row["terrain_seed"],
             "parent": row["parent"],

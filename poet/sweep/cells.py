@@ -15,7 +15,7 @@ from environments.domain import Environment
 from environments.files import write_aside
 from environments.settings import build_settings
 from environments.suites import suites_of
-from environments.tasks.curriculum import Curriculum
+from environments.tasks.curriculum import Curriculum, Task
 from environments.teachers import teacher_kind
 from poet.sweep.plan import Cell, Sweep
 
@@ -137,12 +137,11 @@ def grounds_of(name: str, curricula: Mapping[str, Curriculum], sweep: Sweep, lim
     """List what the learners of one curriculum are tested on: none of it is a train task."""
     own, domain = curricula[name], curricula[name].domain.name
     found = [Ground(OWN, [task.environment for task in own.test_tasks], limit)]
-    # What a run begins with is every run's.
     others = {
         task.id: task.environment
         for other, curriculum in curricula.items()
-        for task in curriculum.stages
-        if other != name and task.order > 0 and task.id not in own.tasks
+        if other != name
+        for task in strangers(curriculum, own)
     }
     found.append(Ground(OTHERS, list(others.values()), limit))
     for suite in sweep.test.suites:
@@ -151,10 +150,30 @@ def grounds_of(name: str, curricula: Mapping[str, Curriculum], sweep: Sweep, lim
     return [ground for ground in found if ground.tasks]
 
 
+def strangers(another: Curriculum, own: Curriculum) -> list[Task]:
+    """List the tasks of another run that are none of one's own, nor the ground that it began with, by any terrain seed.
+
+    Twins, which differ in the seed alone, are too near to test on, as where `poet export` merges runs.
+    """
+    there = {_genome(task.environment) for task in own.stages}
+    # What a run begins with is every run's.
+    return [task for task in another.stages if task.order > 0 and _genome(task.environment) not in there]
+
+
+def _genome(environment: Environment) -> str:
+    return json.dumps([environment.encoding, environment.genome], sort_keys=True)
+
+
 def read_result(turn: Turn) -> dict[str, Any] | None:
-    """Read what a cell came to; None where it is not done, or was tested on other grounds than are wanted now."""
-    path = turn.folder / turn.cell.name / RESULT
-    if not path.is_file():
+    """Read what a cell came to; None where it is not done, or was tested on other grounds than are wanted now.
+
+    What cannot be read is not done: its training goes on where it stands, and is tested again.
+    """
+    try:
+        found = json.loads((turn.folder / turn.cell.name / RESULT).read_bytes())
+    except (OSError, ValueError, RecursionError):
         return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found if found["grounds"] == {ground.name: ground.sha256 for ground in turn.grounds} else None
+    wanted = {ground.name: ground.sha256 for ground in turn.grounds}
+    if not isinstance(found, dict) or found.get("grounds") != wanted or not isinstance(found.get("tests"), dict):
+        return None
+    return found if set(found["tests"]) == set(wanted) else None

@@ -101,8 +101,9 @@ def open_sweep(folder: Path, sweep: Sweep) -> Sweep:
     Gives it with its contrast on the ground that was written down first, whatever has been added since.
 
     Raises:
-        InputError: the folder holds something else, or a sweep with other settings.
+        InputError: two trainings would share a folder, or this one holds something else, or another sweep.
     """
+    _check_names(sweep)
     path = folder / NAME
     wanted = json.loads(json.dumps({**asdict(sweep), "seeds": list(sweep.seeds)}))  # as JSON gives it back
     if folder.is_file():
@@ -110,7 +111,7 @@ def open_sweep(folder: Path, sweep: Sweep) -> Sweep:
     if path.exists():
         found = _read(path)
         kept = found.get("contrast")
-        if kept and sweep.contrast and kept[:2] == list(sweep.contrast[:2]):
+        if isinstance(kept, list) and len(kept) == 3 and sweep.contrast and kept[:2] == list(sweep.contrast[:2]):
             sweep = replace(sweep, contrast=tuple(kept))
             wanted["contrast"] = kept
         changed = [name for name in wanted if name not in GROWS and found.get(name) != wanted[name]]
@@ -131,15 +132,29 @@ def open_sweep(folder: Path, sweep: Sweep) -> Sweep:
     return sweep
 
 
+def _check_names(sweep: Sweep) -> None:
+    """Raise InputError unless every training has a folder of its own: labels may hold the hyphens that join them."""
+    named: dict[str, Cell] = {}
+    for cell in sweep.cells():
+        other = named.setdefault(cell.name, cell)
+        if other is not cell:
+            raise InputError(
+                f"{other.arm} on {other.curriculum} and {cell.arm} on {cell.curriculum} would both be trained in "
+                f"{cell.name}; give a learner or teacher another label, as in LABEL=NAME"
+            )
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         document = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT or not isinstance(document["sweep"], dict):
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"{path} is not a sweep's")
     if document.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"{path} has schema version {document.get('schema_version')}; this version reads 1")
+    if not isinstance(document.get("sweep"), dict):
+        raise InputError(f"{path} is damaged: it does not say what is swept; begin the sweep in another folder")
     sweep: Mapping[str, Any] = document["sweep"]
     return sweep
 

@@ -2,8 +2,9 @@
 
 import pytest
 import synthetic_archive
+import torch
 
-from benchmarks.archive_learning import figure, fits, learners, recognition
+from benchmarks.archive_learning import figure, fits, learners, recognition, scores
 from benchmarks.archive_learning.kept import Kept
 from environments.tasks.curriculum import Curriculum
 
@@ -23,6 +24,7 @@ def curriculum(tmp_path_factory):
 @pytest.mark.slow
 def test_a_learner_that_was_installed_since_joins_and_nothing_is_measured_twice(curriculum, tmp_path, monkeypatch):
     monkeypatch.setattr(recognition, "SHOTS", (1, 2))
+    monkeypatch.setattr(recognition, "NEAREST", (1,))
     monkeypatch.setattr(recognition, "TRAINED_ON", 2)
     monkeypatch.setattr(recognition, "FAMILY", {"ways": 3, "queries": 1, "courses": 3, "classes": 4})
     budget = {"seconds": 0.05, "tasks": 2, "seed": 0}
@@ -35,6 +37,7 @@ def test_a_learner_that_was_installed_since_joins_and_nothing_is_measured_twice(
     found = Kept(tmp_path / "recognition.json").found["results"]
     assert found["prototypical"]["meta_steps"] == -1
     assert len(found["plasticity"]["accuracy"]) == 2
+    assert len(found["plasticity"]["nearest"]) == 1
     assert "compares images" in found["arc"]["cannot"]
     figure.recognition(Kept(tmp_path / "recognition.json").found, tmp_path / "recognition.png")
     assert (tmp_path / "recognition.png").read_bytes()[:4] == b"\x89PNG"
@@ -45,6 +48,8 @@ def test_optimisers_fit_an_archives_values_from_the_same_starts(curriculum, tmp_
     monkeypatch.setattr(fits, "PROBLEMS", {"values": {"shots": 8, "queries": 1, "episodes": 1}})
     monkeypatch.setattr(fits, "STEPS", 5)
     monkeypatch.setattr(fits, "NAMES", ("adam",))
+    told = fits._told  # what was hardly taught may rise, which would leave tasks out of the curves' beginnings
+    monkeypatch.setattr(fits, "_told", lambda way: told(way.minimum(way[:, :1])))
     kept = Kept(tmp_path / "fits.json")
     fits.measure(kept, curriculum, {"seconds": 0.05, "tasks": 3, "seed": 0}, [])
     results = kept.found["results"].values()
@@ -52,6 +57,34 @@ def test_optimisers_fit_an_archives_values_from_the_same_starts(curriculum, tmp_
     assert len({each["curve"][0] for each in results}) == 1
     figure.fits(kept.found, tmp_path / "fits.png")
     assert (tmp_path / "fits.png").stat().st_size > 1000
+
+
+def test_a_task_that_diverges_is_counted_and_no_mean_holds_it(tmp_path):
+    way = torch.tensor([[4.0, 2.0, 1.0], [4.0, torch.nan, torch.nan], [4.0, 3.0, 5.0], [4.0, 4.0, 2.0]])
+    told = fits._told(way)
+    assert (told["diverged"], told["tasks"], told["curve"], told["last"]) == (2, 4, [4.0, 3.0, 1.5], 1.5)
+    kept = Kept(tmp_path / "fits.json")
+    kept.begin({"seed": 0})
+    kept.keep("sgd", told)
+    kept.keep("all lost", fits._told(way[1:2]))
+    assert Kept(tmp_path / "fits.json").found["results"]["all lost"] == {"diverged": 1, "tasks": 1}
+    with pytest.raises(ValueError, match="JSON"):
+        kept.keep("adam", {"last": float("nan")})
+
+
+@pytest.mark.slow
+def test_scores_of_other_branches_agents_are_told_beside_what_adds_an_agent_to_a_niche(
+    curriculum, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(scores, "FAMILY", {"shots": 1, "queries": 1})
+    monkeypatch.setattr(scores, "SPLIT", "train")
+    monkeypatch.setattr(scores, "names", lambda takes: ["hypernetwork"])
+    kept = Kept(tmp_path / "scores.json")
+    scores.measure(kept, curriculum, {"seconds": 0.05, "tasks": 4, "seed": 0}, [])
+    results = kept.found["results"]
+    assert {"hypernetwork", "environment and agent added", "mean of the agent"} <= set(results)
+    figure.scores(kept.found, tmp_path / "scores.png")
+    assert (tmp_path / "scores.png").stat().st_size > 1000
 
 
 def test_rooms_of_learners_are_the_folders_that_they_are_in():

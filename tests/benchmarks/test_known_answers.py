@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.known_answers import bandits, navigation, sinusoid
+from benchmarks.known_answers.__main__ import main
 from benchmarks.known_answers.answer import Answer
 from meta_learners.families.navigation import Navigation
 
@@ -86,6 +87,23 @@ def test_an_aim_that_is_missed_ends_with_status_1_and_is_printed_as_missed():
     assert "1 of 2 aims missed" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["in_context", "--part", "mdps"], "--part is mdps; it must be one of snail-bandits-5, snail-bandits-10"),
+        (["bandits", "--part", "all"], "--part is all; bandits has no parts"),
+        (["--part", "drawn"], "--part is drawn; name the problem that it is of"),
+        (["instances", "--part", "drawn", "--short"], "--part is drawn; parts are of the long form"),
+    ],
+)
+def test_a_part_that_there_is_not_is_refused_in_a_sentence(options, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["known_answers", *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_processes_in_short_pay_what_they_should_to_chance_and_to_who_knows_them_and_more_to_who_learns():
     command = [sys.executable, "-m", "benchmarks.known_answers", "mdps", "--short", "--json"]
@@ -139,7 +157,7 @@ def test_navigation_in_short_is_better_after_a_step_than_before_and_than_standin
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["niches", "curves", "recall", "optimisers", "plastic", "in_context", "online", "uncertain"]
+    "name", ["niches", "curves", "recall", "optimisers", "plastic", "in_context", "instances", "online", "uncertain"]
 )
 def test_few_shot_problems_in_short_come_up_to_their_aims_and_say_where_they_are_from(name):
     command = [sys.executable, "-m", "benchmarks.known_answers", name, "--short", "--json"]
@@ -147,3 +165,38 @@ def test_few_shot_problems_in_short_come_up_to_their_aims_and_say_where_they_are
     answers = json.loads(done.stdout)
     assert [each["name"] for each in answers if each["reached"] is False] == []
     assert {each["certainty"] for each in answers} & {"computed", "remembered"}
+
+
+def asked(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["known_answers", *map(str, words)])
+    main()
+
+
+def test_figures_of_the_same_name_are_replaced_in_a_list_that_was_kept_and_others_stay(monkeypatch, tmp_path, capsys):
+    path = tmp_path / "figures.json"
+    asked(monkeypatch, "recall", "--short", "--json", "--into", path)
+    first = json.loads(path.read_text())
+    assert json.loads(capsys.readouterr().out) == first
+    path.write_text(json.dumps([{"name": "another"}, {**first[1], "measured": 0.5}]))
+    asked(monkeypatch, "recall", "--short", "--into", path)
+    assert json.loads(path.read_text()) == [{"name": "another"}, first[1], first[0]]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--part", "arc"], "--part is arc; name the problem that it is of"),
+        (["recall", "--part", "arc"], "--part is arc; recall has no parts"),
+        (["omniglot", "--part", "protos"], "--part is protos; it must be one of anchors, prototypical, matching"),
+        (["omniglot", "--part", "arc", "--short"], "parts are of the long form, so leave out --short"),
+        (["recall", "--into", "no-such/figures.json"], "but there is no folder no-such"),
+        (["recall", "--into", __file__], "cannot be read as a list of figures"),
+    ],
+)
+def test_what_cannot_be_run_or_kept_is_refused_before_anything_runs(monkeypatch, capsys, words, told):
+    with pytest.raises(SystemExit) as ended:
+        asked(monkeypatch, *words)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert told in said.err.replace("\n", " ")
+    assert said.out == ""

@@ -52,12 +52,17 @@ def learner(name, **settings):
     return learner_contract(lambda family: make_learner(name, family, settings))
 
 
-TestRL2 = learner("rl2", hidden=8, reflex=0, episodes=2, window=0, epochs=2, minibatches=2)
-TestRL2WithReflex = learner("rl2", hidden=8, reflex=5, window=4, epochs=2, minibatches=2)
-TestRL2OfProducts = learner("rl2", hidden=8, reflex=0, products=True, hypernetwork=True, epochs=2, minibatches=2)
+TestRL2 = learner("rl2", hidden=8, reflex=0, episodes=2, steps=0, window=0, epochs=2, minibatches=2)
+TestRL2WithReflex = learner("rl2", hidden=8, reflex=5, steps=0, window=4, epochs=2, minibatches=2)
+TestRL2RunningOn = learner("rl2", hidden=8, reflex=5, episodes=2, steps=15, window=4, epochs=2, minibatches=2)
+TestRL2OfProducts = learner(
+    "rl2", hidden=8, reflex=0, products=True, hypernetwork=True, steps=15, epochs=2, minibatches=2
+)
 CONTEXT = {"reflex": 4, "window": 4, "epochs": 2, "minibatches": 2}
-TestTransformer = learner("transformer", size=8, heads=2, context=6, **CONTEXT)
-TestSNAIL = learner("snail", filters=4, keys=4, **CONTEXT)
+TestTransformer = learner("transformer", size=8, heads=2, context=6, steps=0, **CONTEXT)
+TestTransformerRunningOn = learner("transformer", size=8, heads=2, context=6, steps=15, **CONTEXT)
+TestSNAIL = learner("snail", filters=4, keys=4, steps=0, **CONTEXT)
+TestSNAILRunningOn = learner("snail", filters=4, keys=4, steps=15, **CONTEXT)
 TestVariBAD = learner("varibad", units=8, hidden=8, latent=2, beliefs=3, told=5, window=4, epochs=2, minibatches=2)
 TestPPO = learner("ppo", hidden=8, steps=15, epochs=2, minibatches=2)
 TestMAML = learner("maml", **GRADIENT)

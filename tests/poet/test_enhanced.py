@@ -1,6 +1,8 @@
 """Enhanced POET's measure of novelty and rule of transfer within the outer loop, on the toy domain."""
 
+import json
 import sqlite3
+from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +15,7 @@ from evolution.noise import episode_seeds
 from poet.archive.inspection import metrics, summary
 from poet.archive.reading import reading
 from poet.config import build
+from poet.export.scores import score_rows
 from poet.phases import Phase
 from poet.population import Archived
 
@@ -52,6 +55,32 @@ def test_run_resumed_again_and_again_equals_the_unbroken_one(tmp_path, whole):
     for iterations in (1, 9, 10, 26, 61, 100):
         run(folder, iterations)
     assert_equal_archives(folder, whole)
+
+
+def test_exported_scores_under_one_key_are_of_one_agent(tmp_path):
+    """Those of four environments and more determine the toy's agent, so that a mixture of two does not fit."""
+    busy = {**ENHANCED, "iterations": 48, "transfer": {"every": 1, "rule": "improved"}}
+    whole = evolved(tmp_path / "run", busy, 48, None)
+    known = "SELECT environment, genome FROM niche UNION SELECT environment, genome FROM child"
+    targets = {name: json.loads(genome)["target"] for name, genome in ask(whole, known)}
+    scored, kinds = defaultdict(list), set()
+    with reading(whole) as connection:
+        for row in score_rows(connection):
+            key = row["iteration"], row["agent"], row["moved"]
+            scored[key].append((*targets[row["environment"]], row["score"]))
+            kinds.add(row["moved"])
+    assert kinds == {False, True}
+    checked = 0
+    for rows in scored.values():
+        places, scores = np.array(rows)[:, :3], np.array(rows)[:, 3]
+        # 200 - 100 |theta - target|^2 and noise within [0, 1], linear in |theta|^2 and theta.
+        unknowns = np.column_stack([np.ones(len(rows)), -2 * places])
+        wanted = (200 - scores) / 100 - (places**2).sum(axis=1)
+        found, _, rank, _ = np.linalg.lstsq(unknowns, wanted)
+        if rank == 4:
+            checked += 1
+            assert np.abs(unknowns @ found - wanted).max() < 0.01
+    assert checked > 20
 
 
 def test_archive_does_not_depend_on_the_number_of_workers(tmp_path, whole):

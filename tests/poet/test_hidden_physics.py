@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from runs import dump
 
+from environments.domain import find_domain
 from environments.encodings.physics import SECTION
 from environments.tasks.curriculum import Curriculum
 from environments.walker2d.physics import hidden
@@ -73,6 +75,40 @@ def test_every_command_carries_the_bodies_and_learners_are_told_if_they_ask(run,
         assert tested.returncode == 0, tested.stderr
         assert len(json.loads(tested.stdout)["results"][0]["returns"]) == len(niches)
         assert json.loads((training / "training.json").read_text())["plan"]["told"] == (size == 34)
+
+
+LEGGED = TINY | {
+    "domain": "hexapod3d",
+    "episode_limit": 40,
+    "encoding.options.physics": '["motors", "friction", "load", "lost"]',
+}
+
+
+@pytest.mark.slow
+def test_a_run_of_hexapods_goes_on_as_one_that_never_stopped_and_learners_learn_on_what_it_exports(tmp_path, poet):
+    pytest.importorskip("pybullet")
+    choices = [part for key, value in LEGGED.items() for part in ("--set", f"{key}={value}")]
+    run, whole, folder = tmp_path / "run", tmp_path / "whole", tmp_path / "curriculum"
+    for command in (
+        ("evolve", run, "--workers", 1, *choices, "--iterations", 2),
+        ("evolve", run, "--workers", 1, "--iterations", 3),
+        ("evolve", whole, "--workers", 1, *choices),
+        ("export", run, "-o", folder, "--fractions", "1,0,0"),
+    ):
+        done = poet(*command)
+        assert done.returncode == 0, done.stderr
+    assert dump(run) == dump(whole)
+    tasks = [task.environment for task in Curriculum.load(folder).stages]
+    assert len(tasks) > 1
+    assert all(set(task.genome[SECTION]) == {"delay", "motors", "friction", "load", "lost"} for task in tasks)
+    assert any(find_domain("hexapod3d").hidden(task)[6:].any() for task in tasks)
+    few = ("--iterations", 1, "--tasks", 2, "--copies", 1)
+    for learner, more in (("ppo", ("--told",)), ("rl2", ())):
+        done = poet("meta-train", folder, "--learner", learner, "-o", tmp_path / learner, *few, *more)
+        assert done.returncode == 0, done.stderr
+    tested = poet("meta-test", tmp_path / "ppo", "--split", "train", "--adaptations", "0", "--worlds", 1, "--json")
+    assert tested.returncode == 0, tested.stderr
+    assert len(json.loads(tested.stdout)["results"][0]["returns"]) == len(tasks)
 
 
 def test_a_body_that_is_none_is_refused_in_a_sentence(tmp_path, poet):

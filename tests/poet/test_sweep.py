@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,12 @@ import synthetic_archive
 from runs import command, variables
 from scipy import stats
 
-from poet.sweep import summary
-from poet.sweep.plan import Cell, Choice
+from environments.domain import Environment
+from environments.tasks.curriculum import Curriculum
+from poet.errors import InputError
+from poet.sweep import plan, summary
+from poet.sweep.cells import Ground, Turn, read_result, strangers
+from poet.sweep.plan import Cell, Choice, Sweep, open_sweep
 
 TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--steps", 40, "--worlds", 2, "--workers", 1]
 PPO = ["--learner", "ppo,hidden=8,steps=10"]
@@ -105,6 +110,86 @@ def test_a_sweep_that_was_killed_comes_to_what_an_unbroken_one_does(poet, curric
 def test_what_cannot_be_swept_is_refused_before_anything_is_written(poet, curricula, tmp_path, words, said):
     refused(poet("sweep", curricula[0], *TINY, *words, "-o", tmp_path / "none"), said)
     assert not (tmp_path / "none").exists()
+
+
+def test_tasks_of_other_runs_are_no_twins_of_ones_own_by_another_terrain_seed(tmp_path):
+    def of(*grounds):
+        made = [
+            Environment(domain="walker2d", encoding="parametric", genome={"roughness": rough}, seed=seed)
+            for rough, seed in grounds
+        ]
+        return Curriculum(
+            tmp_path,
+            {
+                "domain": {"name": "walker2d"},
+                "environments": {each.id: each.to_fields() for each in made},
+                "splits": {"members": {"train": [each.id for each in made]}},
+                "stages": {"order": [each.id for each in made]},
+                "files": {},
+            },
+        )
+
+    own, another = of((0.0, 1), (0.4, 1), (0.8, 1)), of((0.0, 1), (0.4, 1), (0.4, 2), (0.6, 1), (0.6, 2))
+    found = [(task.environment.genome["roughness"], task.environment.seed) for task in strangers(another, own)]
+    assert found == [(0.6, 1), (0.6, 2)]
+
+
+PLANNED = Sweep(
+    curricula={"one": "0"},
+    learners=[Choice("ppo", "ppo", {})],
+    teachers=[Choice("stages", "stages", {})],
+    seeds=range(1),
+    steps=40,
+    tasks=2,
+    copies=None,
+    episode_limit=None,
+    fall_reward=None,
+    test=plan.Test(suites=(), worlds=1, episodes=1),
+    contrast=("ppo/stages", "ppo/random", "own test tasks"),
+)
+
+
+def test_trainings_that_would_share_a_folder_are_refused_before_anything_is_written(tmp_path):
+    learners = [Choice("ppo", "ppo", {}), Choice("ppo-stages", "ppo", {"hidden": 8})]
+    teachers = [Choice("stages-stages", "stages", {}), Choice("stages", "stages", {})]
+    folder, said = tmp_path / "sweep", "ppo/stages-stages on one and ppo-stages/stages on one would both be trained in"
+    with pytest.raises(InputError, match=said):
+        open_sweep(folder, replace(PLANNED, learners=learners, teachers=teachers))
+    assert not folder.exists()
+    open_sweep(folder, replace(PLANNED, learners=learners))
+
+
+def test_a_result_that_cannot_be_read_is_not_done(tmp_path):
+    (cell,) = PLANNED.cells()
+    turn = Turn(tmp_path, cell, None, tmp_path, PLANNED, [Ground("own test tasks", [], 20)])
+    path = tmp_path / cell.name / "result.json"
+    assert read_result(turn) is None
+    path.parent.mkdir()
+    grounds = {"own test tasks": turn.grounds[0].sha256}
+    whole = {"steps": 40, "grounds": grounds, "tests": {"own test tasks": {"stochastic": [[1.0]]}}}
+    damaged = [json.dumps(whole)[:-9], json.dumps([whole])]
+    damaged += [json.dumps({name: whole[name] for name in whole if name != gone}) for gone in ("grounds", "tests")]
+    for text in [*damaged, json.dumps({**whole, "tests": {}}), json.dumps({**whole, "grounds": None}), "\udcff"]:
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        assert read_result(turn) is None, text
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    assert read_result(turn) == whole
+
+
+def test_a_damaged_plan_is_refused_with_what_to_do(tmp_path):
+    assert open_sweep(tmp_path, PLANNED) == PLANNED
+    path = tmp_path / "sweep.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    for damaged in ({**document, "sweep": 3}, {name: document[name] for name in document if name != "sweep"}):
+        path.write_text(json.dumps(damaged), encoding="utf-8")
+        with pytest.raises(InputError, match="is damaged: it does not say what is swept; begin the sweep in another"):
+            open_sweep(tmp_path, PLANNED)
+    for contrast in (3, ["ppo/stages", "ppo/random"]):
+        path.write_text(
+            json.dumps({**document, "sweep": {**document["sweep"], "contrast": contrast}}), encoding="utf-8"
+        )
+        with pytest.raises(InputError, match="holds a sweep with another contrast"):
+            open_sweep(tmp_path, PLANNED)
 
 
 def test_interquartile_means_are_scipys_where_a_quarter_is_whole():

@@ -8,6 +8,7 @@ import pytest
 from environments.domain import Environment
 from environments.hexapod3d import native
 from environments.hexapod3d.body import HEXAPOD as BODY
+from environments.hexapod3d.physics import genes_of
 from environments.hexapod3d.simulator import controller_of
 
 CONTROLLER = controller_of(BODY)
@@ -45,6 +46,18 @@ def crowd(count, spread=0.1):
 def stroll(stroke=0.4):
     """Give the action of a straight walk."""
     return np.tile(np.array([stroke, 0.0, 0.0], dtype=np.float32), 6)
+
+
+def hidden_body(seed, legs=6):
+    """Draw the genome's section of a body, from all that the engines bear, some of it ordinary."""
+    rng = np.random.default_rng(seed)
+    physics = {}
+    for name, gene in genes_of(legs).items():
+        if rng.random() < 0.6:
+            low, high = max(gene.least, 0.5 * gene.low), min(gene.most, 1.5 * gene.high)
+            numbers = rng.uniform(low, high, gene.parts)
+            physics[name] = gene.written(tuple(rng.integers(low, high + 1, 1) if gene.whole else numbers))
+    return physics
 
 
 def violent(seed, steps=200, body=BODY):

@@ -29,6 +29,7 @@ from environments.hexapod3d import engine, episode, gait, task, terrain
 from environments.hexapod3d.body import LEG_COUNTS, Body
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.gait import Gait
+from environments.hexapod3d.physics import FRICTION, ORDINARY, Physics
 from environments.hexapod3d.terrain import Terrain
 from environments.hexapod3d.urdf import urdf
 from environments.native_cores import missing
@@ -78,7 +79,7 @@ def constants(body: Body) -> dict[str, Any]:
         "urdf": urdf(body),
         "time_step": engine.TIME_STEP,
         "gravity": engine.GRAVITY,
-        "friction": engine.FRICTION,
+        "friction": FRICTION,
         "margin": engine.CONTACT_MARGIN,
         "contact_erp": engine.CONTACT_ERP,
         "aloft": engine.ALOFT,
@@ -128,27 +129,38 @@ def constants(body: Body) -> dict[str, Any]:
     }
 
 
+def hidden_of(body: Body, physics: Physics) -> dict[str, Any]:
+    """Gather what the core needs to know of what is hidden; nothing where all is ordinary."""
+    if physics == ORDINARY:
+        return {}
+    rate = physics.friction / FRICTION
+    gains = physics.gains(body).tolist()
+    return {"gains": gains, "friction_rate": rate, "load": physics.load, "delay": physics.delay}
+
+
 class Robot:
     """A robot in Bullet, and the course that it stands on."""
 
     def __init__(self, body: Body) -> None:
         self.core: _core.Robot = core_of(body).Robot(engine.bullet.__file__, constants(body))
         self._terrain: Terrain | None = None
+        self._body, self._physics = body, ORDINARY
 
     __reduce_ex__ = engine.uncopied
 
-    def lay(self, terrain: Terrain) -> None:
-        """Put a course in the place of that before."""
-        if self._terrain is not terrain:
+    def lay(self, terrain: Terrain, physics: Physics = ORDINARY) -> None:
+        """Put a course in the place of that before, and what is hidden of the robot."""
+        if self._terrain is not terrain or self._physics != physics:
             self._terrain = None  # should Bullet refuse this course, that before is gone too
-            self.core.lay(terrain.heights)
-            self._terrain = terrain
+            self.core.lay(terrain.heights, hidden_of(self._body, physics))
+            self._terrain, self._physics = terrain, physics
 
 
 class Lanes:
     """Robots in SIMD lanes; any threads may use it at once."""
 
     def __init__(self, body: Body) -> None:
+        self._body = body
         world = engine.World(body)
         try:
             world.lay(terrain.flat())
@@ -156,9 +168,15 @@ class Lanes:
         finally:
             world.close()
 
-    def follow(self, course: Terrain, starts: Floats, targets: Floats, *, kernel: str = "") -> NDArray[np.float64]:
+    def course(self, ground: Terrain, physics: Physics = ORDINARY) -> _core.Course:
+        """Give the core a course, and what is hidden of who walks it."""
+        return self.core.course(ground.heights, hidden_of(self._body, physics))
+
+    def follow(
+        self, ground: Terrain, starts: Floats, targets: Floats, *, physics: Physics = ORDINARY, kernel: str = ""
+    ) -> NDArray[np.float64]:
         """Follow joint targets (n, steps, joints) from starts (n, 3) on; gives the states (n, steps, STATE_SIZE)."""
-        states, _ = self.core.follow(self.core.course(course.heights), starts, targets, kernel=kernel)
+        states, _ = self.core.follow(self.course(ground, physics), starts, targets, kernel=kernel)
         return states
 
 
@@ -209,19 +227,19 @@ def proven_lanes(body: Body) -> Lanes | None:
         return _proven_lanes(body)
 
 
-def build_course(body: Body, terrain: Terrain) -> _core.Course:
-    """Give the lanes a course.
+def build_course(body: Body, terrain: Terrain, physics: Physics = ORDINARY) -> _core.Course:
+    """Give the lanes a course, and what is hidden of who walks it.
 
     Raises:
         RuntimeError: they cannot be used.
     """
-    return usable_lanes(body).core.course(terrain.heights)
+    return usable_lanes(body).course(terrain, physics)
 
 
 @lru_cache(maxsize=256)  # of 300 KiB each: a curriculum's tasks come again and again
 def course_of(body: Body, environment: Environment) -> _core.Course:
-    """Give the lanes a task's course; raises as `terrain_of` and `build_course` do."""
-    return build_course(body, terrain_of(environment))
+    """Give the lanes a task's course; raises as `terrain_of`, `Physics.of` and `build_course` do."""
+    return build_course(body, terrain_of(environment), Physics.of(body, environment))
 
 
 def usable_lanes(body: Body) -> Lanes:
@@ -269,6 +287,7 @@ def run_bullet(batch: Batch, episode_limit: int, body: Body, gait: Gait) -> Roll
     starts = np.ascontiguousarray(episode.starts(batch.seeds))
     with _one_at_a_time:
         robot = shared_robot(body)
-        robot.lay(terrain_of(batch.environments[0]))
+        (environment,) = batch.environments
+        robot.lay(terrain_of(environment), Physics.of(body, environment))
         found = robot.core.rollout(batch.thetas, starts, episode_limit, gait is Gait.ALTERNATING)
     return Rollouts(*found)

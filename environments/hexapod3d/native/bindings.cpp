@@ -88,6 +88,19 @@ Constants constants_from(nb::dict given) {
     return k;
 }
 
+Hidden hidden_from(nb::dict given) {
+    Hidden hidden;
+    if (given.size() == 0) return hidden;
+    Reader read(std::move(given));
+    read("gains", hidden.gains);
+    read("friction_rate", hidden.friction_rate);
+    read("load", hidden.load);
+    read("delay", hidden.delay);
+    read.finish();
+    if (hidden.delay < 0 || hidden.delay > kMostDelay) throw std::invalid_argument("there is no such delay");
+    return hidden;
+}
+
 Model model_from(const Constants& k, nb::dict given) {
     Model m{};
     std::size_t taken = 0;
@@ -136,11 +149,11 @@ class Lanes {
     Lanes(nb::dict constants, nb::dict robot)
         : k_(constants_from(std::move(constants))), model_(model_from(k_, std::move(robot))) {}
 
-    std::shared_ptr<const Field> course(Heights heights) const {
+    std::shared_ptr<const Field> course(Heights heights, nb::dict hidden) const {
         if (heights.shape(0) != static_cast<std::size_t>(k_.rows) ||
             heights.shape(1) != static_cast<std::size_t>(k_.columns))
             throw std::invalid_argument("heights are of another shape than the core's course");
-        return std::make_shared<const Field>(k_, heights.data());
+        return std::make_shared<const Field>(k_, heights.data(), hidden_from(std::move(hidden)));
     }
 
     nb::tuple rollout(const std::vector<std::shared_ptr<const Field>>& courses, Row<std::int32_t> places,
@@ -269,6 +282,7 @@ class Robot {
     std::vector<double> heights_;  // rows along x
     std::vector<float> field_;     // rows along y, as Bullet has them
     double low_ = 0, high_ = 0;
+    Hidden hidden_;
 
     // How an episode starts: y, and z and w of the quaternion.
     void begin(const double* start, State& state) {
@@ -278,17 +292,18 @@ class Robot {
 
     void renew() {
         world_.connect();
-        world_.lay(field_, low_, high_);
+        world_.lay(field_, low_, high_, hidden_);
     }
 
    public:
     Robot(const std::string& library, nb::dict constants)
         : bullet_(library), k_(constants_from(std::move(constants))), world_(bullet_, k_) {}
 
-    void lay(Heights heights) {
+    void lay(Heights heights, nb::dict hidden) {
         const auto rows = static_cast<std::size_t>(k_.rows), columns = static_cast<std::size_t>(k_.columns);
         if (heights.shape(0) != rows || heights.shape(1) != columns)
             throw std::invalid_argument("heights are of another shape than the core's course");
+        hidden_ = hidden_from(std::move(hidden));
         heights_.assign(heights.data(), heights.data() + rows * columns);
         field_.resize(heights_.size());
         for (std::size_t i = 0; i < rows; ++i)
@@ -297,7 +312,7 @@ class Robot {
         const auto [low, high] = std::minmax_element(heights_.begin(), heights_.end());
         low_ = *low;
         high_ = *high;
-        world_.lay(field_, low_, high_);
+        world_.lay(field_, low_, high_, hidden_);
     }
 
     nb::tuple rollout(Table<float, kParameters> thetas, Table<double, 3> starts, long limit, bool tripod) {
@@ -309,7 +324,7 @@ class Robot {
         auto* outcomes = new std::int8_t[n];
         nb::tuple found = nb::make_tuple(give({n}, returns), give({n}, lengths), give({n}, outcomes));
         nb::gil_scoped_release free;
-        Task task(k_, heights_.data(), tripod, limit);
+        Task task(k_, heights_.data(), hidden_, tripod, limit);
         for (std::size_t row = 0; row < n; ++row) {
             const Outcome outcome = play(task, thetas.data() + row * kParameters, starts.data() + 3 * row);
             returns[row] = task.so_far.earned;
@@ -368,7 +383,7 @@ class Robot {
 NB_MODULE(HEXAPOD_MODULE, module) {
     nb::class_<Robot>(module, "Robot")
         .def(nb::init<const std::string&, nb::dict>(), nb::arg("library"), nb::arg("constants"))
-        .def("lay", &Robot::lay, nb::arg("heights"))
+        .def("lay", &Robot::lay, nb::arg("heights"), nb::arg("hidden") = nb::dict())
         .def("rollout", &Robot::rollout, nb::arg("thetas"), nb::arg("starts"), nb::arg("episode_limit"),
              nb::arg("tripod"))
         .def("follow", &Robot::follow, nb::arg("start"), nb::arg("targets"))
@@ -377,7 +392,7 @@ NB_MODULE(HEXAPOD_MODULE, module) {
     nb::class_<Film>(module, "Film").def("advance", &advance, nb::arg("steps"));
     nb::class_<Lanes>(module, "Lanes")
         .def(nb::init<nb::dict, nb::dict>(), nb::arg("constants"), nb::arg("robot"))
-        .def("course", &Lanes::course, nb::arg("heights"))
+        .def("course", &Lanes::course, nb::arg("heights"), nb::arg("hidden") = nb::dict())
         .def("rollout", &Lanes::rollout, nb::arg("courses"), nb::arg("places"), nb::arg("thetas"), nb::arg("starts"),
              nb::arg("episode_limit"), nb::arg("tripod"), nb::arg("kernel") = "", nb::arg("threads") = 1)
         .def("film", &Lanes::film, nb::arg("course"), nb::arg("thetas"), nb::arg("starts"), nb::arg("episode_limit"),

@@ -28,6 +28,10 @@ struct ContactInformation {  // b3ContactInformation
     ContactPoint* points;
 };
 
+struct DynamicsInformation {  // b3DynamicsInfo, and more than what is left of it
+    double mass, inertia[3], rest[64];
+};
+
 constexpr int kVersion = 202010061;
 constexpr int kInertiaFromFile = 2;                      // URDF_USE_INERTIA_FROM_FILE
 constexpr int kVelocityControl = 0, kTorqueControl = 1;  // CONTROL_MODE_*
@@ -70,6 +74,10 @@ class Bullet {
     BULLET(LoadUrdfCommandSetFlags, int, Command, int);
     BULLET(InitChangeDynamicsInfo, Command, Client);
     BULLET(ChangeDynamicsInfoSetLateralFriction, int, Command, int, int, double);
+    BULLET(ChangeDynamicsInfoSetMass, int, Command, int, int, double);
+    BULLET(ChangeDynamicsInfoSetLocalInertiaDiagonal, int, Command, int, int, const double*);
+    BULLET(GetDynamicsInfoCommandInit, Command, Client, int, int);
+    BULLET(GetDynamicsInfo, int, Status, DynamicsInformation*);
     BULLET(ChangeDynamicsInfoSetLinearDamping, int, Command, int, double);
     BULLET(ChangeDynamicsInfoSetAngularDamping, int, Command, int, double);
     BULLET(CollisionFilterCommandInit, Command, Client);

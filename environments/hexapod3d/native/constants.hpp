@@ -15,6 +15,18 @@ constexpr int kObservations = 2 * kJoints + 11 + kLegs + 2 + kScan;
 
 using Joints = std::array<double, kJoints>;
 
+constexpr int kMostDelay = 2;  // control steps
+
+// What is hidden of a robot, and differs from one world to the next: physics.py. Ordinary as it is made.
+struct Hidden {
+    Joints gains;              // the share of its torque that each drive gives
+    double friction_rate = 1;  // of the feet, as a share of the ordinary
+    double load = 1;           // of the trunk's mass
+    int delay = 0;             // control steps from an action to the drives, at most kMostDelay
+
+    constexpr Hidden() : gains{} { gains.fill(1.0); }
+};
+
 struct Constants {
     std::string urdf;  // the text
     // engine

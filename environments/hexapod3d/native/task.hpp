@@ -92,19 +92,21 @@ struct Progress {
     long steps = 0;
     double reward = 0;  // of the last step
     double earned = 0;
+    float waiting[kMostDelay][kJoints] = {};  // actions on their way to the drives, the next one first
 };
 
 class Task {
     const Constants& k_;
     Ground ground_;
+    int delay_;
     bool tripod_;
     long limit_;
 
    public:
     Progress so_far;
 
-    Task(const Constants& constants, const double* heights, bool tripod, long episode_limit)
-        : k_(constants), ground_(constants, heights), tripod_(tripod), limit_(episode_limit) {}
+    Task(const Constants& constants, const double* heights, const Hidden& hidden, bool tripod, long episode_limit)
+        : k_(constants), ground_(constants, heights), delay_(hidden.delay), tripod_(tripod), limit_(episode_limit) {}
 
     void start(double x) {
         so_far = {};
@@ -138,7 +140,10 @@ class Task {
         }
     }
 
-    Joints targets(const float* action) const {
+    // What the drives are to reach by a finite action; where actions are late, by an older one.
+    Joints targets(const float* newest) {
+        float action[kJoints];
+        reach(newest, action);
         Joints wanted;
         const double* clock = now();
         for (int leg = 0; leg < kLegs; ++leg) {
@@ -200,6 +205,12 @@ class Task {
     }
 
    private:
+    void reach(const float* newest, float* reaching) {
+        std::copy_n(newest, kJoints, reaching);
+        for (int place = delay_ - 1; place >= 0; --place)
+            std::swap_ranges(reaching, reaching + kJoints, so_far.waiting[place]);
+    }
+
     const double* now() const { return &k_.clock[2 * (so_far.steps % static_cast<long>(k_.clock.size() / 2))]; }
 
     bool no_headway(double x) {

@@ -48,6 +48,7 @@ class World {
     std::array<double, 7 + kJoints> places_{};
     std::array<double, 6 + kJoints> speeds_{};
     bool seen_ = false;
+    Hidden hidden_;
 
     Status submit(Command command) { return bullet_.SubmitClientCommandAndWaitStatus(client_, command); }
 
@@ -79,8 +80,9 @@ class World {
     }
 
     // Heights as the engine wants them: rows of equal y, each along x.
-    void lay(std::vector<float>& heights, double low, double high) {
+    void lay(std::vector<float>& heights, double low, double high, const Hidden& hidden) {
         robot_ = -1;
+        hidden_ = hidden;
         seen_ = false;
         submit(bullet_.InitResetSimulationCommand(client_));
         Command command = bullet_.InitPhysicsParamCommand(client_);
@@ -124,7 +126,7 @@ class World {
             for (int j = 0; j < kJoints; ++j) {
                 const double lead = std::min(std::max(targets[j] - places_[7 + j], -k_.lead), k_.lead);
                 const double pull = k_.stiffness * lead - k_.damping * speeds_[6 + j];
-                const double torque = std::min(std::max(pull, -k_.torque), k_.torque);
+                const double torque = std::min(std::max(pull, -k_.torque), k_.torque) * hidden_.gains[j];
                 bullet_.JointControlSetDesiredForceTorque(command, 6 + j, torque);
                 squares[j] += torque * torque;
             }
@@ -176,7 +178,7 @@ class World {
         if (shape < 0 || ground < 0) throw std::runtime_error("Bullet does not take the course");
         pose(ground, {(k_.ground_start + k_.ground_end) / 2, 0.0, (low + high) / 2}, {0, 0, 0, 1});
         command = bullet_.InitChangeDynamicsInfo(client_);
-        bullet_.ChangeDynamicsInfoSetLateralFriction(command, ground, -1, k_.friction);
+        bullet_.ChangeDynamicsInfoSetLateralFriction(command, ground, -1, k_.friction * hidden_.friction_rate);
         submit(command);
     }
 
@@ -193,6 +195,7 @@ class World {
             bullet_.ChangeDynamicsInfoSetAngularDamping(command, robot_, 0.0);
             submit(command);
         }
+        if (hidden_.load != 1) load_trunk();
         for (int link = -1; link < kJoints; ++link) {
             if (link % 3 == 2) continue;  // a foot
             command = bullet_.CollisionFilterCommandInit(client_);
@@ -205,6 +208,17 @@ class World {
             bullet_.JointControlSetKd(command, 6 + j, 1.0);
             bullet_.JointControlSetMaximumForce(command, 6 + j, 0.0);
         }
+        submit(command);
+    }
+
+    void load_trunk() {
+        DynamicsInformation trunk{};
+        if (!bullet_.GetDynamicsInfo(submit(bullet_.GetDynamicsInfoCommandInit(client_, robot_, -1)), &trunk))
+            throw std::runtime_error("Bullet does not give the trunk's mass");
+        for (double& each : trunk.inertia) each *= hidden_.load;
+        Command command = bullet_.InitChangeDynamicsInfo(client_);
+        bullet_.ChangeDynamicsInfoSetMass(command, robot_, -1, trunk.mass * hidden_.load);
+        bullet_.ChangeDynamicsInfoSetLocalInertiaDiagonal(command, robot_, -1, trunk.inertia);
         submit(command);
     }
 };

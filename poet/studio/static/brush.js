@@ -9,15 +9,15 @@ export function heightsOf(genome, limits) {
   return heights;
 }
 
-// The shortest genome of heights: level rows are empty, the last ones left out.
-export function genomeOf(heights, limits) {
+// The shortest genome of heights: level rows are empty, the last ones left out. A hidden body stays that of the ground before.
+export function genomeOf(heights, limits, { physics }) {
   const rows = [];
   for (let i = 0; i < limits.rows; i += 1) {
     const row = Array.from(heights.subarray(i * limits.columns, (i + 1) * limits.columns), (height) => Math.round(height) + 0);
     rows.push(row.some((height) => height !== 0) ? row : []);
   }
   while (rows.length && !rows.at(-1).length) rows.pop();
-  return { heights: rows };
+  return physics ? { heights: rows, physics } : { heights: rows };
 }
 
 // Touch the field once around (x, y) in m from its first height; `much` in mm is the brush's strength and `level` what flattening

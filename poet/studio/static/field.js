@@ -167,7 +167,7 @@ export class FieldView {
     if (anew) {
       const { limits } = this.stage, from = limits.first * limits.columns;
       this.heights = Float32Array.from(this.relief.heights.subarray(from, from + limits.rows * limits.columns), (height) => Math.round(1000 * height));
-      this.bench.becomes(genomeOf(this.heights, limits));
+      this.bench.becomes(genomeOf(this.heights, limits, this.stage.ground.environment.genome));
     }
     clearInterval(this.drag?.timer); // of a stroke that nobody ended
     const level = 1000 * (heightAt(this.relief, ...this.brush) ?? 0);
@@ -219,7 +219,7 @@ export class FieldView {
     clearInterval(drag.timer);
     if (!drag.moved && !drag.anew) return;
     this.bench.keep(drag.genome);
-    this.bench.edit(genomeOf(this.heights, this.stage.limits), true);
+    this.bench.edit(genomeOf(this.heights, this.stage.limits, this.stage.ground.environment.genome), true);
   }
 
   spread() {

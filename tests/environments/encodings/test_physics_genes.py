@@ -1,6 +1,7 @@
 """Genes of hidden physics beside those of any ground: how they vary, what they are written as, what is refused."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from environments.domain import Environment, find_domain
 from environments.encodings.physics import SECTION, ground_of, physics_of
 from environments.walker2d.physics import GENES
 
-WALKER = find_domain("walker2d")
+WALKER, HEXAPOD, QUADRUPED = (find_domain(name) for name in ("walker2d", "hexapod3d", "quadruped3d"))
+LEGGED = ["motors", "delay", "friction", "load", "lost"]
 ALL = list(GENES)
 OPTIONS = {
     "parametric": {"kinds": ["roughness", "pit"]},
@@ -26,6 +28,10 @@ def make(name, physics=ALL):
 TestParametric = encoding_contract(lambda: make("parametric"))
 TestMixed = encoding_contract(lambda: make("cppn"))
 TestDrawn = encoding_contract(lambda: make("drawn"))
+TestHexapod = encoding_contract(lambda: HEXAPOD.encoding("parametric", {SECTION: LEGGED}))
+TestHexapodCPPN = encoding_contract(lambda: HEXAPOD.encoding("cppn", {SECTION: LEGGED}))
+TestHexapodJointsDrawn = encoding_contract(lambda: find_domain("hexapod3d-joints").encoding("drawn", {SECTION: LEGGED}))
+TestQuadruped = encoding_contract(lambda: QUADRUPED.encoding("parametric", {SECTION: LEGGED}))
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -61,6 +67,28 @@ def test_genes_move_by_a_step_at_most_and_stay_within_bounds():
     assert 0.95 < high[:4].max() <= 1.0
     assert 9 <= low[6] < 9.5
     assert 11.5 < high[6] <= 12
+
+
+def test_any_leg_may_be_lost_after_any_other():
+    encoding = HEXAPOD.encoding("parametric", {SECTION: ["lost"]})
+    rng, genome, seen = np.random.default_rng(0), encoding.initial(), []
+    assert genome[SECTION] == {"lost": 0}
+    for _ in range(400):
+        genome = encoding.mutate(genome, rng)
+        seen.append(genome[SECTION]["lost"])
+    assert set(seen) == set(range(7))
+    changes = [(before, after) for before, after in pairwise(seen) if before != after]
+    assert 150 < len(changes) < 250
+    assert len(set(changes)) > 35  # of 42: any follows any
+    places = [encoding.vector({SECTION: {"lost": leg}})[-6:] for leg in range(7)]
+    assert not places[0].any()
+    np.testing.assert_array_equal(places[1:], np.eye(6))
+    assert (encoding.shared_axes, len(HEXAPOD.hidden(None)), len(QUADRUPED.hidden(None))) == (6, 12, 10)
+    left = HEXAPOD.encoding("parametric", {SECTION: {"lost": {"high": 3}}})
+    assert left.genes()["physics.lost"]["step"] == 3
+    assert {left.mutate({SECTION: {"lost": 6}}, rng)[SECTION]["lost"] for _ in range(40)} == {0, 1, 2, 3, 6}
+    assert encoding.describe({SECTION: {"lost": 4, "load": 1.5}}) == "flat; load 1.5, lost leg 4"
+    assert encoding.approach({SECTION: {"lost": 1}}, {SECTION: {"lost": 6}}, rng)[SECTION] == {"lost": 6}
 
 
 def test_a_run_that_does_not_evolve_them_hands_them_down_and_the_ordinary_is_not_written():
@@ -141,6 +169,26 @@ def test_what_is_started_with_is_where_a_run_begins():
 def test_options_that_are_none_are_refused_in_a_sentence(options, said):
     with pytest.raises(ValueError, match=said):
         WALKER.encoding("parametric", options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({SECTION: ["lidar"]}, "physics has 'lidar'; genes are motors, delay, friction, load, lost$"),
+        ({SECTION: {"lost": {"step": 2}}}, "physics.lost.step is 2; lost takes low and high alone"),
+        ({SECTION: {"lost": {"high": 7}}}, r"physics.lost.high is 7; it must be a whole number in \[0, 6\]"),
+        ({SECTION: {"lost": {"high": 0}}}, "physics.lost goes from 0 to 0 by steps of 0, so that it never changes"),
+        ({"start": {SECTION: {"load": 0}}}, r"physics.load is 0; it must be a number in \[0.1, 10\]"),
+        ({"wheels": 4}, "option 'wheels' is unknown; .*, and physics$"),
+    ],
+)
+def test_options_of_legged_robots_that_are_none_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        HEXAPOD.encoding("parametric", options)
+    if "wheels" in options:
+        for name in ("cppn", "drawn"):
+            with pytest.raises(ValueError, match=r"option 'wheels' is unknown; .* physics"):
+                HEXAPOD.encoding(name, options)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import copy
 import os
 import pickle
 import shutil
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 
 import gymnasium
 import numpy as np
@@ -293,6 +293,8 @@ def assert_rollouts_equal(ours, theirs):
         if isinstance(found, torch.Tensor):
             assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape), field.name
             assert torch.equal(found, wanted), field.name
+        elif is_dataclass(found):
+            assert_rollouts_equal(found, wanted)
         else:
             assert found == wanted, field.name
 
@@ -327,6 +329,22 @@ def test_worlds_on_the_device_run_on_and_are_brought_back_as_those_of_the_proces
         kept = [each.running.state() for each in (ours, theirs)]
         for field in fields(Underway):
             np.testing.assert_array_equal(*(getattr(each, field.name) for each in kept))
+
+
+def test_trials_run_on_in_worlds_on_the_device_as_in_those_of_the_processor(stepper):
+    ours, theirs = samplers(stepper, tasks_of("walker2d", 3), episode_limit=25)
+    actor = recurrent()
+    for number in range(5):
+        tasks = tasks_of("walker2d", 3 + number)[-3:]
+        rollouts = [each.play(tasks, actor, (number,), steps=17, go_on=True, trial=2) for each in (ours, theirs)]
+        assert_rollouts_equal(*rollouts)
+        kept = [each.running.state() for each in (ours, theirs)]
+        for name, each in kept[0].remembered.items():
+            np.testing.assert_array_equal(each, kept[1].remembered[name])
+        if number == 2:
+            ours, theirs = samplers(stepper, tasks_of("walker2d", 3), episode_limit=25)
+            ours.running.load(kept[1])
+            theirs.running.load(kept[0])
 
 
 def test_a_step_of_worlds_on_the_device_asks_it_nothing(stepper):

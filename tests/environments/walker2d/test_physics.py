@@ -237,7 +237,7 @@ def test_pictures_and_poses_show_the_body_that_walks():
 def test_a_domain_that_hides_nothing_tells_nothing():
     with pytest.raises(ValueError, match=r"told is True, but .* has no hidden physics"):
         TaskEnv(
-            "hexapod3d",
-            task=environments.Environment(domain="hexapod3d", encoding="parametric", genome={}, seed=0),
+            "toy",
+            task=environments.Environment(domain="toy", encoding="target", genome={"target": [0, 0, 0]}, seed=0),
             told=True,
         )

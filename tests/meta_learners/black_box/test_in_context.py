@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from meta_learners.black_box.in_context import SnailActingSettings, TransformerSettings
-from meta_learners.black_box.trials import MEMORY, laid_out, losses
+from meta_learners.black_box.trials import losses
+from meta_learners.black_box.windows import MEMORY, laid_out
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.bandits import BernoulliBandits
 from meta_learners.families.mdps import TabularMDPs
@@ -14,7 +15,7 @@ from meta_learners.keys import Stream, numpy_generator, torch_generator
 from meta_learners.networks.recurrent import inputs_of
 from meta_learners.registry import make_learner
 
-SMALL = {"episodes": 3, "window": 0, "epochs": 2, "minibatches": 2, "reflex": 4}
+SMALL = {"episodes": 3, "steps": 0, "window": 0, "epochs": 2, "minibatches": 2, "reflex": 4}
 SETTINGS = {
     "transformer": TransformerSettings(size=8, heads=2, context=0, **SMALL),
     "short transformer": TransformerSettings(size=8, heads=2, context=3, **SMALL),
@@ -127,7 +128,15 @@ def test_on_bandits_that_always_pay_it_learns_which_arm_within_seconds():
 
     family = Sure(arms=2, pulls=6)
     sampler = Sampler(family, 64, 1)
-    settings = {"episodes": 1, "window": 0, "reflex": 0, "trace": 0.3, "reward_scale": 1.0, "minibatches": 2}
+    settings = {
+        "episodes": 1,
+        "steps": 0,
+        "window": 0,
+        "reflex": 0,
+        "trace": 0.3,
+        "reward_scale": 1.0,
+        "minibatches": 2,
+    }
     settings |= {"size": 16, "heads": 2, "step_size": 5e-3, "epochs": 4}
     learner = make_learner("transformer", family, settings)
     for step in range(60):

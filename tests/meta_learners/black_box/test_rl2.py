@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from meta_learners.black_box.rl2 import RL2, RL2Settings
-from meta_learners.black_box.trials import laid_out, losses, time_baseline
+from meta_learners.black_box.trials import losses
+from meta_learners.black_box.windows import laid_out, time_baseline
 from meta_learners.experience.returns import trial_advantages
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.bandits import BernoulliBandits
@@ -16,7 +17,7 @@ from meta_learners.keys import numpy_generator, torch_generator
 from meta_learners.learner import LossError, State
 from meta_learners.networks.recurrent import inputs_of
 
-SETTINGS = RL2Settings(hidden=8, reflex=0, episodes=2, window=0, epochs=2, minibatches=2)
+SETTINGS = RL2Settings(hidden=8, reflex=0, episodes=2, steps=0, window=0, epochs=2, minibatches=2)
 
 
 def slow_advantages(rewards, values, discount, trace):
@@ -104,7 +105,7 @@ def test_figures_are_means_also_over_fewer_batches_than_were_asked_for():
     """With a step size of 0, every batch has the losses of the first policy: the entropy of three choices is known."""
     family = TabularMDPs(states=3, actions=3, horizon=4)
     for minibatches in (1, 5):
-        learner = RL2(family, RL2Settings(hidden=8, minibatches=minibatches, step_size=0.0))
+        learner = RL2(family, RL2Settings(hidden=8, steps=0, minibatches=minibatches, step_size=0.0))
         metrics = learner.meta_step(Sampler(family, 3, 1), family.sample_tasks(3, numpy_generator((0,))), (0,))
         assert metrics["entropy"] == pytest.approx(np.log(3), rel=0.01)
 

@@ -7,8 +7,9 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional
 
-from meta_learners.black_box.trials import laid_out, losses
+from meta_learners.black_box.trials import losses
 from meta_learners.black_box.varibad import LEAST_DEVIATION, VariBADSettings, bound
+from meta_learners.black_box.windows import laid_out
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.mdps import TabularMDPs
 from meta_learners.keys import numpy_generator, torch_generator

@@ -131,7 +131,7 @@ TestANP = process("anp")
 
 
 def gradient(name, family=None):
-    settings = {"hidden": [8], "inner_steps": 2}
+    settings = {"hidden": [8], "width": 8, "inner_steps": 2}
     return few_shot_contract(lambda tasks: make_few_shot(name, tasks, settings), family or Lines(), numbered=True)
 
 
@@ -142,11 +142,14 @@ TestTNet = gradient("t-net")
 TestMTNet = gradient("mt-net")
 TestReptile = gradient("reptile")
 TestANIL = gradient("anil")
+TestANILOfImages = gradient("anil", IMAGES)
+TestMTNetOfCurves = gradient("mt-net", CURVES)
+TestMetaCurvatureOfCurves = gradient("meta-curvature", CURVES)
 
 
 TestIMAML = few_shot_contract(lambda tasks: make_few_shot("imaml", tasks, {"hidden": [8], "inner_steps": 3}), Lines())
 
-ADAPTING = {"hidden": [6], "inner_steps": 2}
+ADAPTING = {"hidden": [6], "width": 8, "inner_steps": 2}
 
 
 def adapting(name, family=None, **settings):
@@ -159,10 +162,12 @@ TestBMAML = adapting("bmaml", particles=3)
 TestFTML = adapting("ftml", updates=2)
 TestLLAMA = adapting("llama")
 TestLLAMAOfClasses = adapting("llama", Blobs())
+TestLLAMAOfCurves = adapting("llama", CURVES)
 TestMixture = adapting("mixture", starts=3, first=2)
 TestPLATIPUS = adapting("platipus", draws=3)
 TestPLATIPUSOfClasses = adapting("platipus", Blobs())
 TestWarpGrad = adapting("warpgrad")
+TestWarpGradOfCurves = adapting("warpgrad", CURVES)
 
 
 def statistician(family):
@@ -197,6 +202,7 @@ TestLSTMOptimiser = optimiser("lstm-optimiser", units=4, window=2)
 TestLSTMOptimiserOfClasses = optimiser("lstm-optimiser", Blobs(), units=4)
 TestHierarchicalOptimiser = optimiser("hierarchical-optimiser", levels=[4, 4, 4], window=2)
 TestMetaLSTM = optimiser("meta-lstm", units=4)
+TestMetaLSTMOfCurves = optimiser("meta-lstm", CURVES, units=4, width=2)
 
 
 def plastic(name, family=None, **settings):

@@ -16,7 +16,7 @@ SETTINGS = GradientSettings(hidden=(8, 8), inner_steps=2, inner_rate=0.05)
 
 @pytest.mark.parametrize("name", ["meta-curvature", "t-net"])
 def test_what_is_learned_besides_is_maml_bit_for_bit_where_it_is_the_identity(name):
-    maml, curved = (GradientFewShot(each, 1, 1, None, SETTINGS) for each in ("maml", name))
+    maml, curved = (GradientFewShot(each, (1,), 1, None, SETTINGS) for each in ("maml", name))
     batch = Lines().draw(4, "train", (0,))
     assert torch.equal(maml.predict(batch, (0,)).mean, curved.predict(batch, (0,)).mean)
     for learner in (maml, curved):
@@ -26,7 +26,7 @@ def test_what_is_learned_besides_is_maml_bit_for_bit_where_it_is_the_identity(na
 
 
 def test_maml_of_examples_is_the_supervised_learner_to_the_bit():
-    learner = GradientFewShot("maml", 1, 1, None, SETTINGS, seed=3)
+    learner = GradientFewShot("maml", (1,), 1, None, SETTINGS, seed=3)
     network = Network((1, 8, 8, 1), activation="relu")
     initial = network.initial(torch_generator((3, Stream.PARAMETERS)))
     other = SupervisedLearner(network, initial, Inner(steps=2, rate=0.05))
@@ -111,7 +111,7 @@ def test_masks_are_of_0_and_1_as_likely_as_their_logits_say_and_slopes_pass():
 
 
 def test_a_layer_that_is_masked_does_not_adapt():
-    learner = GradientFewShot("mt-net", 1, 1, None, SETTINGS)
+    learner = GradientFewShot("mt-net", (1,), 1, None, SETTINGS)
     for name, each in learner._adam.parameters.items():
         if name.startswith("mask."):
             each.fill_(-50.0)

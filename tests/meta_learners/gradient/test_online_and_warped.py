@@ -28,7 +28,7 @@ def test_the_regret_of_the_leader_is_the_exact_one():
     settings = OnlineSettings(
         hidden=(), inner_rate=step * dimensions / 2, inner_steps=1, step_size=0.05, updates=80, sampled=0
     )
-    learner = FollowTheMetaLeader(1, dimensions, None, settings)
+    learner = FollowTheMetaLeader((1,), dimensions, None, settings)
     costs = [learner.meta_step(points(each), (number,))["error"] for number, each in enumerate(centres)]
     hindsight = (1 - step) ** 2 * (centres - centres.mean(0)).square().mean(1).sum().item()
     regret = (sum(costs) - hindsight) * dimensions / 2
@@ -36,7 +36,7 @@ def test_the_regret_of_the_leader_is_the_exact_one():
 
 
 def test_past_tasks_are_kept_and_a_round_is_judged_before_it_is_learned_from():
-    learner = FollowTheMetaLeader(1, 1, None, OnlineSettings(hidden=(4,), updates=2))
+    learner = FollowTheMetaLeader((1,), 1, None, OnlineSettings(hidden=(4,), updates=2))
     for number in range(3):
         batch = Lines().draw(2, "train", (number,))
         wanted = (learner.predict(batch, (number,)).mean - batch.query.targets).square().mean().item()

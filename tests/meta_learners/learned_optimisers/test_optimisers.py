@@ -13,6 +13,7 @@ from meta_learners.learned_optimisers.hierarchical import HierarchicalSettings, 
 from meta_learners.learned_optimisers.learner import LearnedOptimiser
 from meta_learners.learned_optimisers.meta_lstm import MetaLSTM, MetaLSTMSettings
 from meta_learners.learned_optimisers.optimisee import Optimisee, flat, slopes_of, unflat
+from meta_learners.networks.adaptable import NetworkSettings
 from meta_learners.registry import make_family, make_few_shot
 from meta_learners.training.few_shot_test import FewShotProtocol, few_shot_figures
 
@@ -27,7 +28,7 @@ TORCHS = {
 
 def tasks_of_classes(count=3):
     family = Blobs()
-    return Optimisee.of(family, (5,), summed=False), family.draw(count, "train", (1,))
+    return Optimisee.of(family, NetworkSettings(hidden=(5,)), summed=False), family.draw(count, "train", (1,))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,7 +49,7 @@ def test_a_classical_optimiser_goes_where_pytorchs_goes(name):
 
 def test_the_rate_that_is_chosen_is_the_best_of_the_grid_and_none_that_diverges():
     family = make_family("quadratics")
-    optimisee, batch = Optimisee.of(family, (), summed=True), family.draw(6, "train", (0,))
+    optimisee, batch = Optimisee.of(family, NetworkSettings(hidden=()), summed=True), family.draw(6, "train", (0,))
     start = optimisee.start(6, torch_generator((0,)), "cpu")
     rates = (1e-4, 1e-3, 5e-3, 10.0)
     last = [descend("sgd", optimisee, start, batch.support, torch.full((6,), r), 30)[1][:, -1].mean() for r in rates]
@@ -58,7 +59,7 @@ def test_the_rate_that_is_chosen_is_the_best_of_the_grid_and_none_that_diverges(
 
 def test_a_linear_optimisee_is_the_papers_quadratic():
     family = make_family("quadratics")
-    optimisee, batch = Optimisee.of(family, (), summed=True), family.draw(4, "train", (0,))
+    optimisee, batch = Optimisee.of(family, NetworkSettings(hidden=()), summed=True), family.draw(4, "train", (0,))
     t = torch.randn(4, 10, 1, generator=torch_generator((3,)))
     wanted = (batch.support.inputs @ t - batch.support.targets).square().sum((1, 2))
     assert torch.allclose(optimisee.losses({"layer0.weight": t}, batch.support), wanted, rtol=1e-5)

@@ -8,14 +8,14 @@ from torch import nn
 from meta_learners.few_shot_contracts import Blobs
 from meta_learners.metric.arc import filters
 from meta_learners.metric.good_embedding import logistic
-from meta_learners.metric.graph import Edges
+from meta_learners.metric.graph import Edges, Graph, GraphSettings, weigh
 from meta_learners.metric.learner import Features
 from meta_learners.metric.matching import Matching
 from meta_learners.metric.pairs import balanced
 from meta_learners.metric.prototypical import prototypes, prototypical
 from meta_learners.metric.relation import Relation
 from meta_learners.metric.ridge import RidgeSettings, ridge
-from meta_learners.metric.siamese import Siamese
+from meta_learners.metric.siamese import UNITS, Siamese
 
 WAYS, SHOTS, SIZE = 3, 4, 5
 
@@ -75,7 +75,7 @@ def test_logistic_regression_is_what_a_general_optimiser_finds(features):
 
 def test_who_is_first_of_a_siamese_pair_makes_no_difference():
     network = Siamese((4,), RidgeSettings(width=6))
-    one, other = torch.randn(2, 9, 6).unbind()
+    one, other = torch.rand(2, 9, UNITS).unbind()
     assert torch.equal(network.same(one, other), network.same(other, one))
 
 
@@ -96,11 +96,39 @@ def test_a_class_of_a_relation_network_is_the_sum_of_its_examples():
     assert torch.allclose(*both, atol=1e-6)
 
 
+def test_a_relation_networks_first_convolution_is_that_of_both_maps_laid_together():
+    network = Relation((1, 16, 12), RidgeSettings(width=8))
+    support, query = network.embedding(torch.rand(2, 3, 1, 16, 12)), network.embedding(torch.rand(2, 4, 1, 16, 12))
+    together = torch.cat(
+        [support[:, None].expand(-1, 4, -1, -1, -1, -1), query[:, :, None].expand(-1, -1, 3, -1, -1, -1)], 3
+    )
+    wanted = network.score(together.flatten(0, 2)).reshape(2, 4, 3)
+    found = network.scores(Features(support, torch.eye(3).expand(2, 3, 3), query))
+    assert torch.allclose(found, wanted, atol=1e-5)
+
+
 def test_edges_of_a_graph_sum_to_one_and_leave_out_itself_and_what_is_not_there():
-    weights = Edges(4, 8)(torch.randn(3, 5, 4), torch.tensor([[True, True, True, True, False]] * 3))
+    nodes = torch.randn(3, 5, 4)
+    weights = weigh(Edges(4, 8)(nodes, nodes), torch.tensor([[True, True, True, True, False]] * 3))
     assert torch.allclose(weights.sum(-1), torch.ones(3, 5))
     assert (weights.diagonal(dim1=1, dim2=2) == 0).all()
     assert (weights[:, :, 4] == 0).all()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_graph_gives_a_query_what_all_its_nodes_and_edges_give_it(layers, features):
+    """Its own way shares the edges between examples among queries, and leaves out those that end in no query."""
+    graph = Graph(SIZE, WAYS, GraphSettings(layers=layers, units=6)).double()
+    found = graph(features)
+    for task, query in ((0, 0), (1, 2)):
+        even = torch.full((WAYS,), 1 / WAYS).double()
+        known = torch.cat([features.support[task], features.labels[task]], 1)
+        nodes = torch.cat([torch.cat([features.query[task, query], even])[None], known])[None]
+        there = torch.ones(1, nodes.shape[1], dtype=torch.bool)
+        for edges, convolution in zip(graph.edges, graph.convolutions, strict=True):
+            mixed = convolution(torch.cat([nodes, weigh(edges(nodes, nodes), there) @ nodes], 2))
+            nodes = torch.cat([nodes, nn.functional.leaky_relu(mixed)], 2)
+        assert torch.allclose(found[task, query], mixed[0, 0], atol=1e-5)
 
 
 def test_rows_of_a_glimpse_sum_to_one_and_look_where_they_are_told():

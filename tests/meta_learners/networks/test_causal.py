@@ -71,6 +71,16 @@ def test_attention_is_a_softmax_over_the_keys_that_were_seen(inputs):
         torch.testing.assert_close(found[step], torch.einsum("tn,tnv->nv", weights, values[seen]))
 
 
+def test_a_dense_block_is_a_gated_convolution_of_this_step_and_one_before(inputs):
+    with seeded(torch_generator((4,))):
+        block = Dense(INPUTS, 3, 2).double()
+    found, _ = block(inputs, torch.ones(STEPS, COUNT).double(), block.initial(COUNT))
+    for step in range(STEPS):
+        before = inputs[step - 2] if step >= 2 else torch.zeros_like(inputs[0])
+        content, gate = block.convolve(torch.cat([inputs[step], before], -1)).chunk(2, -1)
+        torch.testing.assert_close(found[step], torch.cat([inputs[step], content.tanh() * gate.sigmoid()], -1))
+
+
 def test_dense_blocks_whose_reach_doubles_see_two_to_the_number_of_layers_steps(inputs):
     with seeded(torch_generator((3,))):
         blocks = [Dense(INPUTS + 2 * layer, 2, 2**layer) for layer in range(3)]

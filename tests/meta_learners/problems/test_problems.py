@@ -1,22 +1,59 @@
 """Families of examples against what is known of them exactly."""
 
+import json
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from environments.domain import Environment, find_domain
 from environments.sketch import Sketch
+from environments.tasks.curriculum import SPLITS
+from environments.tasks.task import Task
 from meta_learners.episodes import Source
 from meta_learners.errors import MetaLearningError
 from meta_learners.predictions import Logits, Numbers, judge
+from meta_learners.problems.archive import Pool
 from meta_learners.problems.curves import NOISE, process
 from meta_learners.problems.niches import relief_of
-from meta_learners.problems.omniglot import ALPHABETS
+from meta_learners.problems.omniglot import ALPHABETS, FIRST, SECOND, _characters
+from meta_learners.problems.scores import tables_of
 from meta_learners.problems.values import Values, ValueSettings
 from meta_learners.registry import make_family, make_few_shot
+
+
+def test_scores_of_one_agent_are_averaged_and_those_of_another_are_its_own():
+    environments = [Environment(domain="walker2d", encoding="parametric", genome={}, seed=n) for n in range(2)]
+    agent, other = (each.id for each in environments)
+
+    def scores():
+        told = ((False, agent, 1.0), (False, agent, 4.0), (False, other, 3.0), (None, other, 9.0), (True, other, 7.0))
+        for moved, place, score in told:
+            row = {"iteration": 5, "agent": agent, "environment": place, "score": score}
+            yield row if moved is None else {**row, "moved": moved}
+
+    tasks = {agent: Task(environments[0], "train", 0), other: Task(environments[1], "test", 1)}
+    names, tables = tables_of(SimpleNamespace(tasks=tasks, scores=scores))
+    rows = tables["train"].scores.tolist()
+    assert [row[names.index(agent)] for row in rows] == [2.5, 0.0]
+    assert [row[names.index(other)] for row in rows] == [6.0, 7.0]  # an older export does not say who moved
+    assert len(tables["test"].scores) == 0
+
+
+def test_what_fills_one_split_up_fills_no_other_whichever_is_asked_for_first():
+    domain = find_domain("walker2d")
+    encoding = domain.encoding("parametric", {"kinds": ["pit"]})
+    flat, ends = encoding.initial(), zip(SPLITS, (1.2, 1.6, 2.0), strict=True)
+    genomes = {split: [{**flat, "pit_gap": [0.4, end]}] for split, end in ends}
+    pools = [Pool(genomes, domain, encoding, 12) for _ in range(2)]
+    found = {split: pools[0].of(split) for split in genomes}
+    assert {split: pools[1].of(split) for split in reversed(genomes)} == found
+    every = [json.dumps(each) for of in found.values() for each in of]
+    assert len(every) == len(set(every)) == 36
 
 
 @pytest.mark.parametrize("there", [2, 6, 7, 8, 20])
@@ -121,7 +158,7 @@ def test_quadratics_start_at_a_mean_of_ten_and_end_at_nothing():
 def test_a_course_is_measured_by_its_rises_and_by_what_stands_on_it():
     ground = np.stack([np.arange(6.0), [0, 0, 1, 1, 1, 1]], 1)
     box = np.array([[[3.0, 1.0], [4.0, 1.0], [4.0, 3.0], [3.0, 3.0]]])
-    heights = np.sign(found := relief_of(Sketch(ground, box))) * np.expm1(np.abs(found)) / 20
+    heights = np.sign(found := relief_of(Sketch(ground, box), len(ground))) * np.expm1(np.abs(found)) / 20
     assert heights == pytest.approx(
         np.array([[0, 0, 1, 0, 0, 0], [0, 0, 1, 2, 0, -2], [0, 0, 0, 2, 2, 0]], dtype=float), abs=1e-5
     )
@@ -180,3 +217,36 @@ def test_omniglots_runs_are_twenty_of_twenty_and_its_sets_hold_the_published_cha
     assert batch.query.inputs.shape == (20, 20, 1, 14, 14)
     assert (batch.query.targets.sort(1).values == torch.arange(20)).all()
     assert family.draw(2, "test", (0,)).support.inputs.shape == (2, 5, 1, 14, 14)
+
+
+@pytest.mark.slow
+def test_omniglots_training_tasks_are_of_one_alphabet_one_way_up_and_mirrors_and_warps_are_its_alone(omniglot):
+    plain, chosen = (
+        make_family("omniglot", {"size": 14, "ways": 20, **more}, Source(data=omniglot))
+        for more in ({}, {"mirrored": True, "within": 1.0, "warped": 1.0})
+    )
+    assert chosen.train_classes == 8 * 136
+    sizes = np.tile([24, 22, 24, 40, 26], 8)  # as published; Balinese, Early Aramaic, Greek, Korean, Latin
+    alphabets = np.repeat(np.arange(len(sizes)), sizes)
+    batch = chosen.draw(50, "train", (0,))
+    of_tasks = alphabets[batch.classes.numpy()]
+    assert (of_tasks == of_tasks[:, :1]).all()
+    assert len(set(of_tasks[:, 0])) > 20
+    assert len({alphabets[each] for each in plain.draw(50, "train", (0,)).classes[0].tolist()}) > 1
+    assert torch.equal(batch.support.inputs, chosen.draw(50, "train", (0,)).support.inputs)
+    for split in ("test", "validation", "runs"):
+        settings = {"size": 14, "ways": 10}
+        one, other = (
+            make_family("omniglot", {**settings, **more}, Source(data=omniglot)).draw(3, split, (1,)).query.inputs
+            for more in ({}, {"mirrored": True, "within": 1.0, "warped": 1.0})
+        )
+        assert torch.equal(one, other)
+
+
+@pytest.mark.slow
+def test_no_drawing_of_the_runs_is_one_to_learn_from(omniglot):
+    runs = make_family("omniglot", None, Source(data=omniglot)).draw(20, "runs", (0,))
+    asked = {each.numpy().tobytes() for half in (runs.support, runs.query) for each in half.inputs.flatten(0, 1)}
+    for name in (FIRST, SECOND):
+        for drawings in _characters(omniglot / name, 28).values():
+            assert asked.isdisjoint(each.tobytes() for each in drawings.reshape(-1, 28, 28))

@@ -199,6 +199,22 @@ def test_scores_of_agents_are_exported_and_a_learner_trains_on_them(curriculum, 
     refused(run("meta-train", empty, *line[2:], "-o", tmp_path / "no"), "has no scores.jsonl, or nothing in it")
 
 
+def test_a_training_of_version_1_keeps_its_layers(curriculum, tmp_path):
+    """Then learners by gradients had no other network."""
+    folder, small = tmp_path / "old", [*TINY[:2], *TINY[4:]]
+    line = ["meta-train", curriculum, "--learner", "anil", "--family", "niches", *small, "--set", "hidden=[4]", "-o"]
+    layers = ["--set", "network=layers"]
+    assert run(*line, folder, *layers, "--iterations", 1).returncode == 0
+    document = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    for name in ("network", "width"):
+        del document["plan"]["settings"][name]
+    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 1}))
+    done = run(*line, folder, "--iterations", 2)
+    assert done.returncode == 0, done.stderr
+    assert run(*line, tmp_path / "straight", *layers, "--iterations", 2).returncode == 0
+    assert results(folder) == results(tmp_path / "straight")
+
+
 def test_who_follows_the_leader_keeps_past_tasks_in_checkpoints(tmp_path):
     line = ["meta-train", "--learner", "ftml", "--family", "sinusoids", "--tasks", 1, "--set", "updates=2"]
     for iterations in (2, 4):

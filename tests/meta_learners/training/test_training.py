@@ -28,7 +28,7 @@ from environments.leftovers import beside
 from environments.tasks.curriculum import seal
 from poet import cli
 
-TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--iterations", 3, "--set", "hidden=8"]
+TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--iterations", 3, "--set", "hidden=8", "--set", "steps=40"]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_a_taught_training_goes_on_as_if_it_had_never_stopped(curriculum, tmp_pa
     assert run(*line, tmp_path / "straight", "--iterations", 6).returncode == 0
     assert results(tmp_path / "broken") == results(tmp_path / "straight")
     facts = results(tmp_path / "straight")[0]["facts"]
-    assert set(facts) == {"teacher", "tasks"}
+    assert set(facts) == {"teacher", "tasks", "steps"}
     if teacher == "accel":
         assert len(facts["teacher"]["kept"]) > 3
         assert {each["regret"] > 0 for each in facts["teacher"]["kept"]} == {True}
@@ -169,6 +169,19 @@ def test_a_training_of_version_1_goes_on_as_it_was_begun(curriculum, tmp_path):
     done = run(*line, folder)
     assert done.returncode == 0, done.stderr
     assert run(*line, tmp_path / "straight", *old).returncode == 0
+    assert results(folder) == results(tmp_path / "straight")
+
+
+def test_a_training_of_version_3_keeps_whole_trials_and_the_settings_it_was_begun_with(curriculum, tmp_path):
+    folder, line = tmp_path / "old", ["meta-train", curriculum, "--learner", "rl2", *TINY[:-2]]
+    old = ["--set", "steps=0", "--set", "window=50", "--set", "minibatches=16"]
+    assert run(*line, "-o", folder, *old, "--iterations", 1).returncode == 0
+    document = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    del document["plan"]["settings"]["steps"]
+    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 3}))
+    done = run(*line, "-o", folder, "--iterations", 2)
+    assert done.returncode == 0, done.stderr
+    assert run(*line, "-o", tmp_path / "straight", *old, "--iterations", 2).returncode == 0
     assert results(folder) == results(tmp_path / "straight")
 
 
@@ -341,8 +354,8 @@ def test_a_folder_of_something_else_is_left_alone(curriculum, tmp_path):
 def test_a_newer_training_is_refused_by_its_version(trained, tmp_path):
     folder = copy_of(trained, tmp_path)
     document = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 4}))
-    refused(run("meta-test", folder), 2, "has schema version 4; this version reads 1 to 3")
+    (folder / "training.json").write_text(json.dumps({**document, "schema_version": 5}))
+    refused(run("meta-test", folder), 2, "has schema version 5; this version reads 1 to 4")
 
 
 def test_the_checkpoint_before_serves_when_the_newest_is_damaged(curriculum, tmp_path):

@@ -1,12 +1,14 @@
 """Ground that was drawn, in a run of another encoding: judged, bred from, and exact."""
 
+import json
+
 import numpy as np
 import pytest
 from runs import assert_equal_archives
 from studios import TINY
 
 from environments.domain import Environment, find_domain
-from environments.tasks.curriculum import Curriculum
+from environments.tasks.curriculum import TRIED, Curriculum
 from poet import Run
 from poet.novelty import places_of
 
@@ -49,6 +51,40 @@ def test_a_run_with_drawn_ground_is_exported_to_the_end(tmp_path, domain):
     curriculum = Curriculum.load(tmp_path / "curriculum")
     assert {row["encoding"] for row in curriculum.rows()} == {"parametric", "drawn"}
     assert curriculum.task(environment.id).environment == environment
+    tried = {row["id"]: row for row in curriculum.tried()}
+    assert {row["encoding"] for row in tried.values()} == {"parametric", "drawn"}
+    for row in tried.values():
+        found = Environment(domain=domain, encoding=row["encoding"], genome=row["genome"], seed=row["terrain_seed"])
+        assert found.id == row["id"]
+    if domain == "walker2d":
+        _check_learners_of_few_examples_take_it_for_what_it_is(curriculum)
+
+
+def _check_learners_of_few_examples_take_it_for_what_it_is(curriculum):
+    pytest.importorskip("torch")
+    from meta_learners.episodes import Source  # noqa: PLC0415
+    from meta_learners.errors import MetaLearningError  # noqa: PLC0415
+    from meta_learners.registry import make_family  # noqa: PLC0415
+
+    small = {"shots": 1, "queries": 1}
+    niches = make_family("niches", {"classes": 20, "courses": 2, "nearest": True, **small}, Source(curriculum))
+    grounds = make_family("grounds", {"courses": 20}, Source(curriculum))
+    for family in (niches, grounds, make_family("scores", small, Source(curriculum))):
+        assert len(family.draw(3, "train", (0,)).support.targets) == 3
+    pool = grounds._pool
+    assert [pool.encoding_of(genome).name for genome in pool.of("train")].count("drawn") > 1
+    assert len(pool.sketch(DRAWN.genome, 0).boxes) == 1
+    # An export of an older version does not say what its genomes are of; tasks tell of what was admitted.
+    rows = [{name: row[name] for name in row if name != "encoding"} for row in curriculum.tried()]
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    (curriculum.folder / TRIED).write_text(lines, encoding="utf-8")
+    make_family("grounds", {"courses": 20}, Source(curriculum)).draw(3, "train", (0,))
+    rejected = {**rows[0], "id": "rejected", "genome": {"ground": [[20.0, 1.0]], "boxes": []}}
+    (curriculum.folder / TRIED).write_text(f"{lines}{json.dumps(rejected)}\n", encoding="utf-8")
+    with pytest.raises(
+        MetaLearningError, match=r"a genome of another encoding than parametric, .* export the run again"
+    ):
+        make_family("grounds", {}, Source(curriculum))
 
 
 def test_a_hidden_body_is_the_same_on_drawn_ground_as_on_any(tmp_path):

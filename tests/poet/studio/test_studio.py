@@ -222,7 +222,8 @@ def foreign_page(base):
 
 def test_heights_are_painted_for_the_hexapod_by_mouse_finger_and_keys(tmp_path, browser):
     pytest.importorskip("pybullet")
-    run = Run.create(tmp_path / "run", settings={**TINY, "domain": "hexapod3d"})
+    lame = {"start": {"physics": {"lost": 2}}}
+    run = Run.create(tmp_path / "run", settings={**TINY, "domain": "hexapod3d", "encoding.options": lame})
     run.evolve(1, workers=1, rescore=False)
     seem(browser, width=900, height=800)  # which is drawn in software
     with studio(run.folder, "--edit") as (address, _):
@@ -255,6 +256,7 @@ def test_heights_are_painted_for_the_hexapod_by_mouse_finger_and_keys(tmp_path, 
         (waiting,) = run.waiting()
         environment = Environment.from_json(waiting["environment"])
         assert (environment.id, environment.genome["heights"]) == (shown, higher)
+        assert environment.genome["physics"] == {"lost": 2}  # whatever ground it is on
         assert complaints(browser) == []
 
 

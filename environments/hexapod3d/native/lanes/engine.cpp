@@ -54,7 +54,7 @@ Ticks work(const Kernel& kernel, const Constants& k, const Model& model, const E
         ++busy;
         const Field& field = *episodes.fields[static_cast<std::size_t>(episodes.places[seat.episode])];
         seat.theta = episodes.thetas + seat.episode * kParameters;
-        seat.task.emplace(k, field.heights(), episodes.tripod, episodes.limit);
+        seat.task.emplace(k, field.heights(), field.course().hidden, episodes.tripod, episodes.limit);
         set_down(kernel, group, lane, k, field.course(), episodes.starts + 3 * seat.episode);
         kernel.read(group, model, lane, seat.state.data());
         seat.task->start(seat.state[kPosition]);
@@ -114,7 +114,7 @@ void set_down(const Kernel& kernel, void* group, int lane, const Constants& k, c
 
 // The order of operations is btHeightfieldTerrainShape's, and the triangles' as btConvexConcaveCollisionAlgorithm gets
 // them. Bullet has heights in single precision, but puts the field where those in double have their middle.
-Field::Field(const Constants& k, const double* heights)
+Field::Field(const Constants& k, const double* heights, const Hidden& hidden)
     : heights_(heights, heights + static_cast<std::size_t>(k.rows) * static_cast<std::size_t>(k.columns)) {
     const int rows = k.rows, columns = k.columns;
     const auto size = heights_.size();
@@ -156,7 +156,8 @@ Field::Field(const Constants& k, const double* heights)
                y_.data(),
                {(k.ground_start + k.ground_end) / 2, 0.0, (*deep + *tall) / 2},
                {(rows - 1) * k.cell * 0.5, (columns - 1) * k.cell * 0.5, (highest - lowest) * 0.5},
-               {1.0 / k.cell, 1.0 / k.cell}};
+               {1.0 / k.cell, 1.0 / k.cell},
+               hidden};
 }
 
 Ticks rollout(const Kernel& kernel, const Constants& constants, const Model& model, const Episodes& episodes,

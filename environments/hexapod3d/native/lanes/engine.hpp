@@ -16,14 +16,14 @@ std::span<const Kernel* const> kernels();
 // The kernel called `name`, or the fastest when it is empty. Throws std::invalid_argument.
 const Kernel& find_kernel(const std::string& name);
 
-// A course in both of its forms: what the task reads, and what the feet meet.
+// A course in both of its forms: what the task reads, and what the feet meet; and what is hidden of who walks it.
 class Field {
     std::vector<double> heights_, field_, normals_, x_, y_;
     Course course_;
 
    public:
     // Heights as rows along x, as many as the constants say.
-    Field(const Constants& constants, const double* heights);
+    Field(const Constants& constants, const double* heights, const Hidden& hidden);
     Field(const Field&) = delete;
     Field& operator=(const Field&) = delete;
 

@@ -23,7 +23,7 @@ Film::Film(const Kernel& kernel, const Constants& constants, const Model& model,
             const int lane = groups_.lane_of(row);
             Actor& actor = actors_[row];
             actor.theta = thetas_.data() + row * kParameters;
-            actor.task.emplace(k_, field_->heights(), tripod, limit);
+            actor.task.emplace(k_, field_->heights(), field_->course().hidden, tripod, limit);
             set_down(kernel, group, lane, k_, field_->course(), starts + 3 * row);
             kernel.read(group, model_, lane, actor.state.data());
             actor.task->start(actor.state[kPosition]);
@@ -45,7 +45,7 @@ void Film::advance(int steps) {
             for (std::size_t lane = 0; lane < seated; ++lane) {
                 if (!on(lane)) continue;
                 going = true;
-                const Actor& actor = actors_[first + lane];
+                Actor& actor = actors_[first + lane];
                 actor.task->observe(actor.state, seen);
                 kernel_.think(actor.theta, seen, action);
                 sane[lane] = std::all_of(action, action + kJoints, [](float each) { return std::isfinite(each); });

@@ -108,6 +108,8 @@ struct Group {
     D speed[kDegrees];
     D angle[kJoints];
     D torque[kJoints];
+    // What is hidden of the robots: as `Hidden` has it.
+    D gains[kJoints], friction_rate, load;
 
     M3 trunk;  // the matrix of turn
     Leg legs[kLegs];

@@ -35,6 +35,7 @@ struct Course {
     const double *x, *y;          // m, of rows and columns from the field's middle
     double middle[3], half[3];    // m, of the field's box in the world
     double scale[2];              // rows and columns per m
+    Hidden hidden;                // of the robot that walks it
 };
 
 // Where a foot touches the ground.

@@ -11,16 +11,19 @@ constexpr Mat<Vec<Nought, Nought, Nought>, Vec<Nought, Nought, Nought>, Vec<Noug
 HEXAPOD_INLINE auto diagonal(D x, D y, D z) {
     return Mat{Vec{x, Nought{}, Nought{}}, Vec{Nought{}, y, Nought{}}, Vec{Nought{}, Nought{}, z}};
 }
+HEXAPOD_INLINE auto own_inertia(D mass, D x, D y, D z) {
+    return Dyad{kNothing, diagonal(mass, mass, mass), diagonal(x, y, z)};
+}
 HEXAPOD_INLINE auto own_inertia(double mass, const double* inertia) {
-    const D m = splat(mass);
-    return Dyad{kNothing, diagonal(m, m, m), diagonal(splat(inertia[0]), splat(inertia[1]), splat(inertia[2]))};
+    return own_inertia(splat(mass), splat(inertia[0]), splat(inertia[1]), splat(inertia[2]));
 }
 
-// The force that keeps a body from accelerating: gravity's and the spin's. `up` is the world's z axis in its frame.
-template <class T, class B>
-HEXAPOD_INLINE S6 resting_force(Spatial<T, B> motion, V3 up, double mass, const double* inertia, double gravity) {
+// The force that keeps a body from accelerating: gravity's and the spin's. `up` is the world's z axis in its frame;
+// mass and inertia are one number each, or one for every lane.
+template <class T, class B, class N>
+HEXAPOD_INLINE S6 resting_force(Spatial<T, B> motion, V3 up, N mass, const N* inertia, double gravity) {
     const auto turned = Vec{motion.top.x * inertia[0], motion.top.y * inertia[1], motion.top.z * inertia[2]};
-    const double weight = -gravity * mass;
+    const N weight = -gravity * mass;
     return {-(up * weight) + cross(motion.top, motion.bottom) * mass, cross(motion.top, turned)};
 }
 
@@ -105,8 +108,10 @@ inline void accelerate(Group& g, const Model& m) {
     const M3& trunk = g.trunk;
     const S6 motion{trunk * V3{g.speed[0], g.speed[1], g.speed[2]}, trunk * V3{g.speed[3], g.speed[4], g.speed[5]}};
     const V3 up{trunk.p.z, trunk.q.z, trunk.r.z};
-    S6 resting = resting_force(motion, up, m.mass, m.inertia, m.gravity);
-    const auto own = own_inertia(m.mass, m.inertia);
+    const D mass = m.mass * g.load;
+    const D inertia[3] = {m.inertia[0] * g.load, m.inertia[1] * g.load, m.inertia[2] * g.load};
+    S6 resting = resting_force(motion, up, mass, inertia, m.gravity);
+    const auto own = own_inertia(mass, inertia[0], inertia[1], inertia[2]);
     M3 top_left{}, top_right{}, bottom_left{};
     top_right.p.x = own.top_right.p.x;
     top_right.q.y = own.top_right.q.y;

@@ -119,11 +119,20 @@ Model model_of(const Constants& k) {
 const Constants kConstants = constants();
 const Model kModel = model_of(kConstants);
 
-std::shared_ptr<const Field> field(std::uint64_t seed, double roughness) {
+std::shared_ptr<const Field> field(std::uint64_t seed, double roughness, const Hidden& hidden = {}) {
     Numbers numbers{seed};
     std::vector<double> heights(static_cast<std::size_t>(kConstants.rows * kConstants.columns));
     for (double& each : heights) each = roughness * numbers.between(-1.0, 1.0);
-    return std::make_shared<const Field>(kConstants, heights.data());
+    return std::make_shared<const Field>(kConstants, heights.data(), hidden);
+}
+
+// A robot with everything about it out of the ordinary.
+Hidden strange() {
+    Hidden hidden;
+    for (double& each : hidden.gains) each = 0.7;
+    std::fill_n(hidden.gains.begin(), 3, 0.0);
+    hidden.friction_rate = 0.4, hidden.load = 1.6, hidden.delay = 2;
+    return hidden;
 }
 
 std::vector<float> minds(std::size_t count) {
@@ -152,10 +161,10 @@ struct Played {
 
 Played play(const Kernel& kernel, const std::vector<float>& thetas, int threads) {
     const std::size_t count = thetas.size() / kParameters;
-    const auto flat = field(1, 0.0), rough = field(2, 0.05);
-    const Field* const fields[] = {flat.get(), rough.get()};
+    const auto flat = field(1, 0.0), rough = field(2, 0.05), other = field(2, 0.05, strange());
+    const Field* const fields[] = {flat.get(), rough.get(), other.get()};
     std::vector<std::int32_t> places;
-    for (std::size_t i = 0; i < count; ++i) places.push_back(static_cast<std::int32_t>(i % 2));
+    for (std::size_t i = 0; i < count; ++i) places.push_back(static_cast<std::int32_t>(i % 3));
     const auto begun = starts(count);
     Played found{std::vector<double>(count), std::vector<std::int32_t>(count), std::vector<std::int8_t>(count)};
     const Episodes episodes{fields, places.data(),        thetas.data(),        begun.data(),         count, 40,
@@ -211,7 +220,7 @@ struct Stepped {
 };
 
 void a_state_put_back_goes_on_as_before() {
-    const auto ground = field(6, 0.04);
+    const auto ground = field(6, 0.04, strange());
     Stepped one(11, ground, 2), other(11, ground, 1);
     Numbers numbers{9};
     for (int step = 0; step < 60; ++step) {

@@ -222,6 +222,7 @@ inline void solve(Group& g, const Model& m) {
         busy |= g.slot[n].active;
     }
     if (!any(busy)) return;
+    const D friction = m.friction * g.friction_rate;
     D change[kDegrees] = {};
     M still = ~busy;
     for (int iteration = 0; iteration < m.iterations; ++iteration) {
@@ -254,7 +255,7 @@ inline void solve(Group& g, const Model& m) {
         for (int n = 0; n < g.slots; ++n) {
             Slot& slot = g.slot[n];
             Row &a = slot.rows[1], &b = slot.rows[2];
-            const D limit = m.friction * slot.rows[0].impulse;
+            const D limit = friction * slot.rows[0].impulse;
             D leg_change[3] = {};
             of_leg(change, slot.leg, leg_change);
             D step_a = a.rhs - felt(a, change, leg_change) * a.inverse;

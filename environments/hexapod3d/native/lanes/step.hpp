@@ -29,6 +29,10 @@ inline void place_lane(Group& g, int lane, const Course* course, const double* p
     for (D& each : g.speed) each[lane] = 0.0;
     for (int j = 0; j < kJoints; ++j) g.angle[j][lane] = angles[j];
     for (Contacts& each : g.contacts[lane]) each.count = 0;
+    const Hidden hidden = course ? course->hidden : Hidden{};
+    for (int j = 0; j < kJoints; ++j) g.gains[j][lane] = hidden.gains[static_cast<std::size_t>(j)];
+    g.friction_rate[lane] = hidden.friction_rate;
+    g.load[lane] = hidden.load;
     g.course[lane] = course;
     g.idle[lane] = course ? 0 : -1;
 }
@@ -134,7 +138,7 @@ inline void drive(Group& g, const Model& m, const D* targets, D* squares, Ticks&
     for (int substep = 0; substep < m.substeps; ++substep) {
         for (int j = 0; j < kJoints; ++j) {
             const D lead = within(targets[j] - g.angle[j], m.lead);
-            g.torque[j] = within(m.stiffness * lead - m.damping * g.speed[6 + j], m.torque);
+            g.torque[j] = within(m.stiffness * lead - m.damping * g.speed[6 + j], m.torque) * g.gains[j];
             squares[j] += g.torque[j] * g.torque[j];
         }
         step(g, m, spent);

@@ -46,7 +46,7 @@ void Worlds::begin(std::size_t world, const double* start) {
     Seat& seat = seats_[world];
     set_down(kernel_, groups_.of(world), groups_.lane_of(world), constants_, seat.field->course(), start);
     kernel_.read(groups_.of(world), model_, groups_.lane_of(world), seat.seen.data());
-    seat.task.emplace(constants_, seat.field->heights(), tripod_, kEndless);
+    seat.task.emplace(constants_, seat.field->heights(), seat.field->course().hidden, tripod_, kEndless);
     seat.task->start(seat.seen[kPosition]);
 }
 
@@ -118,7 +118,7 @@ void Worlds::restore(std::size_t world, const WorldState& state) {
     kernel_.restore(groups_.of(world), groups_.lane_of(world), seat.field->course(), state.lane);
     kernel_.pose(groups_.of(world), model_);
     seat.seen = state.seen;
-    seat.task.emplace(constants_, seat.field->heights(), tripod_, kEndless);
+    seat.task.emplace(constants_, seat.field->heights(), seat.field->course().hidden, tripod_, kEndless);
     seat.task->so_far = state.progress;
 }
 

@@ -1,0 +1,58 @@
+"""Which network a learner adapts to each task, by what examples are: plain layers for numbers, else convolutions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from environments.settings import Bounds, check_bounds
+from meta_learners.networks.convolutions import Convolutions
+from meta_learners.networks.policies import Network
+
+__all__ = ["CHOICES", "Adaptable", "NetworkSettings", "network_of"]
+
+Adaptable = Network | Convolutions
+"""Both are evaluated by parameters that are stacked over tasks, on flat inputs."""
+
+CHOICES = ("auto", "layers", "convolutions")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    """The network that is adapted."""
+
+    network: str = "auto"  # layers, or convolutions; auto: convolutions of sequences and images, layers of numbers
+    hidden: tuple[int, ...] = (40, 40)  # units of each of the layers
+    width: Annotated[int, Bounds(1, 4096)] = 32  # filters of each block of convolutions
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        if self.network not in CHOICES:
+            raise ValueError(f"network is {self.network!r}; it must be {', '.join(CHOICES)}")
+        if not all(1 <= units <= 4096 for units in self.hidden):
+            raise ValueError(f"hidden is {list(self.hidden)}; every layer must be in [1, 4096]")
+
+
+def network_of(
+    settings: NetworkSettings,
+    shape: tuple[int, ...],
+    outputs: int,
+    *,
+    activation: str = "relu",
+    transformed: bool = False,
+) -> Adaptable:
+    """Lay out the network for examples of a shape; the activation is that of plain layers.
+
+    Raises:
+        ValueError: convolutions are asked for where an example is numbers without an order.
+    """
+    ordered = len(shape) > 1
+    if settings.network == "convolutions" and not ordered:
+        raise ValueError(
+            f"network is 'convolutions', and an example is {shape[0]} numbers without an order; take layers"
+        )
+    if ordered and settings.network != "layers":
+        return Convolutions(shape, outputs, settings.width, transformed)
+    sizes = (math.prod(shape), *settings.hidden, outputs)
+    return Network(sizes, activation=activation, transformed=transformed)
