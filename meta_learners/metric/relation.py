@@ -24,6 +24,7 @@ from meta_learners.predictions import Logits
 __all__ = ["LEARNER", "Relation"]
 
 BLOCKS = 2
+UNITS = 64  # before the score; with the paper's 8, which had a million episodes, all scores of sequences stay alike
 LARGEST_NORM = 0.5  # of gradients, as in the authors' code
 
 
@@ -43,7 +44,7 @@ class Relation(nn.Module):
                 sides = [side // 2 for side in sides]
             layers.append(bend)
         features = width * math.prod(sides) if sides else 2 * width
-        self.score = nn.Sequential(*layers, nn.Flatten(1), nn.Linear(features, 8), nn.ReLU(), nn.Linear(8, 1))
+        self.score = nn.Sequential(*layers, nn.Flatten(1), nn.Linear(features, UNITS), nn.ReLU(), nn.Linear(UNITS, 1))
 
     def scores(self, features: Features) -> Tensor:
         """Give the logits of the scores (M, Q, N)."""
