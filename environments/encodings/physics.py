@@ -126,6 +126,17 @@ def physics_of(genome: Genome, genes: Genes) -> dict[str, Numbers]:
     return {name: gene.numbers(section.get(name, gene.ordinary)) for name, gene in genes.items()}
 
 
+def scaled(physics: Any, genes: Genes) -> NDArray[np.float32]:
+    """Give what agents do not see, for who is told: gene by gene as `PhysicsGene.scaled`, of attributes so called."""
+    parts = [gene.scaled(gene.numbers(getattr(physics, name))) for name, gene in genes.items()]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def scaled_size(genes: Genes) -> int:
+    """Say how many numbers `scaled` gives."""
+    return sum(gene.axes for gene in genes.values())
+
+
 def ground_of(genome: Genome) -> Genome:
     """Give the genome of the ground alone: the very same one where it has no section."""
     return {name: value for name, value in genome.items() if name != SECTION} if SECTION in genome else genome
@@ -247,7 +258,7 @@ class WithPhysics:
     @property
     def shared_axes(self) -> int:
         """Say how many of a vector's last axes mean the same in every encoding of a run: those of the body."""
-        return sum(gene.axes for gene in self._evolved.values())
+        return scaled_size(self._evolved)
 
     def vector(self, genome: Genome) -> NDArray[np.float64]:
         """Place the genome where distances are measured: its ground's place, then each evolved gene.

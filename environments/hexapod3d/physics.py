@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
-from environments.encodings.physics import SECTION, Genes, PhysicsGene, physics_of, table_of
+from environments.encodings.physics import SECTION, Genes, PhysicsGene, physics_of, scaled, scaled_size, table_of
 from environments.hexapod3d.body import JOINTS_PER_LEG, Body
 
 # Of the ground, ordinarily. What counts is its product with the feet's, which is Bullet's own 0.5: PyBullet forgets a
@@ -68,7 +68,7 @@ def genes_of(legs: int) -> Genes:
 
 def hidden_size(body: Body) -> int:
     """Say how many numbers `Physics.scaled` gives of a body: 12 with six legs."""
-    return sum(gene.axes for gene in genes_of(len(body.legs)).values())
+    return scaled_size(genes_of(len(body.legs)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +101,7 @@ class Physics:
 
     def scaled(self, body: Body) -> NDArray[np.float32]:
         """Give what agents do not see, for who is told, 0 where it is ordinary: `hidden_size` numbers, by gene."""
-        genes = genes_of(len(body.legs))
-        parts = (gene.scaled(gene.numbers(getattr(self, name))) for name, gene in genes.items())
-        return np.concatenate(list(parts)).astype(np.float32)
+        return scaled(self, genes_of(len(body.legs)))
 
 
 ORDINARY = Physics()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import Environment
-from environments.encodings.physics import SECTION, PhysicsGene, physics_of, table_of
+from environments.encodings.physics import SECTION, PhysicsGene, physics_of, scaled, scaled_size, table_of
 
 MOST_DELAY = 2  # control steps; as in native/constants.hpp
 GENES = table_of(
@@ -42,7 +42,7 @@ GENES = table_of(
     ),
     PhysicsGene(name="legs", ordinary=1.0, low=0.75, high=1.25, step=0.05, least=0.5, most=2.0, unit="of their length"),
 )
-HIDDEN_SIZE = sum(gene.parts for gene in GENES.values())
+HIDDEN_SIZE = scaled_size(GENES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,7 @@ class Physics:
 
     def scaled(self) -> NDArray[np.float32]:
         """Give what agents do not see, for who is told: (10,), by gene, 0 where it is ordinary."""
-        parts = (gene.scaled(gene.numbers(getattr(self, name))) for name, gene in GENES.items())
-        return np.concatenate(list(parts)).astype(np.float32)
+        return scaled(self, GENES)
 
 
 ORDINARY = Physics()

@@ -95,9 +95,8 @@ class NeuralProcess(nn.Module):
         self, inputs: int, outputs: int, settings: ProcessSettings, *, latent: bool, direct: bool, attentive: bool
     ) -> None:
         super().__init__()
-        units, self._waves = settings.units, settings.waves
-        inputs *= 1 + 2 * self._waves
-        pairs = inputs + outputs + (inputs * outputs if self._waves else 0)
+        units, inputs = settings.units, inputs * (1 + 2 * settings.waves)
+        pairs = inputs + outputs + (inputs * outputs if settings.waves else 0)
         self._settings, self._outputs, self._attentive = settings, outputs, attentive
         self.encode = layers(pairs, units, units, units) if direct else None
         self.read = layers(inputs, units, units) if attentive else None
@@ -108,9 +107,9 @@ class NeuralProcess(nn.Module):
     def _placed(self, inputs: Tensor) -> Tensor:
         """Lay inputs (M, K, ...) flat, with their waves behind them."""
         flat = inputs.flatten(2)
-        if not self._waves:
+        if not self._settings.waves:
             return flat
-        turns = (math.pi * torch.arange(1, self._waves + 1)).to(flat)
+        turns = (math.pi * torch.arange(1, self._settings.waves + 1)).to(flat)
         angles = (flat[..., None] * turns).flatten(2)
         return torch.cat([flat, angles.sin(), angles.cos()], -1)
 
@@ -122,7 +121,7 @@ class NeuralProcess(nn.Module):
 
     def _paired(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Lay placed inputs and targets side by side; with waves their products, too, whose means tell amplitudes."""
-        if not self._waves:
+        if not self._settings.waves:
             return torch.cat([inputs, targets], -1)
         products = (inputs[..., None] * targets[..., None, :]).flatten(2)
         return torch.cat([inputs, targets, products], -1)

@@ -16,7 +16,14 @@ from torch import Tensor
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.acting import Rollout
-from meta_learners.experience.proximal import all_finite, clipped_surrogate, kept_rows, minibatches, standardised
+from meta_learners.experience.proximal import (
+    all_finite,
+    clipped_surrogate,
+    decayed,
+    kept_rows,
+    minibatches,
+    standardised,
+)
 from meta_learners.experience.returns import advantages
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
@@ -96,8 +103,7 @@ class PPO:
         before = self._adam.tensors()
         actor = self._policy.actor(self._adam.parameters)
         rollout = sampler.play(tasks, actor, key, steps=self.settings.steps, go_on=self.settings.run_on)
-        decay = self.settings.decay
-        self._adam.rate = self.settings.step_size * (max(1 - self._steps / decay, 0.0) if decay else 1.0)
+        self._adam.rate = decayed(self.settings.step_size, self._steps, self.settings.decay)
         losses = self._improve(self._adam, _merged(self._data(self._adam.parameters, rollout)), key)
         sound = all_finite((losses, *self._adam.parameters.values()))
         # One reading for all: each makes the processor wait for the device.

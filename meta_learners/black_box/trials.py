@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from environments.settings import Bounds, check_bounds
 from meta_learners.acting import Head, Rollout
 from meta_learners.black_box.windows import MEMORY, Noting, TrialPolicy, laid_out, laid_out_running
-from meta_learners.experience.proximal import all_finite, clipped_surrogate, minibatches
+from meta_learners.experience.proximal import all_finite, clipped_surrogate, decayed, minibatches
 from meta_learners.experience.sampling import Sampler
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LossError, Metrics, State
@@ -112,7 +112,7 @@ class TrialLearner:
         rollout, windows = self._played(sampler, tasks, key)
         before = {name: each.clone() for name, each in self.state().tensors.items()}
         for group in self._optimiser.param_groups:
-            group["lr"] = settings.step_size * (max(1 - self._steps / settings.decay, 0.0) if settings.decay else 1.0)
+            group["lr"] = decayed(settings.step_size, self._steps, settings.decay)
         shuffling = torch_generator((*key, Stream.BATCHES))
         figures = self._improve(self._policy, self._head, self._optimiser, windows, rollout, settings, shuffling)
         if rollout.begun is None:

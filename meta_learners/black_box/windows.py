@@ -17,7 +17,7 @@ from torch.nn import functional
 from meta_learners.acting import Begun, Head, Rollout, Seen
 from meta_learners.experience.proximal import kept_rows
 from meta_learners.experience.returns import accumulated_over, running_advantages, trial_advantages
-from meta_learners.experience.running import forgotten
+from meta_learners.experience.running import forgotten, parts_of
 from meta_learners.networks.causal import aligned
 from meta_learners.networks.recurrent import RecurrentActor, inputs_of
 
@@ -89,13 +89,9 @@ def laid_out(policy: TrialPolicy, head: Head, rollout: Rollout, settings: Learnt
     What each begins with is `memory.0`, `memory.1`, ... (1, n, ...). Windows after a trial's end teach nothing, and
     are left out.
     """
-
-    def laid(each: Tensor) -> Tensor:
-        return each.transpose(0, 1).flatten(1, 2)
-
-    valid, actions, numbers = laid(rollout.valid), laid(rollout.actions), laid(rollout.numbers)
+    valid, actions, numbers = _laid(rollout.valid), _laid(rollout.actions), _laid(rollout.numbers)
     inputs = inputs_of(rollout, policy.actions, policy.products)[:-1]
-    rewards = settings.reward_scale * laid(rollout.rewards)
+    rewards = settings.reward_scale * _laid(rollout.rewards)
     usual = time_baseline(rewards, valid, settings.discount)
     window = min(settings.window or len(inputs), len(inputs))
     with torch.no_grad():
@@ -103,16 +99,30 @@ def laid_out(policy: TrialPolicy, head: Head, rollout: Rollout, settings: Learnt
         _, beyond = policy.read(remembered, inputs)
     values = usual + beyond
     gains = trial_advantages(rewards, values, valid, settings.discount, settings.trace)
-    worth = gains[valid]
     trials = {
         "inputs": inputs,
         "actions": actions,
         "log_probabilities": head.log_probability(numbers, actions),
-        "gains": (gains - worth.mean()) / (worth.std() + 1e-8),
+        "gains": _standardised(gains, valid),
         "targets": gains + beyond,
         "valid": valid.float(),
     }
     windows = {name: in_windows(each, window) for name, each in trials.items()}
+    return _remembering(windows, before)
+
+
+def _laid(each: Tensor) -> Tensor:
+    """Lay worlds (M, T, N, ...) side by side, time first: (T, M N, ...)."""
+    return each.transpose(0, 1).flatten(1, 2)
+
+
+def _standardised(gains: Tensor, valid: Tensor) -> Tensor:
+    worth = gains[valid]
+    return (gains - worth.mean()) / (worth.std() + 1e-8)
+
+
+def _remembering(windows: dict[str, Tensor], before: tuple[Tensor, ...]) -> Mapping[str, Tensor]:
+    """Put what each begins with beside windows (w, K, ...), and leave out those that teach nothing."""
     windows |= {f"{MEMORY}{number}": each[None] for number, each in enumerate(before)}
     return kept_rows(windows, windows["valid"].any(0), 1)
 
@@ -150,15 +160,11 @@ class Noting:
         """Choose actions."""
         if self._step % self._every == 0:
             memory = self._actor.policy.tidy(memory)
-            self.notes.append(_parts(memory))
+            self.notes.append(parts_of(memory))
         self._step += 1
         actions, numbers, memory = self._actor.act(seen, noise, memory)
-        self.last = _parts(memory)
+        self.last = parts_of(memory)
         return actions, numbers, memory
-
-
-def _parts(memory: Any) -> tuple[Tensor, ...]:
-    return memory if isinstance(memory, tuple) else (memory,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +211,10 @@ def laid_out_running(
     policy: Any, head: Head, rollout: Rollout, acted: Noting, settings: Learnt
 ) -> Mapping[str, Tensor]:
     """Do what `laid_out` does for a rollout through trials that run on; values beyond its end are the critic's."""
-
-    def laid(each: Tensor) -> Tensor:
-        return each.transpose(0, 1).flatten(1, 2)
-
     assert rollout.begun is not None
-    valid, actions, numbers = laid(rollout.valid), laid(rollout.actions), laid(rollout.numbers)
+    valid, actions, numbers = _laid(rollout.valid), _laid(rollout.actions), _laid(rollout.numbers)
     steps, worlds = valid.shape
-    over, begins = trial_bounds(valid, laid(rollout.ends), rollout.begun)
+    over, begins = trial_bounds(valid, _laid(rollout.ends), rollout.begun)
     inputs = inputs_of(rollout, policy.actions, policy.products)
     window = min(settings.window or steps, steps)
     pieces = Pieces.of(begins, window)
@@ -223,20 +225,18 @@ def laid_out_running(
         cut = pieces.cut(inputs)
         values = pieces.joined(policy.read(policy.remember(cut, before), cut)[1], steps, worlds)
         beyond = policy.read(policy.remember(inputs[-1:], acted.last), inputs[-1:])[1]
-    rewards = settings.reward_scale * laid(rollout.rewards)
+    rewards = settings.reward_scale * _laid(rollout.rewards)
     values = torch.cat([values, beyond])
     gains = running_advantages(
-        rewards, values, valid, over, laid(rollout.terminated), settings.discount, settings.trace
+        rewards, values, valid, over, _laid(rollout.terminated), settings.discount, settings.trace
     )
-    worth = gains[valid]
     trials = {
         "inputs": inputs[:-1],
         "actions": actions,
         "log_probabilities": head.log_probability(numbers, actions),
-        "gains": (gains - worth.mean()) / (worth.std() + 1e-8),
+        "gains": _standardised(gains, valid),
         "targets": gains + values[:-1],
     }
     windows = {name: pieces.cut(each) for name, each in trials.items()}
     windows["valid"] = (pieces.cut(valid) & pieces.own).float()
-    windows |= {f"{MEMORY}{number}": each[None] for number, each in enumerate(before)}
-    return kept_rows(windows, windows["valid"].any(0), 1)
+    return _remembering(windows, before)

@@ -30,6 +30,11 @@ def _nothing() -> NDArray[np.int64]:
     return np.zeros(0, dtype=np.int64)
 
 
+def parts_of(memory: Any) -> tuple[Tensor, ...]:
+    """Give the tensors of what is remembered, which is one or a tuple of them."""
+    return memory if isinstance(memory, tuple) else (memory,)
+
+
 def forgotten(memory: Any, kept: Tensor) -> Any:
     """Make what is remembered, a tensor (n, ...) or a tuple of them, nothing where `kept` (n,) is false."""
     if isinstance(memory, tuple):

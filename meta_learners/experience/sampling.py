@@ -20,7 +20,7 @@ from torch import Tensor
 from environments.domain import Outcome
 from meta_learners.acting import Actor, Begun, Rollout, Seen
 from meta_learners.experience.device import BLOCK, Ashore, DevicePlayer
-from meta_learners.experience.running import Booleans, RunningWorlds, forgotten
+from meta_learners.experience.running import Booleans, RunningWorlds, forgotten, parts_of
 from meta_learners.families.family import TaskFamily, Worlds
 from meta_learners.keys import Key, Stream, numpy_generator, torch_generator
 
@@ -221,10 +221,9 @@ class Sampler(Generic[T]):
     def _keep(self, memory: Any, previous: Tensor, place: Tensor) -> None:
         """Keep what is remembered, and what the step that comes will be told of the last one."""
         told = self._staging[..., -3:].to(self.device, copy=True)
-        each = memory if isinstance(memory, tuple) else (memory,)
         last = {"action": previous, "place": place, "told": told}
         self.running.remembered = {name: tensor.flatten(0, 1) for name, tensor in last.items()} | {
-            f"{MEMORY}{number}": tensor for number, tensor in enumerate(each)
+            f"{MEMORY}{number}": tensor for number, tensor in enumerate(parts_of(memory))
         }
 
     def _recall(self, like: Any) -> tuple[Any, Tensor, Tensor]:

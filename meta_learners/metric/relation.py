@@ -18,7 +18,7 @@ from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import CLASSES, FewShotKind
 from meta_learners.metric.learner import Features, MetricSettings, features_of
 from meta_learners.metric.pairs import balanced
-from meta_learners.networks.embedding import Embedding, block, pool, seeded
+from meta_learners.networks.embedding import Embedding, pooled_block, seeded
 from meta_learners.predictions import Logits
 
 __all__ = ["LEARNER", "Relation"]
@@ -37,12 +37,8 @@ class Relation(nn.Module):
         width, *sides = self.embedding.map_shape
         layers: list[nn.Module] = []
         for number in range(BLOCKS if sides else 0):
-            convolution, norm, bend = block((2 - number) * width, width, len(sides))
-            layers += [convolution, norm]
-            if min(sides) >= 2:
-                layers.append(pool(len(sides)))
-                sides = [side // 2 for side in sides]
-            layers.append(bend)
+            added, sides = pooled_block((2 - number) * width, width, sides)
+            layers += added
         features = width * math.prod(sides) if sides else 2 * width
         self.score = nn.Sequential(*layers, nn.Flatten(1), nn.Linear(features, UNITS), nn.ReLU(), nn.Linear(UNITS, 1))
 

@@ -39,14 +39,9 @@ class Embedding(nn.Module):
         else:
             channels, sides = shape[0], list(shape[1:])
             for number in range(BLOCKS):
-                *before, bend = block(channels, width, len(sides))
+                added, sides = pooled_block(channels, width, sides, pooled=number < POOLED or not maps)
+                layers += added
                 channels = width
-                layers += before
-                if min(sides) >= 2 and (number < POOLED or not maps):
-                    # The largest of four bends as each would, and there are a quarter as many to bend.
-                    layers.append(pool(len(sides)))
-                    sides = [side // 2 for side in sides]
-                layers.append(bend)
             self.map_shape = (width, *sides)
         self._layers = nn.Sequential(*layers)
 
@@ -72,6 +67,17 @@ def block(channels: int, width: int, dimensions: int) -> list[nn.Module]:
     kind = nn.Conv1d if dimensions == 1 else nn.Conv2d
     groups = max(width // GROUP, 1)
     return [kind(channels, width, 3, padding=1), nn.GroupNorm(groups if width % groups == 0 else 1, width), nn.ReLU()]
+
+
+def pooled_block(
+    channels: int, width: int, sides: list[int], *, pooled: bool = True
+) -> tuple[list[nn.Module], list[int]]:
+    """Give a block that pools maps which are not too short, and the sides of what it gives."""
+    *before, bend = block(channels, width, len(sides))
+    if not pooled or min(sides) < 2:
+        return [*before, bend], sides
+    # The largest of four bends as each would, and there are a quarter as many to bend.
+    return [*before, pool(len(sides)), bend], [side // 2 for side in sides]
 
 
 def pool(dimensions: int) -> nn.Module:
