@@ -32,6 +32,7 @@ __all__ = [
     "TaskBatch",
     "check_split",
     "one_hot",
+    "outputs_of",
 ]
 
 
@@ -169,6 +170,11 @@ class FamilyKind:
     # The sha256 of what it reads, where that is not a curriculum: a training is tied to it.
     fingerprint: Callable[[Any, Source], str] = lambda settings, source: ""
     variable: str | None = None  # environment variable that names its data's folder
+
+
+def outputs_of(family: EpisodeFamily) -> int:
+    """Say how many numbers a learner puts out for an example: a target's, or one for each class."""
+    return family.target_size if family.ways is None else family.ways
 
 
 def check_split(family: str, splits: tuple[str, ...], split: str) -> None:

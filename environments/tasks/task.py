@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from environments.domain import Environment
+from environments.domain import Environment, Genome
 
 T = TypeVar("T")
 
@@ -63,3 +64,8 @@ class Tasks(Protocol):
     def sample_tasks(self, count: int, split: str = "train", *, rng: np.random.Generator) -> list[Task]:
         """Draw tasks of a split."""
         ...
+
+
+def twins_text(encoding: str, genome: Genome) -> str:
+    """Write what tasks have in common that differ in the terrain's seed alone."""
+    return json.dumps([encoding, genome], sort_keys=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds
-from meta_learners.episodes import EpisodeFamily, Examples
+from meta_learners.episodes import EpisodeFamily, Examples, outputs_of
 from meta_learners.few_shot.parameter_learner import ParameterLearner, System
 from meta_learners.gradient.few_shot import task_losses
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
@@ -120,7 +120,7 @@ def kind_of(of: type[Any], system: Callable[[Likelihood, Any], System]) -> FewSh
     """Give the kind of a learner whose system is made of a likelihood and settings."""
 
     def make(name: str, family: EpisodeFamily, settings: Any, *, seed: int, device: str) -> ParameterLearner:
-        outputs = family.target_size if family.ways is None else family.ways
+        outputs = outputs_of(family)
         network = network_of(settings, family.input_shape, outputs)
         return ParameterLearner(
             name,

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds
-from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
+from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.losses import task_losses
 from meta_learners.few_shot.outer import check_ways, judged_means, loss_and_norm
 from meta_learners.gradient.bilevel import MASK, Inner, adapt, initial_of, outer_gradient, reptile_gradient
@@ -182,7 +182,7 @@ def masks(logits: Tensor, tasks: int, generator: torch.Generator) -> Tensor:
 def _make(name: str, family: EpisodeFamily, settings: GradientSettings, *, seed: int, device: str) -> GradientFewShot:
     if name not in INNER:
         raise ValueError(f"learner {name!r} is MAML where examples are given; take maml")
-    outputs = family.target_size if family.ways is None else family.ways
+    outputs = outputs_of(family)
     return GradientFewShot(name, family.input_shape, outputs, family.ways, settings, seed=seed, device=device)
 
 

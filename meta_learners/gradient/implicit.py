@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds
-from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
+from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.losses import task_losses
 from meta_learners.few_shot.outer import check_ways, judged_means, loss_and_norm
 from meta_learners.gradient.few_shot import AdaptedSettings
@@ -185,7 +185,7 @@ class ImplicitMAML:
 
 
 def _make(name: str, family: EpisodeFamily, settings: ImplicitSettings, *, seed: int, device: str) -> ImplicitMAML:
-    outputs = family.target_size if family.ways is None else family.ways
+    outputs = outputs_of(family)
     return ImplicitMAML(family.input_shape, outputs, family.ways, settings, seed=seed, device=device)
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds
-from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
+from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.losses import task_losses
 from meta_learners.few_shot.outer import check_ways, judged_means
 from meta_learners.gradient.bilevel import Inner, adapt, outer_gradient
@@ -174,7 +174,7 @@ class FollowTheMetaLeader:
 
 
 def _make(name: str, family: EpisodeFamily, settings: OnlineSettings, *, seed: int, device: str) -> FollowTheMetaLeader:
-    outputs = family.target_size if family.ways is None else family.ways
+    outputs = outputs_of(family)
     return FollowTheMetaLeader(family.input_shape, outputs, family.ways, settings, seed=seed, device=device)
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from environments.settings import Bounds
-from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
+from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.parameter_learner import ParameterLearner, Step, descent
 from meta_learners.gradient.bilevel import Inner, Loss, inner_step
 from meta_learners.gradient.few_shot import AdaptedSettings, task_losses
@@ -146,7 +146,7 @@ class Warped:
 
 
 def _make(name: str, family: EpisodeFamily, settings: WarpSettings, *, seed: int, device: str) -> ParameterLearner:
-    outputs = family.target_size if family.ways is None else family.ways
+    outputs = outputs_of(family)
     system = Warped(network_of(settings, family.input_shape, outputs, transformed=True), family.ways, settings)
     return ParameterLearner(name, system, family.ways, rate=settings.step_size, seed=seed, device=device)
 

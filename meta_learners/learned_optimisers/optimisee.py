@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from meta_learners.episodes import EpisodeFamily, Examples
+from meta_learners.episodes import EpisodeFamily, Examples, outputs_of
 from meta_learners.few_shot.losses import task_losses
 from meta_learners.networks.adaptable import Adaptable, NetworkSettings, network_of
 from meta_learners.networks.policies import Parameters, stack
@@ -33,7 +33,7 @@ class Optimisee:
     @staticmethod
     def of(family: EpisodeFamily, settings: NetworkSettings, *, summed: bool) -> Optimisee:
         """Fit a network to a family's inputs and targets."""
-        outputs = family.target_size if family.ways is None else family.ways
+        outputs = outputs_of(family)
         network = network_of(settings, family.input_shape, outputs, activation="tanh")
         return Optimisee(network, family.ways, summed)
 

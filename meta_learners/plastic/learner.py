@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from environments.settings import Bounds, check_bounds
-from meta_learners.episodes import EpisodeFamily, TaskBatch, one_hot
+from meta_learners.episodes import EpisodeFamily, TaskBatch, one_hot, outputs_of
 from meta_learners.few_shot.module_learner import ModuleLearner
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
@@ -108,7 +108,7 @@ def kind_of(synapses: Callable[[int, int, Any], nn.Module], of: type[PlasticSett
     """Make the kind of a learner of `Synapses`, made for so many features and outputs; PyTorch draws their weights."""
 
     def make(name: str, family: EpisodeFamily, settings: Any, *, seed: int, device: str) -> ModuleLearner:
-        outputs = family.target_size if family.ways is None else family.ways
+        outputs = outputs_of(family)
         with seeded(torch_generator((seed, Stream.PARAMETERS))):
             embedding = Embedding(family.input_shape, settings.width) if settings.width else None
             features = math.prod(family.input_shape) if embedding is None else embedding.size

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from environments.domain import Domain, Encoding, Environment, Genome
 from environments.encodings.physics import SECTION
 from environments.sketch import Drawable, Sketch
@@ -15,7 +18,9 @@ from environments.tasks.curriculum import SPLITS, TRIED, Curriculum
 from meta_learners.errors import MetaLearningError
 from meta_learners.keys import Stream, numpy_generator
 
-__all__ = ["Pool", "encoding_of", "encodings_of", "genomes_of", "pool_of"]
+__all__ = ["Pool", "encoding_of", "encodings_of", "evenly", "genomes_of", "pool_of"]
+
+Floats = NDArray[np.float64]
 
 ATTEMPTS = 20  # mutations of a split's genomes for each that is wanted: an encoding may give one that is there
 
@@ -82,6 +87,14 @@ class Pool:
                 seen.add(_text(child))
                 found.append(child)
         return found
+
+
+def evenly(sketch: Sketch, count: int) -> tuple[Floats, Floats]:
+    """Measure a course at so many even places: these, and the ground's height at each."""
+    x, y = sketch.ground.T
+    x = np.maximum.accumulate(x)
+    places = np.linspace(x[0], x[-1], count)
+    return places, np.interp(places, x, y)
 
 
 def genomes_of(curriculum: Curriculum, *, by_birth: bool = False) -> dict[str, list[Genome]]:

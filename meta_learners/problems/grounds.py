@@ -21,7 +21,7 @@ from environments.tasks.curriculum import SPLITS
 from meta_learners.episodes import FamilyKind, Source, SplitError, TaskBatch, check_split
 from meta_learners.keys import Key, Stream, numpy_generator, torch_generator
 from meta_learners.predictions import Numbers
-from meta_learners.problems.archive import Pool, pool_of
+from meta_learners.problems.archive import Pool, evenly, pool_of
 from meta_learners.problems.numbers import FunctionSettings, split_examples
 
 __all__ = ["KIND", "GroundSettings", "Grounds"]
@@ -153,9 +153,8 @@ def _measured(pool: Pool, courses: Sequence[tuple[Genome, int]]) -> Tensor:
     """Measure heights above the start at even places, of genomes with terrain seeds (C, n)."""
     rows = []
     for genome, seed in courses:
-        x, y = pool.sketch(_bare(genome), seed).ground.T
-        x = np.maximum.accumulate(x)
-        rows.append(np.interp(np.linspace(x[0], x[-1], pool.places), x, y) - y[0])
+        sketch = pool.sketch(_bare(genome), seed)
+        rows.append(evenly(sketch, pool.places)[1] - sketch.ground[0, 1])
     return torch.from_numpy(np.stack(rows))
 
 

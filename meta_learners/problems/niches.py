@@ -23,7 +23,7 @@ from meta_learners.episodes import FamilyKind, Source, SplitError, TaskBatch, ch
 from meta_learners.errors import MetaLearningError
 from meta_learners.keys import Key, Stream, numpy_generator
 from meta_learners.predictions import Logits
-from meta_learners.problems.archive import Pool, pool_of
+from meta_learners.problems.archive import Pool, evenly, pool_of
 from meta_learners.problems.classes import EpisodeSettings, batch_of, choose_classes, choose_examples
 
 __all__ = ["KIND", "NicheSettings", "Niches", "relief_of"]
@@ -146,10 +146,7 @@ def relief_of(sketch: Sketch, count: int) -> Floats:
 
     Increments of the ground, of the ground with what stands on it, and the height of that, on a logarithmic scale.
     """
-    x, y = sketch.ground.T
-    x = np.maximum.accumulate(x)
-    places = np.linspace(x[0], x[-1], count)
-    ground = np.interp(places, x, y)
+    places, ground = evenly(sketch, count)
     top = ground
     if len(sketch.boxes):
         left, right = sketch.boxes[..., 0].min(1), sketch.boxes[..., 0].max(1)

@@ -8,7 +8,6 @@ nearer to each other than either is to that ground, as no parent in the boundary
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from environments.domain import Domain, Environment
+from environments.tasks.task import twins_text
 from poet.archive.domains import Remembered
 from poet.config import Config, if_installed
 from poet.errors import InputError
@@ -86,8 +86,8 @@ def _kin(rows: Sequence[Row], config: Config) -> dict[str, list[str]]:
     """Find each task's relatives before it, but for its parents: twins, their children, and near siblings."""
     twins: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        twins[_genome(row)].append(row["id"])
-    genomes = {row["id"]: _genome(row) for row in rows}
+        twins[twins_text(row["encoding"], row["genome"])].append(row["id"])
+    genomes = {row["id"]: twins_text(row["encoding"], row["genome"]) for row in rows}
     related: dict[str, set[str]] = {row["id"]: set(twins[genomes[row["id"]]]) for row in rows}
     litters: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -121,10 +121,6 @@ def _near(parent: Row, litter: Sequence[Row], config: Config) -> list[tuple[str,
         for j in range(i)
         if away[i + 1, j + 1] < min(away[0, i + 1], away[0, j + 1])
     ]
-
-
-def _genome(row: Row) -> str:
-    return json.dumps([row["encoding"], row["genome"]], sort_keys=True)
 
 
 def environment_of(row: Row) -> Environment:

@@ -16,6 +16,7 @@ from environments.files import write_aside
 from environments.settings import build_settings
 from environments.suites import suites_of
 from environments.tasks.curriculum import Curriculum, Task
+from environments.tasks.task import twins_text
 from environments.teachers import teacher_kind
 from poet.sweep.plan import Cell, Sweep
 
@@ -155,13 +156,13 @@ def strangers(another: Curriculum, own: Curriculum) -> list[Task]:
 
     Twins, which differ in the seed alone, are too near to test on, as where `poet export` merges runs.
     """
-    there = {_genome(task.environment) for task in own.stages}
+    there = {_ground(task) for task in own.stages}
     # What a run begins with is every run's.
-    return [task for task in another.stages if task.order > 0 and _genome(task.environment) not in there]
+    return [task for task in another.stages if task.order > 0 and _ground(task) not in there]
 
 
-def _genome(environment: Environment) -> str:
-    return json.dumps([environment.encoding, environment.genome], sort_keys=True)
+def _ground(task: Task) -> str:
+    return twins_text(task.environment.encoding, task.environment.genome)
 
 
 def read_result(turn: Turn) -> dict[str, Any] | None:
