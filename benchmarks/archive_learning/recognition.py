@@ -37,7 +37,7 @@ UNSEEN = 10**6  # begins the keys of the test's tasks
 INNER = {"inner_rate": 0.1}
 SETTINGS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("maml", "fomaml", "anil", "meta-sgd", "meta-curvature", "t-net", "mt-net"), INNER),
-    "reptile": {**INNER, "inner_steps": 5},
+    "reptile": {**INNER, "inner_steps": 6, "reptile_rate": 1.0},
     # Its formula is of where adapting ends: more and shorter steps, to an end that is nearer.
     "imaml": {"inner_rate": INNER["inner_rate"] / 2, "inner_steps": 6, "proximity": 5.0, "conjugate_steps": 3},
     "warpgrad": {**INNER, "inner_steps": 3},
