@@ -143,7 +143,7 @@ def test_what_the_rule_descends_after_one_step_has_the_gradient_of_finite_differ
 
     def objective():
         begun = {name: each.clone() for name, each in start.items()}
-        return learner._window(double, begun, rule.begin(begun, torch_generator((0,))), 1)[0]
+        return learner._window(double, begun, rule.begin(begun, torch_generator((0,))), 1, {})[0]
 
     (slope,) = torch.autograd.grad(objective(), rule.out.weight)
     for place in range(3):
