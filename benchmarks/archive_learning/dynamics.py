@@ -43,8 +43,10 @@ def measure(kept: Kept, curriculum: Curriculum, budget: Mapping[str, Any], again
     kept.begin({"curriculum": curriculum.document["sha256"], **budget, "shots": list(SHOTS)})
     source = Source(curriculum)
     blind, told = (_family(source, TRAINED_ON, told=each) for each in (False, True))
-    batches, full = ([_family(source, shots, told=each).draw(budget["tasks"], SPLIT, (UNSEEN, Stream.TASKS))
-                      for shots in SHOTS] for each in (False, True))
+    batches, full = (
+        [_family(source, shots, told=each).draw(budget["tasks"], SPLIT, (UNSEEN, Stream.TASKS)) for shots in SHOTS]
+        for each in (False, True)
+    )
     pooled = {"blind network": (blind, batches), "told network": (told, full)}
     assert isinstance(blind, Rivalled)
     linear = list(blind.rivals(batches[0]))

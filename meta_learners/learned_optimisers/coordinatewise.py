@@ -20,7 +20,6 @@ from meta_learners.networks.policies import Parameters
 __all__ = ["LEARNER", "CoordinatewiseLSTM", "LSTMSettings", "log_and_sign"]
 
 LAYERS = ("first", "second")
-OBJECTIVES = ("sum", "log")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +29,6 @@ class LSTMSettings(OptimiserSettings):
     units: Annotated[int, Bounds(1, 4096)] = 20  # of each layer
     precision: Annotated[float, Bounds(0, 100)] = 10.0  # p: slopes above e^-p are seen by their logarithm; 0: as is
     scale: Annotated[float, Bounds(1e-6, 1e3)] = 0.1  # of the changes
-    objective: str = "sum"  # of the losses on the way, as in the paper, or of their logarithms
-
-    def __post_init__(self) -> None:
-        OptimiserSettings.__post_init__(self)
-        if self.objective not in OBJECTIVES:
-            raise ValueError(f"objective is {self.objective!r}; it must be {' or '.join(OBJECTIVES)}")
 
 
 def log_and_sign(slopes: Tensor, precision: float) -> Tensor:
@@ -58,7 +51,6 @@ class CoordinatewiseLSTM(nn.Module):
     def __init__(self, optimisee: Optimisee, settings: LSTMSettings) -> None:
         super().__init__()
         self._optimisee, self._settings = optimisee, settings
-        self.objective = settings.objective
         self.first = nn.LSTMCell(2 if settings.precision else 1, settings.units)
         self.second = nn.LSTMCell(settings.units, settings.units)
         self.out = nn.Linear(settings.units, 1)

@@ -32,6 +32,7 @@ __all__ = ["LearnedOptimiser", "OptimiserSettings", "Rule", "kind_of"]
 Kept = dict[str, Tensor]
 """What a rule remembers of the steps before: named tensors, tasks first."""
 
+OBJECTIVES = ("sum", "log", "query")
 LEAST = 1e-12  # of losses whose logarithm is taken
 
 
@@ -43,6 +44,9 @@ class OptimiserSettings(NetworkSettings):
     width: Annotated[int, Bounds(1, 4096)] = 8  # filters of each block of convolutions: each weight has a state
     summed: bool = False  # whether its loss is a sum over examples, as of quadratics in the paper, or their mean
     steps: Annotated[int, Bounds(1, 100_000)] = 100  # of a task
+    # What the rule descends: the sum of the losses on the way, the mean of their logarithms, which weighs the end no less
+    # than the beginning, or the query's loss after each window.
+    objective: str = "sum"
     window: Annotated[int, Bounds(1, 100_000)] = 20  # steps that gradients go back through
     step_size: Annotated[float, Bounds(0, 1)] = 3e-3  # of Adam, which learns the rule
     largest_norm: Annotated[float, Bounds(1e-6, 1e6)] = 1.0  # to which the rule's gradients are scaled down
@@ -51,12 +55,14 @@ class OptimiserSettings(NetworkSettings):
     # arXiv:1703.03633): a rule that learns to find out how far to go serves functions of other sizes than training's.
     stretch: Annotated[float, Bounds(0, 10)] = 0.0
 
+    def __post_init__(self) -> None:
+        NetworkSettings.__post_init__(self)
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective is {self.objective!r}; it must be {', '.join(OBJECTIVES)}")
+
 
 class Rule(Protocol):
     """A rule of optimising; an `nn.Module`."""
-
-    # What is descended: the sum of the losses on the way, the mean of their logarithms, or the query's loss at the end.
-    objective: str  # sum, log or query
 
     def start(self, tasks: int, generator: torch.Generator, device: str | torch.device) -> Parameters:
         """Give where each task begins: parameters stacked over M tasks."""
@@ -153,9 +159,9 @@ class LearnedOptimiser:
             parameters, kept = self._rule.step(parameters, slopes, losses[-1].detach(), kept)
         losses.append(losses_at(parameters, batch.support))
         way = torch.stack(losses)  # (steps + 1, M)
-        if self._rule.objective == "query":
+        if self._settings.objective == "query":
             return losses_at(parameters, batch.query).mean(), parameters, kept
-        if self._rule.objective == "log":
+        if self._settings.objective == "log":
             return way.clamp(min=LEAST).log().mean(), parameters, kept
         return way.sum(0).mean(), parameters, kept
 

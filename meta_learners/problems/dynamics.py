@@ -47,7 +47,9 @@ class DynamicsSettings(FunctionSettings):
     steps: Annotated[int, Bounds(1, 100_000)] = 400  # control steps of each
     episode: Annotated[int, Bounds(1, 100_000)] = 40  # of these, before it begins anew
     recent: Annotated[int, Bounds(1, 100)] = 3  # last actions that an example holds, that of the step itself among them
-    weakest: Annotated[float, Bounds(1e-6, 1)] = 0.05  # largest action of the weakest episodes; of the strongest it is 1
+    weakest: Annotated[float, Bounds(1e-6, 1)] = (
+        0.05  # largest action of the weakest episodes; of the strongest it is 1
+    )
     told: bool = False  # an example holds, too, what is hidden of the body: the bound of what learning can give
 
 
@@ -85,7 +87,9 @@ class Dynamics:
 
     def __init__(self, settings: DynamicsSettings, pool: Pool) -> None:
         if not hasattr(pool.domain, "hidden"):
-            raise MetaLearningError(f"nothing is hidden of {pool.domain.name}'s bodies, so their dynamics are all alike")
+            raise MetaLearningError(
+                f"nothing is hidden of {pool.domain.name}'s bodies, so their dynamics are all alike"
+            )
         self.settings, self._pool = settings, pool
         self._raws: dict[str, Bank] = {}
         self._banks: dict[str, Bank] = {}
@@ -132,7 +136,9 @@ class Dynamics:
         squares = inputs.transpose(1, 2) @ inputs
         products = inputs.transpose(1, 2) @ bank.targets.double()
         ridge = RIDGE * torch.eye(squares.shape[1], dtype=squares.dtype)
-        return torch.linalg.solve(squares.sum(0) + ridge, products.sum(0)), torch.linalg.solve(squares + ridge, products)
+        return torch.linalg.solve(squares.sum(0) + ridge, products.sum(0)), torch.linalg.solve(
+            squares + ridge, products
+        )
 
     def _bank(self, split: str) -> Bank:
         if split not in self._banks:
@@ -208,7 +214,9 @@ def _babbled(domain: Domain, bodies: Sequence[Environment], settings: DynamicsSe
         strength = np.empty((len(bodies), 1))
         steps: list[Mapping[str, Floats]] = []
         for step in range(settings.steps):
-            fresh = over if step else np.zeros_like(over)  # worlds that begin with this step, and do not heed its action
+            fresh = (
+                over if step else np.zeros_like(over)
+            )  # worlds that begin with this step, and do not heed its action
             begun = fresh if step else over
             drawn = np.exp(rng.uniform(np.log(settings.weakest), 0.0, strength.shape))
             strength = np.where(begun[:, None], drawn, strength)

@@ -132,18 +132,22 @@ def test_the_hierarchical_rule_minds_neither_the_scale_of_the_loss_nor_the_order
     assert torch.allclose(plain, steps_of(rule, optimisee, batch.support, 1.0, 8, lambda of: list(of)[::-1]), atol=1e-5)
 
 
-def test_what_the_rule_descends_after_one_step_has_the_gradient_of_finite_differences():
+@pytest.mark.parametrize("stretch", [0.0, 2.0])
+def test_what_the_rule_descends_after_one_step_has_the_gradient_of_finite_differences(stretch):
     optimisee, batch = tasks_of_classes()
     torch.manual_seed(0)
-    settings = LSTMSettings(steps=1, window=1, units=3)
+    settings = LSTMSettings(steps=1, window=1, units=3, stretch=stretch)
     rule = CoordinatewiseLSTM(optimisee, settings).double()
     learner = LearnedOptimiser("lstm-optimiser", optimisee, rule, settings)
     double = replace(batch, support=replace(batch.support, inputs=batch.support.inputs.double()))
     start = {name: each.double() for name, each in optimisee.start(3, torch_generator((0,)), "cpu").items()}
 
+    factors = learner._factors(start, torch_generator((6,)))
+    assert bool(factors) == bool(stretch)
+
     def objective():
         begun = {name: each.clone() for name, each in start.items()}
-        return learner._window(double, begun, rule.begin(begun, torch_generator((0,))), 1, {})[0]
+        return learner._window(double, begun, rule.begin(begun, torch_generator((0,))), 1, factors)[0]
 
     (slope,) = torch.autograd.grad(objective(), rule.out.weight)
     for place in range(3):
@@ -161,6 +165,40 @@ def test_a_learned_optimiser_is_tested_beside_the_tuned_ones():
     learner = make_few_shot("lstm-optimiser", Lines(), {"hidden": [4], "steps": 5, "units": 3})
     found = few_shot_figures(learner, Lines(), FewShotProtocol(split="train", tasks=4, alone_tasks=0), (0,))
     assert [name.partition(",")[0] for name in found if ", rate " in name] == list(NAMES)
+
+
+def test_a_step_size_decays_to_nothing_and_goes_on_where_it_was():
+    def made():
+        return make_few_shot("lstm-optimiser", Lines(), {"hidden": [3], "steps": 3, "units": 2, "decay": 2})
+
+    straight, broken, batch = made(), made(), Lines().draw(2, "train", (0,))
+    for step in range(2):
+        straight.meta_step(batch, (0, step))
+        broken.meta_step(batch, (0, step))
+        again = made()
+        again.load(broken.state())
+        broken = again
+    before = straight.state().tensors
+    assert all(torch.equal(each, broken.state().tensors[name]) for name, each in before.items())
+    assert not torch.equal(before["parameter.out.weight"], made().state().tensors["parameter.out.weight"])
+    straight.meta_step(batch, (0, 2))
+    assert torch.equal(before["parameter.out.weight"], straight.state().tensors["parameter.out.weight"])
+
+
+def test_a_rule_that_is_stretched_begins_where_others_begin():
+    settings = {"hidden": [4], "steps": 2, "units": 3, "step_size": 0.0, "scale": 1e-6}
+    plain, stretched = (
+        make_few_shot("lstm-optimiser", Lines(), {**settings, "stretch": each}).meta_step(
+            Lines().draw(3, "train", (0,)), (0,)
+        )
+        for each in (0.0, 2.0)
+    )
+    assert plain["loss"] == pytest.approx(stretched["loss"], rel=1e-3)
+
+
+def test_an_unknown_objective_is_refused():
+    with pytest.raises(ValueError, match="objective is 'last'; it must be sum, log, query"):
+        make_few_shot("lstm-optimiser", Lines(), {"objective": "last"})
 
 
 def test_a_meta_lstm_whose_window_is_too_short_is_refused():
