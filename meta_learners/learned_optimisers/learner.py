@@ -44,8 +44,8 @@ class OptimiserSettings(NetworkSettings):
     width: Annotated[int, Bounds(1, 4096)] = 8  # filters of each block of convolutions: each weight has a state
     summed: bool = False  # whether its loss is a sum over examples, as of quadratics in the paper, or their mean
     steps: Annotated[int, Bounds(1, 100_000)] = 100  # of a task
-    # What the rule descends: the sum of the losses on the way, the mean of their logarithms, which weighs the end no less
-    # than the beginning, or the query's loss after each window.
+    # What the rule descends: the sum of the losses on the way; the mean of their logarithms, to which the end matters
+    # as much as the beginning; or the query's loss after each window.
     objective: str = "sum"
     window: Annotated[int, Bounds(1, 100_000)] = 20  # steps that gradients go back through
     step_size: Annotated[float, Bounds(0, 1)] = 3e-3  # of Adam, which learns the rule

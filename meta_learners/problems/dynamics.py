@@ -31,8 +31,6 @@ from meta_learners.problems.numbers import FunctionSettings, split_examples
 
 __all__ = ["KIND", "Dynamics", "DynamicsSettings", "Sight", "sight_of"]
 
-Floats = NDArray[np.float32]
-
 LEAST = 1e-3  # deviation of an input or a target that is divided by it
 RIDGE = 1.0  # of the linear maps, on standardised inputs
 
@@ -147,11 +145,11 @@ class Dynamics:
                 (known.mean(0), known.std(0).clamp(min=LEAST))
                 for known in (train.inputs[train.present], train.targets[train.present])
             ]
-            scaled = [
+            inputs, targets = (
                 ((each - mean) / deviation).float()
                 for each, (mean, deviation) in zip((raw.inputs, raw.targets), scales, strict=True)
-            ]
-            self._banks[split] = Bank(*scaled, raw.present)
+            )
+            self._banks[split] = Bank(inputs, targets, raw.present)
         return self._banks[split]
 
     def _raw(self, split: str) -> Bank:
@@ -212,7 +210,7 @@ def _babbled(domain: Domain, bodies: Sequence[Environment], settings: DynamicsSe
         recent = np.zeros((len(bodies), settings.recent, size), np.float32)
         over = np.ones(len(bodies), np.bool_)
         strength = np.empty((len(bodies), 1))
-        steps: list[Mapping[str, Floats]] = []
+        steps: list[Mapping[str, NDArray[Any]]] = []
         for step in range(settings.steps):
             fresh = (
                 over if step else np.zeros_like(over)

@@ -47,6 +47,7 @@ def test_a_learner_that_was_installed_since_joins_and_nothing_is_measured_twice(
 def test_optimisers_fit_an_archives_values_from_the_same_starts(curriculum, tmp_path, monkeypatch):
     monkeypatch.setattr(fits, "PROBLEMS", {"values": {"shots": 8, "queries": 1, "episodes": 1}})
     monkeypatch.setattr(fits, "STEPS", 5)
+    monkeypatch.setattr(fits, "TRAINING", {"values": (1, 2)})
     monkeypatch.setattr(fits, "NAMES", ("adam",))
     told = fits._told  # what was hardly taught may rise, which would leave tasks out of the curves' beginnings
     monkeypatch.setattr(fits, "_told", lambda way: told(way.minimum(way[:, :1])))
