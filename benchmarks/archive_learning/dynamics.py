@@ -34,7 +34,6 @@ SPLIT = "test"
 UNSEEN = 10**6  # begins the keys of the test's tasks
 RIVALS = "rivals"
 WIDTH, RATE, AT_ONCE = 128, 2e-3, 32  # of the pooled networks: units, Adam's first rate, tasks of a step
-SETTINGS: dict[str, dict[str, Any]] = {}  # what differs from the defaults, by learner
 Predict = Callable[[TaskBatch, Key], Prediction]
 
 
@@ -71,13 +70,12 @@ def _family(source: Source, shots: int, *, told: bool) -> EpisodeFamily:
 def _learner(
     name: str, family: EpisodeFamily, batches: Sequence[TaskBatch], budget: Mapping[str, Any]
 ) -> dict[str, Any]:
-    settings = SETTINGS.get(name, {})
     try:
-        learner, steps = trained(name, family, settings, seconds=budget["seconds"], tasks=TASKS, seed=budget["seed"])
+        learner, steps = trained(name, family, {}, seconds=budget["seconds"], tasks=TASKS, seed=budget["seed"])
     except (ValueError, LossError) as error:
         return {"cannot": str(error)}
     errors = [_error(learner.predict(each, (UNSEEN,)), each) for each in batches]
-    return {"meta_steps": steps, "settings": settings, "errors": errors}
+    return {"meta_steps": steps, "errors": errors}
 
 
 def _pooled(family: EpisodeFamily, budget: Mapping[str, Any]) -> tuple[nn.Module, int]:
