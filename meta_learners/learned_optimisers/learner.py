@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from environments.settings import Bounds
-from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
+from meta_learners.episodes import EpisodeFamily, TaskBatch
 from meta_learners.few_shot.outer import check_ways, gradient_of, judged_means, loss_and_norm
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learned_optimisers.classical import tuned
@@ -44,16 +44,11 @@ class OptimiserSettings(NetworkSettings):
     width: Annotated[int, Bounds(1, 4096)] = 8  # filters of each block of convolutions: each weight has a state
     summed: bool = False  # whether its loss is a sum over examples, as of quadratics in the paper, or their mean
     steps: Annotated[int, Bounds(1, 100_000)] = 100  # of a task
-    # What the rule descends: the sum of the losses on the way; the mean of their logarithms, to which the end matters
-    # as much as the beginning; or the query's loss after each window.
-    objective: str = "sum"
+    objective: str = "sum"  # what a rule descends: sum or log of the losses on the way, or a window's last query loss
     window: Annotated[int, Bounds(1, 100_000)] = 20  # steps that gradients go back through
     step_size: Annotated[float, Bounds(0, 1)] = 3e-3  # of Adam, which learns the rule
     largest_norm: Annotated[float, Bounds(1e-6, 1e6)] = 1.0  # to which the rule's gradients are scaled down
     decay: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0; 0 for never
-    # In training each parameter is stretched by a factor of its own, of logarithm up to this (Lv et al. 2017,
-    # arXiv:1703.03633): a rule that learns to find out how far to go serves functions of other sizes than training's.
-    stretch: Annotated[float, Bounds(0, 10)] = 0.0
 
     def __post_init__(self) -> None:
         NetworkSettings.__post_init__(self)
@@ -109,13 +104,11 @@ class LearnedOptimiser:
         generator = torch_generator((*key, Stream.CHOICES))
         parameters = self._rule.start(batch.tasks, generator, self._device)
         kept = self._rule.begin(parameters, generator)
-        factors = self._factors(parameters, generator)
-        parameters = {name: each / factors[name] for name, each in parameters.items()} if factors else parameters
         figures: list[tuple[float, float]] = []
         self._adam.rate = decayed(self._settings.step_size, self._steps, self._settings.decay)
         for first in range(0, self._settings.steps, self._settings.window):
             steps = min(self._settings.window, self._settings.steps - first)
-            objective, parameters, kept = self._window(batch, parameters, kept, steps, factors)
+            objective, parameters, kept = self._window(batch, parameters, kept, steps)
             gradient = gradient_of(objective, self._named())
             try:
                 figures.append(loss_and_norm(objective, gradient, "objective"))
@@ -127,40 +120,25 @@ class LearnedOptimiser:
             kept = {name: each.detach() for name, each in kept.items()}
         self._steps += 1
         with torch.no_grad():
-            parameters = _stretched(parameters, factors)
             last = self._optimisee.losses(parameters, batch.support).mean()
             means = judged_means(self._optimisee.told(parameters, batch.query), batch.query)
         sums = [sum(each) / len(figures) for each in zip(*figures, strict=True)]
         return {"loss": float(last), "objective": sums[0], "gradient_norm": sums[1], **means}
 
-    def _factors(self, parameters: Parameters, generator: torch.Generator) -> Parameters:
-        """Draw by what parameters are stretched; nothing where none is."""
-        largest = self._settings.stretch
-        if not largest:
-            return {}
-        return {
-            name: (largest * (2 * torch.rand(each.shape, generator=generator) - 1)).exp().to(each)
-            for name, each in parameters.items()
-        }
-
     def _window(
-        self, batch: TaskBatch, parameters: Parameters, kept: Kept, steps: int, factors: Parameters
+        self, batch: TaskBatch, parameters: Parameters, kept: Kept, steps: int
     ) -> tuple[Tensor, Parameters, Kept]:
         """Take some steps that can be differentiated: what to descend, and where they end."""
-
-        def losses_at(parameters: Parameters, examples: Examples) -> Tensor:
-            return self._optimisee.losses(_stretched(parameters, factors), examples)
-
         parameters = {name: each if each.requires_grad else each.requires_grad_() for name, each in parameters.items()}
         losses = []
         for _ in range(steps):
-            losses.append(losses_at(parameters, batch.support))
+            losses.append(self._optimisee.losses(parameters, batch.support))
             slopes = slopes_of(losses[-1], parameters, keep=True)
             parameters, kept = self._rule.step(parameters, slopes, losses[-1].detach(), kept)
-        losses.append(losses_at(parameters, batch.support))
+        losses.append(self._optimisee.losses(parameters, batch.support))
         way = torch.stack(losses)  # (steps + 1, M)
         if self._settings.objective == "query":
-            return losses_at(parameters, batch.query).mean(), parameters, kept
+            return self._optimisee.losses(parameters, batch.query).mean(), parameters, kept
         if self._settings.objective == "log":
             return way.clamp(min=LEAST).log().mean(), parameters, kept
         return way.sum(0).mean(), parameters, kept
@@ -211,10 +189,6 @@ class LearnedOptimiser:
             raise ValueError(f"the state has done {steps!r} steps, which is no number of them")
         self._adam.load(state.tensors)
         self._steps = steps
-
-
-def _stretched(parameters: Parameters, factors: Parameters) -> Parameters:
-    return {name: each * factors[name] for name, each in parameters.items()} if factors else parameters
 
 
 def kind_of(rule: Callable[[Optimisee, Any], nn.Module], of: type[OptimiserSettings]) -> FewShotKind:

@@ -132,22 +132,18 @@ def test_the_hierarchical_rule_minds_neither_the_scale_of_the_loss_nor_the_order
     assert torch.allclose(plain, steps_of(rule, optimisee, batch.support, 1.0, 8, lambda of: list(of)[::-1]), atol=1e-5)
 
 
-@pytest.mark.parametrize("stretch", [0.0, 2.0])
-def test_what_the_rule_descends_after_one_step_has_the_gradient_of_finite_differences(stretch):
+def test_what_the_rule_descends_after_one_step_has_the_gradient_of_finite_differences():
     optimisee, batch = tasks_of_classes()
     torch.manual_seed(0)
-    settings = LSTMSettings(steps=1, window=1, units=3, stretch=stretch)
+    settings = LSTMSettings(steps=1, window=1, units=3)
     rule = CoordinatewiseLSTM(optimisee, settings).double()
     learner = LearnedOptimiser("lstm-optimiser", optimisee, rule, settings)
     double = replace(batch, support=replace(batch.support, inputs=batch.support.inputs.double()))
     start = {name: each.double() for name, each in optimisee.start(3, torch_generator((0,)), "cpu").items()}
 
-    factors = learner._factors(start, torch_generator((6,)))
-    assert bool(factors) == bool(stretch)
-
     def objective():
         begun = {name: each.clone() for name, each in start.items()}
-        return learner._window(double, begun, rule.begin(begun, torch_generator((0,))), 1, factors)[0]
+        return learner._window(double, begun, rule.begin(begun, torch_generator((0,))), 1)[0]
 
     (slope,) = torch.autograd.grad(objective(), rule.out.weight)
     for place in range(3):
@@ -183,17 +179,6 @@ def test_a_step_size_decays_to_nothing_and_goes_on_where_it_was():
     assert not torch.equal(before["parameter.out.weight"], made().state().tensors["parameter.out.weight"])
     straight.meta_step(batch, (0, 2))
     assert torch.equal(before["parameter.out.weight"], straight.state().tensors["parameter.out.weight"])
-
-
-def test_a_rule_that_is_stretched_begins_where_others_begin():
-    settings = {"hidden": [4], "steps": 2, "units": 3, "step_size": 0.0, "scale": 1e-6}
-    plain, stretched = (
-        make_few_shot("lstm-optimiser", Lines(), {**settings, "stretch": each}).meta_step(
-            Lines().draw(3, "train", (0,)), (0,)
-        )
-        for each in (0.0, 2.0)
-    )
-    assert plain["loss"] == pytest.approx(stretched["loss"], rel=1e-3)
 
 
 def test_an_unknown_objective_is_refused():
