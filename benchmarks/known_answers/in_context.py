@@ -23,6 +23,12 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "transformer": {"size": 32, "layers": 2, "heads": 2, "context": 0},
     "varibad": {"units": 32, "hidden": 32, "told": 10, "beliefs": 4, "inferences": 20},
 }
+# Of the MDPs. What was done where is one of 50 choices: 16 numbers of small weights mix it, 64 of larger ones do not.
+# Attention looks it up, and convolutions need only reach what belongs together.
+SIZES_MDPS: Mapping[str, Mapping[str, Any]] = {
+    "snail": {"width": 64, "gain": 3.0, "keys": 64, "rounds": 1, "reach": 4},
+    "transformer": {"size": 64, "gain": 3.0},
+}
 # By arms: the exact optimum (of 50 arms not computed), and what the paper reports.
 PUBLISHED = {5: (6.6600, 6.6), 10: (6.7140, 6.7), 50: (None, 6.7)}
 SHORT_AIM = 5.3  # of 5 arms, where pulling at random brings 5
@@ -68,9 +74,9 @@ def on_bandits(name: str, arms: int, effort: Effort, seed: int, device: str, aim
 def on_mdps(name: str, effort: Effort, seed: int, device: str) -> list[Answer]:
     """Measure 10 episodes of 10 steps."""
     family = TabularMDPs()
-    settings = {**shared(name, reflex=0), "episodes": mdps.EPISODES, "discount": 0.5, "epochs": 2}
-    settings |= {} if name == "varibad" else {"products": True}
-    settings |= {"reward_scale": 0.3, "minibatches": 4, "step_size": 2e-3, "decay": effort.iterations}
+    settings = {**shared(name, reflex=0), **SIZES_MDPS[name], "products": True, "episodes": mdps.EPISODES}
+    settings |= {"discount": 0.5, "epochs": 2, "reward_scale": 0.3, "minibatches": 4, "entropy": 0.02}
+    settings |= {"step_size": 3e-3, "decay": effort.iterations}
     learner = learn(family, settings, effort, seed, device, name)
     found = float(trial_returns(family, learner, mdps.EPISODES, effort.tested, (mdps.UNTAUGHT + seed,)).mean())
     label = f"mdps: {name}, reward of 10 episodes"
