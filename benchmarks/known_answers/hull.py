@@ -23,7 +23,7 @@ from meta_learners.training.evaluation import Protocol, adaptation_curve
 
 BLIND_BOUND = 50.0  # of 100 steps
 UNTAUGHT = 10**6  # seed of the test's tasks
-WORLDS, TEST_TASKS = 10, 100
+WORLDS, TEST_TASKS = 10, 50
 SHORT_STEPS, SHORT_AIM = 60_000, 30.0  # who never moves a motor earns 29
 REPORTED = 20  # meta-steps from report to report
 MODES = {"stochastic": "drawn", "deterministic": "likeliest"}  # how actions are chosen
@@ -38,7 +38,7 @@ class Pupil:
     label: str
     tasks: int  # of a meta-step
     copies: int = 1  # worlds of each
-    steps: int = 10**6  # environment steps in all
+    steps: int = 300_000  # environment steps in all
     played: int  # by a world in a meta-step; the step size goes down to 0 over all of them, where it does
     settings: Mapping[str, Any] = field(default_factory=dict)
     audit: Mapping[int, float | None]  # by episodes before; None where there is no figure
@@ -60,7 +60,7 @@ PUPILS = {
         label="promp",
         tasks=20,
         copies=10,
-        steps=2 * 10**6,
+        steps=10**6,
         played=0,
         settings={"deviation": 0.6},
         audit={0: 40.0, 1: 61.0, 5: 64.0},
