@@ -127,10 +127,20 @@ class BMAML:
         return particles
 
     def _rates(self, particles: Parameters, examples: Examples) -> Tensor:
-        """Give the inner rate of every task (T, 1, 1); of numbers, as if descending a mean square, whatever the noise.
+        """Give the inner rate of every task (T, 1, P); of numbers, as if descending a mean square, whatever the noise.
 
-        One for all particles of a task: where they come to rest stays where it was.
+        One for all particles of a task: where they come to rest stays where it was. The weights' precision has a slope
+        of half of each weight: where they are so many that its step would be too long, it is shortened.
         """
+        rate = self._of_weights(particles, examples)
+        counts = {name: each[0, 0].numel() for name, each in particles.items()}
+        weights = sum(count for name, count in counts.items() if name not in PRIORS)
+        shorter = rate.clamp(max=2 / weights)
+        each = [(shorter if name == WEIGHTS else rate).expand(-1, 1, count) for name, count in counts.items()]
+        return torch.cat(each, -1)
+
+    def _of_weights(self, particles: Parameters, examples: Examples) -> Tensor:
+        """Give the inner rate (T, 1, 1) of all but the weights' precision."""
         rate = torch.full((len(examples.inputs), 1, 1), self._settings.inner_rate).to(particles[WEIGHTS])
         if NOISE not in particles:
             return rate

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Attention", "CausalNetwork", "Memory", "Part", "aligned", "snail", "transformer"]
+__all__ = ["Attention", "Beside", "CausalNetwork", "Embed", "Memory", "Part", "aligned", "snail", "transformer"]
 
 Memory = tuple[Tensor, ...]
 LONGEST_WAVE = 10_000.0  # steps / 2 pi, of the positions
@@ -65,11 +65,11 @@ class Attention(nn.Module):
 
     def __init__(self, inputs: int, keys: int, values: int, heads: int = 1, context: int = 0) -> None:
         super().__init__()
-        self.size, self._sizes, self._heads, self._context = values, (keys, keys, values), heads, context
+        self.size, self.sizes, self._heads, self._context = values, (keys, keys, values), heads, context
         self.project = nn.Linear(inputs, 2 * keys + values)
 
     def initial(self, count: int) -> Memory:
-        empty = self.project.weight.new_zeros(count, 0, self._sizes[0])
+        empty = self.project.weight.new_zeros(count, 0, self.sizes[0])
         return empty, empty.new_zeros(count, 0, self.size), empty.new_zeros(count, 0)
 
     def tidy(self, memory: Memory) -> Memory:
@@ -77,7 +77,7 @@ class Attention(nn.Module):
         return tuple(each[:, nothing:] for each in memory)
 
     def forward(self, inputs: Tensor, there: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        asked, *own = self.project(inputs).transpose(0, 1).split(self._sizes, -1)
+        asked, *own = self.project(inputs).transpose(0, 1).split(self.sizes, -1)
         keys, values, known = (torch.cat(pair, 1) for pair in zip(memory, (*own, there.T), strict=True))
         steps, seen = asked.shape[1], keys.shape[1]
         ago = torch.arange(seen - steps, seen, device=keys.device)[:, None] - torch.arange(seen, device=keys.device)

@@ -13,7 +13,7 @@ from meta_learners.bayesian.mixture import responsibilities
 from meta_learners.bayesian.neural_processes import divergence
 from meta_learners.bayesian.normal import divergence_of, drawn
 from meta_learners.bayesian.platipus import Platipus, PlatipusSettings
-from meta_learners.bayesian.statistician import set_bound
+from meta_learners.bayesian.statistician import set_bound, some_of
 from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot_contracts import Lines
 from meta_learners.networks.policies import Network
@@ -263,6 +263,18 @@ def test_one_particle_climbs_its_log_posterior():
         assert torch.allclose(found[name][0, 0], leaf.detach() + rate * slope, atol=1e-6)
 
 
+def test_of_many_weights_their_precision_takes_no_step_beyond_its_rest():
+    """Its slope is half of each weight's: by the weights' own rate it left for exp(30), and pulled all weights away."""
+    network = Network((2, 60, 60, 3), activation="relu")
+    system = BMAML(Likelihood(network, 3), BMAMLSettings(particles=2, inner_rate=0.02))
+    meta, of = system.initial(torch.Generator().manual_seed(0)), examples()
+    sorted_ = Examples(of.inputs, (of.targets[..., 0] > 0).long())
+    particles = system.followed({name: each[None] for name, each in meta.items()}, sorted_, 4)
+    weights = torch.cat([each.flatten(2) for name, each in particles.items() if each.dim() > 2], -1)
+    rest = (weights.shape[-1] / weights.square().sum(-1)).log()
+    assert ((particles[WEIGHTS] > 0) & (particles[WEIGHTS] < rest + 0.1)).all()
+
+
 @pytest.mark.parametrize("name", ["llama", "platipus", "abml", "bmaml", "mixture"])
 def test_the_noise_comes_up_to_what_a_learner_errs_by_within_few_meta_steps(name):
     """Targets are of deviation 2, and nothing tells them: noise that stayed at .1 would leave intervals of .1."""
@@ -295,6 +307,17 @@ def test_responsibilities_are_those_of_expectation_maximisation():
     found = responsibilities(told, torch.tensor([share for share, _ in components]).log())
     joint = torch.stack([share * each.log_prob(x).exp() for share, each in components])
     assert torch.allclose(found, joint / joint.sum(0))
+
+
+def test_of_every_set_from_one_to_all_of_its_items_are_kept():
+    members = torch.nn.functional.one_hot(torch.tensor([0, 1, 0, 0, 1, 2]), 3).float().repeat(500, 1, 1)
+    kept = some_of(members, torch.Generator().manual_seed(0))
+    assert (kept <= members).all()
+    for place, size in enumerate((3, 2, 1)):
+        found = kept.sum(1)[:, place].unique(return_counts=True)
+        assert found[0].tolist() == list(range(1, size + 1))
+        assert (found[1] > 100).all()
+    assert (kept.sum(0)[[0, 2, 3], 0] > 250).all()  # whichever they are
 
 
 def test_the_bound_of_a_set_is_its_log_evidence_at_the_conjugate_posterior_and_less_elsewhere():
