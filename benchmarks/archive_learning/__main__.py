@@ -1,4 +1,4 @@
-"""The learners on an archive: `python -m benchmarks.archive_learning recognition|fits|scores CURRICULUM`.
+"""The learners on an archive: `python -m benchmarks.archive_learning recognition|fits|scores|dynamics CURRICULUM`.
 
 CURRICULUM is a folder that `poet export` wrote. Results and figures go to benchmarks/results/archive_learning. What is
 there already, of the same curriculum and settings, is kept: a learner that was installed since is trained and joins.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.archive_learning import figure, fits, recognition, scores
+from benchmarks.archive_learning import dynamics, figure, fits, recognition, scores
 from benchmarks.archive_learning.kept import Kept
 from environments.tasks.curriculum import Curriculum
 
@@ -21,6 +21,7 @@ PROBLEMS = {
     "recognition": (recognition, figure.recognition),
     "fits": (fits, figure.fits),
     "scores": (scores, figure.scores),
+    "dynamics": (dynamics, figure.dynamics),
 }
 
 
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument(
         "problem",
         choices=PROBLEMS,
-        help="niches told by their ground, values and grounds fitted, or agents' scores told",
+        help="niches told by their ground, values and grounds fitted, agents' scores told, or how bodies move",
     )
     parser.add_argument("curriculum", type=Path, nargs="?", help="left out: draw anew what was measured")
     parser.add_argument("--seconds", type=float, default=20.0, help="of the processor, for a learner to train")

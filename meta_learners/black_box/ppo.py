@@ -19,7 +19,6 @@ from meta_learners.acting import Rollout
 from meta_learners.experience.proximal import (
     all_finite,
     clipped_surrogate,
-    decayed,
     kept_rows,
     minibatches,
     standardised,
@@ -29,7 +28,7 @@ from meta_learners.experience.sampling import Sampler
 from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LearnerKind, LossError, Metrics, State
-from meta_learners.networks.adam import Adam
+from meta_learners.networks.adam import Adam, decayed
 from meta_learners.networks.heads import head_of
 from meta_learners.networks.policies import Network, Parameters, Policy, PolicyActor, stack
 

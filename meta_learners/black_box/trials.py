@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from environments.settings import Bounds, check_bounds
 from meta_learners.acting import Head, Rollout
 from meta_learners.black_box.windows import MEMORY, Noting, TrialPolicy, laid_out, laid_out_running
-from meta_learners.experience.proximal import all_finite, clipped_surrogate, decayed, minibatches
+from meta_learners.experience.proximal import all_finite, clipped_surrogate, minibatches
 from meta_learners.experience.sampling import Sampler
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LossError, Metrics, State
+from meta_learners.networks.adam import decayed
 from meta_learners.networks.recurrent import RecurrentActor, inputs_of
 
 T = TypeVar("T")

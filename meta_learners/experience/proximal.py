@@ -14,11 +14,6 @@ def clipped_surrogate(log_ratio: Tensor, gains: Tensor, clip: float) -> Tensor:
     return torch.minimum(ratio * gains, ratio.clamp(1 - clip, 1 + clip) * gains)
 
 
-def decayed(step_size: float, done: int, decay: int) -> float:
-    """Lower a step size evenly, to 0 after `decay` meta-steps; never where that is 0."""
-    return step_size * (max(1 - done / decay, 0.0) if decay else 1.0)
-
-
 def minibatches(
     count: int, epochs: int, batches: int, generator: torch.Generator, device: torch.device
 ) -> Iterator[Tensor]:

@@ -48,8 +48,6 @@ def log_and_sign(slopes: Tensor, precision: float) -> Tensor:
 class CoordinatewiseLSTM(nn.Module):
     """The rule; meets `learner.Rule`."""
 
-    objective = "sum"
-
     def __init__(self, optimisee: Optimisee, settings: LSTMSettings) -> None:
         super().__init__()
         self._optimisee, self._settings = optimisee, settings

@@ -35,6 +35,7 @@ class HierarchicalSettings(OptimiserSettings):
     """How it learns."""
 
     levels: tuple[int, ...] = (10, 20, 20)  # units of a parameter, a tensor and all
+    objective: str = "log"
     step_size: Annotated[float, Bounds(0, 1)] = 1e-2
     times: Annotated[int, Bounds(1, 16)] = 4  # running means of the slope; each twice as slow as the one before
     slowest: Annotated[float, Bounds(1e-12, 1e3)] = 1e-3  # the least rate that a task begins with
@@ -72,8 +73,6 @@ class Unit(nn.Module):
 
 class HierarchicalUnits(nn.Module):
     """The rule; meets `learner.Rule`."""
-
-    objective = "log"
 
     def __init__(self, optimisee: Optimisee, settings: HierarchicalSettings) -> None:
         super().__init__()

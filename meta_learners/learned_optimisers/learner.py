@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learned_optimisers.classical import tuned
 from meta_learners.learned_optimisers.optimisee import Optimisee, slopes_of
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
-from meta_learners.networks.adam import Adam
+from meta_learners.networks.adam import Adam, decayed
 from meta_learners.networks.adaptable import NetworkSettings
 from meta_learners.networks.embedding import seeded
 from meta_learners.networks.policies import Parameters
@@ -32,6 +32,7 @@ __all__ = ["LearnedOptimiser", "OptimiserSettings", "Rule", "kind_of"]
 Kept = dict[str, Tensor]
 """What a rule remembers of the steps before: named tensors, tasks first."""
 
+OBJECTIVES = ("sum", "log", "query")
 LEAST = 1e-12  # of losses whose logarithm is taken
 
 
@@ -43,16 +44,20 @@ class OptimiserSettings(NetworkSettings):
     width: Annotated[int, Bounds(1, 4096)] = 8  # filters of each block of convolutions: each weight has a state
     summed: bool = False  # whether its loss is a sum over examples, as of quadratics in the paper, or their mean
     steps: Annotated[int, Bounds(1, 100_000)] = 100  # of a task
+    objective: str = "sum"  # what a rule descends: sum or log of the losses on the way, or a window's last query loss
     window: Annotated[int, Bounds(1, 100_000)] = 20  # steps that gradients go back through
     step_size: Annotated[float, Bounds(0, 1)] = 3e-3  # of Adam, which learns the rule
     largest_norm: Annotated[float, Bounds(1e-6, 1e6)] = 1.0  # to which the rule's gradients are scaled down
+    decay: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0; 0 for never
+
+    def __post_init__(self) -> None:
+        NetworkSettings.__post_init__(self)
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective is {self.objective!r}; it must be {', '.join(OBJECTIVES)}")
 
 
 class Rule(Protocol):
     """A rule of optimising; an `nn.Module`."""
-
-    # What is descended: the sum of the losses on the way, the mean of their logarithms, or the query's loss at the end.
-    objective: Literal["sum", "log", "query"]
 
     def start(self, tasks: int, generator: torch.Generator, device: str | torch.device) -> Parameters:
         """Give where each task begins: parameters stacked over M tasks."""
@@ -91,6 +96,7 @@ class LearnedOptimiser:
         self._rule: Rule = rule.to(device)  # type: ignore[assignment]
         self._named: Callable[[], dict[str, Tensor]] = lambda: dict(rule.named_parameters())
         self._adam = Adam.of(rule, settings.step_size, largest_norm=settings.largest_norm)
+        self._steps = 0  # meta-steps taken
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Descend the supports once, and improve the rule after each window of steps."""
@@ -99,6 +105,7 @@ class LearnedOptimiser:
         parameters = self._rule.start(batch.tasks, generator, self._device)
         kept = self._rule.begin(parameters, generator)
         figures: list[tuple[float, float]] = []
+        self._adam.rate = decayed(self._settings.step_size, self._steps, self._settings.decay)
         for first in range(0, self._settings.steps, self._settings.window):
             steps = min(self._settings.window, self._settings.steps - first)
             objective, parameters, kept = self._window(batch, parameters, kept, steps)
@@ -111,6 +118,7 @@ class LearnedOptimiser:
             self._adam.step(gradient)
             parameters = {name: each.detach() for name, each in parameters.items()}
             kept = {name: each.detach() for name, each in kept.items()}
+        self._steps += 1
         with torch.no_grad():
             last = self._optimisee.losses(parameters, batch.support).mean()
             means = judged_means(self._optimisee.told(parameters, batch.query), batch.query)
@@ -129,9 +137,9 @@ class LearnedOptimiser:
             parameters, kept = self._rule.step(parameters, slopes, losses[-1].detach(), kept)
         losses.append(self._optimisee.losses(parameters, batch.support))
         way = torch.stack(losses)  # (steps + 1, M)
-        if self._rule.objective == "query":
+        if self._settings.objective == "query":
             return self._optimisee.losses(parameters, batch.query).mean(), parameters, kept
-        if self._rule.objective == "log":
+        if self._settings.objective == "log":
             return way.clamp(min=LEAST).log().mean(), parameters, kept
         return way.sum(0).mean(), parameters, kept
 
@@ -168,7 +176,7 @@ class LearnedOptimiser:
 
     def state(self) -> State:
         """Give all that `load` needs."""
-        return State(self._adam.tensors())
+        return State(self._adam.tensors(), {"steps": self._steps})
 
     def load(self, state: State) -> None:
         """Go on from a state.
@@ -176,7 +184,11 @@ class LearnedOptimiser:
         Raises:
             ValueError: it is another learner's, or of other settings.
         """
+        steps = state.facts.get("steps", 0)  # trainings of old kept none, and none of theirs decays
+        if not isinstance(steps, int):
+            raise ValueError(f"the state has done {steps!r} steps, which is no number of them")
         self._adam.load(state.tensors)
+        self._steps = steps
 
 
 def kind_of(rule: Callable[[Optimisee, Any], nn.Module], of: type[OptimiserSettings]) -> FewShotKind:

@@ -29,6 +29,7 @@ class MetaLSTMSettings(OptimiserSettings):
     """How it learns."""
 
     hidden: tuple[int, ...] = (40,)
+    objective: str = "query"
     steps: Annotated[int, Bounds(1, 100_000)] = 8
     window: Annotated[int, Bounds(1, 100_000)] = 8  # the whole of a task, for what counts is where it ends
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3
@@ -45,8 +46,6 @@ class MetaLSTMSettings(OptimiserSettings):
 
 class MetaLSTM(nn.Module):
     """The rule; meets `learner.Rule`."""
-
-    objective = "query"
 
     def __init__(self, optimisee: Optimisee, settings: MetaLSTMSettings) -> None:
         super().__init__()

@@ -10,6 +10,11 @@ from torch import Tensor
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # PyTorch's own names
 
 
+def decayed(step_size: float, done: int, decay: int) -> float:
+    """Lower a step size evenly, to 0 after `decay` meta-steps; never where that is 0."""
+    return step_size * (max(1 - done / decay, 0.0) if decay else 1.0)
+
+
 class Adam:
     """PyTorch's Adam, of which parameters and state can be saved by name.
 

@@ -1,12 +1,17 @@
 """The learners on an archive: what is kept, what joins, and that the figures are drawn of it."""
 
+from types import SimpleNamespace
+
 import pytest
 import synthetic_archive
 import torch
 
-from benchmarks.archive_learning import figure, fits, learners, recognition, scores
+from benchmarks.archive_learning import dynamics, figure, fits, learners, recognition, scores
 from benchmarks.archive_learning.kept import Kept
+from environments.domain import find_domain
 from environments.tasks.curriculum import Curriculum
+from meta_learners.problems.archive import Pool
+from meta_learners.problems.dynamics import Dynamics, DynamicsSettings
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,7 @@ def test_a_learner_that_was_installed_since_joins_and_nothing_is_measured_twice(
 def test_optimisers_fit_an_archives_values_from_the_same_starts(curriculum, tmp_path, monkeypatch):
     monkeypatch.setattr(fits, "PROBLEMS", {"values": {"shots": 8, "queries": 1, "episodes": 1}})
     monkeypatch.setattr(fits, "STEPS", 5)
+    monkeypatch.setattr(fits, "SETTINGS", {("values", name): {"decay": 1} for name in fits.LEARNED})
     monkeypatch.setattr(fits, "NAMES", ("adam",))
     told = fits._told  # what was hardly taught may rise, which would leave tasks out of the curves' beginnings
     monkeypatch.setattr(fits, "_told", lambda way: told(way.minimum(way[:, :1])))
@@ -85,6 +91,34 @@ def test_scores_of_other_branches_agents_are_told_beside_what_adds_an_agent_to_a
     assert {"hypernetwork", "environment and agent added", "mean of the agent"} <= set(results)
     figure.scores(kept.found, tmp_path / "scores.png")
     assert (tmp_path / "scores.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_how_bodies_move_is_told_beside_networks_that_are_told_and_not(tmp_path, monkeypatch):
+    domain = find_domain("walker2d")
+    genomes = {"train": [{"physics": {"delay": delay}} for delay in (0, 2)]}
+    pool = Pool({"validation": [], "test": [], **genomes}, domain, domain.encoding("parametric", {}))
+
+    def family(source, shots, *, told):
+        return Dynamics(DynamicsSettings(shots=shots, queries=2, steps=30, told=told), pool)
+
+    for name, value in {"_family": family, "SHOTS": (1, 2), "SPLIT": "train", "names": lambda takes: ["anil"]}.items():
+        monkeypatch.setattr(dynamics, name, value)
+    kept = Kept(tmp_path / "dynamics.json")
+    dynamics.measure(kept, SimpleNamespace(document={"sha256": ""}), {"seconds": 0.05, "tasks": 3, "seed": 0}, [])
+    results = Kept(tmp_path / "dynamics.json").found["results"]
+    assert {name: len(each["errors"]) for name, each in results.items()} == dict.fromkeys(
+        (
+            "linear, all training bodies",
+            "linear, nearest training body",
+            "blind network",
+            "told network",
+            "anil",
+        ),
+        2,
+    )
+    figure.dynamics(kept.found, tmp_path / "dynamics.png")
+    assert (tmp_path / "dynamics.png").stat().st_size > 1000
 
 
 def test_rooms_of_learners_are_the_folders_that_they_are_in():

@@ -194,3 +194,26 @@ def test_sequences_begin_with_what_is_not_there_and_keep_each_label_by_its_examp
                 if there
             }
             assert came == wanted
+
+
+def test_the_last_examples_label_is_in_manns_memory_before_a_query_is_told(monkeypatch):
+    network, batch = (
+        made(Mann, MannSettings(width=6, units=7, rows=5, row_size=3, reads=2)),
+        Blobs().draw(2, "train", (1,)),
+    )
+    met, step = [], network.step
+
+    def seen(features, label, tape):
+        met.append(tape.rows)
+        return step(features, label, tape)
+
+    monkeypatch.setattr(network, "step", seen)
+    for moved in (0, 1):
+        targets = batch.support.targets.clone()
+        targets[:, -1] = (targets[:, -1] + moved) % batch.ways
+        support = replace(batch.support, targets=targets)
+        with torch.no_grad():
+            network.predict(replace(batch, support=support), torch_generator((0,)))
+    queries = batch.query.inputs.shape[1]
+    last = [rows.unflatten(0, (2, queries))[:, 0] for rows in met if len(rows) == 2 * queries]
+    assert not torch.equal(*last)

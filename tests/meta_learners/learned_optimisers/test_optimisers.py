@@ -163,6 +163,29 @@ def test_a_learned_optimiser_is_tested_beside_the_tuned_ones():
     assert [name.partition(",")[0] for name in found if ", rate " in name] == list(NAMES)
 
 
+def test_a_step_size_decays_to_nothing_and_goes_on_where_it_was():
+    def made():
+        return make_few_shot("lstm-optimiser", Lines(), {"hidden": [3], "steps": 3, "units": 2, "decay": 2})
+
+    straight, broken, batch = made(), made(), Lines().draw(2, "train", (0,))
+    for step in range(2):
+        straight.meta_step(batch, (0, step))
+        broken.meta_step(batch, (0, step))
+        again = made()
+        again.load(broken.state())
+        broken = again
+    before = straight.state().tensors
+    assert all(torch.equal(each, broken.state().tensors[name]) for name, each in before.items())
+    assert not torch.equal(before["parameter.out.weight"], made().state().tensors["parameter.out.weight"])
+    straight.meta_step(batch, (0, 2))
+    assert torch.equal(before["parameter.out.weight"], straight.state().tensors["parameter.out.weight"])
+
+
+def test_an_unknown_objective_is_refused():
+    with pytest.raises(ValueError, match="objective is 'last'; it must be sum, log, query"):
+        make_few_shot("lstm-optimiser", Lines(), {"objective": "last"})
+
+
 def test_a_meta_lstm_whose_window_is_too_short_is_refused():
     with pytest.raises(ValueError, match="window is 4; it must be 8, the steps, or more"):
         make_few_shot("meta-lstm", Lines(), {"window": 4})

@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 import torch
 
+from environments.contracts import failures
 from environments.domain import Environment, find_domain
 from environments.sketch import Sketch
 from environments.tasks.curriculum import SPLITS
 from environments.tasks.task import Task
-from meta_learners.episodes import Source
+from meta_learners.episodes import Source, SplitError
 from meta_learners.errors import MetaLearningError
+from meta_learners.few_shot_contracts import episodes_contract
+from meta_learners.keys import Stream, numpy_generator, torch_generator
 from meta_learners.predictions import Logits, Numbers, judge
 from meta_learners.problems.archive import Pool
 from meta_learners.problems.curves import NOISE, process
+from meta_learners.problems.dynamics import Bank, Dynamics, DynamicsSettings, sight_of
 from meta_learners.problems.niches import relief_of
 from meta_learners.problems.omniglot import ALPHABETS, FIRST, SECOND, _characters
 from meta_learners.problems.scores import tables_of
@@ -42,6 +46,83 @@ def test_scores_of_one_agent_are_averaged_and_those_of_another_are_its_own():
     assert [row[names.index(agent)] for row in rows] == [2.5, 0.0]
     assert [row[names.index(other)] for row in rows] == [6.0, 7.0]  # an older export does not say who moved
     assert len(tables["test"].scores) == 0
+
+
+@pytest.fixture(scope="module")
+def bodies():
+    domain = find_domain("walker2d")
+    encoding = domain.encoding("parametric", {"physics": ["motors", "delay"]})
+    late, weak = {"physics": {"delay": 2}}, {"physics": {"motors": [0.5, 1, 1, 1]}}
+    return Pool({"train": [{}, late], "validation": [late, weak], "test": [weak]}, domain, encoding)
+
+
+def test_a_babbling_body_moves_as_its_reference_does_given_the_same_actions(bodies):
+    family = Dynamics(DynamicsSettings(steps=30, episode=12, shots=2, queries=2), bodies)
+    raw, domain = family._raw("train"), bodies.domain
+    assert raw.present.sum(1).max() < 30  # it begins anew at least once, and such a step tells nothing
+    seed = int(numpy_generator((0, 0, Stream.EPISODES)).integers(2**31))
+    for world, environment in enumerate(family._bodies["train"]):
+        env = domain.make_env(environment)
+        seen, _ = env.reset(seed=seed + world)
+        actions = raw.inputs[world, :, 14:18].float().numpy()
+        assert torch.equal(raw.inputs[world, 5, 18:26], raw.inputs[world, 3:5, 14:18].flip(0).flatten())
+        for step in range(12):
+            after = env.step(actions[step])[0]
+            if not raw.present[world, step]:
+                break
+            assert raw.inputs[world, step, :14].float().numpy() == pytest.approx(seen[:14], abs=1e-6)
+            moved = after[[1, 2, 3, 5, 7, 10, 12]] - seen[[1, 2, 3, 5, 7, 10, 12]]
+            assert raw.targets[world, step].float().numpy() == pytest.approx(moved, abs=1e-6)
+            seen = after
+        assert step > 3
+
+
+def test_a_body_is_in_one_split_alone_and_who_is_told_sees_what_is_hidden_of_it(bodies):
+    settings = {"steps": 20, "shots": 3, "queries": 3}
+    blind, told = (Dynamics(DynamicsSettings(**settings, told=each), bodies) for each in (False, True))
+    assert [len(of) for of in blind._bodies.values()] == [2, 1, 0]
+    with pytest.raises(SplitError, match="split test of dynamics has no body that another does not have"):
+        blind.draw(1, "test", (0,))
+    assert (blind.input_shape, told.input_shape, blind.target_size) == ((26,), (36,), 7)
+    hidden = told._raw("train").inputs[:, 0, 26:].float().numpy()
+    wanted = [bodies.domain.hidden(each) for each in told._bodies["train"]]
+    assert hidden == pytest.approx(np.stack(wanted))
+    assert failures(episodes_contract(lambda: Two(blind))) == {}
+    alike = Pool({split: [{}] for split in SPLITS}, bodies.domain, bodies.encoding)
+    with pytest.raises(MetaLearningError, match="all bodies of split train are alike"):
+        Dynamics(DynamicsSettings(**settings), alike).draw(1, "train", (0,))
+    with pytest.raises(SplitError, match="are 1003 together, and a body of split train took"):
+        Dynamics(DynamicsSettings(**{**settings, "shots": 1000}), bodies).draw(1, "train", (0,))
+
+
+def test_the_body_whose_map_fits_is_found_where_bodies_are_linear(bodies):
+    family = Dynamics(DynamicsSettings(shots=20, queries=5), bodies)
+    generator = torch_generator((0,))
+    inputs, maps = torch.randn(3, 300, 6, generator=generator), torch.randn(3, 6, 2, generator=generator)
+    family._banks["train"] = Bank(inputs, inputs @ maps, torch.ones(3, 300, dtype=torch.bool))
+    batch = family.draw(8, "train", (0,))
+    errors = {name: (each.mean - batch.query.targets).square().mean() for name, each in family.rivals(batch).items()}
+    assert errors["linear, nearest training body"] < 1e-3
+    assert errors["linear, all training bodies"] > 0.1
+
+
+def test_joints_and_velocities_are_found_in_what_legged_robots_see():
+    sight = sight_of("hexapod3d[tibia=0.42]", 70)
+    assert (sight.body, sight.speeds) == (tuple(range(55)), (*range(18, 36), *range(39, 45)))
+    assert sight_of("quadruped3d-joints", 56).speeds == (*range(12, 24), *range(27, 33))
+    assert sight_of("else", 2).body == (0, 1)
+
+
+class Two:
+    """A family's first two splits."""
+
+    splits = SPLITS[:2]
+
+    def __init__(self, family):
+        self._family = family
+
+    def __getattr__(self, name):
+        return getattr(self._family, name)
 
 
 def test_what_fills_one_split_up_fills_no_other_whichever_is_asked_for_first():
