@@ -241,8 +241,7 @@ def test_abml_infers_the_posterior_of_a_linear_network_when_it_takes_enough_step
 def test_one_particle_climbs_its_log_posterior():
     system = BMAML(linear(), BMAMLSettings(hidden=(), particles=1, inner_rate=0.03, noise=0.3))
     meta, of = system.initial(torch.Generator().manual_seed(0)), examples()
-    meta[NOISE] = NOISE_PACE * meta[NOISE]
-    particles = {name: each[None] for name, each in meta.items()}
+    particles = system._particles(meta, 1)
     found = system.followed(particles, of, 1)
 
     def log_posterior(weight, bias, noise, weights):
@@ -257,10 +256,35 @@ def test_one_particle_climbs_its_log_posterior():
 
     rate = 0.03 * 2 / (5 / 0.3**2)  # of five examples, in units of the noise's variance
     names = ("layer0.weight", "layer0.bias", NOISE, WEIGHTS)
-    leaves = [meta[name][0].clone().requires_grad_() for name in names]
+    leaves = [particles[name][0, 0].clone().requires_grad_() for name in names]
     slopes = torch.autograd.grad(log_posterior(*leaves), leaves)
     for name, leaf, slope in zip(names, leaves, slopes, strict=True):
         assert torch.allclose(found[name][0, 0], leaf.detach() + rate * slope, atol=1e-6)
+
+
+def test_particles_begin_with_one_noise_which_only_what_queries_cost_moves():
+    """With a noise each, those far off took small steps and stayed there; the chaser loss would move it as well."""
+    system = BMAML(linear(), BMAMLSettings(hidden=(), particles=3, inner_rate=0.03, inner_steps=4))
+    meta, of = system.initial(torch.Generator().manual_seed(0)), TaskBatch(examples(2), examples(2, seed=1))
+    starts = system._particles(meta, 2)
+    assert starts[NOISE].shape == (2, 3)
+    assert (starts[NOISE] == starts[NOISE][0, 0]).all()
+
+    followers = {name: each.detach() for name, each in system.followed(starts, of.support, 4).items()}
+    start = meta[NOISE].clone().requires_grad_()
+    costs = []
+    for task in range(2):
+        told = [
+            NORMAL(
+                of.query.inputs[task] @ followers["layer0.weight"][task, each] + followers["layer0.bias"][task, each],
+                (-0.5 * (followers[NOISE][task, each] + NOISE_PACE * (start - start.detach()))).exp(),
+            ).log_prob(of.query.targets[task])
+            for each in range(3)
+        ]
+        costs.append(-(torch.stack(told).logsumexp(0) - math.log(3)).mean())
+    (wanted,) = torch.autograd.grad(torch.stack(costs).mean(), start)
+    found = system.step(meta, of, torch.Generator().manual_seed(0)).gradient
+    assert found[NOISE].item() == pytest.approx(wanted.item(), rel=1e-4)
 
 
 def test_of_many_weights_their_precision_takes_no_step_beyond_its_rest():
