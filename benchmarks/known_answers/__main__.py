@@ -48,7 +48,8 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="minutes' work in seconds: learns something, not all")
     parser.add_argument(
         "--part",
-        help="of a long form that has several, which take long: curves, in_context, hull, instances, omniglot",
+        help="of a long form that has several, which take long: "
+        "curves, in_context, hull, instances, omniglot, plastic, uncertain",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")

@@ -145,7 +145,8 @@ def _sinusoids(name: str, seed: int, device: str) -> list[Answer]:
     batch = family.draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
     settings = {**SINUSOIDS, "noise": FIRST_NOISE}
     before, after = (_told(name, family, settings, steps, seed, device) for steps in (0, STEPS))
-    blind = min(_figures(family.rivals(batch)["mean of all tasks"], batch)["error"], before["error"])
+    rival = judge(family.rivals(batch)["mean of all tasks"], batch.query.targets, batch.query.present)["error"]
+    blind = min(float(rival.mean()), before["error"])
     density = 0.5 * math.log(2 * math.pi * math.e * NOISE**2)  # of who knows each sinusoid
     return [
         Answer(f"{of}, error (the mean of all tasks, or untrained)", after["error"], blind, "lower", 0, "", "computed"),
