@@ -1,9 +1,14 @@
 """Implicit MAML on ridge regression, where adapting has a closed form and finite differences tell the meta-gradient."""
 
+import pytest
 import torch
 
+from meta_learners.few_shot_contracts import Lines
 from meta_learners.gradient.implicit import ImplicitSettings, implicit_gradient, proximal
+from meta_learners.networks.policies import Network
+from meta_learners.registry import make_few_shot
 
+BATCH = Lines().draw(3, "train", (0,))
 PROXIMITY, SIZE, TASKS = 0.7, 4, 3
 
 
@@ -78,3 +83,26 @@ def test_where_adapting_ended_on_a_ridge_the_meta_gradient_is_the_plain_slope():
         if steps > 1:
             assert torch.allclose(gradient["weight"], wanted)
         assert gradient["weight"].norm() < 1.5
+
+
+def test_a_meta_step_descends_what_the_queries_cost_where_the_supports_led():
+    learner, batch = make_few_shot("imaml", Lines(), {"hidden": [4], "proximity": 1e6, "inner_rate": 1e-9}), BATCH
+    wanted = (learner.predict(batch, (0,)).mean - batch.query.targets).square().mean().item()
+    # Held so near it is MAML that takes no step.
+    start = {name.removeprefix("parameter."): each for name, each in learner.state().tensors.items()}
+    network = Network((1, 4, 1), activation="relu")
+    names = list(network.initial(torch.Generator()))
+    leaves = {name: start[name].clone().requires_grad_() for name in names}
+    told = network({name: each.expand(3, *each.shape) for name, each in leaves.items()}, batch.query.inputs)
+    slopes = torch.autograd.grad((told - batch.query.targets).square().mean(), list(leaves.values()))
+    found = learner.meta_step(batch, (0,))
+    assert found["loss"] == pytest.approx(wanted, rel=1e-5)
+    assert found["gradient_norm"] == pytest.approx(
+        torch.cat([each.flatten() for each in slopes]).norm().item(), rel=1e-4
+    )
+
+
+def test_adapting_shows_in_what_a_meta_step_descends():
+    learner = make_few_shot("imaml", Lines(), {"hidden": [4]})
+    wanted = (learner.predict(BATCH, (0,)).mean - BATCH.query.targets).square().mean().item()
+    assert learner.meta_step(BATCH, (0,))["loss"] == pytest.approx(wanted, rel=1e-5)

@@ -1,5 +1,6 @@
 """Follow the meta-leader against its exact regret, and WarpGrad against T-net and what solves a quadratic at once."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -107,3 +108,24 @@ def test_leap_points_along_the_way_that_reptile_points_to_the_end_of():
             wanted[name] = wanted[name] + (fall * slope).mean(0)
     assert all(torch.allclose(leap[name], wanted[name], atol=1e-6) for name in names)
     assert stack(start, 2)[names[0]].shape == at[0][names[0]].shape
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_the_leader_is_followed_by_what_queries_of_all_rounds_cost_after_adapting(joint):
+    """Its rival descends both halves without adapting. With a step size of 0 the start stays where it is."""
+    settings = OnlineSettings(hidden=(4,), updates=1, sampled=0, step_size=0.0, inner_rate=0.05, joint=joint)
+    learner, rounds = FollowTheMetaLeader((1,), 1, None, settings), [Lines().draw(2, "train", (n,)) for n in range(2)]
+
+    def error(batch, half):
+        still = replace(batch, query=getattr(batch, half))
+        of = replace(settings, inner_rate=1e-9) if joint else settings
+        told = FollowTheMetaLeader((1,), 1, None, of).predict(still, (0,)).mean
+        return (told - still.query.targets).square().mean().item()
+
+    for number, batch in enumerate(rounds):
+        found = learner.meta_step(batch, (number,))["loss"]
+        costs = [
+            0.5 * (error(each, "support") + error(each, "query")) if joint else error(each, "query")
+            for each in rounds[: number + 1]
+        ]
+        assert found == pytest.approx(sum(costs) / len(costs), rel=1e-5)

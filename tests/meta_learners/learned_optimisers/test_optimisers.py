@@ -189,3 +189,61 @@ def test_an_unknown_objective_is_refused():
 def test_a_meta_lstm_whose_window_is_too_short_is_refused():
     with pytest.raises(ValueError, match="window is 4; it must be 8, the steps, or more"):
         make_few_shot("meta-lstm", Lines(), {"window": 4})
+
+
+@pytest.mark.parametrize("objective", ["sum", "log"])
+@pytest.mark.parametrize("name", ["lstm-optimiser", "hierarchical-optimiser"])
+def test_a_rule_descends_the_losses_on_its_way_window_by_window(name, objective):
+    settings = {"hidden": [3], "steps": 5, "window": 2, "objective": objective, "step_size": 0.0}
+    learner, batch = make_few_shot(name, Lines(), settings), Lines().draw(3, "train", (0,))
+    way = learner.curve(batch, (1,), 5)
+    windows = [way[:, :3], way[:, 2:5], way[:, 4:]]
+    costs = [each.log().mean() if objective == "log" else each.sum(1).mean() for each in windows]
+    told = learner.meta_step(batch, (1,))
+    assert told["objective"] == pytest.approx(torch.stack(costs).mean().item(), rel=1e-5)
+    assert told["loss"] == pytest.approx(way[:, -1].mean().item(), rel=1e-5)
+
+
+def test_a_meta_lstm_descends_the_queries_loss_where_it_ends():
+    learner, batch = make_few_shot("meta-lstm", Lines(), {"hidden": [3]}), Lines().draw(3, "train", (0,))
+    wanted = (learner.predict(batch, (1,)).mean - batch.query.targets).square().mean().item()
+    assert learner.meta_step(batch, (1,))["objective"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_meta_lstms_gates_see_what_they_let_through_the_step_before():
+    """Equation 4 and the one above it, for one parameter of the first task."""
+    optimisee, _ = tasks_of_classes(1)
+    torch.manual_seed(0)
+    settings = MetaLSTMSettings(units=3)
+    rule = MetaLSTM(optimisee, settings)
+    for gate in (rule.forget, rule.take):
+        torch.nn.init.normal_(gate.weight)
+    parameters = rule.start(1, torch_generator((0,)), "cpu")
+    kept, loss = rule.begin(parameters, torch_generator((0,))), torch.tensor([0.4])
+    here, state, forget, take = flat(parameters)[0, :1], (torch.zeros(1, 3), torch.zeros(1, 3)), 1.0, 0.0
+    for step in range(3):
+        slope = torch.randn(flat(parameters).shape, generator=torch_generator((step,)))
+        parameters, kept = rule.step(parameters, unflat(slope, parameters), loss, kept)
+        state = rule.first(torch.cat([log_and_sign(slope[0, :1], 10.0), log_and_sign(loss, 10.0)], 1), state)
+        forget, take = (
+            gate(torch.cat([state[0][0], here, torch.tensor([before])])).sigmoid().item()
+            for gate, before in ((rule.forget, forget), (rule.take, take))
+        )
+        here = forget * here - take * slope[0, :1]
+        assert torch.allclose(flat(parameters)[0, :1], here, atol=1e-5)
+
+
+def test_a_tensor_moves_by_its_parameters_rate_whatever_direction_is_told():
+    """The direction is scaled to root mean square 1."""
+    optimisee, batch = tasks_of_classes(2)
+    torch.manual_seed(1)
+    rule = HierarchicalUnits(optimisee, HierarchicalSettings(slowest=0.03, fastest=0.03))
+    with torch.no_grad():
+        rule.tell.weight[1], rule.tell.bias[1] = 0, 0  # the rate stays
+    ways = steps_of(rule, optimisee, batch.support, 1.0, 4, list)
+    place = 0
+    for each in optimisee.start(2, torch_generator((4,)), "cpu").values():
+        size = each[0].numel()
+        moved = (ways[1:] - ways[:-1])[..., place : place + size].square().mean(-1).sqrt()
+        assert torch.allclose(moved, torch.full_like(moved, 0.03), rtol=1e-3)
+        place += size

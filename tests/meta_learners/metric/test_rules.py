@@ -6,8 +6,8 @@ from scipy.optimize import minimize
 from torch import nn
 
 from meta_learners.few_shot_contracts import Blobs
-from meta_learners.metric.arc import filters
-from meta_learners.metric.good_embedding import logistic
+from meta_learners.metric.arc import ArcSettings, Comparator, filters
+from meta_learners.metric.good_embedding import GoodEmbedding, logistic
 from meta_learners.metric.graph import Edges, Graph, GraphSettings, weigh
 from meta_learners.metric.learner import Features
 from meta_learners.metric.matching import Matching
@@ -16,8 +16,10 @@ from meta_learners.metric.prototypical import prototypes, prototypical
 from meta_learners.metric.relation import Relation
 from meta_learners.metric.ridge import RidgeSettings, ridge
 from meta_learners.metric.siamese import UNITS, Siamese
+from meta_learners.registry import make_few_shot
 
 WAYS, SHOTS, SIZE = 3, 4, 5
+BATCH = Blobs().draw(2, "train", (0,))
 
 
 @pytest.fixture
@@ -142,3 +144,77 @@ def test_the_blobs_of_the_contract_can_be_told_apart():
     labels = nn.functional.one_hot(batch.support.targets, 3).float()
     told = prototypical(Features(batch.support.inputs, labels, batch.query.inputs))
     assert (told.argmax(-1) == batch.query.targets).float().mean() > 0.9
+
+
+def even(losses, alike):
+    """The mean loss of pairs that are alike and that of all others, half each."""
+    return 0.5 * (losses[alike].mean() + losses[~alike].mean())
+
+
+def pairs_loss(logits, batch):
+    alike = batch.query.targets[:, :, None] == batch.support.targets[:, None]
+    wanted = torch.where(alike, 1.0, -1.0)
+    return even(-nn.functional.logsigmoid(wanted * logits), alike)
+
+
+@pytest.mark.parametrize("name", ["prototypical", "matching", "graph"])
+def test_what_a_metric_learner_descends_is_the_cross_entropy_of_its_queries(name):
+    batch, system = BATCH, make_few_shot(name, Blobs(), {"width": 6}).system
+    loss, found = system.loss(batch, torch.Generator())
+    wanted = nn.functional.cross_entropy(found.logits.flatten(0, 1), batch.query.targets.flatten())
+    assert torch.allclose(loss, wanted)
+
+
+def test_a_siamese_network_compares_sigmoids_of_units_by_their_distances():
+    torch.manual_seed(0)
+    network = Siamese((4,), RidgeSettings(width=6))
+    query, support = (network.units(network.embedding(each.inputs)).sigmoid() for each in (BATCH.query, BATCH.support))
+    weights = network.weigh.weight[0]
+    logits = torch.stack([(weights * (query - each[:, None]).abs()).sum(-1) for each in support.unbind(1)], 2)
+    loss, _ = network.loss(BATCH, torch.Generator())
+    assert torch.allclose(loss, pairs_loss(logits + network.weigh.bias, BATCH), atol=1e-5)
+
+
+def test_scores_of_a_relation_network_are_fitted_to_one_and_zero():
+    torch.manual_seed(0)
+    network = Relation((4,), RidgeSettings(width=6))
+    loss, found = network.loss(BATCH, torch.Generator())
+    right = nn.functional.one_hot(BATCH.query.targets, 3).bool()
+    assert torch.allclose(loss, even((found.logits.sigmoid() - right.float()).square(), right))
+
+
+def test_a_comparator_looks_at_both_images_by_turns():
+    torch.manual_seed(0)
+    network, family = Comparator((1, 6, 5), ArcSettings(width=7, glimpses=2, side=3)), Blobs((1, 6, 5))
+    batch, logits = family.draw(1, "train", (0,)), []
+
+    def normal(image):
+        return (image - image.mean()) / image.std(correction=0)
+
+    for query in batch.query.inputs[0]:
+        for support in batch.support.inputs[0]:
+            state = torch.zeros(1, 7), torch.zeros(1, 7)
+            for image in (query, support, query, support):
+                across, down, size = network.look(state[0]).tanh().T
+                rows, columns = (filters(*each)[0] for each in ((down, size, 3, 6), (across, size, 3, 5)))
+                state = network.cell((rows @ normal(image)[0] @ columns.T).reshape(1, 9), state)
+            logits.append(network.same(state[0])[0, 0])
+    loss, _ = network.loss(batch, torch.Generator())
+    assert torch.allclose(loss, pairs_loss(torch.stack(logits).reshape(1, 6, 6), batch), atol=1e-5)
+
+
+def test_a_good_embedding_is_trained_on_all_classes_and_fits_features_of_unit_length():
+    torch.manual_seed(0)
+    network = GoodEmbedding((4,), Blobs.train_classes, RidgeSettings(width=6))
+    loss, _ = network.loss(BATCH, torch.Generator())
+    halves = BATCH.support, BATCH.query
+    features = [network.embedding(each.inputs) for each in halves]
+    told = torch.cat([network.head(nn.functional.layer_norm(each, (6,))).flatten(0, 1) for each in features])
+    rows = torch.arange(len(BATCH.classes))[:, None]
+    known = torch.cat([BATCH.classes[rows, each.targets].flatten() for each in halves])
+    assert torch.allclose(loss, nn.functional.cross_entropy(told, known), atol=1e-5)
+    support, query = (each / each.square().sum(-1, keepdim=True).sqrt() for each in features)
+    labels = nn.functional.one_hot(BATCH.support.targets, 3).float()
+    found = network.predict(BATCH, torch.Generator()).logits.log_softmax(-1)
+    wanted = logistic(Features(support, labels, query)).log_softmax(-1)
+    assert torch.allclose(found, wanted, atol=1e-4)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from meta_learners.few_shot_contracts import Blobs, Lines
 from meta_learners.keys import torch_generator
 from meta_learners.plastic.fast_weights import FastSettings, FastWeights, Programmer, ProgrammerSettings, written
 from meta_learners.plastic.hebbian import HebbianSettings, HebbianSynapses, trace
 from meta_learners.plastic.learner import Shown
 from meta_learners.plastic.parametric_rule import ParametricRule, RuleSettings
-from meta_learners.registry import make_family
+from meta_learners.registry import make_family, make_few_shot
 
 
 def drawn(*shape, number=0):
@@ -122,3 +123,14 @@ def test_a_rule_of_hebbs_term_and_ojas_finds_the_first_principal_component():
         found = made(of)[0, :, 0]
     assert found.norm().item() == pytest.approx(1, abs=0.1)
     assert abs(torch.dot(found / found.norm(), turn[0]).item()) > 0.97
+
+
+@pytest.mark.parametrize("family", [Lines(), Blobs()], ids=["numbers", "classes"])
+def test_what_a_plastic_learner_descends_is_what_its_queries_cost(family):
+    system, batch = make_few_shot("plasticity", family, {"width": 4}).system, family.draw(3, "train", (0,))
+    loss, found = system.loss(batch, torch.Generator())
+    if family.ways is None:
+        wanted = (found.mean - batch.query.targets).square().mean()
+    else:
+        wanted = torch.nn.functional.cross_entropy(found.logits.flatten(0, 1), batch.query.targets.flatten())
+    assert torch.allclose(loss, wanted)

@@ -1,0 +1,281 @@
+"""What the Bayesian learners descend, against the formulas of their papers written out a task at a time."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from meta_learners.bayesian.abml import ABML, ABMLSettings, hyperprior
+from meta_learners.bayesian.adapting import PACE, Likelihood
+from meta_learners.bayesian.bmaml import BMAML, NOISE, NOISE_PACE, WEIGHTS, BMAMLSettings, stein_direction
+from meta_learners.bayesian.mixture import COUNTS, Mixture, MixtureSettings
+from meta_learners.bayesian.neural_processes import NeuralProcess, ProcessSettings
+from meta_learners.bayesian.platipus import Platipus, PlatipusSettings
+from meta_learners.bayesian.statistician import Statistician, StatisticianSettings
+from meta_learners.few_shot_contracts import Blobs, Lines
+from meta_learners.networks.policies import Network
+
+NORMAL, TASKS = torch.distributions.Normal, 3
+KL = torch.distributions.kl_divergence
+
+
+def lines():
+    batch = Lines().draw(TASKS, "train", (0,))
+    halves = (
+        replace(each, inputs=each.inputs.double(), targets=each.targets.double())
+        for each in (batch.support, batch.query)
+    )
+    return replace(batch, **dict(zip(("support", "query"), halves, strict=True)))
+
+
+def line():
+    """A likelihood of numbers by a line: two parameters."""
+    return Likelihood(Network((1, 1), activation="relu"), None)
+
+
+def of_task(examples, task):
+    """Inputs with a 1 behind them, and targets."""
+    x = examples.inputs[task]
+    return torch.cat([x, torch.ones_like(x)], 1), examples.targets[task, :, 0]
+
+
+def leaves_of(meta):
+    return {name: each.double().requires_grad_() for name, each in meta.items() if not name.startswith("kept.")}
+
+
+def weights(meta, prefix=""):
+    """Slope and intercept side by side."""
+    return torch.cat([meta[f"{prefix}layer0.weight"].flatten(-2), meta[f"{prefix}layer0.bias"]], -1)
+
+
+def noises(generator, draws):
+    """What is drawn for each draw and task: (S, M, 2)."""
+    weight, bias = (torch.randn(draws, TASKS, *shape, generator=generator).double() for shape in ((1, 1), (1,)))
+    return torch.cat([weight.flatten(2), bias], -1)
+
+
+def slope_of_mean_square(at, x, y):
+    return 2 / len(y) * x.T @ (x @ at - y)
+
+
+def agree(found, loss, leaves):
+    """The loss, and its slopes by all that is learned, are those written by hand."""
+    assert found.loss.item() == pytest.approx(loss.item(), rel=1e-7)
+    for name, slope in zip(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True), strict=True):
+        if slope is not None:
+            assert torch.allclose(found.gradient[name], slope, rtol=1e-6, atol=1e-8), name
+
+
+def test_platipus_draws_its_start_by_the_query_and_pays_for_what_the_support_did_not_tell():
+    """Algorithm 1: the prior stands a step of the support's loss away, the posterior one of the query's."""
+    settings = PlatipusSettings(
+        hidden=(), inner_steps=2, inner_rate=0.05, inner_norm=1e9, spread=0.2, query_spread=0.05, weight=0.7
+    )
+    system, batch = Platipus(line(), replace(settings, belief_rate=0.1)), lines()
+    meta = {name: each.double() for name, each in system.initial(torch.Generator().manual_seed(0)).items()}
+    found = system.step(meta, batch, torch.Generator().manual_seed(1))
+    leaves, chance = leaves_of(meta), noises(torch.Generator().manual_seed(1), 1)[0]
+    mean, noise, costs = weights(leaves, "mean."), (PACE * leaves["noise"]).exp(), []
+    wide, narrow = (weights(leaves, f"spread.{by}.").exp() for by in ("prior", "query"))
+    for task in range(TASKS):
+        known, asked = of_task(batch.support, task), of_task(batch.query, task)
+        prior = NORMAL(mean - leaves["rate.prior"].exp() * slope_of_mean_square(mean, *known), wide)
+        posterior = NORMAL(mean - leaves["rate.query"].exp() * slope_of_mean_square(mean, *asked), narrow)
+        at = posterior.mean + posterior.stddev * chance[task]
+        for _ in range(2):
+            at = at - 0.05 * slope_of_mean_square(at, *known)
+        cost = -NORMAL(asked[0] @ at, noise).log_prob(asked[1]).sum() + 0.7 * KL(posterior, prior).sum()
+        costs.append(cost / len(asked[1]))
+    agree(found, torch.stack(costs).mean(), leaves)
+
+
+def test_abml_descends_the_bound_of_the_queries_by_what_it_inferred_and_its_hyperprior():
+    settings = ABMLSettings(
+        hidden=(), inner_steps=1, inner_rate=0.05, inner_norm=1e9, inner_draws=2, spread=0.3, hyperprior=0.5
+    )
+    system, batch = ABML(line(), settings), lines()
+    meta = {name: each.double() for name, each in system.initial(torch.Generator().manual_seed(0)).items()}
+    found = system.step(meta, batch, torch.Generator().manual_seed(1))
+    leaves, generator = leaves_of(meta), torch.Generator().manual_seed(1)
+    inner, outer = noises(generator, 2), noises(generator, 2)
+    mean, spread, noise = weights(leaves, "mean."), weights(leaves, "spread."), (PACE * leaves["noise"]).exp()
+    prior = NORMAL(mean, spread.exp())
+
+    def bound(at, log_spread, chance, x, y):
+        told = [NORMAL(x @ (at + log_spread.exp() * each), noise).log_prob(y).sum() for each in chance]
+        return KL(NORMAL(at, log_spread.exp()), prior).sum() - torch.stack(told).mean()
+
+    costs = []
+    for task in range(TASKS):
+        known, asked = of_task(batch.support, task), of_task(batch.query, task)
+        at, wide = mean.clone(), spread.clone()
+        cost = 2 * noise**2 * bound(at, wide, inner[:, task], *known) / len(known[1])
+        slopes = torch.autograd.grad(cost, [at, wide], create_graph=True)
+        at, wide = (each - 0.05 * slope for each, slope in zip((at, wide), slopes, strict=True))
+        costs.append(bound(at, wide, outer[:, task], *asked) / len(asked[1]))
+    gamma = torch.distributions.Gamma(1.0, 0.01).log_prob((-2 * spread).exp()) - math.log(0.01)
+    normal = NORMAL(0.0, 1.0).log_prob(mean) + 0.5 * math.log(2 * math.pi)
+    over = -(gamma + normal).sum()
+    assert hyperprior({"a": mean}, {"a": spread}).item() == pytest.approx(over.item(), rel=1e-6)
+    agree(found, torch.stack(costs).mean() + 0.5 * over, leaves)
+
+
+def test_bmamls_followers_chase_leaders_that_saw_the_queries_too():
+    """Algorithm 3, of networks alone; and what queries cost the followers, for the noise to descend."""
+    rate, particles = 0.02, 2
+    system = BMAML(line(), BMAMLSettings(hidden=(), particles=particles, inner_steps=1, inner_rate=rate, noise=0.3))
+    batch = lines()
+    meta = {name: each.double() for name, each in system.initial(torch.Generator().manual_seed(0)).items()}
+    found = system.step(meta, batch, torch.Generator())
+    leaves = leaves_of(meta)
+
+    def log_posterior(at, x, y):
+        likelihood = NORMAL(x @ at[:2], (-0.5 * at[2]).exp()).log_prob(y).sum()
+        likelihood = likelihood + NORMAL(0.0, (-0.5 * at[3]).exp()).log_prob(at[:2]).sum()
+        priors = zip(at[2:], (0.2, 2.0), strict=True)
+        return likelihood + sum(2 * log - by * log.exp() for log, by in priors)
+
+    def moved(at, x, y):
+        total = sum(log_posterior(each, x, y) for each in at)
+        (slopes,) = torch.autograd.grad(total, at, create_graph=True)
+        length = 2 * rate / (len(y) * at[:, 2].detach().exp().max())
+        return at + length * stein_direction(at, slopes)
+
+    places = [weights(leaves), NOISE_PACE * leaves[NOISE][:, None], leaves[WEIGHTS][:, None]]
+    start, gaps, told = torch.cat(places, 1), [], []
+    for task in range(TASKS):
+        known, asked = of_task(batch.support, task), of_task(batch.query, task)
+        follower = moved(start, *known)
+        both = (torch.cat(each) for each in zip(known, asked, strict=True))
+        leader = moved(follower.detach().requires_grad_(), *both).detach()
+        gaps.append((follower - leader)[:, :2].square().sum())
+        each = [NORMAL(asked[0] @ at[:2], (-0.5 * at[2]).exp()).log_prob(asked[1]) for at in follower]
+        told.append(torch.stack(each).logsumexp(0).mean() - math.log(particles))
+    chaser = torch.stack(gaps).mean()
+    assert found.loss.item() == pytest.approx((chaser - torch.stack(told).mean()).item(), rel=1e-6)
+    for name in ("layer0.weight", "layer0.bias", WEIGHTS):
+        (slope,) = torch.autograd.grad(chaser, leaves[name], retain_graph=True)
+        assert torch.allclose(found.gradient[name], slope, rtol=1e-6, atol=1e-9), name
+
+
+def test_the_starts_of_a_mixture_share_the_queries_cost_by_the_supports_likelihood_and_what_each_took_before():
+    settings = MixtureSettings(hidden=(), starts=2, first=2, inner_steps=1, inner_rate=0.05, inner_norm=1e9, noise=1.0)
+    system, batch = Mixture(line(), settings), lines()
+    meta = {name: each.double() for name, each in system.initial(torch.Generator().manual_seed(0)).items()}
+    meta[COUNTS] = torch.tensor([3.0, 1.0]).double()
+    found = system.step(meta, batch, torch.Generator())
+    leaves, costs, shares = leaves_of(meta), [], []
+    noise = (PACE * leaves["noise"]).exp()
+    for task in range(TASKS):
+        (x, y), (asked, wanted) = of_task(batch.support, task), of_task(batch.query, task)
+        adapted = [at - 0.05 * slope_of_mean_square(at, x, y) for at in weights(leaves, "start.")]
+        joint = [
+            share * NORMAL(x @ at, noise).log_prob(y).sum().exp()
+            for share, at in zip((0.75, 0.25), adapted, strict=True)
+        ]
+        shares.append((torch.stack(joint) / sum(joint)).detach())
+        told = torch.stack([-NORMAL(asked @ at, noise).log_prob(wanted).mean() for at in adapted])
+        costs.append((shares[-1] * told).sum())
+    assert torch.allclose(system.shares(meta, batch), torch.stack(shares, 1))
+    agree(found, torch.stack(costs).mean(), leaves)
+
+
+@pytest.mark.parametrize(
+    ("latent", "direct", "attentive"), [(False, True, False), (True, False, False), (True, True, True)]
+)
+def test_a_neural_process_descends_minus_the_bound_from_the_context_to_all_points(latent, direct, attentive):
+    torch.manual_seed(0)
+    settings = ProcessSettings(units=8, heads=2)
+    network = NeuralProcess(1, 1, settings, latent=latent, direct=direct, attentive=attentive).double()
+    batch = lines()
+    loss, told = network.loss(batch, torch.Generator().manual_seed(1))
+    chance = torch.randn(TASKS, 8, generator=torch.Generator().manual_seed(1)).double()
+
+    def belief(x, y):
+        mean, spread = network.describe(network.latent(torch.cat([x, y], 1)).mean(0)).chunk(2)
+        return NORMAL(mean, 0.1 + 0.9 * spread.sigmoid())
+
+    bounds = []
+    for task in range(TASKS):
+        known = batch.support.inputs[task], batch.support.targets[task]
+        x, y = (
+            torch.cat([one, other[task]])
+            for one, other in zip(known, (batch.query.inputs, batch.query.targets), strict=True)
+        )
+        parts, price = [x], 0.0
+        if direct:
+            encoded = network.encode(torch.cat(known, 1))
+            if attentive:
+                asked, keys, values = (
+                    each.reshape(len(each), 2, -1).transpose(0, 1)
+                    for each in (network.read(x), network.read(known[0]), encoded)
+                )
+                means = nn.functional.scaled_dot_product_attention(asked, keys, values)
+                parts.append(means.transpose(0, 1).flatten(1))
+            else:
+                parts.append(encoded.mean(0).expand(len(x), -1))
+        if latent:
+            prior, posterior = belief(*known), belief(x, y)
+            price = KL(posterior, prior).sum()
+            parts.append((posterior.mean + posterior.stddev * chance[task]).expand(len(x), -1))
+        mean, spread = network.decode(torch.cat(parts, 1)).chunk(2, 1)
+        log = NORMAL(mean, 0.1 + 0.9 * nn.functional.softplus(spread)).log_prob(y).sum()
+        bounds.append((log - price) / len(y))
+    assert loss.item() == pytest.approx(-torch.stack(bounds).mean().item(), rel=1e-7)
+    # What is told on the way is told by the context alone.
+    other = replace(batch, query=replace(batch.query, targets=batch.query.targets + 1))
+    assert torch.equal(network.loss(other, torch.Generator().manual_seed(1))[1].means, told.means)
+
+
+def described(told):
+    mean, spread = told.chunk(2, -1)
+    return NORMAL(mean, nn.functional.softplus(spread) + 1e-3)
+
+
+def test_the_statistician_descends_minus_the_bound_of_all_pairs_of_a_task():
+    """Equation 4, with what is told of c against a standard normal distribution."""
+    torch.manual_seed(0)
+    system = Statistician((1,), None, 1, StatisticianSettings(context=3, latent=2, units=8, draws=2)).double()
+    batch, generator = lines(), torch.Generator().manual_seed(1)
+    loss, _ = system.loss(batch, torch.Generator().manual_seed(1))
+    chance = torch.randn(TASKS, 1, 3, generator=generator).double()
+    chances, total = torch.randn(TASKS, 10, 2, generator=generator).double(), 0.0
+    for task in range(TASKS):
+        x, y = (
+            torch.cat([one[task], other[task]])
+            for one, other in (
+                (batch.support.inputs, batch.query.inputs),
+                (batch.support.targets, batch.query.targets),
+            )
+        )
+        features = system.encode(torch.cat([x, y], 1))
+        share = torch.tensor([1 / len(x)]).double()
+        context = described(system.describe_set(torch.cat([features.mean(0), share])))
+        c = (context.mean + context.stddev * chance[task, 0]).expand(len(x), -1)
+        posterior = described(system.describe_item(torch.cat([features, c], 1)))
+        prior = described(system.prior_item(torch.cat([x, c], 1)))
+        z = posterior.mean + posterior.stddev * chances[task]
+        mean, spread = system.decode(torch.cat([x, c, z], 1)).chunk(2, 1)
+        told = NORMAL(mean, 0.02 + nn.functional.softplus(spread)).log_prob(y).sum()
+        standard = NORMAL(torch.zeros(3).double(), 1.0)
+        total = total + told - KL(posterior, prior).sum() - KL(context, standard).sum()
+    assert loss.item() == pytest.approx(-total.item() / (TASKS * 10), rel=1e-6)
+
+
+def test_a_querys_class_is_told_by_how_far_that_classs_context_diverges_from_its_own():
+    torch.manual_seed(0)
+    system = Statistician((4,), 3, 1, StatisticianSettings(context=3, latent=2, units=8, width=5))
+    batch = Blobs().draw(1, "train", (0,))
+    with torch.no_grad():
+        found = system.predict(batch, torch.Generator()).logits[0]
+
+        def context(inputs):
+            mean = system.encode(system.embedding(inputs)).mean(0)
+            return described(system.describe_set(torch.cat([mean, torch.tensor([1 / len(inputs)])])))
+
+        classes = [context(batch.support.inputs[0][batch.support.targets[0] == each]) for each in range(3)]
+        for asked, told in zip(batch.query.inputs[0], found, strict=True):
+            wanted = [-KL(each, context(asked[None])).sum() for each in classes]
+            assert torch.allclose(told, torch.stack(wanted), rtol=1e-4, atol=1e-5)
