@@ -116,6 +116,7 @@ def dynamics(found: Mapping[str, Any], path: Path) -> None:
     axis = figure.subplots()
     ordered = sorted(results, key=lambda name: results[name][-1][0])
     learned = [name for name in ordered if found["results"][name]["room"] != "rivals"]
+    styles = dict(zip([name for name in ordered if name not in learned], ("--", "-", ":", "-."), strict=False))
     for name in ordered:
         means, lows, highs = zip(*results[name], strict=True)
         if name in learned:
@@ -123,12 +124,12 @@ def dynamics(found: Mapping[str, Any], path: Path) -> None:
             axis.fill_between(shots, lows, highs, color=colour, alpha=0.1, linewidth=0)
             axis.plot(shots, means, "o-", color=colour, linewidth=1.6, label=name)
         else:
-            axis.plot(shots, means, "--", color="#6b7280", linewidth=1.2, label=name)
+            axis.plot(shots, means, styles[name], color="#6b7280", linewidth=1.2, label=name)
     axis.set_xscale("log")
     axis.set_xticks(shots, [str(each) for each in shots])
     axis.set_ylim(0, 1.1)
     axis.set_xlabel("steps of the body that are told")
-    axis.set_ylabel("mean square error of the change of its speeds; 1: of telling the mean")
+    axis.set_ylabel("mean square error of the speeds' change; 1: of the mean")
     axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     axis.grid(alpha=0.2)
     figure.savefig(path, dpi=110)

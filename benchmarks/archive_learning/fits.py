@@ -39,7 +39,7 @@ LARGEST = {"values": 1.0, "grounds": 8.0}
 # tuned Adam.
 SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     ("values", "lstm-optimiser"): {"decay": 60, "objective": "log", "scale": 0.02},
-    ("values", "hierarchical-optimiser"): {"decay": 110},
+    ("values", "hierarchical-optimiser"): {"decay": 160},
     ("grounds", "lstm-optimiser"): {"decay": 150, "scale": 0.3},
     ("grounds", "hierarchical-optimiser"): {"decay": 60, "objective": "sum", "fastest": 1.0},
 }

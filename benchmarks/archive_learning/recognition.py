@@ -32,13 +32,14 @@ NEAREST = (1, 5, 10)  # likewise where a task's classes are a genome and its nea
 TRAINED_ON, TASKS, AT_ONCE = 5, 4, 20  # examples of a class in training; tasks of a meta-step, and of a test's batch
 FAMILY: dict[str, Any] = {}  # settings of the tasks, besides their examples: as they are
 UNSEEN = 10**6  # begins the keys of the test's tasks
-# The same inner rate for all who descend the mean loss of a support, chosen once and not tuned for each: the defaults
+# The same inner rate for all but one who descend the mean loss of a support, not tuned for each: the defaults
 # are those of sinusoids. What would take all the time for a few meta-steps does less of it.
 INNER = {"inner_rate": 0.1}
 SETTINGS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("maml", "fomaml", "anil", "meta-sgd", "meta-curvature", "t-net", "mt-net"), INNER),
-    "reptile": {**INNER, "inner_steps": 5},
-    "imaml": {**INNER, "inner_steps": 4, "conjugate_steps": 2},
+    "reptile": {**INNER, "inner_steps": 6, "reptile_rate": 1.0},
+    # Its formula is of where adapting ends: more and shorter steps, to an end that is nearer.
+    "imaml": {"inner_rate": INNER["inner_rate"] / 2, "inner_steps": 6, "proximity": 5.0, "conjugate_steps": 3},
     "warpgrad": {**INNER, "inner_steps": 3},
     "ftml": {**INNER, "updates": 2, "sampled": 4},
     "llama": {**INNER, "inner_steps": 1},

@@ -28,6 +28,7 @@ NAMES = (
     "curves",
     "recall",
     "in_context",
+    "hull",
     "instances",
     "optimisers",
     "plastic",
@@ -46,7 +47,9 @@ def main() -> None:
     parser.add_argument("name", nargs="?", choices=NAMES, help="all when left out")
     parser.add_argument("--short", action="store_true", help="minutes' work in seconds: learns something, not all")
     parser.add_argument(
-        "--part", help="of a long form that has several, which take long: curves, in_context, instances, omniglot"
+        "--part",
+        help="of a long form that has several, which take long: "
+        "curves, in_context, hull, instances, omniglot, plastic, uncertain",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.known_answers.answer import Answer
+from benchmarks.known_answers.answer import Answer, Certainty
 from benchmarks.known_answers.trials import SMALL_WORLDS, Effort, learn, trial_returns
 from meta_learners.black_box.rl2 import RL2
 from meta_learners.families.bandits import BernoulliBandits
@@ -16,6 +16,7 @@ ARMS, PULLS = 5, 10
 OPTIMUM = 6.6600
 NEAR = 0.98  # of the optimum
 THOMPSON = 5.7  # Thompson sampling, as published with RL²: what the short form aims at
+PAPER = "Duan et al. 2016, arXiv:1611.02779"
 UNTAUGHT = 10**6  # seed of the test's trials: none of training's
 
 
@@ -32,7 +33,8 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
         float(trial_returns(family, each, 1, effort.tested, (UNTAUGHT + seed,)).mean()) for each in (untrained, learner)
     )
     aim, target = ("Thompson sampling", THOMPSON) if short else ("98% of Bayes", NEAR * OPTIMUM)
+    source: tuple[str, Certainty] = (PAPER, "remembered") if short else ("", "computed")
     return [
-        Answer("bandits: random pulls, mean reward of 10 pulls", first, PULLS / 2, "equal", 0.05),
-        Answer(f"bandits: RL², mean reward of 10 pulls ({aim})", last, target, "higher"),
+        Answer("bandits: random pulls, mean reward of 10 pulls", first, PULLS / 2, "equal", 0.05, "", "computed"),
+        Answer(f"bandits: rl2, mean reward of 10 pulls ({aim})", last, target, "higher", 0, *source),
     ]

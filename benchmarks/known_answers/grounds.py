@@ -113,7 +113,7 @@ def kinds(curriculum: Curriculum, seed: int) -> list[Answer]:
     learner: Any = taught("mixture", both, MIXTURE, steps=MIXTURE_STEPS, tasks=TASKS, seed=seed)
     shares = []
     for share in (0.0, 1.0):
-        batch = family_of(curriculum, parametric=share, **size).draw(TESTED, "train", (UNTAUGHT, Stream.TASKS))
+        batch = family_of(curriculum, parametric=share, **size).draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
         shares.append(learner.system.shares(learner.meta, batch).mean(1))
     joined = int((learner.meta["kept.counts"] > 0).sum())
     apart = 0.5 * float((shares[0] - shares[1]).abs().sum())

@@ -19,6 +19,7 @@ from meta_learners.keys import Stream, numpy_generator
 EPISODES = 10
 RANDOM, BEST_RULE, ORACLE = 100.1, 150.2, 218.6
 SHORT_AIM = RANDOM + 8  # after the seconds' learning of the short form
+PAPER = "Duan et al. 2016, arXiv:1611.02779"
 UNTAUGHT = 10**6  # seed of the test's trials: none of training's
 # Acting greedily by the means of the exact posterior brings 159, so a short horizon, whose advantages are less noisy,
 # gives away little.
@@ -51,7 +52,7 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     oracle = EPISODES * float(np.mean([task.best_return(family.episode_limit) for task in tasks]))
     aim, target = ("better than random", SHORT_AIM) if short else ("BEB 150.2, RL² 156.2", BEST_RULE)
     return [
-        Answer("mdps: random actions, reward of 10 episodes", first, RANDOM, "equal", 1.5),
-        Answer("mdps: who knows the task, reward of 10 episodes", oracle, ORACLE, "equal", 1.5),
-        Answer(f"mdps: RL², reward of 10 episodes ({aim})", last, target, "higher"),
+        Answer("mdps: random actions, reward of 10 episodes", first, RANDOM, "equal", 1.5, PAPER, "second-hand"),
+        Answer("mdps: who knows the task, reward of 10 episodes", oracle, ORACLE, "equal", 1.5, PAPER, "second-hand"),
+        Answer(f"mdps: rl2, reward of 10 episodes ({aim})", last, target, "higher", 0, PAPER, "second-hand"),
     ]

@@ -65,10 +65,12 @@ def run(*, short: bool, seed: int, device: str = "cpu") -> list[Answer]:
     """Measure: in full beside the oracle, in short beside standing still."""
     learner = train("maml", SHORT_ITERATIONS if short else ITERATIONS, seed, device, lambda _, __: None)
     before, after = returns_after(learner, device)
-    answers = [Answer("navigation, maml, return after 1 step", after, still_return(), "higher")]
+    answers = [Answer("navigation: maml, return after 1 step", after, still_return(), "higher", 0, "", "computed")]
     if not short:
-        answers.append(Answer("navigation, maml, beside the oracle", after, oracle_return(), "beside"))
-        answers.append(Answer("navigation, maml, gain of 1 step", after - before, 0.0, "higher"))
+        answers.append(
+            Answer("navigation: maml, beside the oracle", after, oracle_return(), "beside", 0, "", "computed")
+        )
+        answers.append(Answer("navigation: maml, gain of 1 step", after - before, 0.0, "higher"))
     return answers
 
 

@@ -145,13 +145,18 @@ def table() -> str:
 
 
 def _best(name: str) -> tuple[str, str]:
-    """Give what stands beside and what was reached: the figure to be reached, or else the first to compare with."""
+    """Give what stands beside and what was reached: of the first figure to be reached, or else to compare with.
+
+    How many others miss their aim is told behind it.
+    """
     found = sorted(figures(name), key=lambda each: each["better"] == "beside")
     if not found:
         return "", ""
     best = found[0]
     what = best["name"].partition(": ")[2].replace(f"{name}, ", "")
-    return f"{_number(best['target'])}{_certainty(best)}", f"**{_number(best['measured'])}** ({what})"
+    aims = [each["reached"] for each in found if each["reached"] is not None]
+    missed = f"; {aims.count(False)} of {len(aims)} aims missed" if False in aims else ""
+    return f"{_number(best['target'])}{_certainty(best)}", f"**{_number(best['measured'])}** ({what}){missed}"
 
 
 def page(family: str) -> str:

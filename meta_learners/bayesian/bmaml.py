@@ -71,14 +71,16 @@ class BMAML:
         found = {name: torch.stack([each[name] for each in networks]) for name in networks[0]}
         found[WEIGHTS] = torch.zeros(count)
         if self._likelihood.ways is None:
-            found[NOISE] = torch.full((count,), -2 * math.log(self._settings.noise) / NOISE_PACE)
+            found[NOISE] = torch.tensor(-2 * math.log(self._settings.noise) / NOISE_PACE)
         return found
 
     def step(self, meta: Parameters, batch: TaskBatch, generator: torch.Generator) -> Step:
         both = _joined(batch.support, batch.query)
 
         def loss(leaves: Parameters) -> tuple[Tensor, Prediction]:
-            follower = self.followed(_particles(leaves, batch.tasks), batch.support, self._settings.inner_steps)
+            # Not by the noise: rates make up for it, which slopes by it would not see.
+            chased = {name: each.detach() if name == NOISE else each for name, each in leaves.items()}
+            follower = self.followed(self._particles(chased, batch.tasks), batch.support, self._settings.inner_steps)
             still = {name: each.detach() for name, each in follower.items()}
             leader = self.followed(still, both, self._settings.leader_steps)
             gaps = [
@@ -94,7 +96,11 @@ class BMAML:
         return descent(loss, meta)
 
     def _noise_loss(self, leaves: Parameters, follower: Parameters, batch: TaskBatch) -> Tensor:
-        """Give what queries cost the followers, as a function of the noise alone that their particles began with."""
+        """Give what queries cost the followers, as a function of the noise alone that their particles began with.
+
+        They begin with one noise: of several, that of the particle that starts furthest off becomes the largest, its
+        steps small beside the others', and it ever further off.
+        """
         if NOISE not in leaves:
             return torch.zeros(())
         still = {name: each.detach() for name, each in follower.items()}
@@ -107,8 +113,16 @@ class BMAML:
 
     def predict(self, meta: Parameters, batch: TaskBatch, generator: torch.Generator) -> Prediction:
         return self._tell(
-            self.followed(_particles(meta, batch.tasks), batch.support, self._settings.inner_steps), batch
+            self.followed(self._particles(meta, batch.tasks), batch.support, self._settings.inner_steps), batch
         )
+
+    def _particles(self, meta: Parameters, tasks: int) -> Parameters:
+        """Give every task the particles (T, M, ...)."""
+        placed = {
+            name: (NOISE_PACE * each).expand(self._settings.particles) if name == NOISE else each
+            for name, each in meta.items()
+        }
+        return {name: each.expand(tasks, *each.shape) for name, each in placed.items()}
 
     def followed(self, particles: Parameters, examples: Examples, steps: int) -> Parameters:
         """Take Stein steps from every task's particles (T, M, ...) on its own log posterior."""
@@ -127,10 +141,20 @@ class BMAML:
         return particles
 
     def _rates(self, particles: Parameters, examples: Examples) -> Tensor:
-        """Give the inner rate of every task (T, 1, 1); of numbers, as if descending a mean square, whatever the noise.
+        """Give the inner rate of every task (T, 1, P); of numbers, as if descending a mean square, whatever the noise.
 
-        One for all particles of a task: where they come to rest stays where it was.
+        One for all particles of a task: where they come to rest stays where it was. The weights' precision has a slope
+        of half of each weight: where they are so many that its step would be too long, it is shortened.
         """
+        rate = self._of_weights(particles, examples)
+        counts = {name: each[0, 0].numel() for name, each in particles.items()}
+        weights = sum(count for name, count in counts.items() if name not in PRIORS)
+        shorter = rate.clamp(max=2 / weights)
+        each = [(shorter if name == WEIGHTS else rate).expand(-1, 1, count) for name, count in counts.items()]
+        return torch.cat(each, -1)
+
+    def _of_weights(self, particles: Parameters, examples: Examples) -> Tensor:
+        """Give the inner rate (T, 1, 1) of all but the weights' precision."""
         rate = torch.full((len(examples.inputs), 1, 1), self._settings.inner_rate).to(particles[WEIGHTS])
         if NOISE not in particles:
             return rate
@@ -162,12 +186,6 @@ class BMAML:
 def _noise(turned: Parameters) -> Tensor:
     """Give each particle's log deviation of numbers (M * T,); 0 for classes."""
     return (-0.5 * turned[NOISE] if NOISE in turned else torch.zeros_like(turned[WEIGHTS])).flatten()
-
-
-def _particles(meta: Parameters, tasks: int) -> Parameters:
-    """Give every task the particles (T, M, ...)."""
-    placed = {name: NOISE_PACE * each if name == NOISE else each for name, each in meta.items()}
-    return {name: each.expand(tasks, *each.shape) for name, each in placed.items()}
 
 
 def _flat(tensors: list[Tensor]) -> Tensor:

@@ -41,9 +41,8 @@ class ProcessSettings:
     units: Annotated[int, Bounds(1, 4096)] = 128  # of every layer, and of the latent variable
     heads: Annotated[int, Bounds(1, 64)] = 8  # of attention
     draws: Annotated[int, Bounds(1, 1000)] = 50  # of the latent variable, to predict by
-    # Of each input, beside itself: sines and cosines of pi, 2 pi, ... times it. Plain layers tell no function whose
-    # waves are short beside its range (Rahaman et al. 2019, arXiv:1806.08734).
-    waves: Annotated[int, Bounds(0, 10_000)] = 0  # how many of them; 0: none
+    # Plain layers tell no function whose waves are short beside its range (Rahaman et al. 2019, arXiv:1806.08734).
+    waves: Annotated[int, Bounds(0, 10_000)] = 0  # sines and cosines of pi, 2 pi, ... times each input, beside it
     step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
     halve_after: Annotated[int, Bounds(0, 10**9)] = 20_000  # meta-steps between halvings of the step size; 0: none
 

@@ -26,7 +26,7 @@ from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
 from meta_learners.networks.embedding import Embedding, seeded
 from meta_learners.predictions import Logits, Numbers, Prediction
 
-__all__ = ["LEARNER", "Statistician", "StatisticianSettings", "set_bound"]
+__all__ = ["LEARNER", "Statistician", "StatisticianSettings", "set_bound", "some_of"]
 
 FLOOR = 0.02  # of deviations of items
 Normal = tuple[Tensor, Tensor]  # mean and deviation
@@ -61,6 +61,18 @@ def set_bound(log_likelihood: Tensor, item_divergence: Tensor, divergence_of_set
     return found
 
 
+def some_of(members: Tensor, generator: torch.Generator) -> Tensor:
+    """Keep a drawn number of every set's items, from one to all, of those (M, K, N) that are its members.
+
+    Classes are told by sets of a support's size and by single queries: from sets of one size alone nothing is learned
+    of those.
+    """
+    chance = torch.rand(members.shape, generator=generator).to(members)
+    place = torch.where(members > 0, chance, 2.0).argsort(1).argsort(1)  # of members, before all others
+    share = torch.rand(len(members), 1, members.shape[2], generator=generator).to(members)
+    return members * (place <= (share * members.sum(1, keepdim=True)).floor())
+
+
 class Statistician(nn.Module):
     """The system; `Episodic`.
 
@@ -91,7 +103,8 @@ class Statistician(nn.Module):
         both = _joined(batch.support, batch.query)
         items, given, members = self._items(both, batch.ways)
         features = self.encode(self._features(both, items))
-        context = self._context(features, members)  # (M, N, c)
+        seen = some_of(members, generator) if self._classes else members
+        context = self._context(features, seen)  # (M, N, c)
         drawn = members @ _draw(context, generator)  # an item's own set's (M, K, c)
         posterior = _normal(self.describe_item(torch.cat([features, drawn], -1)))
         prior = _normal(self.prior_item(torch.cat([*given, drawn], -1)))

@@ -33,6 +33,7 @@ class ContextSettings(TrialSettings):
 
     products: bool = False  # whether it also sees observation x action and observation x action x reward
     reflex: Annotated[int, Bounds(0, 4096)] = 64  # units of two layers in which heads read the observation too; or 0
+    gain: Annotated[float, Bounds(0, 100)] = 0.0  # of the first layer's first weights, orthogonal; 0: PyTorch's small
     step_size: Annotated[float, Bounds(0, 1)] = 3e-4  # of Adam
 
 
@@ -52,7 +53,7 @@ class TransformerSettings(ContextSettings):
 
     def network(self, inputs: int, steps: int) -> CausalNetwork:
         """Lay out the network."""
-        return transformer(inputs, self.size, self.layers, self.heads, self.context)
+        return transformer(inputs, self.size, self.layers, self.heads, self.context, gain=self.gain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class SnailActingSettings(ContextSettings):
 
     filters: Annotated[int, Bounds(1, 4096)] = 32  # of each convolution
     keys: Annotated[int, Bounds(1, 4096)] = 32  # numbers of a key and of a value
+    width: Annotated[int, Bounds(0, 4096)] = 0  # numbers of the first layer; 0 for as many as filters
     rounds: Annotated[int, Bounds(1, 16)] = 2  # of convolutions and attention
     reach: Annotated[int, Bounds(0, 10**6)] = 0  # steps that convolutions reach back over; 0 for the whole trial
 
@@ -69,7 +71,8 @@ class SnailActingSettings(ContextSettings):
 
     def network(self, inputs: int, steps: int) -> CausalNetwork:
         """Lay out the network for trials of so many steps."""
-        return snail(inputs, self.filters, self.keys, self.reach or steps, self.rounds)
+        reach = self.reach or steps
+        return snail(inputs, self.filters, self.keys, reach, self.rounds, width=self.width, gain=self.gain)
 
 
 def in_context(

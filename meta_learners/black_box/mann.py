@@ -165,10 +165,16 @@ class Mann(nn.Module):
         return torch.stack(told, 1), tape
 
     def asked(self, sequence: Sequence, tape: Tape) -> Tensor:
-        """Tell the queries, each as the next example: (M, Q, N)."""
+        """Tell the queries, each as the next example: (M, Q, N).
+
+        A blank one comes before. A label is written with the example after its own, so that the last one would be
+        written with the query, which is told before.
+        """
         tasks, queries = sequence.query.shape[:2]
         features = self.embedding(sequence.query).flatten(0, 1)
-        each = Tape(*(part.repeat_interleave(queries, 0) for part in tape.fields()))
+        blank = torch.zeros_like(features[:1]).expand(tasks, -1)
+        _, heard = self.step(blank, torch.zeros_like(tape.label), tape)
+        each = Tape(*(part.repeat_interleave(queries, 0) for part in heard.fields()))
         outputs, _ = self.step(features, each.label, each)
         return outputs.reshape(tasks, queries, -1)
 

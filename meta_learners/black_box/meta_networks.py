@@ -5,7 +5,9 @@ example's own slopes; they are kept beside the example's representation, and a q
 learned maps, each alike for all weights, turn slopes into fast weights. Layers have a slow and a fast path, which are
 added after the activation. Here both networks stand on the embedding that others share, whose weights are slow alone,
 and the representation's slopes are of all the support, where the paper takes some of it. The cosines of the attention
-are sharpened by a learned factor.
+are sharpened by a learned factor. Features are normalised, since what all have in common drowns what tells them apart,
+and the base's slow last layer begins at 0, so that no task has a drawn leaning to unlearn: with neither, fast weights
+are first unlearned for more than a hundred meta-steps.
 """
 
 from __future__ import annotations
@@ -109,8 +111,14 @@ class MetaNetwork(nn.Module):
         self.representation = nn.ParameterDict(_first(size, units, units))
         self.judge = nn.Parameter(torch.randn(units, self._ways) / units**0.5)  # of a representation's loss
         self.base = nn.ParameterDict(_first(size, units, self._ways))
+        nn.init.zeros_(self.base["second"])
         self.log_sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())
         self.of_representation, self.of_base = FastWeights(settings.rule_units), FastWeights(settings.rule_units)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Embed examples, to features of mean 0 and variance 1."""
+        found: Tensor = self.embedding(inputs)
+        return functional.layer_norm(found, found.shape[-1:])
 
     def told(self, batch: TaskBatch) -> Tensor:
         """Give logits (M, Q, N)."""
@@ -119,7 +127,7 @@ class MetaNetwork(nn.Module):
             raise ValueError(f"tasks have {batch.ways} classes; this network was made for {self._ways}")
         there = batch.support.present
         inputs = torch.where(there.reshape(*there.shape, *(1,) * len(self.embedding.shape)), batch.support.inputs, 0)
-        support, query = self.embedding(inputs), self.embedding(batch.query.inputs)
+        support, query = self.features(inputs), self.features(batch.query.inputs)
         labels = one_hot(batch.support, batch.ways)
         q, w = dict(self.representation.items()), dict(self.base.items())
 

@@ -8,6 +8,11 @@
 
 These, MAML, first-order MAML, Reptile, ANIL and Meta-SGD, by the bilevel core. E-MAML and ProMP change how MAML
 accounts for the data that a policy collects; with given data there is nothing to change.
+
+Reptile has no query: it takes its inner steps on all of a task's examples, some at a time, and what makes it generalise
+is that steps on different ones agree (Nichol et al. 2018, arXiv:1803.02999, section 5). So it trains on support and
+query by turns, and what is told of its queries in training is of examples that it has seen. On the support alone it
+learned to fit that, while what queries of niches cost rose above what chance costs.
 """
 
 from __future__ import annotations
@@ -112,7 +117,8 @@ class GradientFewShot:
         supports: Sequence[Examples] = [batch.support] * self._inner.steps
         adapted: Parameters = {}
         if self.name == "reptile":
-            adapted = adapt(self._inner, self.loss, meta, supports, batch.tasks)
+            turns = [(batch.support, batch.query)[step % 2] for step in range(self._inner.steps)]
+            adapted = adapt(self._inner, self.loss, meta, turns, batch.tasks)
             loss, gradient = self.loss(adapted, batch.query).mean(), reptile_gradient(meta, adapted)
         else:
 

@@ -33,6 +33,8 @@ __all__ = ["LEARNER", "ImplicitMAML", "ImplicitSettings", "implicit_gradient", "
 Losses = Callable[[Parameters], Tensor]
 """From parameters stacked over M tasks to every task's loss (M,)."""
 
+FLAT = 0.1  # curvature of the loss and the proximal term, in units of lambda, under which conjugate gradients end
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImplicitSettings(AdaptedSettings):
@@ -45,15 +47,29 @@ class ImplicitSettings(AdaptedSettings):
 
 
 def proximal(losses: Losses, start: Mapping[str, Tensor], tasks: int, settings: ImplicitSettings) -> Parameters:
-    """Descend each task's loss, held near the start: parameters stacked over the tasks."""
+    """Descend each task's loss, held near the start: parameters stacked over the tasks.
+
+    A step that would not lessen loss and proximal term is not taken, and that task's next ones are half as long. Else,
+    where the loss bends more than the rate allows, steps overshoot for ever, and come near no end that the
+    meta-gradient could be of.
+    """
     centre = {name: each.detach() for name, each in stack(start, tasks).items()}
+
+    def held(at: Parameters, sloped: bool = True) -> tuple[Tensor, Parameters]:
+        value, slopes = _valued(losses, at) if sloped else (losses(at).detach(), at)
+        gaps = {name: each - centre[name] for name, each in at.items()}
+        proximal = 0.5 * settings.proximity * _products(gaps, gaps)
+        return value + proximal, _moved(slopes, gaps, torch.full_like(value, settings.proximity))
+
     found = centre
-    for _ in range(settings.inner_steps):
-        slopes = _slopes(losses, found)
-        found = {
-            name: each - settings.inner_rate * (slopes[name] + settings.proximity * (each - centre[name]))
-            for name, each in found.items()
-        }
+    least, slopes = held(found)
+    rate = torch.full_like(least, settings.inner_rate)
+    for step in range(settings.inner_steps):
+        tried = _moved(found, slopes, -rate)
+        value, after = held(tried, sloped=step + 1 < settings.inner_steps)
+        better = value < least
+        found, slopes = _chosen(better, tried, found), _chosen(better, after, slopes)
+        least, rate = torch.where(better, value, least), torch.where(better, rate, rate / 2)
     return found
 
 
@@ -92,18 +108,24 @@ def implicit_gradient(
 
 
 def _conjugate_gradients(product: Callable[[Parameters], Parameters], wanted: Parameters, steps: int) -> Parameters:
-    """Solve a system for each task, side by side; a task that is solved stays as it is."""
+    """Solve a system for each task, side by side; a task that is solved stays as it is.
+
+    So does one whose system turns out flat or bent down, which at the least loss it is not: one of which that shows at
+    first keeps what is wanted, the plain slope.
+    """
     found = {name: torch.zeros_like(each) for name, each in wanted.items()}
     rest, way = dict(wanted), dict(wanted)
     size = _products(rest, rest)
-    for _ in range(steps):
+    going = size > 0
+    for step in range(steps):
         turned = product(way)
         steepness = _products(way, turned)
-        length = torch.where(steepness > 0, size / steepness, 0)
+        going = going & (steepness > FLAT * _products(way, way))
+        length = torch.where(going, size / steepness, 0 if step else 1)
         found = _moved(found, way, length)
         rest = _moved(rest, turned, -length)
         left = _products(rest, rest)
-        way = _moved(rest, way, torch.where(size > 0, left / size, 0))
+        way = _moved(rest, way, torch.where(going, left / size, 0))
         size = left
     return found
 
@@ -117,10 +139,22 @@ def _moved(one: Parameters, other: Parameters, by: Tensor) -> Parameters:
     return {name: each + by.reshape(-1, *(1,) * (each.dim() - 1)) * other[name] for name, each in one.items()}
 
 
-def _slopes(losses: Losses, at: Parameters) -> Parameters:
+def _chosen(first: Tensor, one: Parameters, other: Parameters) -> Parameters:
+    """Take each task's parameters from one where `first` (M,) says so, else from the other."""
+
+    def of(each: Tensor, rest: Tensor) -> Tensor:
+        return torch.where(first.reshape(-1, *(1,) * (each.dim() - 1)), each, rest)
+
+    return {name: of(each, other[name]) for name, each in one.items()}
+
+
+def _valued(losses: Losses, at: Parameters) -> tuple[Tensor, Parameters]:
+    """Give every task's loss, and its slopes."""
     with torch.enable_grad():
         leaves = {name: each.detach().requires_grad_() for name, each in at.items()}
-        return dict(zip(leaves, torch.autograd.grad(losses(leaves).sum(), list(leaves.values())), strict=True))
+        values = losses(leaves)
+        slopes = torch.autograd.grad(values.sum(), list(leaves.values()))
+    return values.detach(), dict(zip(leaves, slopes, strict=True))
 
 
 class ImplicitMAML:

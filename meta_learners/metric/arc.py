@@ -27,9 +27,9 @@ __all__ = ["LEARNER", "ArcSettings", "Comparator", "filters", "standardised"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArcSettings(MetricSettings):
-    """How it learns; `width` are the units of the LSTM."""
+    """How it learns."""
 
-    width: Annotated[int, Bounds(1, 4096)] = 128
+    width: Annotated[int, Bounds(1, 4096)] = 128  # units of the LSTM
     glimpses: Annotated[int, Bounds(1, 100)] = 4  # of each image
     side: Annotated[int, Bounds(1, 100)] = 8  # of a glimpse, in points
 

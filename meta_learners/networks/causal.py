@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Attention", "CausalNetwork", "Memory", "Part", "aligned", "snail", "transformer"]
+__all__ = ["Attention", "Beside", "CausalNetwork", "Embed", "Memory", "Part", "aligned", "snail", "transformer"]
 
 Memory = tuple[Tensor, ...]
 LONGEST_WAVE = 10_000.0  # steps / 2 pi, of the positions
@@ -65,11 +65,11 @@ class Attention(nn.Module):
 
     def __init__(self, inputs: int, keys: int, values: int, heads: int = 1, context: int = 0) -> None:
         super().__init__()
-        self.size, self._sizes, self._heads, self._context = values, (keys, keys, values), heads, context
+        self.size, self.sizes, self._heads, self._context = values, (keys, keys, values), heads, context
         self.project = nn.Linear(inputs, 2 * keys + values)
 
     def initial(self, count: int) -> Memory:
-        empty = self.project.weight.new_zeros(count, 0, self._sizes[0])
+        empty = self.project.weight.new_zeros(count, 0, self.sizes[0])
         return empty, empty.new_zeros(count, 0, self.size), empty.new_zeros(count, 0)
 
     def tidy(self, memory: Memory) -> Memory:
@@ -77,7 +77,7 @@ class Attention(nn.Module):
         return tuple(each[:, nothing:] for each in memory)
 
     def forward(self, inputs: Tensor, there: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        asked, *own = self.project(inputs).transpose(0, 1).split(self._sizes, -1)
+        asked, *own = self.project(inputs).transpose(0, 1).split(self.sizes, -1)
         keys, values, known = (torch.cat(pair, 1) for pair in zip(memory, (*own, there.T), strict=True))
         steps, seen = asked.shape[1], keys.shape[1]
         ago = torch.arange(seen - steps, seen, device=keys.device)[:, None] - torch.arange(seen, device=keys.device)
@@ -161,12 +161,19 @@ class Block(nn.Module):
 
 
 class Embed(nn.Module):
-    """The first layer, with where in the sequence a step stands where that is asked for: a `Part`."""
+    """The first layer, with where in the sequence a step stands where that is asked for: a `Part`.
 
-    def __init__(self, inputs: int, size: int, *, places: bool) -> None:
+    Weights begin orthogonal, of length `gain`, and without a bias, or, where that is 0, as PyTorch's do: so small that
+    one of many choices is hardly heard by the parts that follow, or beside where its step stands.
+    """
+
+    def __init__(self, inputs: int, size: int, *, places: bool, gain: float = 0.0) -> None:
         super().__init__()
         self.size, self._places = size, places
         self.embed = nn.Linear(inputs, size)
+        if gain:
+            nn.init.orthogonal_(self.embed.weight, gain)
+            nn.init.zeros_(self.embed.bias)
         waves = torch.exp(-math.log(LONGEST_WAVE) * torch.arange(0, size, 2) / size)
         self.register_buffer("waves", waves, persistent=False)
 
@@ -231,24 +238,28 @@ def aligned(memories: Sequence[Memory]) -> Memory:
     return tuple(found)
 
 
-def transformer(inputs: int, size: int, layers: int, heads: int, context: int) -> CausalNetwork:
-    """Give a transformer that sees so many steps back in every layer."""
+def transformer(inputs: int, size: int, layers: int, heads: int, context: int, *, gain: float = 0.0) -> CausalNetwork:
+    """Give a transformer that sees so many steps back in every layer; for `gain` see `Embed`."""
     blocks = [Block(size, heads, context) for _ in range(layers)]
-    return CausalNetwork([Embed(inputs, size, places=True), *blocks])
+    return CausalNetwork([Embed(inputs, size, places=True, gain=gain), *blocks])
 
 
-def snail(inputs: int, filters: int, keys: int, steps: int, rounds: int = 2) -> CausalNetwork:
+def snail(
+    inputs: int, filters: int, keys: int, steps: int, rounds: int = 2, *, width: int = 0, gain: float = 0.0
+) -> CausalNetwork:
     """Give SNAIL: rounds of dense blocks, whose reach doubles until it is as long as a sequence, and attention.
 
     Args:
         inputs: how many numbers a step has.
-        filters: of each dense block, and of the first layer.
+        filters: of each dense block.
         keys: how many numbers a key and a value have.
         steps: how many the dense blocks of a round must reach back over.
         rounds: of both.
+        width: numbers of the first layer; as many as filters when 0.
+        gain: of the first layer's first weights; see `Embed`.
     """
-    parts: list[nn.Module] = [Embed(inputs, filters, places=False)]
-    size = filters
+    size = width or filters
+    parts: list[nn.Module] = [Embed(inputs, size, places=False, gain=gain)]
     for _ in range(rounds):
         for power in range(max(math.ceil(math.log2(max(steps, 2))), 1)):
             parts.append(Dense(size, filters, 2**power))

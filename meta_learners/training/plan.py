@@ -18,6 +18,8 @@ FEW_SHOT = "poet-few-shot-training"  # the format of the other kind's, `few_shot
 # What older versions did where settings now have a word to say: those before the second, and those before the fourth.
 OF_VERSION_1: Mapping[str, Mapping[str, Any]] = {"ppo": {"run_on": False}, "rl2": {"critic_memory": False}}
 OF_VERSION_3: Mapping[str, Mapping[str, Any]] = {name: {"steps": 0} for name in ("rl2", "snail", "transformer")}
+# Settings that came later, where plans without them have done what these say.
+SINCE: Mapping[str, Mapping[str, Any]] = {"snail": {"gain": 0.0, "width": 0}, "transformer": {"gain": 0.0}}
 # Settings whose defaults version 4 changed.
 CHANGED = {"ppo": ("steps", "step_size"), "rl2": ("window", "minibatches", "step_size")}
 CHANGED |= dict.fromkeys(("snail", "transformer"), ("window", "minibatches"))
@@ -87,7 +89,7 @@ def read_plan(folder: Path) -> tuple[Plan, Path]:
         raise MetaLearningError(f"{path} is damaged: its plan lacks {', '.join(missing)}")
     if isinstance(table.get("settings"), dict):
         learner = str(table.get("learner"))
-        then = {**(OF_VERSION_1.get(learner, {}) if version == 1 else {})}
+        then = {**SINCE.get(learner, {}), **(OF_VERSION_1.get(learner, {}) if version == 1 else {})}
         then |= OF_VERSION_3.get(learner, {}) if version in (1, 2, 3) else {}
         table = {**table, "settings": {**then, **table["settings"]}}
     try:

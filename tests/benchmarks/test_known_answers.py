@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from benchmarks.known_answers import bandits, navigation, sinusoid
+from benchmarks.known_answers import bandits, in_context, navigation, sinusoid
 from benchmarks.known_answers.__main__ import main
 from benchmarks.known_answers.answer import Answer
 from meta_learners.families.navigation import Navigation
@@ -40,6 +40,13 @@ def test_the_dynamic_programme_gives_what_is_known(pulls, arms, value):
 
 def test_the_bandits_target_is_the_exact_bayes_optimum():
     assert bayes_optimum(bandits.PULLS, ((0, 0),) * bandits.ARMS) == pytest.approx(bandits.OPTIMUM, abs=5e-5)
+
+
+@pytest.mark.parametrize("pulls", [2, 3, 4])
+def test_arms_that_there_are_no_pulls_for_are_worth_nothing(pulls):
+    # So fifty arms are worth what ten are, of ten pulls.
+    assert bayes_optimum(pulls, ((0, 0),) * (pulls + 3)) == pytest.approx(bayes_optimum(pulls, ((0, 0),) * pulls))
+    assert in_context.PUBLISHED[50][0] == in_context.PUBLISHED[10][0]
 
 
 @pytest.mark.slow
@@ -157,7 +164,8 @@ def test_navigation_in_short_is_better_after_a_step_than_before_and_than_standin
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["niches", "curves", "recall", "optimisers", "plastic", "in_context", "instances", "online", "uncertain"]
+    "name",
+    ["niches", "curves", "recall", "optimisers", "plastic", "in_context", "hull", "instances", "online", "uncertain"],
 )
 def test_few_shot_problems_in_short_come_up_to_their_aims_and_say_where_they_are_from(name):
     command = [sys.executable, "-m", "benchmarks.known_answers", name, "--short", "--json"]

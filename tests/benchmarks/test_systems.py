@@ -1,8 +1,10 @@
 """The manual's tables of learners, written from what is installed."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.known_answers import systems
+from benchmarks.known_answers.answer import Answer
 from meta_learners.registry import learner_names
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +23,27 @@ def test_every_learner_of_ours_has_a_row_with_a_rule_and_a_file_that_is_there():
     for system in found.values():
         assert system.rule, system
         assert (ROOT / system.file).is_file(), system
+
+
+def test_what_was_kept_says_of_every_aim_what_its_figure_says():
+    assert systems.answers()
+    for each in systems.answers():
+        told = Answer(**{key: value for key, value in each.items() if key != "reached"})
+        assert each["reached"] == told.reached, each
+
+
+def test_a_row_tells_how_many_aims_are_missed(monkeypatch):
+    def kept(name, target, better):
+        answer = Answer(name, 2.0, target, better)
+        return {**asdict(answer), "reached": answer.reached}
+
+    rows = (
+        kept("maml", 0.0, "beside"),
+        kept("games: maml, score", 1.0, "higher"),
+        kept("games: maml, time", 1.0, "lower"),
+    )
+    monkeypatch.setattr(systems, "answers", lambda: rows)
+    assert systems._best("maml") == ("1 (rival)", "**2** (score); 1 of 2 aims missed")
 
 
 def test_figures_are_those_of_whose_name_the_learners_name_is_a_word():

@@ -13,7 +13,7 @@ from meta_learners.bayesian.mixture import responsibilities
 from meta_learners.bayesian.neural_processes import divergence
 from meta_learners.bayesian.normal import divergence_of, drawn
 from meta_learners.bayesian.platipus import Platipus, PlatipusSettings
-from meta_learners.bayesian.statistician import set_bound
+from meta_learners.bayesian.statistician import set_bound, some_of
 from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.few_shot_contracts import Lines
 from meta_learners.networks.policies import Network
@@ -241,8 +241,7 @@ def test_abml_infers_the_posterior_of_a_linear_network_when_it_takes_enough_step
 def test_one_particle_climbs_its_log_posterior():
     system = BMAML(linear(), BMAMLSettings(hidden=(), particles=1, inner_rate=0.03, noise=0.3))
     meta, of = system.initial(torch.Generator().manual_seed(0)), examples()
-    meta[NOISE] = NOISE_PACE * meta[NOISE]
-    particles = {name: each[None] for name, each in meta.items()}
+    particles = system._particles(meta, 1)
     found = system.followed(particles, of, 1)
 
     def log_posterior(weight, bias, noise, weights):
@@ -257,10 +256,47 @@ def test_one_particle_climbs_its_log_posterior():
 
     rate = 0.03 * 2 / (5 / 0.3**2)  # of five examples, in units of the noise's variance
     names = ("layer0.weight", "layer0.bias", NOISE, WEIGHTS)
-    leaves = [meta[name][0].clone().requires_grad_() for name in names]
+    leaves = [particles[name][0, 0].clone().requires_grad_() for name in names]
     slopes = torch.autograd.grad(log_posterior(*leaves), leaves)
     for name, leaf, slope in zip(names, leaves, slopes, strict=True):
         assert torch.allclose(found[name][0, 0], leaf.detach() + rate * slope, atol=1e-6)
+
+
+def test_particles_begin_with_one_noise_which_only_what_queries_cost_moves():
+    """With a noise each, those far off took small steps and stayed there; the chaser loss would move it as well."""
+    system = BMAML(linear(), BMAMLSettings(hidden=(), particles=3, inner_rate=0.03, inner_steps=4))
+    meta, of = system.initial(torch.Generator().manual_seed(0)), TaskBatch(examples(2), examples(2, seed=1))
+    starts = system._particles(meta, 2)
+    assert starts[NOISE].shape == (2, 3)
+    assert (starts[NOISE] == starts[NOISE][0, 0]).all()
+
+    followers = {name: each.detach() for name, each in system.followed(starts, of.support, 4).items()}
+    start = meta[NOISE].clone().requires_grad_()
+    costs = []
+    for task in range(2):
+        told = [
+            NORMAL(
+                of.query.inputs[task] @ followers["layer0.weight"][task, each] + followers["layer0.bias"][task, each],
+                (-0.5 * (followers[NOISE][task, each] + NOISE_PACE * (start - start.detach()))).exp(),
+            ).log_prob(of.query.targets[task])
+            for each in range(3)
+        ]
+        costs.append(-(torch.stack(told).logsumexp(0) - math.log(3)).mean())
+    (wanted,) = torch.autograd.grad(torch.stack(costs).mean(), start)
+    found = system.step(meta, of, torch.Generator().manual_seed(0)).gradient
+    assert found[NOISE].item() == pytest.approx(wanted.item(), rel=1e-4)
+
+
+def test_of_many_weights_their_precision_takes_no_step_beyond_its_rest():
+    """Its slope is half of each weight's: by the weights' own rate it left for exp(30), and pulled all weights away."""
+    network = Network((2, 60, 60, 3), activation="relu")
+    system = BMAML(Likelihood(network, 3), BMAMLSettings(particles=2, inner_rate=0.02))
+    meta, of = system.initial(torch.Generator().manual_seed(0)), examples()
+    sorted_ = Examples(of.inputs, (of.targets[..., 0] > 0).long())
+    particles = system.followed({name: each[None] for name, each in meta.items()}, sorted_, 4)
+    weights = torch.cat([each.flatten(2) for name, each in particles.items() if each.dim() > 2], -1)
+    rest = (weights.shape[-1] / weights.square().sum(-1)).log()
+    assert ((particles[WEIGHTS] > 0) & (particles[WEIGHTS] < rest + 0.1)).all()
 
 
 @pytest.mark.parametrize("name", ["llama", "platipus", "abml", "bmaml", "mixture"])
@@ -295,6 +331,17 @@ def test_responsibilities_are_those_of_expectation_maximisation():
     found = responsibilities(told, torch.tensor([share for share, _ in components]).log())
     joint = torch.stack([share * each.log_prob(x).exp() for share, each in components])
     assert torch.allclose(found, joint / joint.sum(0))
+
+
+def test_of_every_set_from_one_to_all_of_its_items_are_kept():
+    members = torch.nn.functional.one_hot(torch.tensor([0, 1, 0, 0, 1, 2]), 3).float().repeat(500, 1, 1)
+    kept = some_of(members, torch.Generator().manual_seed(0))
+    assert (kept <= members).all()
+    for place, size in enumerate((3, 2, 1)):
+        found = kept.sum(1)[:, place].unique(return_counts=True)
+        assert found[0].tolist() == list(range(1, size + 1))
+        assert (found[1] > 100).all()
+    assert (kept.sum(0)[[0, 2, 3], 0] > 250).all()  # whichever they are
 
 
 def test_the_bound_of_a_set_is_its_log_evidence_at_the_conjugate_posterior_and_less_elsewhere():

@@ -45,6 +45,7 @@ def test_a_linear_generator_can_make_the_prototypical_classifier(batch):
 
 def test_without_fast_weights_a_meta_network_is_its_slow_network(batch):
     network = made(MetaNetwork, MetaNetworkSettings(width=6, units=5))
+    nn.init.ones_(network.base["second"])
     for rule in (network.of_representation, network.of_base):
         nn.init.zeros_(rule.layers[-1].weight)
         nn.init.zeros_(rule.layers[-1].bias)
@@ -52,13 +53,14 @@ def test_without_fast_weights_a_meta_network_is_its_slow_network(batch):
     with torch.no_grad():
         found = network.told(batch)
         w = network.base
-        hidden = (network.embedding(batch.query.inputs) @ w["first"] + w["first_bias"]).relu()
+        hidden = (network.features(batch.query.inputs) @ w["first"] + w["first_bias"]).relu()
     torch.testing.assert_close(found, hidden @ w["second"] + w["second_bias"])
 
 
 def test_a_meta_networks_fast_weights_are_of_each_examples_own_slopes(batch):
     """By a loop over tasks and examples, and PyTorch's plain gradient."""
     network = made(MetaNetwork, MetaNetworkSettings(width=6, units=5))
+    nn.init.normal_(network.base["second"], generator=torch_generator((4,)))
     found, names = network.told(batch), ("first", "first_bias", "second", "second_bias")
     q, w = (dict(each.items()) for each in (network.representation, network.base))
 
@@ -66,7 +68,7 @@ def test_a_meta_networks_fast_weights_are_of_each_examples_own_slopes(batch):
         return dict(zip(names, torch.autograd.grad(loss, [weights[name] for name in names]), strict=True))
 
     for task in range(2):
-        features, targets = network.embedding(batch.support.inputs[task]).detach(), batch.support.targets[task]
+        features, targets = network.features(batch.support.inputs[task]).detach(), batch.support.targets[task]
         logits = augmented(q, None, features) @ network.judge
         fast = network.of_representation(slopes(nn.functional.cross_entropy(logits, targets), q))
         kept = []
@@ -74,11 +76,21 @@ def test_a_meta_networks_fast_weights_are_of_each_examples_own_slopes(batch):
             loss = nn.functional.cross_entropy(augmented(w, None, example)[None], target[None])
             kept.append(network.of_base(slopes(loss, w)))
         known = augmented(q, fast, features)
-        for number, asked in enumerate(network.embedding(batch.query.inputs[task]).detach()):
+        for number, asked in enumerate(network.features(batch.query.inputs[task]).detach()):
             likeness = nn.functional.cosine_similarity(augmented(q, fast, asked)[None], known)
             share = (network.log_sharpness.exp() * likeness).softmax(0)
             own = {name: sum(a * each[name] for a, each in zip(share, kept, strict=True)) for name in names}
             torch.testing.assert_close(found[task, number], augmented(w, own, asked), rtol=1e-4, atol=1e-5)
+
+
+def test_a_meta_network_begins_with_no_leaning_and_sees_features_of_one_size(batch):
+    network = made(MetaNetwork, MetaNetworkSettings(width=6, units=5))
+    with torch.no_grad():
+        features = network.features(batch.query.inputs)
+        assert augmented(network.base, None, features).count_nonzero() == 0
+        assert network.told(batch).count_nonzero() > 0
+        torch.testing.assert_close(features.square().mean(-1), torch.ones(features.shape[:-1]), rtol=0.01, atol=0)
+        torch.testing.assert_close(features.mean(-1), torch.zeros(features.shape[:-1]), rtol=0, atol=1e-5)
 
 
 def test_memory_is_read_and_then_emptied_and_written_as_the_paper_says():
@@ -139,12 +151,26 @@ def test_snails_queries_from_cached_keys_are_those_of_whole_sequences(batch):
     network = made(SnailSorter, SnailSettings(width=6, filters=4, keys=4, reach=8))
     with torch.no_grad():
         found = network.told(sequence_of(batch))
-        known = torch.cat([network.embedding(batch.support.inputs), one_hot(batch.support, 3)], 2)
+        known = torch.cat([network.features(batch.support.inputs), one_hot(batch.support, 3)], 2)
         for number in range(batch.query.inputs.shape[1]):
-            asked = nn.functional.pad(network.embedding(batch.query.inputs[:, number : number + 1]), (0, 3))
+            asked = nn.functional.pad(network.features(batch.query.inputs[:, number : number + 1]), (0, 3))
             whole = torch.cat([known, asked], 1).transpose(0, 1)
             outputs, _ = network.network(whole, None, network.network.initial(2))
             torch.testing.assert_close(found[:, number], network.tell(outputs[-1]))
+
+
+def test_snail_begins_as_a_matching_network(batch):
+    network = made(SnailSorter, SnailSettings(width=6, filters=8, keys=4, reach=8))
+    with torch.no_grad():
+        embed, project = network.network.parts[0].embed, network.network.parts[-1].part.project
+        support, query = (
+            network.features(each.inputs) @ embed.weight[3:, : network.embedding.size].T
+            for each in (batch.support, batch.query)
+        )
+        asked, known = (each @ project.weight[:4, 3:8].T for each in (query, support))
+        likeness = torch.cat([asked @ known.transpose(1, 2), asked.square().sum(-1, keepdim=True)], -1) / 4**0.5
+        share = likeness.softmax(-1)[..., :-1]  # a query sees itself too, without a label
+        torch.testing.assert_close(network.told(sequence_of(batch)), share @ one_hot(batch.support, 3))
 
 
 def test_sequences_begin_with_what_is_not_there_and_keep_each_label_by_its_example(batch):
@@ -168,3 +194,26 @@ def test_sequences_begin_with_what_is_not_there_and_keep_each_label_by_its_examp
                 if there
             }
             assert came == wanted
+
+
+def test_the_last_examples_label_is_in_manns_memory_before_a_query_is_told(monkeypatch):
+    network, batch = (
+        made(Mann, MannSettings(width=6, units=7, rows=5, row_size=3, reads=2)),
+        Blobs().draw(2, "train", (1,)),
+    )
+    met, step = [], network.step
+
+    def seen(features, label, tape):
+        met.append(tape.rows)
+        return step(features, label, tape)
+
+    monkeypatch.setattr(network, "step", seen)
+    for moved in (0, 1):
+        targets = batch.support.targets.clone()
+        targets[:, -1] = (targets[:, -1] + moved) % batch.ways
+        support = replace(batch.support, targets=targets)
+        with torch.no_grad():
+            network.predict(replace(batch, support=support), torch_generator((0,)))
+    queries = batch.query.inputs.shape[1]
+    last = [rows.unflatten(0, (2, queries))[:, 0] for rows in met if len(rows) == 2 * queries]
+    assert not torch.equal(*last)

@@ -38,6 +38,17 @@ def test_maml_of_examples_is_the_supervised_learner_to_the_bit():
     assert all(torch.allclose(each, other.meta_parameters[name], atol=1e-6) for name, each in learner.start.items())
 
 
+def test_reptile_goes_towards_where_steps_on_support_and_query_by_turns_end():
+    learner = GradientFewShot("reptile", (1,), 1, None, SETTINGS)
+    batch, start = Lines().draw(4, "train", (0,)), {name: each.clone() for name, each in learner.start.items()}
+    learner.meta_step(batch, (0,))
+    for name, each in adapt(
+        Inner(steps=2, rate=0.05), learner.loss, start, [batch.support, batch.query], batch.tasks
+    ).items():
+        wanted = 0.9 * start[name] + 0.1 * each.mean(0)
+        assert torch.allclose(learner.start[name], wanted, atol=1e-6)
+
+
 def test_curvature_multiplies_the_slopes_of_both_directions_of_a_weight():
     network, inner = Network((2, 3), activation="relu"), Inner(rate=1.0, curvature=True)
     generator = torch.Generator().manual_seed(0)

@@ -60,6 +60,31 @@ def test_proximal_steps_end_at_the_closed_form():
     assert torch.allclose(found["weight"], solution(x, y, start), atol=1e-10)
 
 
+def test_proximal_steps_end_there_too_where_the_loss_bends_more_than_the_rate_allows():
+    x, y, _, _, start = problem()
+    settings = ImplicitSettings(inner_rate=5.0, inner_steps=1000, proximity=PROXIMITY)
+    found = proximal(mean_square(x, y), {"weight": start}, TASKS, settings)
+    assert torch.allclose(found["weight"], solution(x, y, start), atol=1e-6)
+
+
+def test_where_adapting_ended_on_a_ridge_the_meta_gradient_is_the_plain_slope():
+    """Bent down more than the proximal term holds, it is no least, and the formula is of another point."""
+    bends = torch.tensor([[-2.0, -3.0], [1.0, 2.0]]).double()  # of two tasks
+    at = {"weight": torch.tensor([[0.3, -0.2], [0.1, 0.4]]).double()}
+
+    def query(parameters):
+        return parameters["weight"].sum(1)
+
+    for steps in (1, 2, 5):
+        _, gradient = implicit_gradient(
+            lambda parameters: 0.5 * (bends * parameters["weight"].square()).sum(1), query, at, 1.0, steps
+        )
+        wanted = torch.stack([torch.ones(2).double(), 1 / (1 + bends[1])]).mean(0)
+        if steps > 1:
+            assert torch.allclose(gradient["weight"], wanted)
+        assert gradient["weight"].norm() < 1.5
+
+
 def test_a_meta_step_descends_what_the_queries_cost_where_the_supports_led():
     learner, batch = make_few_shot("imaml", Lines(), {"hidden": [4], "proximity": 1e6, "inner_rate": 1e-9}), BATCH
     wanted = (learner.predict(batch, (0,)).mean - batch.query.targets).square().mean().item()

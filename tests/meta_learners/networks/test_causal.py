@@ -13,6 +13,7 @@ NETWORKS = {
     "transformer": lambda: transformer(INPUTS, 8, 2, 2, 0),
     "transformer of 3 steps": lambda: transformer(INPUTS, 8, 2, 2, 3),
     "snail": lambda: snail(INPUTS, 5, 6, STEPS),
+    "snail with a wide first layer": lambda: snail(INPUTS, 5, 6, 4, 1, width=7, gain=3.0),
 }
 
 
@@ -34,6 +35,15 @@ def test_no_output_has_a_slope_in_what_comes_after(network, inputs):
         (slope,) = torch.autograd.grad(outputs[step].square().sum(), inputs, retain_graph=True)
         assert (slope[step + 1 :] == 0).all()
         assert slope[step].any()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: snail(6, 5, 6, 4, width=8, gain=3.0), lambda: transformer(6, 8, 1, 2, 0, gain=3.0)]
+)
+def test_a_gain_keeps_choices_apart_and_as_loud_as_it_says(make):
+    weight, bias = make().parts[0].embed.parameters()
+    torch.testing.assert_close(weight.T @ weight, 9 * torch.eye(6), rtol=0, atol=1e-5)
+    assert not bias.any()
 
 
 @pytest.mark.parametrize("pieces", [[1] * STEPS, [4, 1, 4], [2, 7]])

@@ -26,6 +26,7 @@ from tensorboardX.proto import event_pb2
 
 from environments.leftovers import beside
 from environments.tasks.curriculum import seal
+from meta_learners.training.plan import read_plan
 from poet import cli
 
 TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--iterations", 3, "--set", "hidden=8", "--set", "steps=40"]
@@ -183,6 +184,13 @@ def test_a_training_of_version_3_keeps_whole_trials_and_the_settings_it_was_begu
     assert done.returncode == 0, done.stderr
     assert run(*line, "-o", tmp_path / "straight", *old, "--iterations", 2).returncode == 0
     assert results(folder) == results(tmp_path / "straight")
+
+
+def test_a_plan_of_before_a_setting_was_there_says_what_was_done_then(tmp_path):
+    kept = {"learner": "snail", "settings": {"keys": 8}, "domain": "walker2d", "curriculum": "0", "episode_limit": 9}
+    document = {"format": "poet-meta-training", "schema_version": 4, "plan": kept, "found_at": "gone"}
+    (tmp_path / "training.json").write_text(json.dumps(document))
+    assert read_plan(tmp_path)[0].settings == {"keys": 8, "width": 0, "gain": 0.0}
 
 
 def test_more_iterations_go_on_from_the_last_one(curriculum, trained, tmp_path):
