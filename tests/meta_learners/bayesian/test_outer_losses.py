@@ -143,7 +143,7 @@ def test_bmamls_followers_chase_leaders_that_saw_the_queries_too():
         length = 2 * rate / (len(y) * at[:, 2].detach().exp().max())
         return at + length * stein_direction(at, slopes)
 
-    places = [weights(leaves), NOISE_PACE * leaves[NOISE][:, None], leaves[WEIGHTS][:, None]]
+    places = [weights(leaves), NOISE_PACE * leaves[NOISE].expand(particles)[:, None], leaves[WEIGHTS][:, None]]
     start, gaps, told = torch.cat(places, 1), [], []
     for task in range(TASKS):
         known, asked = of_task(batch.support, task), of_task(batch.query, task)
