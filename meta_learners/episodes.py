@@ -60,6 +60,16 @@ class Examples:
         mask = None if self.mask is None else self.mask.to(device)
         return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device), mask=mask)
 
+    def cleared(self) -> Self:
+        """Put 0 where no example is, which may hold anything, even what is not finite."""
+        if self.mask is None:
+            return self
+        inputs, targets = (
+            torch.where(self.mask.reshape(*self.mask.shape, *(1,) * (each.dim() - 2)), each, 0)
+            for each in (self.inputs, self.targets)
+        )
+        return replace(self, inputs=inputs, targets=targets)
+
 
 @dataclass(frozen=True, slots=True)
 class TaskBatch:
@@ -79,6 +89,11 @@ class TaskBatch:
         """Move to a device."""
         classes = None if self.classes is None else self.classes.to(device)
         return replace(self, support=self.support.to(device), query=self.query.to(device), classes=classes)
+
+    def taken(self, device: str | torch.device) -> Self:
+        """Move to a device and put 0 where no example is: as learners take it."""
+        moved = self.to(device)
+        return replace(moved, support=moved.support.cleared(), query=moved.query.cleared())
 
 
 class EpisodeFamily(Protocol):

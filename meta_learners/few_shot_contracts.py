@@ -174,6 +174,18 @@ class FewShotContract:
         found, other = (learner.predict(each, (5,)) for each in (batch, replace(batch, support=more)))
         expect(_close(_numbers(found), _numbers(other)), "the same predictions with examples that are masked", "others")
 
+    def test_what_a_query_that_is_not_there_holds_makes_no_difference(self) -> None:
+        batch, figures = self._batch(9), []
+        query = batch.query
+        for held in (0.0, torch.nan):
+            more = Examples(
+                torch.cat([query.inputs, torch.full_like(query.inputs[:, :2], held)], 1),
+                torch.cat([query.targets, query.targets[:, :2]], 1),
+                torch.cat([query.present, torch.zeros_like(query.present[:, :2])], 1),
+            )
+            figures.append(self.make(self.family).meta_step(replace(batch, query=more), (0, 7)))
+        expect(figures[0] == figures[1], f"figures of {figures[0]} whatever masked queries hold", figures[1])
+
     def test_predicting_leaves_the_learner_as_it_is(self) -> None:
         learner = self._taught(1)[0]
         before = copy.deepcopy(learner.state())

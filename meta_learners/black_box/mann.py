@@ -196,7 +196,13 @@ def _make(name: str, family: EpisodeFamily, settings: MannSettings, *, seed: int
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = Mann(family, settings)
     return ModuleLearner(
-        name, system, rate=settings.step_size, halve_after=settings.halve_after, largest_norm=10.0, device=device
+        name,
+        system,
+        rate=settings.step_size,
+        halve_after=settings.halve_after,
+        largest_norm=10.0,
+        ways=family.ways,
+        device=device,
     )
 
 

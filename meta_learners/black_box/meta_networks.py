@@ -181,7 +181,14 @@ def _apart(slopes: Weights) -> Weights:
 def _make(name: str, family: EpisodeFamily, settings: MetaNetworkSettings, *, seed: int, device: str) -> ModuleLearner:
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = MetaNetwork(family, settings)
-    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+    return ModuleLearner(
+        name,
+        system,
+        rate=settings.step_size,
+        halve_after=settings.halve_after,
+        ways=family.ways,
+        device=device,
+    )
 
 
 LEARNER = FewShotKind(settings=MetaNetworkSettings, make=_make, takes=frozenset({CLASSES}), fixed_ways=True)

@@ -113,7 +113,14 @@ def _match(network: CausalNetwork, tell: nn.Linear, features: int) -> None:
 def _make(name: str, family: EpisodeFamily, settings: SnailSettings, *, seed: int, device: str) -> ModuleLearner:
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = SnailSorter(family, settings)
-    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+    return ModuleLearner(
+        name,
+        system,
+        rate=settings.step_size,
+        halve_after=settings.halve_after,
+        ways=family.ways,
+        device=device,
+    )
 
 
 FEW_SHOT: FewShotKind = FewShotKind(

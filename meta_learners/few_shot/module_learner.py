@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from meta_learners.episodes import TaskBatch
-from meta_learners.few_shot.outer import gradient_of, judged_means, loss_and_norm
+from meta_learners.few_shot.outer import check_ways, gradient_of, judged_means, loss_and_norm
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import Metrics, State
 from meta_learners.networks.adam import Adam
@@ -38,6 +38,7 @@ class ModuleLearner:
         rate: Adam's step size.
         largest_norm: to which gradients are scaled down; not when None.
         halve_after: meta-steps after which the rate is halved, again and again; never when 0.
+        ways: N classes that tasks must have; None where targets are numbers, 0 for any.
         device: to compute on.
     """
 
@@ -49,12 +50,13 @@ class ModuleLearner:
         rate: float,
         largest_norm: float | None = None,
         halve_after: int = 0,
+        ways: int | None = 0,
         device: str | torch.device = "cpu",
     ) -> None:
         self.name = name
         self._system: torch.nn.Module = system.to(device)
         self._episodic: Episodic = system  # type: ignore[assignment]
-        self._device, self._rate, self._halve_after, self._steps = device, rate, halve_after, 0
+        self._ways, self._device, self._rate, self._halve_after, self._steps = ways, device, rate, halve_after, 0
         self._adam = Adam.of(system, rate, largest_norm=largest_norm)
 
     @property
@@ -64,7 +66,7 @@ class ModuleLearner:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Descend the loss of a batch once."""
-        batch = batch.to(self._device)
+        batch = self._checked(batch)
         loss, prediction = self._episodic.loss(batch, torch_generator((*key, Stream.CHOICES)))
         gradient = gradient_of(loss, dict(self._system.named_parameters()))
         value, norm = loss_and_norm(loss, gradient)
@@ -76,7 +78,12 @@ class ModuleLearner:
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Tell the queries of new tasks."""
         with torch.no_grad():
-            return self._episodic.predict(batch.to(self._device), torch_generator((*key, Stream.CHOICES)))
+            return self._episodic.predict(self._checked(batch), torch_generator((*key, Stream.CHOICES)))
+
+    def _checked(self, batch: TaskBatch) -> TaskBatch:
+        if self._ways != 0:
+            check_ways(batch, self._ways)
+        return batch.taken(self._device)
 
     def state(self) -> State:
         """Give all that `load` needs."""

@@ -138,4 +138,4 @@ class ParameterLearner:
 
     def _checked(self, batch: TaskBatch) -> TaskBatch:
         check_ways(batch, self._ways)
-        return batch.to(self._device)
+        return batch.taken(self._device)

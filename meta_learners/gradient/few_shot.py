@@ -112,12 +112,14 @@ class GradientFewShot:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Adapt to the supports, and descend the loss of the queries."""
-        batch = batch.to(self._device)
+        batch = batch.taken(self._device)
+        check_ways(batch, self._ways)
         meta = self._adam.parameters
         supports: Sequence[Examples] = [batch.support] * self._inner.steps
         adapted: Parameters = {}
         if self.name == "reptile":
-            turns = [(batch.support, batch.query)[step % 2] for step in range(self._inner.steps)]
+            # One step alone would be the descent of all tasks' loss at once (Nichol et al., section 5.1).
+            turns = [(batch.support, batch.query)[step % 2] for step in range(max(self._inner.steps, 2))]
             adapted = adapt(self._inner, self.loss, meta, turns, batch.tasks)
             loss, gradient = self.loss(adapted, batch.query).mean(), reptile_gradient(meta, adapted)
         else:
@@ -140,7 +142,7 @@ class GradientFewShot:
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Take the inner steps on each support, and tell the queries."""
-        batch = batch.to(self._device)
+        batch = batch.taken(self._device)
         check_ways(batch, self._ways)
         meta = {name: each.detach() for name, each in self._adam.parameters.items()}
         chosen = self._with_masks(meta, batch.tasks, key)

@@ -182,7 +182,8 @@ class ImplicitMAML:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Adapt to the supports, and descend the loss of the queries."""
-        batch = batch.to(self._device)
+        batch = batch.taken(self._device)
+        check_ways(batch, self._ways)
         support, query = self._losses(batch.support), self._losses(batch.query)
         adapted = proximal(support, self._adam.parameters, batch.tasks, self._settings)
         loss, gradient = implicit_gradient(
@@ -195,7 +196,7 @@ class ImplicitMAML:
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Adapt to each support, and tell the queries."""
-        batch = batch.to(self._device)
+        batch = batch.taken(self._device)
         check_ways(batch, self._ways)
         adapted = proximal(self._losses(batch.support), self._adam.parameters, batch.tasks, self._settings)
         return self._told(adapted, batch)

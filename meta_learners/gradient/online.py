@@ -79,7 +79,8 @@ class FollowTheMetaLeader:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Be judged on a round's tasks, keep them, and go on towards the leader of all."""
-        batch = batch.to(self._device)
+        batch = batch.taken(self._device)
+        check_ways(batch, self._ways)
         means = judged_means(self.predict(batch, key), batch.query)
         if not torch.tensor(list(means.values())).isfinite().all():
             raise LossError(f"a new task's figures are {means}")
@@ -98,7 +99,7 @@ class FollowTheMetaLeader:
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Adapt to each support, and tell the queries."""
-        batch = batch.to(self._device)
+        batch = batch.taken(self._device)
         check_ways(batch, self._ways)
         supports = [batch.support] * self._inner.steps
         adapted = adapt(self._inner, self._losses, self._adam.parameters, supports, batch.tasks)

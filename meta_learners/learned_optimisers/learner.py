@@ -100,7 +100,8 @@ class LearnedOptimiser:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Descend the supports once, and improve the rule after each window of steps."""
-        batch, before = batch.to(self._device), self._adam.tensors()
+        check_ways(batch, self._optimisee.ways)
+        batch, before = batch.taken(self._device), self._adam.tensors()
         generator = torch_generator((*key, Stream.CHOICES))
         parameters = self._rule.start(batch.tasks, generator, self._device)
         kept = self._rule.begin(parameters, generator)
@@ -145,14 +146,14 @@ class LearnedOptimiser:
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Descend each support, and tell the queries."""
-        batch = batch.to(self._device)
+        batch = batch.taken(self._device)
         parameters = self._descend(batch, key, self._settings.steps)[0]
         with torch.no_grad():
             return self._optimisee.told(parameters, batch.query)
 
     def curve(self, batch: TaskBatch, key: Key, steps: int) -> Tensor:
         """Give the losses of the supports after 0, 1, ... steps (M, steps + 1)."""
-        return self._descend(batch.to(self._device), key, steps)[1]
+        return self._descend(batch.taken(self._device), key, steps)[1]
 
     def _descend(self, batch: TaskBatch, key: Key, steps: int) -> tuple[Parameters, Tensor]:
         check_ways(batch, self._optimisee.ways)

@@ -98,6 +98,7 @@ def kind_of(
             sorter,
             rate=settings.step_size,
             halve_after=settings.halve_after,
+            ways=family.ways if fixed_ways else 0,
             device=device,
         )
 

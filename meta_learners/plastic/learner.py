@@ -119,6 +119,7 @@ def kind_of(synapses: Callable[[int, int, Any], nn.Module], of: type[PlasticSett
             rate=settings.step_size,
             largest_norm=settings.largest_norm,
             halve_after=settings.halve_after,
+            ways=family.ways,
             device=device,
         )
 

@@ -11,12 +11,13 @@ from environments.contracts import failures
 from environments.domain import find_domain
 from meta_learners.episodes import Examples, Rivalled, SplitError
 from meta_learners.few_shot_contracts import Blobs, Lines, episodes_contract, few_shot_contract
+from meta_learners.learner import CLASSES, FewShotKind
 from meta_learners.predictions import Logits
 from meta_learners.problems.archive import Pool
 from meta_learners.problems.grounds import Grounds, GroundSettings
 from meta_learners.problems.niches import Niches, NicheSettings
 from meta_learners.problems.scores import Scores, ScoreSettings, Table
-from meta_learners.registry import make_family, make_few_shot
+from meta_learners.registry import any_kind, learner_names, make_family, make_few_shot
 from meta_learners.training.few_shot_test import FewShotProtocol, few_shot_figures
 
 
@@ -287,3 +288,18 @@ def test_published_tasks_are_judged_once_however_many_are_asked_for():
     learner = make_few_shot("prototypical", Runs(), {"width": 8})
     found = few_shot_figures(learner, Runs(), FewShotProtocol(split="train", alone_tasks=0), (0,))
     assert {len(values) for figures in found.values() for values in figures.values()} == {3}
+
+
+FIXED = [
+    name
+    for name in learner_names()
+    if isinstance(kind := any_kind(name), FewShotKind) and kind.fixed_ways and CLASSES in kind.takes
+]
+
+
+@pytest.mark.parametrize("name", ["maml", "snail", *FIXED])
+def test_a_learner_of_so_many_classes_refuses_tasks_of_others_in_training_too(name):
+    learner, batch = make_few_shot(name, Blobs(ways=3), {}), Blobs(ways=4).draw(2, "train", (1,))
+    for take in (learner.meta_step, learner.predict):
+        with pytest.raises(ValueError, match="tasks have 4 classes; this learner was made for 3"):
+            take(batch, (0,))
