@@ -8,15 +8,17 @@ from torch import nn
 from meta_learners.few_shot_contracts import Blobs
 from meta_learners.metric.arc import ArcSettings, Comparator, filters
 from meta_learners.metric.good_embedding import GoodEmbedding, logistic
+from meta_learners.metric.graph import LEARNER as GRAPH
 from meta_learners.metric.graph import Edges, Graph, GraphSettings, weigh
-from meta_learners.metric.learner import Features
+from meta_learners.metric.learner import Features, MetricSettings
+from meta_learners.metric.matching import LEARNER as MATCHING
 from meta_learners.metric.matching import Matching
 from meta_learners.metric.pairs import balanced
+from meta_learners.metric.prototypical import LEARNER as PROTOTYPICAL
 from meta_learners.metric.prototypical import prototypes, prototypical
 from meta_learners.metric.relation import Relation
 from meta_learners.metric.ridge import RidgeSettings, ridge
 from meta_learners.metric.siamese import UNITS, Siamese
-from meta_learners.registry import make_few_shot
 
 WAYS, SHOTS, SIZE = 3, 4, 5
 BATCH = Blobs().draw(2, "train", (0,))
@@ -157,9 +159,17 @@ def pairs_loss(logits, batch):
     return even(-nn.functional.logsigmoid(wanted * logits), alike)
 
 
-@pytest.mark.parametrize("name", ["prototypical", "matching", "graph"])
-def test_what_a_metric_learner_descends_is_the_cross_entropy_of_its_queries(name):
-    batch, system = BATCH, make_few_shot(name, Blobs(), {"width": 6}).system
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (PROTOTYPICAL, MetricSettings(width=6)),
+        (MATCHING, MetricSettings(width=6)),
+        (GRAPH, GraphSettings(width=6, units=6)),
+    ],
+    ids=["prototypical", "matching", "graph"],
+)
+def test_what_a_metric_learner_descends_is_the_cross_entropy_of_its_queries(kind, settings):
+    batch, system = BATCH, kind.make("learner", Blobs(), settings, seed=0, device="cpu").system
     loss, found = system.loss(batch, torch.Generator())
     wanted = nn.functional.cross_entropy(found.logits.flatten(0, 1), batch.query.targets.flatten())
     assert torch.allclose(loss, wanted)
