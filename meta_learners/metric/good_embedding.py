@@ -2,7 +2,7 @@
 
 No episodes: the embedding is trained with one linear layer, of normalised features, to sort examples into all training
 classes. That layer is dropped. Of a new task features are scaled to unit length, and multinomial logistic regression is
-fitted to the support; nothing is fine-tuned. Distillation is left out.
+fitted to the support, without an intercept; nothing is fine-tuned. Distillation is left out.
 """
 
 from __future__ import annotations

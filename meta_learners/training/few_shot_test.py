@@ -1,7 +1,7 @@
 """How well a few-shot learner tells the queries of new tasks, beside what knows nothing of other tasks.
 
 Every task is judged by every rival on the same queries: chance, the nearest example, what its family knows by hand,
-and the learner's own kind of network trained on the support alone.
+and a network, the same for every learner, trained on the support alone.
 """
 
 from __future__ import annotations
