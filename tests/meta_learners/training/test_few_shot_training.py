@@ -139,7 +139,7 @@ def new(tmp_path, *options):
     [
         (["--learner", "prototypical"], "family niches needs a CURRICULUM, a folder that `poet export` wrote"),
         (["--learner", "rl2"], "--learner rl2 acts, and needs a CURRICULUM"),
-        (["--learner", "cnp", "--family", "waves"], "--family is 'waves'; installed families are curves, dynamics, grounds"),
+        (["--learner", "cnp", "--family", "waves"], "--family is 'waves'; installed families are curves, dynamics"),
         (["--learner", "ridge", "--family", "sinusoids"], "learner 'ridge' tells classes; family 'sinusoids' asks for"),
         (["--learner", "cnp", "--family", "sinusoids", "--copies", "3"], "--copies is 3, and --learner cnp is given"),
         (["--learner", "rl2", "--family", "sinusoids"], "--family is sinusoids, and --learner rl2 acts"),
