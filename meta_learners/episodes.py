@@ -70,6 +70,11 @@ class Examples:
         )
         return replace(self, inputs=inputs, targets=targets)
 
+    def joined(self, others: Self) -> Self:
+        """Put others of the same tasks behind them."""
+        pairs = ((getattr(self, name), getattr(others, name)) for name in ("inputs", "targets", "present"))
+        return type(self)(*(torch.cat(pair, 1) for pair in pairs))
+
 
 @dataclass(frozen=True, slots=True)
 class TaskBatch:
@@ -89,11 +94,6 @@ class TaskBatch:
         """Move to a device."""
         classes = None if self.classes is None else self.classes.to(device)
         return replace(self, support=self.support.to(device), query=self.query.to(device), classes=classes)
-
-    def taken(self, device: str | torch.device) -> Self:
-        """Move to a device and put 0 where no example is: as learners take it."""
-        moved = self.to(device)
-        return replace(moved, support=moved.support.cleared(), query=moved.query.cleared())
 
 
 class EpisodeFamily(Protocol):

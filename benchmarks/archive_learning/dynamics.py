@@ -13,19 +13,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmarks.archive_learning.kept import Kept
-from benchmarks.archive_learning.learners import names, room_of, trained
-from environments.intervals import interval
+from benchmarks.archive_learning.learners import error_of, names, room_of, trained
 from environments.tasks.curriculum import Curriculum
 from meta_learners.episodes import EpisodeFamily, Rivalled, Source, TaskBatch
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import NUMBERS, LossError
 from meta_learners.networks.embedding import seeded
-from meta_learners.predictions import Numbers, Prediction, judge
+from meta_learners.predictions import Numbers, Prediction
 from meta_learners.registry import make_family
 
 FAMILY: dict[str, Any] = {}  # settings of the tasks, besides their examples: as they are
@@ -53,11 +51,11 @@ def measure(kept: Kept, curriculum: Curriculum, budget: Mapping[str, Any], again
         if kept.has(name) and name not in again:
             continue
         if name in linear:
-            kept.keep(name, {"room": RIVALS, "errors": [_error(blind.rivals(each)[name], each) for each in batches]})
+            kept.keep(name, {"room": RIVALS, "errors": [error_of(blind.rivals(each)[name], each) for each in batches]})
         elif name in pooled:
             family, tests = pooled[name]
             network, steps = _pooled(family, budget)
-            found = [_error(Numbers.of(network(each.query.inputs)), each) for each in tests]
+            found = [error_of(Numbers.of(network(each.query.inputs)), each) for each in tests]
             kept.keep(name, {"room": RIVALS, "steps": steps, "errors": found})
         else:
             kept.keep(name, {"room": room_of(name), **_learner(name, blind, batches, budget)})
@@ -74,7 +72,7 @@ def _learner(
         learner, steps = trained(name, family, {}, seconds=budget["seconds"], tasks=TASKS, seed=budget["seed"])
     except (ValueError, LossError) as error:
         return {"cannot": str(error)}
-    errors = [_error(learner.predict(each, (UNSEEN,)), each) for each in batches]
+    errors = [error_of(learner.predict(each, (UNSEEN,)), each) for each in batches]
     return {"meta_steps": steps, "errors": errors}
 
 
@@ -100,11 +98,3 @@ def _pooled(family: EpisodeFamily, budget: Mapping[str, Any]) -> tuple[nn.Module
 def _misses(network: nn.Module, batch: TaskBatch) -> Tensor:
     halves = [(network(each.inputs) - each.targets).square().flatten() for each in (batch.support, batch.query)]
     return torch.cat(halves).mean()
-
-
-def _error(told: Prediction, batch: TaskBatch) -> list[float]:
-    """Give the mean square error over tasks, and the ends of its 95 % interval."""
-    with torch.no_grad():
-        values = judge(told, batch.query.targets, batch.query.present)["error"].double().numpy()
-    bounds = interval(values) or (float(np.mean(values)),) * 2
-    return [round(float(each), 4) for each in (values.mean(), *bounds)]

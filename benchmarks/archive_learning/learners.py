@@ -1,4 +1,4 @@
-"""Which learners there are, in which room each lives, and training for so many seconds."""
+"""Which learners there are, in which room each lives, training for so many seconds, and the error of what is told."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
+import numpy as np
+import torch
+
+from environments.intervals import interval
 from environments.plugins import LEARNER
-from meta_learners.episodes import EpisodeFamily
+from meta_learners.episodes import EpisodeFamily, TaskBatch
 from meta_learners.keys import Stream
 from meta_learners.learner import FewShotKind, FewShotLearner, LearnerKind
+from meta_learners.predictions import Prediction, judge
 from meta_learners.registry import any_kind, learner_names, make_few_shot
 
 OTHERS = "others"
@@ -47,3 +52,11 @@ def trained(
         learner.meta_step(family.draw(tasks, family.splits[0], (seed, number, Stream.BATCHES)), (seed, number))
         number += 1
     return learner, number
+
+
+def error_of(told: Prediction, batch: TaskBatch) -> list[float]:
+    """Give the mean square error over tasks, and the ends of its 95 % interval."""
+    with torch.no_grad():
+        values = judge(told, batch.query.targets, batch.query.present)["error"].double().numpy()
+    bounds = interval(values) or (float(np.mean(values)),) * 2
+    return [round(float(each), 4) for each in (values.mean(), *bounds)]

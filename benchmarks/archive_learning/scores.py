@@ -12,19 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
-
 from benchmarks.archive_learning.kept import Kept
-from benchmarks.archive_learning.learners import names, room_of, trained
-from environments.intervals import interval
+from benchmarks.archive_learning.learners import error_of, names, room_of, trained
 from environments.tasks.curriculum import Curriculum
 from meta_learners.episodes import Rivalled, Source, TaskBatch
 from meta_learners.few_shot.alone import alone
 from meta_learners.few_shot.rivals import chance, nearest
 from meta_learners.keys import Key, Stream
 from meta_learners.learner import NUMBERS, LossError
-from meta_learners.predictions import Prediction, judge
+from meta_learners.predictions import Prediction
 from meta_learners.registry import make_family
 
 FAMILY: dict[str, Any] = {}  # settings of the tasks: as they are
@@ -53,22 +49,14 @@ def measure(kept: Kept, curriculum: Curriculum, budget: Mapping[str, Any], again
         if kept.has(name) and name not in again:
             continue
         if name in rivals:
-            kept.keep(name, {"room": RIVALS, "error": _error(rivals[name](batch, (UNSEEN,)), batch)})
+            kept.keep(name, {"room": RIVALS, "error": error_of(rivals[name](batch, (UNSEEN,)), batch)})
         elif name in told:
-            kept.keep(name, {"room": RIVALS, "error": _error(told[name], batch)})
+            kept.keep(name, {"room": RIVALS, "error": error_of(told[name], batch)})
         else:
             try:
                 learner, steps = trained(name, family, {}, seconds=budget["seconds"], tasks=TASKS, seed=budget["seed"])
             except (ValueError, LossError) as error:
                 kept.keep(name, {"room": room_of(name), "cannot": str(error)})
                 continue
-            found = {"meta_steps": steps, "error": _error(learner.predict(batch, (UNSEEN,)), batch)}
+            found = {"meta_steps": steps, "error": error_of(learner.predict(batch, (UNSEEN,)), batch)}
             kept.keep(name, {"room": room_of(name), **found})
-
-
-def _error(told: Prediction, batch: TaskBatch) -> list[float]:
-    """Give the mean square error over tasks, and the ends of its 95 % interval."""
-    with torch.no_grad():
-        values = judge(told, batch.query.targets, batch.query.present)["error"].double().numpy()
-    bounds = interval(values) or (float(np.mean(values)),) * 2
-    return [round(float(each), 4) for each in (values.mean(), *bounds)]

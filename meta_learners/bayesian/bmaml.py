@@ -10,7 +10,6 @@ noise is that particles begin with. The followers' likelihood of the queries doe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -75,7 +74,7 @@ class BMAML:
         return found
 
     def step(self, meta: Parameters, batch: TaskBatch, generator: torch.Generator) -> Step:
-        both = _joined(batch.support, batch.query)
+        both = batch.support.joined(batch.query)
 
         def loss(leaves: Parameters) -> tuple[Tensor, Prediction]:
             # Not by the noise: rates make up for it, which slopes by it would not see.
@@ -199,15 +198,6 @@ def _shaped(flat: Tensor, like: Parameters) -> Parameters:
         name: part.reshape(each.shape)
         for (name, each), part in zip(like.items(), torch.split(flat, sizes, -1), strict=True)
     }
-
-
-def _joined(one: Examples, other: Examples) -> Examples:
-    """Put two sets of a task's examples together."""
-
-    def both(of: Callable[[Examples], Tensor]) -> Tensor:
-        return torch.cat([of(one), of(other)], 1)
-
-    return Examples(both(lambda each: each.inputs), both(lambda each: each.targets), both(lambda each: each.present))
 
 
 LEARNER = kind_of(BMAMLSettings, BMAML)

@@ -199,7 +199,7 @@ def _make(name: str, family: EpisodeFamily, settings: ProcessSettings, *, seed: 
     inputs = math.prod(family.input_shape)
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = NeuralProcess(inputs, family.target_size, settings, **KINDS[name])
-    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+    return ModuleLearner(name, system, settings, device=device)
 
 
 LEARNER = FewShotKind(settings=ProcessSettings, make=_make, takes=frozenset({NUMBERS}))

@@ -100,7 +100,7 @@ class Statistician(nn.Module):
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Prediction]:
         """Give minus the bound an item, of support and query together; queries are told from the support alone."""
-        both = _joined(batch.support, batch.query)
+        both = batch.support.joined(batch.query)
         items, given, members = self._items(both, batch.ways)
         features = self.encode(self._features(both, items))
         seen = some_of(members, generator) if self._classes else members
@@ -176,18 +176,10 @@ def _draw(belief: Normal, generator: torch.Generator) -> Tensor:
     return belief[0] + belief[1] * torch.randn(belief[0].shape, generator=generator).to(belief[0])
 
 
-def _joined(one: Examples, other: Examples) -> Examples:
-    return Examples(
-        torch.cat([one.inputs, other.inputs], 1),
-        torch.cat([one.targets, other.targets], 1),
-        torch.cat([one.present, other.present], 1),
-    )
-
-
 def _make(name: str, family: EpisodeFamily, settings: StatisticianSettings, *, seed: int, device: str) -> ModuleLearner:
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = Statistician(family.input_shape, family.ways, family.target_size, settings)
-    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+    return ModuleLearner(name, system, settings, device=device)
 
 
 LEARNER = FewShotKind(settings=StatisticianSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}))

@@ -100,7 +100,7 @@ class Hypernetwork(nn.Module):
 def _make(name: str, family: EpisodeFamily, settings: HypernetworkSettings, *, seed: int, device: str) -> ModuleLearner:
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = Hypernetwork(family, settings)
-    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+    return ModuleLearner(name, system, settings, device=device)
 
 
 LEARNER = FewShotKind(settings=HypernetworkSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from environments.settings import Bounds, check_bounds
-from meta_learners.episodes import EpisodeFamily, TaskBatch
+from meta_learners.episodes import EpisodeFamily, TaskBatch, outputs_of
 from meta_learners.few_shot.module_learner import ModuleLearner
 from meta_learners.few_shot.sequences import Sequence, predicted, sequence_of, told_loss
 from meta_learners.keys import Stream, torch_generator
@@ -109,7 +109,7 @@ class Mann(nn.Module):
 
     def __init__(self, family: EpisodeFamily, settings: MannSettings) -> None:
         super().__init__()
-        self._settings, self._outputs = settings, family.ways or family.target_size
+        self._settings, self._outputs = settings, outputs_of(family)
         self.embedding = Embedding(family.input_shape, settings.width)
         read = settings.reads * settings.row_size
         self.controller = nn.LSTMCell(self.embedding.size + self._outputs + read, settings.units)
@@ -198,8 +198,7 @@ def _make(name: str, family: EpisodeFamily, settings: MannSettings, *, seed: int
     return ModuleLearner(
         name,
         system,
-        rate=settings.step_size,
-        halve_after=settings.halve_after,
+        settings,
         largest_norm=10.0,
         ways=family.ways,
         device=device,

@@ -184,8 +184,7 @@ def _make(name: str, family: EpisodeFamily, settings: MetaNetworkSettings, *, se
     return ModuleLearner(
         name,
         system,
-        rate=settings.step_size,
-        halve_after=settings.halve_after,
+        settings,
         ways=family.ways,
         device=device,
     )

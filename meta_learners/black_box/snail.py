@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.black_box.in_context import SnailActingSettings, in_context
-from meta_learners.episodes import EpisodeFamily, TaskBatch
+from meta_learners.episodes import EpisodeFamily, TaskBatch, outputs_of
 from meta_learners.few_shot.module_learner import ModuleLearner
 from meta_learners.few_shot.sequences import Sequence, predicted, sequence_of, told_loss
 from meta_learners.keys import Stream, torch_generator
@@ -54,7 +54,7 @@ class SnailSorter(nn.Module):
 
     def __init__(self, family: EpisodeFamily, settings: SnailSettings) -> None:
         super().__init__()
-        self._outputs = family.ways or family.target_size
+        self._outputs = outputs_of(family)
         self.embedding = Embedding(family.input_shape, settings.width)
         inputs = self.embedding.size + self._outputs
         self.network = snail(inputs, settings.filters, settings.keys, settings.reach, settings.rounds)
@@ -116,8 +116,7 @@ def _make(name: str, family: EpisodeFamily, settings: SnailSettings, *, seed: in
     return ModuleLearner(
         name,
         system,
-        rate=settings.step_size,
-        halve_after=settings.halve_after,
+        settings,
         ways=family.ways,
         device=device,
     )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from meta_learners.episodes import TaskBatch
-from meta_learners.few_shot.outer import check_ways, gradient_of, judged_means, loss_and_norm
+from meta_learners.few_shot.outer import entered, gradient_of, judged_means, loss_and_norm
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import Metrics, State
 from meta_learners.networks.adam import Adam
@@ -29,15 +29,23 @@ class Episodic(Protocol):
         ...
 
 
+class Paced(Protocol):
+    """What of a learner's settings counts here."""
+
+    @property
+    def step_size(self) -> float: ...
+    @property
+    def halve_after(self) -> int: ...
+
+
 class ModuleLearner:
     """Trains a module; meets `meta_learners.learner.FewShotLearner`.
 
     Args:
         name: of the learner.
         system: a `torch.nn.Module` that is `Episodic`.
-        rate: Adam's step size.
+        settings: of which the step size of Adam counts, and after how many meta-steps it is halved.
         largest_norm: to which gradients are scaled down; not when None.
-        halve_after: meta-steps after which the rate is halved, again and again; never when 0.
         ways: N classes that tasks must have; None where targets are numbers, 0 for any.
         device: to compute on.
     """
@@ -46,18 +54,17 @@ class ModuleLearner:
         self,
         name: str,
         system: torch.nn.Module,
+        settings: Paced,
         *,
-        rate: float,
         largest_norm: float | None = None,
-        halve_after: int = 0,
         ways: int | None = 0,
         device: str | torch.device = "cpu",
     ) -> None:
         self.name = name
         self._system: torch.nn.Module = system.to(device)
         self._episodic: Episodic = system  # type: ignore[assignment]
-        self._ways, self._device, self._rate, self._halve_after, self._steps = ways, device, rate, halve_after, 0
-        self._adam = Adam.of(system, rate, largest_norm=largest_norm)
+        self._settings, self._ways, self._device, self._steps = settings, ways, device, 0
+        self._adam = Adam.of(system, settings.step_size, largest_norm=largest_norm)
 
     @property
     def system(self) -> torch.nn.Module:
@@ -66,11 +73,12 @@ class ModuleLearner:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Descend the loss of a batch once."""
-        batch = self._checked(batch)
+        batch = entered(batch, self._ways, self._device)
         loss, prediction = self._episodic.loss(batch, torch_generator((*key, Stream.CHOICES)))
         gradient = gradient_of(loss, dict(self._system.named_parameters()))
         value, norm = loss_and_norm(loss, gradient)
-        self._adam.rate = self._rate * 0.5 ** (self._steps // self._halve_after) if self._halve_after else self._rate
+        halvings = self._steps // self._settings.halve_after if self._settings.halve_after else 0
+        self._adam.rate = self._settings.step_size * 0.5**halvings
         self._adam.step(gradient)
         self._steps += 1
         return {"loss": value, "gradient_norm": norm, **judged_means(prediction, batch.query)}
@@ -78,12 +86,9 @@ class ModuleLearner:
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Tell the queries of new tasks."""
         with torch.no_grad():
-            return self._episodic.predict(self._checked(batch), torch_generator((*key, Stream.CHOICES)))
-
-    def _checked(self, batch: TaskBatch) -> TaskBatch:
-        if self._ways != 0:
-            check_ways(batch, self._ways)
-        return batch.taken(self._device)
+            return self._episodic.predict(
+                entered(batch, self._ways, self._device), torch_generator((*key, Stream.CHOICES))
+            )
 
     def state(self) -> State:
         """Give all that `load` needs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from meta_learners.episodes import Examples, TaskBatch
 from meta_learners.learner import LossError, Metrics
 from meta_learners.predictions import Prediction, judge
 
-__all__ = ["check_ways", "gradient_of", "judged_means", "loss_and_norm"]
+__all__ = ["entered", "gradient_of", "judged_means", "loss_and_norm"]
 
 
 def gradient_of(value: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -43,7 +44,18 @@ def judged_means(prediction: Prediction, query: Examples) -> Metrics:
     return {name: float(each.mean()) for name, each in judged.items()}
 
 
-def check_ways(batch: TaskBatch, ways: int | None) -> None:
-    """Raise ValueError unless tasks have as many classes as a learner was made for."""
-    if ways != batch.ways:
+def entered(batch: TaskBatch, ways: int | None, device: str | torch.device) -> TaskBatch:
+    """Take a batch as learners do: on their device, with 0 where no example is.
+
+    Args:
+        batch: of any tasks.
+        ways: N classes that tasks must have; None where targets must be numbers, 0 for any.
+        device: of the learner.
+
+    Raises:
+        ValueError: tasks have not as many classes as the learner was made for.
+    """
+    if ways not in (0, batch.ways):
         raise ValueError(f"tasks have {batch.ways} classes; this learner was made for {ways}")
+    moved = batch.to(device)
+    return replace(moved, support=moved.support.cleared(), query=moved.query.cleared())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from meta_learners.episodes import TaskBatch
-from meta_learners.few_shot.outer import check_ways, judged_means, loss_and_norm
+from meta_learners.few_shot.outer import entered, judged_means, loss_and_norm
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LossError, Metrics, State
 from meta_learners.networks.adam import Adam
@@ -98,7 +98,7 @@ class ParameterLearner:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Descend once."""
-        batch = self._checked(batch)
+        batch = entered(batch, self._ways, self._device)
         try:
             found = self.system.step(self.meta, batch, torch_generator((*key, Stream.CHOICES)))
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # not finite: no factors
@@ -117,7 +117,9 @@ class ParameterLearner:
         """Tell the queries of new tasks."""
         meta = {name: each.detach() for name, each in self.meta.items()}
         with torch.no_grad():
-            return self.system.predict(meta, self._checked(batch), torch_generator((*key, Stream.CHOICES)))
+            return self.system.predict(
+                meta, entered(batch, self._ways, self._device), torch_generator((*key, Stream.CHOICES))
+            )
 
     def state(self) -> State:
         """Give all that `load` needs."""
@@ -135,7 +137,3 @@ class ParameterLearner:
             raise ValueError(f"the state keeps {found or 'nothing'}; this learner keeps {wanted or 'nothing'}")
         self._adam.load(state.tensors)
         self._kept = {name: each.clone().to(self._device) for name, each in kept.items()}
-
-    def _checked(self, batch: TaskBatch) -> TaskBatch:
-        check_ways(batch, self._ways)
-        return batch.taken(self._device)

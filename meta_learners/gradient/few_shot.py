@@ -27,7 +27,7 @@ from torch import Tensor
 from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.losses import task_losses
-from meta_learners.few_shot.outer import check_ways, judged_means, loss_and_norm
+from meta_learners.few_shot.outer import entered, judged_means, loss_and_norm
 from meta_learners.gradient.bilevel import MASK, Inner, adapt, initial_of, outer_gradient, reptile_gradient
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, Metrics, State
@@ -112,8 +112,7 @@ class GradientFewShot:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Adapt to the supports, and descend the loss of the queries."""
-        batch = batch.taken(self._device)
-        check_ways(batch, self._ways)
+        batch = entered(batch, self._ways, self._device)
         meta = self._adam.parameters
         supports: Sequence[Examples] = [batch.support] * self._inner.steps
         adapted: Parameters = {}
@@ -142,8 +141,7 @@ class GradientFewShot:
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Take the inner steps on each support, and tell the queries."""
-        batch = batch.taken(self._device)
-        check_ways(batch, self._ways)
+        batch = entered(batch, self._ways, self._device)
         meta = {name: each.detach() for name, each in self._adam.parameters.items()}
         chosen = self._with_masks(meta, batch.tasks, key)
         return self._told(

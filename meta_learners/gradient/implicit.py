@@ -19,7 +19,7 @@ from torch import Tensor
 from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.losses import task_losses
-from meta_learners.few_shot.outer import check_ways, judged_means, loss_and_norm
+from meta_learners.few_shot.outer import entered, judged_means, loss_and_norm
 from meta_learners.gradient.few_shot import AdaptedSettings
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, Metrics, State
@@ -182,8 +182,7 @@ class ImplicitMAML:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Adapt to the supports, and descend the loss of the queries."""
-        batch = batch.taken(self._device)
-        check_ways(batch, self._ways)
+        batch = entered(batch, self._ways, self._device)
         support, query = self._losses(batch.support), self._losses(batch.query)
         adapted = proximal(support, self._adam.parameters, batch.tasks, self._settings)
         loss, gradient = implicit_gradient(
@@ -196,8 +195,7 @@ class ImplicitMAML:
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Adapt to each support, and tell the queries."""
-        batch = batch.taken(self._device)
-        check_ways(batch, self._ways)
+        batch = entered(batch, self._ways, self._device)
         adapted = proximal(self._losses(batch.support), self._adam.parameters, batch.tasks, self._settings)
         return self._told(adapted, batch)
 

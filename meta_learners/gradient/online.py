@@ -19,7 +19,7 @@ from torch import Tensor
 from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.losses import task_losses
-from meta_learners.few_shot.outer import check_ways, judged_means
+from meta_learners.few_shot.outer import entered, judged_means
 from meta_learners.gradient.bilevel import Inner, adapt, outer_gradient
 from meta_learners.gradient.few_shot import AdaptedSettings
 from meta_learners.keys import Key, Stream, torch_generator
@@ -79,8 +79,7 @@ class FollowTheMetaLeader:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Be judged on a round's tasks, keep them, and go on towards the leader of all."""
-        batch = batch.taken(self._device)
-        check_ways(batch, self._ways)
+        batch = entered(batch, self._ways, self._device)
         means = judged_means(self.predict(batch, key), batch.query)
         if not torch.tensor(list(means.values())).isfinite().all():
             raise LossError(f"a new task's figures are {means}")
@@ -99,8 +98,7 @@ class FollowTheMetaLeader:
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Adapt to each support, and tell the queries."""
-        batch = batch.taken(self._device)
-        check_ways(batch, self._ways)
+        batch = entered(batch, self._ways, self._device)
         supports = [batch.support] * self._inner.steps
         adapted = adapt(self._inner, self._losses, self._adam.parameters, supports, batch.tasks)
         with torch.no_grad():

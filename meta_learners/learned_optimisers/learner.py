@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, TaskBatch
-from meta_learners.few_shot.outer import check_ways, gradient_of, judged_means, loss_and_norm
+from meta_learners.few_shot.outer import entered, gradient_of, judged_means, loss_and_norm
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learned_optimisers.classical import tuned
 from meta_learners.learned_optimisers.optimisee import Optimisee, slopes_of
@@ -100,8 +100,7 @@ class LearnedOptimiser:
 
     def meta_step(self, batch: TaskBatch, key: Key) -> Metrics:
         """Descend the supports once, and improve the rule after each window of steps."""
-        check_ways(batch, self._optimisee.ways)
-        batch, before = batch.taken(self._device), self._adam.tensors()
+        batch, before = entered(batch, self._optimisee.ways, self._device), self._adam.tensors()
         generator = torch_generator((*key, Stream.CHOICES))
         parameters = self._rule.start(batch.tasks, generator, self._device)
         kept = self._rule.begin(parameters, generator)
@@ -146,17 +145,16 @@ class LearnedOptimiser:
 
     def predict(self, batch: TaskBatch, key: Key) -> Prediction:
         """Descend each support, and tell the queries."""
-        batch = batch.taken(self._device)
+        batch = entered(batch, self._optimisee.ways, self._device)
         parameters = self._descend(batch, key, self._settings.steps)[0]
         with torch.no_grad():
             return self._optimisee.told(parameters, batch.query)
 
     def curve(self, batch: TaskBatch, key: Key, steps: int) -> Tensor:
         """Give the losses of the supports after 0, 1, ... steps (M, steps + 1)."""
-        return self._descend(batch.taken(self._device), key, steps)[1]
+        return self._descend(entered(batch, self._optimisee.ways, self._device), key, steps)[1]
 
     def _descend(self, batch: TaskBatch, key: Key, steps: int) -> tuple[Parameters, Tensor]:
-        check_ways(batch, self._optimisee.ways)
         generator, way = torch_generator((*key, Stream.CHOICES)), []
         with torch.no_grad():
             parameters = self._rule.start(batch.tasks, generator, self._device)

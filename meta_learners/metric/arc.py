@@ -112,7 +112,7 @@ def _make(name: str, family: EpisodeFamily, settings: ArcSettings, *, seed: int,
         raise ValueError(f"learner {name!r} compares images; examples of family {family.name!r} are {shape} numbers")
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = Comparator(family.input_shape, settings)
-    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+    return ModuleLearner(name, system, settings, device=device)
 
 
 LEARNER = FewShotKind(settings=ArcSettings, make=_make, takes=frozenset({CLASSES}))

@@ -83,7 +83,7 @@ def _make(name: str, family: EpisodeFamily, settings: MetricSettings, *, seed: i
         )
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = GoodEmbedding(family.input_shape, family.train_classes, settings)
-    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+    return ModuleLearner(name, system, settings, device=device)
 
 
 LEARNER = FewShotKind(settings=MetricSettings, make=_make, takes=frozenset({CLASSES}))

@@ -96,8 +96,7 @@ def kind_of(
         return ModuleLearner(
             name,
             sorter,
-            rate=settings.step_size,
-            halve_after=settings.halve_after,
+            settings,
             ways=family.ways if fixed_ways else 0,
             device=device,
         )

@@ -79,9 +79,8 @@ def _make(name: str, family: EpisodeFamily, settings: MetricSettings, *, seed: i
     return ModuleLearner(
         name,
         system,
-        rate=settings.step_size,
+        settings,
         largest_norm=LARGEST_NORM,
-        halve_after=settings.halve_after,
         device=device,
     )
 

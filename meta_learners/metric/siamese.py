@@ -60,7 +60,7 @@ class Siamese(nn.Module):
 def _make(name: str, family: EpisodeFamily, settings: MetricSettings, *, seed: int, device: str) -> ModuleLearner:
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = Siamese(family.input_shape, settings)
-    return ModuleLearner(name, system, rate=settings.step_size, halve_after=settings.halve_after, device=device)
+    return ModuleLearner(name, system, settings, device=device)
 
 
 LEARNER = FewShotKind(settings=MetricSettings, make=_make, takes=frozenset({CLASSES}))

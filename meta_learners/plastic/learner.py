@@ -116,9 +116,8 @@ def kind_of(synapses: Callable[[int, int, Any], nn.Module], of: type[PlasticSett
         return ModuleLearner(
             name,
             system,
-            rate=settings.step_size,
+            settings,
             largest_norm=settings.largest_norm,
-            halve_after=settings.halve_after,
             ways=family.ways,
             device=device,
         )
