@@ -26,6 +26,7 @@ from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LearnerKind
 from meta_learners.networks.causal import Attention, Beside, CausalNetwork, Embed, snail
 from meta_learners.networks.embedding import Embedding, seeded
+from meta_learners.networks.heads import choice_unread
 from meta_learners.predictions import Prediction
 
 __all__ = ["LEARNER", "SnailSettings", "SnailSorter"]
@@ -125,4 +126,6 @@ def _make(name: str, family: EpisodeFamily, settings: SnailSettings, *, seed: in
 FEW_SHOT: FewShotKind = FewShotKind(
     settings=SnailSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True
 )
-LEARNER: LearnerKind = LearnerKind(settings=SnailActingSettings, make=in_context, few_shot=FEW_SHOT)
+LEARNER: LearnerKind = LearnerKind(
+    settings=SnailActingSettings, make=in_context, few_shot=FEW_SHOT, unread=choice_unread
+)

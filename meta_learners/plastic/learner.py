@@ -122,4 +122,7 @@ def kind_of(synapses: Callable[[int, int, Any], nn.Module], of: type[PlasticSett
             device=device,
         )
 
-    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)
+    def unread(name: str, family: EpisodeFamily, settings: PlasticSettings) -> frozenset[str]:
+        return frozenset() if family.ways is None else frozenset({"bounded"})
+
+    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True, unread=unread)

@@ -121,19 +121,26 @@ TestGraph = few_shot_contract(
 TestARC = learner("arc", IMAGES, glimpses=2, side=3)
 
 
-def process(name):
-    settings = {"units": 8, "heads": 2, "draws": 3}
+def process(name, **settings):
+    settings = {"units": 8, **settings}
     return few_shot_contract(lambda family: make_few_shot(name, family, settings), Lines())
 
 
 TestCNP = process("cnp")
-TestNP = process("np")
-TestANP = process("anp")
+TestNP = process("np", draws=3)
+TestANP = process("anp", heads=2, draws=3)
+
+
+def network(family, units):
+    """Give the size of the network that is chosen for a family: filters of convolutions, or units of a layer."""
+    return {"hidden": [units]} if len(family.input_shape) == 1 else {"width": units}
 
 
 def gradient(name, family=None):
-    settings = {"hidden": [8], "width": 8, "inner_steps": 2}
-    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, settings), family or Lines(), numbered=True)
+    def make(tasks):
+        return make_few_shot(name, tasks, {**network(tasks, 8), "inner_steps": 2})
+
+    return few_shot_contract(make, family or Lines(), numbered=True)
 
 
 TestMAML = gradient("maml")
@@ -150,12 +157,12 @@ TestMetaCurvatureOfCurves = gradient("meta-curvature", CURVES)
 
 TestIMAML = few_shot_contract(lambda tasks: make_few_shot("imaml", tasks, {"hidden": [8], "inner_steps": 3}), Lines())
 
-ADAPTING = {"hidden": [6], "width": 8, "inner_steps": 2}
-
 
 def adapting(name, family=None, **settings):
-    known = {**ADAPTING, **settings}
-    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, known), family or Lines(), numbered=True)
+    def make(tasks):
+        return make_few_shot(name, tasks, {**network(tasks, 6), "inner_steps": 2, **settings})
+
+    return few_shot_contract(make, family or Lines(), numbered=True)
 
 
 TestABML = adapting("abml", draws=3)
@@ -171,13 +178,13 @@ TestWarpGrad = adapting("warpgrad")
 TestWarpGradOfCurves = adapting("warpgrad", CURVES)
 
 
-def statistician(family):
-    settings = {"units": 8, "context": 4, "latent": 2, "draws": 3, "width": 8}
+def statistician(family, **settings):
+    settings = {"units": 8, "context": 4, "latent": 2, **settings}
     return few_shot_contract(lambda tasks: make_few_shot("neural-statistician", tasks, settings), family)
 
 
-TestStatistician = statistician(Lines())
-TestStatisticianOfClasses = statistician(Blobs())
+TestStatistician = statistician(Lines(), draws=3)
+TestStatisticianOfClasses = statistician(Blobs(), width=8)
 
 
 def sequential(name, family=None, **settings):
@@ -195,8 +202,10 @@ TestHypernetworkOfNumbers = learner("hypernetwork", Lines(), units=8)
 
 
 def optimiser(name, family=None, **settings):
-    known = {"hidden": [6], "steps": 3, "window": 3, **settings}
-    return few_shot_contract(lambda tasks: make_few_shot(name, tasks, known), family or Lines(), numbered=True)
+    def make(tasks):
+        return make_few_shot(name, tasks, {**network(tasks, 6), "steps": 3, "window": 3, **settings})
+
+    return few_shot_contract(make, family or Lines(), numbered=True)
 
 
 TestLSTMOptimiser = optimiser("lstm-optimiser", units=4, window=2)
