@@ -9,6 +9,10 @@ sequence as well as the queries.
 Keys see the example and the last label beside the controller: through it alone all keys are alike at first, and
 nothing is bound in hundreds of meta-steps. What tells an example is read from the rows as they were *before* it was
 written. One key is for both, so that after writing the row just written answers, and binding is learned more slowly.
+
+Of classes it begins bound, where there are two heads and room in a row for a label: the controller holds the example
+before, whose label is heard now; half of the heads write both together, the others ask by the example alone, and the
+label that is found is told. From weights that are all drawn nothing was bound of niches in 200 meta-steps of 4 tasks.
 """
 
 from __future__ import annotations
