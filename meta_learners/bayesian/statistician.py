@@ -165,7 +165,7 @@ class Statistician(nn.Module):
         return targets, [inputs], there[..., None].to(targets.dtype)
 
     def embedded(self, inputs: Tensor) -> Tensor:
-        """Embed what has a class; what all have in common, and how large they are, would drown what tells them apart."""
+        """Embed what has a class; what all have in common, and how large it is, would drown what tells them apart."""
         found: Tensor = self.embedding(inputs)
         return nn.functional.layer_norm(found, found.shape[-1:])
 
