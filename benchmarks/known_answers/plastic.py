@@ -26,6 +26,8 @@ RATES = tuple(float(10 ** (power / 12)) for power in range(-36, 0))
 SMALL, LARGE = {"shots": 2, "bits": 50}, {"shots": 5, "bits": 1000}
 WRONG = 0.01  # of the bits, at most
 RECALL = {"width": 0, "bounded": True, "step_size": 0.01}
+# Of bits, fewer examples are shown and none are alike: what is recalled may be as large as the paper has it.
+RATE = {"fast-weights": {"rate": 0.5}}
 META_LSTM = {"hidden": [20], "step_size": 0.01, "first_rate": 0.05}
 MICONI = "Hopfield's rule; Miconi et al. 2018, arXiv:1804.02464, give curves"
 
@@ -61,7 +63,7 @@ def _recall(
     """Recall by a trained learner, the untrained beside; it counts as learned only where the untrained cannot do it."""
     family = make_family("recall", size)
     before, after = (
-        share_wrong(taught(name, family, RECALL, steps=number, tasks=16, seed=seed, device=device), family)
+        share_wrong(taught(name, family, {**RECALL, **RATE.get(name, {})}, steps=number, tasks=16, seed=seed, device=device), family)
         for number in (0, steps)
     )
     label = f"plastic: {name}, {size['shots']} patterns of {size['bits']} bits, share wrong"
