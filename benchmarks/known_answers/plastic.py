@@ -61,9 +61,9 @@ def _recall(
     name: str, size: dict[str, int], steps: int, seed: int, device: str, *, beside: bool = False
 ) -> list[Answer]:
     """Recall by a trained learner, the untrained beside; it counts as learned only where the untrained cannot do it."""
-    family = make_family("recall", size)
+    family, settings = make_family("recall", size), {**RECALL, **RATE.get(name, {})}
     before, after = (
-        share_wrong(taught(name, family, {**RECALL, **RATE.get(name, {})}, steps=number, tasks=16, seed=seed, device=device), family)
+        share_wrong(taught(name, family, settings, steps=number, tasks=16, seed=seed, device=device), family)
         for number in (0, steps)
     )
     label = f"plastic: {name}, {size['shots']} patterns of {size['bits']} bits, share wrong"
