@@ -46,7 +46,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "mixture": {**INNER, "inner_steps": 1, "starts": 2},
     # Drawn weights are to be near their means, which are .14 and more in size.
     "platipus": {**INNER, "inner_steps": 1, "spread": 0.01, "query_spread": 0.01},
-    "abml": {**INNER, "inner_steps": 1, "spread": 0.01},
+    # What adapting costs in nats, at its whole weight, is more than 25 examples can save.
+    "abml": {**INNER, "inner_steps": 1, "spread": 0.01, "inner_draws": 1, "divergence": 0.01},
+    "fast-weights": {"step_size": 1e-3},
+    "mann": {"reads": 2, "rows": 64},
     # It descends the sum over a support's 25 examples.
     "bmaml": {"inner_rate": INNER["inner_rate"] / 25, "inner_steps": 2, "particles": 2},
     "lstm-optimiser": {"steps": 20},

@@ -26,6 +26,8 @@ RATES = tuple(float(10 ** (power / 12)) for power in range(-36, 0))
 SMALL, LARGE = {"shots": 2, "bits": 50}, {"shots": 5, "bits": 1000}
 WRONG = 0.01  # of the bits, at most
 RECALL = {"width": 0, "bounded": True, "step_size": 0.01}
+# Of bits, fewer examples are shown and none are alike: what is recalled may be as large as the paper has it.
+RATE = {"fast-weights": {"rate": 0.5}}
 META_LSTM = {"hidden": [20], "step_size": 0.01, "first_rate": 0.05}
 MICONI = "Hopfield's rule; Miconi et al. 2018, arXiv:1804.02464, give curves"
 
@@ -59,9 +61,9 @@ def _recall(
     name: str, size: dict[str, int], steps: int, seed: int, device: str, *, beside: bool = False
 ) -> list[Answer]:
     """Recall by a trained learner, the untrained beside; it counts as learned only where the untrained cannot do it."""
-    family = make_family("recall", size)
+    family, settings = make_family("recall", size), {**RECALL, **RATE.get(name, {})}
     before, after = (
-        share_wrong(taught(name, family, RECALL, steps=number, tasks=16, seed=seed, device=device), family)
+        share_wrong(taught(name, family, settings, steps=number, tasks=16, seed=seed, device=device), family)
         for number in (0, steps)
     )
     label = f"plastic: {name}, {size['shots']} patterns of {size['bits']} bits, share wrong"

@@ -35,17 +35,26 @@ class ABMLSettings(BoundedSettings):
     inner_draws: Annotated[int, Bounds(1, 1000)] = 2  # of parameters, for each inner step's bound and the outer loss
     draws: Annotated[int, Bounds(1, 1000)] = 10  # of parameters, to predict by
     spread: Annotated[float, Bounds(1e-12, 1e3)] = 0.05  # deviation of the prior's parameters, to begin with
+    # Weight of the divergence beside the log likelihood. 1 is the bound; public ports take .1 for images: one step from
+    # a prior moves thousands of parameters a little, which costs more nats than so few examples can save.
+    divergence: Annotated[float, Bounds(0, 1e6)] = 1.0
     hyperprior: Annotated[float, Bounds(0, 1e6)] = 1e-4  # its weight beside one task
 
 
 def bound(
-    likelihood: Likelihood, beliefs: Beliefs, prior: Beliefs, examples: Examples, noise: Tensor, parameters: Parameters
+    likelihood: Likelihood,
+    beliefs: Beliefs,
+    prior: Beliefs,
+    examples: Examples,
+    noise: Tensor,
+    parameters: Parameters,
+    weight: float = 1.0,
 ) -> Tensor:
     """Give every task's cost (M,): minus the log likelihood by drawn parameters (S * M, ...), plus the divergence."""
     tasks = len(examples.inputs)
     draws = len(next(iter(parameters.values()))) // tasks
     told = likelihood.log(parameters, repeated(examples, draws), noise).reshape(draws, tasks).mean(0)
-    return divergence_of(beliefs, prior) - told
+    return weight * divergence_of(beliefs, prior) - told
 
 
 def hyperprior(means: Parameters, spreads: Parameters) -> Tensor:
@@ -79,7 +88,8 @@ class ABML:
             prior = self._prior(leaves, batch.tasks)
             beliefs = self.inferred(prior, batch.support, noise, generator)
             parameters = drawn(beliefs, draws, generator)
-            cost = bound(self._likelihood, beliefs, prior, batch.query, noise, parameters)
+            weight = self._settings.divergence
+            cost = bound(self._likelihood, beliefs, prior, batch.query, noise, parameters, weight)
             over = self._settings.hyperprior * hyperprior(part(leaves, "mean."), part(leaves, "spread."))
             with torch.no_grad():
                 prediction = self._likelihood.tell(parameters, batch.query.inputs, noise, draws)
@@ -110,7 +120,8 @@ class ABML:
                 parameters = drawn(beliefs, self._settings.inner_draws, generator)
                 # Of numbers, in units of the noise's variance: else steps would shrink where the noise is large.
                 unit = 2 * (2 * noise).exp() if self._likelihood.ways is None else 1.0
-                cost = unit * bound(self._likelihood, beliefs, prior, support, noise, parameters) / count
+                weight = self._settings.divergence
+                cost = unit * bound(self._likelihood, beliefs, prior, support, noise, parameters, weight) / count
                 slopes = torch.autograd.grad(cost.sum(), places, create_graph=outer)
                 limited = bounded(dict(enumerate(slopes)), self._settings.inner_norm)
                 moved = [each - self._settings.inner_rate * limited[place] for place, each in enumerate(places)]

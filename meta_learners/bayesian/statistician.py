@@ -6,6 +6,9 @@ less the divergence of z from its prior; less the divergence of c from a standar
 
 For numbers a task is a set of pairs, of which inputs are given: queries are told under drawn c and z. For classes a
 class is a set, of inputs alone: a query's class is that whose c diverges least from the query's own (section 5.3).
+
+Inputs that are sequences are told point after point, each from those before it, c and z. What makes a class, as how its
+ground goes on, may lie anywhere in an item: of points told side by side c can say hardly anything, and tells no class.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from meta_learners.predictions import Logits, Numbers, Prediction
 __all__ = ["LEARNER", "Statistician", "StatisticianSettings", "set_bound", "some_of"]
 
 FLOOR = 0.02  # of deviations of items
+POINT_UNITS = 64  # of the layers that tell one point of a sequence
 Normal = tuple[Tensor, Tensor]  # mean and deviation
 
 
@@ -40,6 +44,7 @@ class StatisticianSettings:
     latent: Annotated[int, Bounds(1, 4096)] = 8  # numbers of an item's z
     units: Annotated[int, Bounds(1, 4096)] = 128  # of every layer
     width: Annotated[int, Bounds(1, 4096)] = 32  # filters of the embedding, of inputs that have classes
+    before: Annotated[int, Bounds(1, 4096)] = 12  # points of a sequence that has a class, by which the next is told
     draws: Annotated[int, Bounds(1, 1000)] = 50  # of c and z, to predict numbers by
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     halve_after: Annotated[int, Bounds(0, 10**9)] = 5000  # meta-steps between halvings of the step size; 0: none
@@ -86,7 +91,7 @@ class Statistician(nn.Module):
     def __init__(self, shape: tuple[int, ...], ways: int | None, outputs: int, settings: StatisticianSettings) -> None:
         super().__init__()
         units, size, z = settings.units, math.prod(shape), settings.latent
-        self._settings, self._classes = settings, ways is not None
+        self._settings, self._classes, self._shape = settings, ways is not None, shape
         if ways is not None:
             self.embedding = Embedding(shape, settings.width)
             features, given, told = self.embedding.size, 0, size
@@ -96,7 +101,16 @@ class Statistician(nn.Module):
         self.describe_set = layers(units + 1, units, units, 2 * settings.context)
         self.describe_item = layers(units + settings.context, units, 2 * z)
         self.prior_item = layers(given + settings.context, units, 2 * z)
-        self.decode = layers(given + settings.context + z, units, units, 2 * told)
+        if self._in_a_row:
+            seen = shape[0] * settings.before
+            self.decode = layers(seen + settings.context + z, POINT_UNITS, POINT_UNITS, 2 * shape[0])
+        else:
+            self.decode = layers(given + settings.context + z, units, units, 2 * told)
+
+    @property
+    def _in_a_row(self) -> bool:
+        """Whether what is told are sequences."""
+        return self._classes and len(self._shape) == 2
 
     def loss(self, batch: TaskBatch, generator: torch.Generator) -> tuple[Tensor, Prediction]:
         """Give minus the bound an item, of support and query together; queries are told from the support alone."""
@@ -108,7 +122,8 @@ class Statistician(nn.Module):
         drawn = members @ _draw(context, generator)  # an item's own set's (M, K, c)
         posterior = _normal(self.describe_item(torch.cat([features, drawn], -1)))
         prior = _normal(self.prior_item(torch.cat([*given, drawn], -1)))
-        mean, deviation = self._decoded([*given, drawn, _draw(posterior, generator)])
+        latent = [drawn, _draw(posterior, generator)]
+        mean, deviation = self._along(items, latent) if self._in_a_row else self._decoded([*given, *latent])
         scaled = (items - mean) / deviation
         told = (-0.5 * scaled.square() - deviation.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
         standard = torch.zeros_like(context[0]), torch.ones_like(context[1])
@@ -135,7 +150,7 @@ class Statistician(nn.Module):
     def _gaps(self, known: Normal, query: Examples) -> Tensor:
         """Give KL(c of a class || c of a query alone) of all pairs (M, Q, N)."""
         single = torch.ones(*query.inputs.shape[:2], 1).to(known[0])  # one over how many there are
-        own = _normal(self.describe_set(torch.cat([self.encode(self.embedding(query.inputs)), single], -1)))
+        own = _normal(self.describe_set(torch.cat([self.encode(self.embedded(query.inputs)), single], -1)))
         of_class = known[0][:, None], known[1][:, None]
         of_query = own[0][:, :, None], own[1][:, :, None]
         return divergence(of_class, of_query)
@@ -149,10 +164,14 @@ class Statistician(nn.Module):
         targets = torch.where(there[..., None], examples.targets, 0)
         return targets, [inputs], there[..., None].to(targets.dtype)
 
+    def embedded(self, inputs: Tensor) -> Tensor:
+        """Embed what has a class; what all have in common, and how large it is, would drown what tells them apart."""
+        found: Tensor = self.embedding(inputs)
+        return nn.functional.layer_norm(found, found.shape[-1:])
+
     def _features(self, examples: Examples, items: Tensor) -> Tensor:
         if self._classes:
-            found: Tensor = self.embedding(items.reshape(examples.inputs.shape))
-            return found
+            return self.embedded(items.reshape(examples.inputs.shape))
         inputs = torch.where(examples.present[..., None], examples.inputs.flatten(2), 0)
         return torch.cat([inputs, items], -1)
 
@@ -161,6 +180,15 @@ class Statistician(nn.Module):
         share = 1 / members.sum(1)[..., None].clamp(min=1)  # (M, N, 1)
         mean = (members.transpose(1, 2) @ features) * share
         return _normal(self.describe_set(torch.cat([mean, share], -1)))
+
+    def _along(self, items: Tensor, latent: list[Tensor]) -> Normal:
+        """Tell every point of sequences (M, K, C * L) by those before it, and by what is latent in each (M, K, f)."""
+        (channels, length), reach = self._shape, self._settings.before
+        points = items.reshape(-1, channels, length)
+        before = nn.functional.pad(points, (reach, 0))[..., :-1].unfold(-1, reach, 1)  # (M K, C, L, reach)
+        beside = torch.cat(latent, -1).flatten(0, 1)[:, None].expand(-1, length, -1)
+        mean, deviation = self._decoded([before.transpose(1, 2).flatten(2), beside])
+        return mean.transpose(1, 2).reshape(items.shape), deviation.transpose(1, 2).reshape(items.shape)
 
     def _decoded(self, known: list[Tensor]) -> Normal:
         mean, spread = self.decode(torch.cat(known, -1)).chunk(2, -1)

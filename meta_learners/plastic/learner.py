@@ -100,15 +100,24 @@ def outer(one: Tensor, other: Tensor) -> Tensor:
     return one[:, :, None] * other[:, None, :]
 
 
-def kind_of(synapses: Callable[[int, int, Any], nn.Module], of: type[PlasticSettings]) -> FewShotKind:
-    """Make the kind of a learner of `Synapses`, made for so many features and outputs; PyTorch draws their weights."""
+def kind_of(
+    synapses: Callable[[int, int, Any], nn.Module],
+    of: type[PlasticSettings],
+    *,
+    sorting: Callable[[int, int, Any], nn.Module] | None = None,
+) -> FewShotKind:
+    """Make the kind of a learner of `Synapses`, made for so many features and outputs; PyTorch draws their weights.
+
+    Where targets are classes they are made by `sorting`, if it is given.
+    """
 
     def make(name: str, family: EpisodeFamily, settings: Any, *, seed: int, device: str) -> ModuleLearner:
         outputs = outputs_of(family)
+        made = synapses if sorting is None or family.ways is None else sorting
         with seeded(torch_generator((seed, Stream.PARAMETERS))):
             embedding = Embedding(family.input_shape, settings.width) if settings.width else None
             features = math.prod(family.input_shape) if embedding is None else embedding.size
-            system = PlasticSystem(embedding, synapses(features, outputs, settings), bounded=settings.bounded)
+            system = PlasticSystem(embedding, made(features, outputs, settings), bounded=settings.bounded)
         return ModuleLearner(
             name,
             system,

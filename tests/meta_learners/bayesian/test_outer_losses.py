@@ -13,7 +13,7 @@ from meta_learners.bayesian.bmaml import BMAML, NOISE, NOISE_PACE, WEIGHTS, BMAM
 from meta_learners.bayesian.mixture import COUNTS, Mixture, MixtureSettings
 from meta_learners.bayesian.neural_processes import NeuralProcess, ProcessSettings
 from meta_learners.bayesian.platipus import Platipus, PlatipusSettings
-from meta_learners.bayesian.statistician import Statistician, StatisticianSettings
+from meta_learners.bayesian.statistician import Statistician, StatisticianSettings, some_of
 from meta_learners.few_shot_contracts import Blobs, Lines
 from meta_learners.networks.policies import Network
 
@@ -93,7 +93,14 @@ def test_platipus_draws_its_start_by_the_query_and_pays_for_what_the_support_did
 
 def test_abml_descends_the_bound_of_the_queries_by_what_it_inferred_and_its_hyperprior():
     settings = ABMLSettings(
-        hidden=(), inner_steps=1, inner_rate=0.05, inner_norm=1e9, inner_draws=2, spread=0.3, hyperprior=0.5
+        hidden=(),
+        inner_steps=1,
+        inner_rate=0.05,
+        inner_norm=1e9,
+        inner_draws=2,
+        spread=0.3,
+        hyperprior=0.5,
+        divergence=0.4,
     )
     system, batch = ABML(line(), settings), lines()
     meta = {name: each.double() for name, each in system.initial(torch.Generator().manual_seed(0)).items()}
@@ -105,7 +112,7 @@ def test_abml_descends_the_bound_of_the_queries_by_what_it_inferred_and_its_hype
 
     def bound(at, log_spread, chance, x, y):
         told = [NORMAL(x @ (at + log_spread.exp() * each), noise).log_prob(y).sum() for each in chance]
-        return KL(NORMAL(at, log_spread.exp()), prior).sum() - torch.stack(told).mean()
+        return 0.4 * KL(NORMAL(at, log_spread.exp()), prior).sum() - torch.stack(told).mean()
 
     costs = []
     for task in range(TASKS):
@@ -264,6 +271,35 @@ def test_the_statistician_descends_minus_the_bound_of_all_pairs_of_a_task():
     assert loss.item() == pytest.approx(-total.item() / (TASKS * 10), rel=1e-6)
 
 
+def test_the_statistician_tells_every_point_of_a_sequence_by_those_before_it_and_by_its_sets_context():
+    torch.manual_seed(0)
+    settings = StatisticianSettings(context=3, latent=2, units=8, width=5, before=3)
+    system, batch = Statistician((2, 6), 3, 1, settings).double(), Blobs((2, 6)).draw(1, "train", (0,))
+    support, query = (replace(each, inputs=each.inputs.double()) for each in (batch.support, batch.query))
+    loss, _ = system.loss(replace(batch, support=support, query=query), torch.Generator().manual_seed(1))
+    items, labels = torch.cat([support.inputs[0], query.inputs[0]]), torch.cat([support.targets[0], query.targets[0]])
+    generator = torch.Generator().manual_seed(1)
+    seen = some_of(nn.functional.one_hot(labels, 3).double()[None], generator)[0]
+    chance, chances = (torch.randn(1, size, of, generator=generator).double()[0] for size, of in ((3, 3), (12, 2)))
+    features, total, standard = system.encode(system.embedded(items)), 0.0, NORMAL(torch.zeros(3).double(), 1.0)
+    for each in range(3):
+        of = features[seen[:, each] > 0]
+        known = torch.cat([of.mean(0), torch.tensor([1 / len(of)]).double()])
+        context = described(system.describe_set(known))
+        total = total - KL(context, standard).sum()
+        c = context.mean + context.stddev * chance[each]
+        for place in (labels == each).nonzero()[:, 0]:
+            posterior = described(system.describe_item(torch.cat([features[place], c])))
+            total = total - KL(posterior, described(system.prior_item(c))).sum()
+            z = posterior.mean + posterior.stddev * chances[place]
+            for at in range(6):
+                past = [items[place][:, at - back] if at >= back else torch.zeros(2).double() for back in (3, 2, 1)]
+                mean, spread = system.decode(torch.cat([torch.stack(past, 1).flatten(), c, z])).chunk(2)
+                told = NORMAL(mean, 0.02 + nn.functional.softplus(spread)).log_prob(items[place][:, at])
+                total = total + told.sum()
+    assert loss.item() == pytest.approx(-total.item() / 12, rel=1e-6)
+
+
 def test_a_querys_class_is_told_by_how_far_that_classs_context_diverges_from_its_own():
     torch.manual_seed(0)
     system = Statistician((4,), 3, 1, StatisticianSettings(context=3, latent=2, units=8, width=5))
@@ -272,7 +308,7 @@ def test_a_querys_class_is_told_by_how_far_that_classs_context_diverges_from_its
         found = system.predict(batch, torch.Generator()).logits[0]
 
         def context(inputs):
-            mean = system.encode(system.embedding(inputs)).mean(0)
+            mean = system.encode(system.embedded(inputs)).mean(0)
             return described(system.describe_set(torch.cat([mean, torch.tensor([1 / len(inputs)])])))
 
         classes = [context(batch.support.inputs[0][batch.support.targets[0] == each]) for each in range(3)]

@@ -17,6 +17,8 @@ from meta_learners.keys import torch_generator
 from meta_learners.metric.learner import Features
 from meta_learners.metric.prototypical import prototypical
 from meta_learners.networks.embedding import seeded
+from meta_learners.predictions import judge
+from meta_learners.registry import make_few_shot
 
 
 @pytest.fixture
@@ -136,6 +138,22 @@ def test_keys_of_one_class_are_more_alike_than_those_of_others_before_anything_i
     likeness, one = units @ units.transpose(1, 2), sequence.labels @ sequence.labels.transpose(1, 2) > 0
     others = torch.ones(likeness.shape[1:]).tril(-1) > 0
     assert likeness[one & others].mean() > likeness[~one & others].mean() + 0.1
+
+
+def test_mann_begins_with_classes_bound_and_tells_them_after_few_meta_steps():
+    family = Blobs((16,), ways=5, shots=1)
+    learner = make_few_shot("mann", family, {"reads": 2, "rows": 16, "units": 80})
+    batch = family.draw(40, "train", (100,))
+
+    def right():
+        told = learner.predict(batch, (0,))
+        return float(judge(told, batch.query.targets, batch.query.present)["accuracy"].mean())
+
+    assert right() > 0.35
+    for number in range(20):
+        metrics = learner.meta_step(family.draw(4, "train", (number,)), (number,))
+        assert metrics["gradient_norm"] < 1e3  # a blank key has no direction that could be told from
+    assert right() > 0.7
 
 
 def test_an_example_is_told_before_its_label_is_heard(batch):

@@ -10,6 +10,7 @@ from meta_learners.plastic.fast_weights import FastSettings, FastWeights, Progra
 from meta_learners.plastic.hebbian import HebbianSettings, HebbianSynapses, trace
 from meta_learners.plastic.learner import Shown
 from meta_learners.plastic.parametric_rule import ParametricRule, RuleSettings
+from meta_learners.predictions import judge
 from meta_learners.registry import make_family, make_few_shot
 
 
@@ -70,6 +71,16 @@ def test_ba_et_als_states_attend_to_the_states_before_as_the_paper_writes_it():
         past.append(state)
     wanted = synapses.out(settled(torch.cat([of.query[0, 1], torch.zeros(2)]), state))
     assert torch.allclose(synapses(of)[0, 1], wanted, atol=1e-5)
+
+
+def test_of_classes_fast_weights_recall_the_label_of_what_is_alike():
+    family = Blobs((16,), ways=5, shots=1)
+    learner = make_few_shot("fast-weights", family, {})
+    for number in range(60):
+        learner.meta_step(family.draw(4, "train", (number,)), (number,))
+    batch = family.draw(40, "train", (100,))
+    told = learner.predict(batch, (0,))
+    assert float(judge(told, batch.query.targets, batch.query.present)["accuracy"].mean()) > 0.6
 
 
 def test_a_hebbian_trace_is_the_fading_mean_of_the_products():
