@@ -211,7 +211,9 @@ def _make(name: str, family: EpisodeFamily, settings: StatisticianSettings, *, s
 
 
 def _unread(name: str, family: EpisodeFamily, settings: StatisticianSettings) -> frozenset[str]:
-    return frozenset({"width" if family.ways is None else "draws"})
+    if family.ways is None:
+        return frozenset({"width", "before"})
+    return frozenset({"draws"} if len(family.input_shape) == 2 else {"draws", "before"})
 
 
 LEARNER = FewShotKind(settings=StatisticianSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), unread=_unread)

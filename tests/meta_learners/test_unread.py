@@ -39,6 +39,7 @@ OTHER = {  # values of what is not a number
     "largest_norm": 1e-6,
     "curvature_tasks": 1,
 }
+SEE_SEQUENCES = ("maml", "neural-statistician")  # which read other settings on them
 UNCHANGED = {"steps", "compile"}  # VariBAD's steps have one value; to compile takes a minute
 
 
@@ -55,11 +56,11 @@ def acting_kinds():
 
 
 def cases():
-    """Lay out learners and families: images for who asks for them, sequences for one who chooses a network by them."""
+    """Lay out learners and families: images for who asks for them, sequences for who reads else on them."""
     for name, kind in few_shot_kinds():
         for place, family in GIVEN.items():
             fits = (NUMBERS if family.ways is None else CLASSES) in kind.takes
-            if fits and (place == "images") == (name == "arc") and (place != "curves" or name == "maml"):
+            if fits and (place == "images") == (name == "arc") and (place != "curves" or name in SEE_SEQUENCES):
                 yield pytest.param(name, kind, family, {}, id=f"{name}-{place}")
     for name, kind in acting_kinds():
         by_gradients = issubclass(kind.settings, PolicySettings)
