@@ -41,7 +41,7 @@ def measure(name: str, turns: int, device: str, worlds: int, threads: int, **opt
     family = EnvironmentFamily("walker2d", {"train": COURSES}, episode_limit=STEPS, threads=threads)
     sampler = Sampler(family, TASKS, worlds // TASKS, device=device)
     settings: Any = {"rl2": RL2Settings(episodes=2), "ppo": PPOSettings(steps=STEPS)}.get(name) or PolicySettings(
-        steps=STEPS, deviation=0.5, inner_rate=0.05, curvature_tasks=4, **options
+        steps=STEPS, deviation=0.5, inner_rate=0.05, **({} if name == "promp" else {"curvature_tasks": 4}), **options
     )
     learner = make_learner(name, family, settings, seed=0, device=device)
     rows = []

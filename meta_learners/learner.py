@@ -28,6 +28,8 @@ __all__ = [
     "Metrics",
     "State",
     "Tuning",
+    "Unread",
+    "all_read",
 ]
 
 T = TypeVar("T")
@@ -152,6 +154,14 @@ class MakeFewShot(Protocol):
 
 CLASSES, NUMBERS = "classes", "numbers"  # what targets can be
 
+Unread = Callable[[str, Any, Any], frozenset[str]]
+"""From a learner's name, the family and all settings to those that then make no difference."""
+
+
+def all_read(name: str, family: Any, settings: Any) -> frozenset[str]:
+    """Say that a learner has no setting that makes no difference."""
+    return frozenset()
+
 
 @dataclass(frozen=True, kw_only=True)
 class FewShotKind:
@@ -161,6 +171,7 @@ class FewShotKind:
     make: MakeFewShot
     takes: frozenset[str]  # of CLASSES and NUMBERS
     fixed_ways: bool = False  # whether it can be tested with no other number of classes than it was trained with
+    unread: Unread = all_read  # settings that are refused, for nothing would come of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +181,7 @@ class LearnerKind:
     settings: type[Any]  # a frozen dataclass whose fields all have defaults; commands and checks are made from it
     make: Make
     copies: int = 2  # worlds of each task, unless the user says otherwise
+    unread: Unread = all_read  # settings that are refused, for nothing would come of them
     # Steps after which it cuts fresh episodes, by settings; None where it cuts none.
     horizon: Callable[[Any], int | None] = lambda settings: None
     few_shot: FewShotKind | None = None  # the same learner where it is given examples instead

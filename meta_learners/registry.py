@@ -6,7 +6,9 @@ who acts, or a `FewShotKind`, of who is given examples; nothing of it is loaded 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 from environments.plugins import FAMILY, LEARNER, find, installed
@@ -17,6 +19,8 @@ from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, FewShotLearner,
 
 __all__ = [
     "any_kind",
+    "as_read",
+    "check_read",
     "family_kind",
     "few_shot_kind",
     "learner_kind",
@@ -112,7 +116,9 @@ def make_few_shot(
     if asked not in kind.takes:
         told = " and ".join(sorted(kind.takes))
         raise ValueError(f"learner {name!r} tells {told}; family {family.name!r} asks for {asked}")
-    return kind.make(name, family, _built(kind.settings, settings), seed=seed, device=device)
+    settings = _built(kind.settings, settings)
+    check_read(kind, name, family, settings)
+    return kind.make(name, family, settings, seed=seed, device=device)
 
 
 def make_learner(
@@ -128,10 +134,35 @@ def make_learner(
         device: to compute on.
 
     Raises:
-        ValueError: there is no such learner, or a setting is unknown or out of range.
+        ValueError: there is no such learner, or a setting is unknown, out of range or not read by it.
     """
-    kind = learner_kind(name)
-    return kind.make(name, family, _built(kind.settings, settings), seed=seed, device=device)
+    kind, settings = learner_kind(name), _built(learner_kind(name).settings, settings)
+    check_read(kind, name, family, settings)
+    return kind.make(name, family, settings, seed=seed, device=device)
+
+
+def check_read(kind: LearnerKind | FewShotKind, name: str, family: Any, settings: Any) -> None:
+    """Refuse settings that are not as they are by default and of which nothing would come.
+
+    Raises:
+        ValueError: there is one; the message names it, its value and what the learner reads.
+    """
+    usual, unread = kind.settings(), kind.unread(name, family, settings)
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if each.name in unread and value != getattr(usual, each.name):
+            read = ", ".join(other.name for other in fields(settings) if other.name not in unread)
+            raise ValueError(
+                f"{each.name} is {value!r}, which learner {name!r} does not read on tasks of {family.name!r}, "
+                f"set as it is; it reads {read}"
+            )
+
+
+def as_read(kind: LearnerKind | FewShotKind, name: str, family: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Put back to their defaults what trainings of old were given and did not read: `check_read` would refuse it."""
+    unread = kind.unread(name, family, build_settings(kind.settings, settings))
+    usual = json.loads(json.dumps(asdict(kind.settings())))  # as they are kept
+    return {each: usual[each] if each in unread else value for each, value in settings.items()}
 
 
 def _built(of: type[Any], settings: Any) -> Any:

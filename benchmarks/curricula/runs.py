@@ -44,7 +44,8 @@ def settings_of(learner: str, episode_limit: int) -> Any:
         )
     if learner == "ppo":
         return PPOSettings(steps=episode_limit, run_on=False)
-    return PolicySettings(deviation=0.6, trace=0.95, steps=episode_limit, inner_rate=0.05, epochs=10, meta_rate=2e-3)
+    of_ppo = {"epochs": 10, "meta_rate": 2e-3} if learner == "promp" else {}
+    return PolicySettings(deviation=0.6, trace=0.95, steps=episode_limit, inner_rate=0.05, **of_ppo)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.known_answers.answer import Answer
+from benchmarks.known_answers.workers import Job, Side, jobs_of
 
 NAMES = (
     "sinusoid",
@@ -35,6 +37,7 @@ NAMES = (
     "uncertain",
     "online",
 )
+MOST_WORKERS = 256
 
 
 def main() -> None:
@@ -49,7 +52,10 @@ def main() -> None:
     parser.add_argument(
         "--part",
         help="of a long form that has several, which take long: "
-        "curves, in_context, hull, instances, omniglot, plastic, uncertain",
+        "curves, in_context, hull, instances, omniglot, plastic, sinusoid, uncertain",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes among which problems and parts are shared"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
@@ -61,38 +67,83 @@ def main() -> None:
     parser.add_argument(
         "--into",
         type=Path,
-        metavar="FILE",
-        help="a list that --json wrote, or none yet: figures of the same name are replaced, others added",
+        metavar="PATH",
+        help="a list that --json wrote, or none yet: figures of the same name are replaced, others added; "
+        "of a folder the lists PROBLEM-PART.json that are there, and else PROBLEM.json",
     )
     options = parser.parse_args()
     if options.part is not None:
         _check_part(parser, options)
+    if not 1 <= options.workers <= MOST_WORKERS:
+        parser.error(f"--workers is {options.workers}; it must be in [1, {MOST_WORKERS}]")
+    names = [options.name] if options.name else list(NAMES)
+    apart = options.workers > 1 or (options.into is not None and options.into.is_dir())
+    jobs = [Job(options.name, options.part)] if options.part else [Job(name) for name in names]
+    if apart and not options.part:
+        jobs = jobs_of(names, short=options.short)
+    paths = {job: _path(options.into, job) for job in jobs}
     try:
-        kept = _kept(options.into)
+        kept = {path: _kept(path) for path in paths.values()}
     except ValueError as error:
         parser.error(str(error))
+    found: dict[Job, list[dict[str, Any]]] = {}
+    failed: dict[Job, str] = {}
+
+    def keep(job: Job, figures: list[dict[str, Any]]) -> None:
+        """Write what there is so far, in the order of the jobs, whichever came first."""
+        found[job] = figures
+        of = [each for each in jobs if paths[each] == paths[job]]
+        told = [*kept[paths[job]], *(figure for each in of for figure in found.get(each, ()))]
+        if (path := paths[job]) is not None:
+            merged = {each["name"]: each for each in told}
+            path.write_text(json.dumps(list(merged.values()), indent=2) + "\n", encoding="utf-8")
+
+    if options.workers == 1:
+        for job in jobs:
+            keep(job, _run(job, options))
+    else:
+        given = ["--seed", str(options.seed), "--device", options.device, *(["--short"] if options.short else [])]
+        try:
+            failed = Side(options.workers, given).run(jobs, keep)
+        except KeyboardInterrupt:
+            sys.exit(130)
+    _tell([each for job in jobs for each in found.get(job, ())], failed, as_json=options.json)
+
+
+def _run(job: Job, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Run a problem, or a part of it, here."""
     torch.set_num_threads(1)
-    answers: list[Answer] = []
-    for name in [options.name] if options.name else NAMES:
-        started = time.perf_counter()
-        problem = import_module(f"benchmarks.known_answers.{name}")
-        if options.part is None:
-            answers += problem.run(short=options.short, seed=options.seed, device=options.device)
-        else:
-            answers += problem.PARTS[options.part](options.seed, options.device)
-        print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    figures = [{**asdict(answer), "reached": answer.reached} for answer in answers]
-    if options.into:
-        merged = {each["name"]: each for each in [*kept, *figures]}
-        options.into.write_text(json.dumps(list(merged.values()), indent=2) + "\n", encoding="utf-8")
-    if options.json:
+    started = time.perf_counter()
+    problem = import_module(f"benchmarks.known_answers.{job.problem}")
+    if job.part is None:
+        answers = problem.run(short=options.short, seed=options.seed, device=options.device)
+    else:
+        answers = problem.PARTS[job.part](options.seed, options.device)
+    print(f"{job.problem}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    return [{**asdict(answer), "reached": answer.reached} for answer in answers]
+
+
+def _tell(figures: list[dict[str, Any]], failed: Mapping[Job, str], *, as_json: bool) -> None:
+    """Print the figures, and end with status 1 where an aim was missed or something failed."""
+    if as_json:
         print(json.dumps(figures, indent=2))
     else:
-        print("\n".join(map(str, answers)))
-    aims = [answer.reached for answer in answers if answer.reached is not None]
+        print("\n".join(str(Answer(**{key: each[key] for key in each if key != "reached"})) for each in figures))
+    for job, why in failed.items():
+        print(f"{job} failed: {why}", file=sys.stderr)
+    aims = [each["reached"] for each in figures if each["reached"] is not None]
     if missed := aims.count(False):
         print(f"{missed} of {len(aims)} aims missed", file=sys.stderr)
+    if failed or False in aims:
         sys.exit(1)
+
+
+def _path(into: Path | None, job: Job) -> Path | None:
+    """Name the list that a job's figures go into."""
+    if into is None or not into.is_dir():
+        return into
+    own = into / f"{job.problem}-{job.part}.json"
+    return own if own.exists() else into / f"{job.problem}.json"
 
 
 def _check_part(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

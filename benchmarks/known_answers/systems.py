@@ -6,7 +6,8 @@ point is there, and nobody writes either:
 - which learners there are, from the entry points of `poet.learners`; the folder of `meta_learners` is the family;
 - the rule and its source, from a row of a docstring's table in that folder whose first cell is the learner's name, or
   else from the first sentence of its file's docstring and the first reference in it;
-- settings, from the class of its kind: default, bounds, and the comment behind each field;
+- settings, from the class of its kind: default, bounds, and the comment behind each field; those that none of a page's
+  learners reads are left out, and of what some read it is said of which;
 - figures, from every `benchmarks/results/known_answers/*.json` (a list that `--json` wrote): those of whose name the
   learner's is a word.
 """
@@ -17,7 +18,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from functools import cache
 from importlib.metadata import entry_points
 from inspect import getsource
@@ -25,7 +26,10 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from environments.plugins import LEARNER
-from meta_learners.learner import LearnerKind
+from meta_learners.families.bandits import BernoulliBandits
+from meta_learners.families.navigation import Navigation
+from meta_learners.few_shot_contracts import Blobs, Lines
+from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LearnerKind
 from meta_learners.registry import any_kind
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +43,10 @@ FAMILIES = {
     "learned_optimisers": "Learned optimisers",
     "plastic": "Plastic synapses",
 }
+# What settings are read on: numbers and classes, of numbers and of sequences; choices and moves.
+GIVEN, PLAYED = (Lines(), Blobs(), Blobs((3, 12))), (BernoulliBandits(), Navigation())
+OUTER = ("trpo", "ppo")
+GIVEN_AS_MAML = ("e-maml", "promp")  # these change how MAML accounts for what a policy collects
 REFERENCE = re.compile(r"arXiv:\d{4}\.\d{4,5}|openreview\.net/[\w?=&-]+")
 CITED = re.compile(r"\s*\((?P<source>[^()]*\d{4}[^()]*)\)")  # in a first sentence
 
@@ -169,10 +177,8 @@ def page(family: str) -> str:
         file = module.replace(".", "/") + ".py"
         lines += [f"## {', '.join(f'`{name}`' for name in names)}", ""]
         lines += [_docstring(ROOT / file), "", f"File: [{file}](../../{file}).", ""]
-        for kind in _settings(names[0]):
-            lines += ["| Setting (`--set`) | Default | Allowed | Means |", "|---|---|---|---|"]
-            lines += [f"| `{name}` | {' | '.join(cells)} |" for name, *cells in _fields(kind)]
-            lines.append("")
+        for given in (False, True):
+            lines += _settings(names, given=given)
         told = [each for name in names for each in figures(name)]
         if told:
             lines += ["| Measured | | Beside | |", "|---|---|---|---|"]
@@ -181,11 +187,48 @@ def page(family: str) -> str:
     return "\n".join(lines)
 
 
-def _settings(name: str) -> list[type[Any]]:
+def _settings(names: list[str], *, given: bool) -> list[str]:
+    """Write the table of what learners of one file read where they act, or where they are given examples."""
+    kinds = {name: kind for name in names if (kind := _kind(name, given=given)) is not None}
+    if not kinds:
+        return []
+    read = {name: _read(name, kind) for name, kind in kinds.items()}
+    lines = ["| Setting (`--set`) | Default | Allowed | Means |", "|---|---|---|---|"]
+    widest = max((kind.settings for kind in kinds.values()), key=lambda of: len(fields(of)))
+    for setting, default, bounds, meaning in _fields(widest):
+        of = [name for name in read if setting in read[name]]
+        if of:
+            said = "; ".join(part for part in (meaning, _whose(of, list(read))) if part)
+            lines.append(f"| `{setting}` | {default} | {bounds} | {said} |")
+    return [*lines, ""]
+
+
+def _whose(of: list[str], every: list[str]) -> str:
+    """Say which learners of a file read a setting; nothing where all do."""
+    others = [name for name in every if name not in of]
+    word, told = ("not of", others) if len(others) < len(of) else ("of", of)
+    return f"{word} {', '.join(f'`{each}`' for each in told)}" if others else ""
+
+
+def _kind(name: str, *, given: bool) -> LearnerKind | FewShotKind | None:
     kind = any_kind(name)
-    if isinstance(kind, LearnerKind):
-        return [kind.settings, *([kind.few_shot.settings] if kind.few_shot else [])]
-    return [kind.settings]
+    if given:
+        found = kind.few_shot if isinstance(kind, LearnerKind) else kind
+        return None if name in GIVEN_AS_MAML else found
+    return kind if isinstance(kind, LearnerKind) else None
+
+
+def _read(name: str, kind: LearnerKind | FewShotKind) -> set[str]:
+    """Name the settings that come to something in one of the usual cases."""
+    usual = kind.settings()
+    chosen = [usual, *(replace(usual, outer=outer) for outer in OUTER if hasattr(usual, "outer"))]
+    every = {each.name for each in fields(kind.settings)}
+    families = PLAYED if isinstance(kind, LearnerKind) else [each for each in GIVEN if _takes(kind, each)]
+    return set().union(*(every - kind.unread(name, family, settings) for family in families for settings in chosen))
+
+
+def _takes(kind: FewShotKind, family: Any) -> bool:
+    return (NUMBERS if family.ways is None else CLASSES) in kind.takes
 
 
 def _fields(of: type[Any]) -> Iterator[tuple[str, str, str, str]]:

@@ -18,7 +18,7 @@ from meta_learners.episodes import EpisodeFamily, Examples, outputs_of
 from meta_learners.few_shot.parameter_learner import ParameterLearner, System
 from meta_learners.gradient.few_shot import task_losses
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
-from meta_learners.networks.adaptable import Adaptable, NetworkSettings, network_of
+from meta_learners.networks.adaptable import Adaptable, NetworkSettings, network_of, network_unread
 from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
@@ -132,4 +132,7 @@ def kind_of(of: type[Any], system: Callable[[Likelihood, Any], System]) -> FewSh
             device=device,
         )
 
-    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)
+    def unread(name: str, family: EpisodeFamily, settings: AdaptingSettings) -> frozenset[str]:
+        return network_unread(settings, family.input_shape) | ({"noise"} if family.ways is not None else set())
+
+    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True, unread=unread)

@@ -202,5 +202,10 @@ def _make(name: str, family: EpisodeFamily, settings: ProcessSettings, *, seed: 
     return ModuleLearner(name, system, settings, device=device)
 
 
-LEARNER = FewShotKind(settings=ProcessSettings, make=_make, takes=frozenset({NUMBERS}))
+def _unread(name: str, family: EpisodeFamily, settings: ProcessSettings) -> frozenset[str]:
+    kind = KINDS[name]
+    return frozenset({*(() if kind["latent"] else ("draws",)), *(() if kind["attentive"] else ("heads",))})
+
+
+LEARNER = FewShotKind(settings=ProcessSettings, make=_make, takes=frozenset({NUMBERS}), unread=_unread)
 """Of every name in `KINDS`."""

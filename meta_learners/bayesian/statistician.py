@@ -45,7 +45,7 @@ class StatisticianSettings:
     units: Annotated[int, Bounds(1, 4096)] = 128  # of every layer
     width: Annotated[int, Bounds(1, 4096)] = 32  # filters of the embedding, of inputs that have classes
     before: Annotated[int, Bounds(1, 4096)] = 12  # points of a sequence that has a class, by which the next is told
-    draws: Annotated[int, Bounds(1, 1000)] = 50  # of c and z, to predict by
+    draws: Annotated[int, Bounds(1, 1000)] = 50  # of c and z, to predict numbers by
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     halve_after: Annotated[int, Bounds(0, 10**9)] = 5000  # meta-steps between halvings of the step size; 0: none
 
@@ -210,4 +210,8 @@ def _make(name: str, family: EpisodeFamily, settings: StatisticianSettings, *, s
     return ModuleLearner(name, system, settings, device=device)
 
 
-LEARNER = FewShotKind(settings=StatisticianSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}))
+def _unread(name: str, family: EpisodeFamily, settings: StatisticianSettings) -> frozenset[str]:
+    return frozenset({"width" if family.ways is None else "draws"})
+
+
+LEARNER = FewShotKind(settings=StatisticianSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), unread=_unread)

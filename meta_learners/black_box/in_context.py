@@ -21,7 +21,7 @@ from meta_learners.learner import LearnerKind
 from meta_learners.networks.causal import CausalNetwork, snail, transformer
 from meta_learners.networks.context import ContextPolicy
 from meta_learners.networks.embedding import seeded
-from meta_learners.networks.heads import head_of
+from meta_learners.networks.heads import choice_unread, head_of
 from meta_learners.networks.recurrent import input_size
 
 __all__ = ["TRANSFORMER", "ContextSettings", "SnailActingSettings", "TransformerSettings", "in_context"]
@@ -100,4 +100,4 @@ def in_context(
     return TrialLearner(name, policy, head, settings, device=device)
 
 
-TRANSFORMER = LearnerKind(settings=TransformerSettings, make=in_context)
+TRANSFORMER = LearnerKind(settings=TransformerSettings, make=in_context, unread=choice_unread)

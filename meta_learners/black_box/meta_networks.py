@@ -115,11 +115,6 @@ class MetaNetwork(nn.Module):
         self.log_sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())
         self.of_representation, self.of_base = FastWeights(settings.rule_units), FastWeights(settings.rule_units)
 
-    def features(self, inputs: Tensor) -> Tensor:
-        """Embed examples, to features of mean 0 and variance 1."""
-        found: Tensor = self.embedding(inputs)
-        return functional.layer_norm(found, found.shape[-1:])
-
     def told(self, batch: TaskBatch) -> Tensor:
         """Give logits (M, Q, N)."""
         assert batch.ways is not None
@@ -127,7 +122,7 @@ class MetaNetwork(nn.Module):
             raise ValueError(f"tasks have {batch.ways} classes; this network was made for {self._ways}")
         there = batch.support.present
         inputs = torch.where(there.reshape(*there.shape, *(1,) * len(self.embedding.shape)), batch.support.inputs, 0)
-        support, query = self.features(inputs), self.features(batch.query.inputs)
+        support, query = self.embedding.standardised(inputs), self.embedding.standardised(batch.query.inputs)
         labels = one_hot(batch.support, batch.ways)
         q, w = dict(self.representation.items()), dict(self.base.items())
 

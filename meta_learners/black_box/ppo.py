@@ -29,7 +29,7 @@ from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LearnerKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam, decayed
-from meta_learners.networks.heads import head_of
+from meta_learners.networks.heads import choice_unread, head_of
 from meta_learners.networks.policies import Network, Parameters, Policy, PolicyActor, stack
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class PPOSettings:
     trace: Annotated[float, Bounds(0, 1)] = 0.95  # lambda of generalised advantage estimation
     clip: Annotated[float, Bounds(0, 10)] = 0.2
     entropy: Annotated[float, Bounds(0, 100)] = 0.0
-    deviation: Annotated[float, Bounds(1e-3, 100)] = 0.6  # of the first actions
+    deviation: Annotated[float, Bounds(1e-3, 100)] = 0.6  # of the first actions, where they are continuous
     reward_scale: Annotated[float, Bounds(1e-6, 1e6)] = 0.05  # of what values predict
     epochs: Annotated[int, Bounds(1, 100)] = 10
     minibatches: Annotated[int, Bounds(1, 10_000)] = 8
@@ -217,5 +217,8 @@ def _make(name: str, family: TaskFamily[Any], settings: PPOSettings, *, seed: in
 
 
 LEARNER = LearnerKind(
-    settings=PPOSettings, make=_make, horizon=lambda settings: None if settings.run_on else settings.steps
+    settings=PPOSettings,
+    make=_make,
+    horizon=lambda settings: None if settings.run_on else settings.steps,
+    unread=choice_unread,
 )

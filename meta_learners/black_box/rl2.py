@@ -16,7 +16,7 @@ from meta_learners.black_box.trials import TrialLearner, TrialSettings
 from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import LearnerKind
-from meta_learners.networks.heads import head_of
+from meta_learners.networks.heads import choice_unread, head_of
 from meta_learners.networks.recurrent import RecurrentPolicy
 
 
@@ -76,4 +76,4 @@ def _make(name: str, family: TaskFamily[Any], settings: RL2Settings, *, seed: in
     return RL2(family, settings, seed=seed, device=device)
 
 
-LEARNER = LearnerKind(settings=RL2Settings, make=_make)
+LEARNER = LearnerKind(settings=RL2Settings, make=_make, unread=choice_unread)

@@ -26,6 +26,7 @@ from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LearnerKind
 from meta_learners.networks.causal import Attention, Beside, CausalNetwork, Embed, snail
 from meta_learners.networks.embedding import Embedding, seeded
+from meta_learners.networks.heads import choice_unread
 from meta_learners.predictions import Prediction
 
 __all__ = ["LEARNER", "SnailSettings", "SnailSorter"]
@@ -62,17 +63,12 @@ class SnailSorter(nn.Module):
         if self._outputs < min(settings.filters, settings.keys + 1):
             _match(self.network, self.tell, self.embedding.size)
 
-    def features(self, inputs: Tensor) -> Tensor:
-        """Embed examples; what all have in common, and how large they are, would drown what tells them apart."""
-        found: Tensor = self.embedding(inputs)
-        return functional.layer_norm(found, found.shape[-1:])
-
     def told(self, sequence: Sequence) -> Tensor:
         """Give outputs (M, Q, o) of a task's queries."""
         tasks, queries = sequence.query.shape[:2]
-        known = torch.cat([self.features(sequence.support), sequence.labels], 2).transpose(0, 1)
+        known = torch.cat([self.embedding.standardised(sequence.support), sequence.labels], 2).transpose(0, 1)
         _, memory = self.network(known, sequence.there.T, self.network.initial(tasks))
-        asked = functional.pad(self.features(sequence.query), (0, self._outputs)).flatten(0, 1)[None]
+        asked = functional.pad(self.embedding.standardised(sequence.query), (0, self._outputs)).flatten(0, 1)[None]
         found, _ = self.network(asked, None, tuple(each.repeat_interleave(queries, 0) for each in memory))
         outputs: Tensor = self.tell(found[0])
         return outputs.reshape(tasks, queries, -1)
@@ -125,4 +121,6 @@ def _make(name: str, family: EpisodeFamily, settings: SnailSettings, *, seed: in
 FEW_SHOT: FewShotKind = FewShotKind(
     settings=SnailSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True
 )
-LEARNER: LearnerKind = LearnerKind(settings=SnailActingSettings, make=in_context, few_shot=FEW_SHOT)
+LEARNER: LearnerKind = LearnerKind(
+    settings=SnailActingSettings, make=in_context, few_shot=FEW_SHOT, unread=choice_unread
+)

@@ -24,7 +24,7 @@ from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import LearnerKind
 from meta_learners.networks.embedding import seeded
-from meta_learners.networks.heads import head_of
+from meta_learners.networks.heads import choice_unread, head_of
 from meta_learners.networks.recurrent import head_layers, input_size, inputs_of
 
 __all__ = ["LEARNER", "BeliefPolicy", "VariBADSettings", "bound"]
@@ -210,5 +210,9 @@ def _make(name: str, family: TaskFamily[Any], settings: VariBADSettings, *, seed
     return TrialLearner(name, policy, head, settings, device=device, by=improve_both)
 
 
+def _unread(name: str, family: TaskFamily[Any], settings: VariBADSettings) -> frozenset[str]:
+    return choice_unread(name, family, settings) | {"steps"}
+
+
 # Trials are long: with more worlds than one of each task there is a meta-step only every hundred thousand steps.
-LEARNER = LearnerKind(settings=VariBADSettings, make=_make, copies=1)
+LEARNER = LearnerKind(settings=VariBADSettings, make=_make, copies=1, unread=_unread)

@@ -32,11 +32,19 @@ from meta_learners.gradient.bilevel import MASK, Inner, adapt, initial_of, outer
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, Metrics, State
 from meta_learners.networks.adam import Adam
-from meta_learners.networks.adaptable import NetworkSettings, network_of
+from meta_learners.networks.adaptable import NetworkSettings, network_of, network_unread
 from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
-__all__ = ["FEW_SHOT", "AdaptedSettings", "GradientFewShot", "GradientSettings", "masks", "task_losses"]
+__all__ = [
+    "FEW_SHOT",
+    "AdaptedSettings",
+    "GradientFewShot",
+    "GradientSettings",
+    "adapted_unread",
+    "masks",
+    "task_losses",
+]
 
 INNER = {
     "maml": {},
@@ -65,7 +73,7 @@ class AdaptedSettings(NetworkSettings):
 class GradientSettings(AdaptedSettings):
     """How such a learner learns."""
 
-    reptile_rate: Annotated[float, Bounds(0, 1)] = 0.1  # share of the way to the adapted parameters, of reptile
+    reptile_rate: Annotated[float, Bounds(0, 1)] = 0.1  # share of the way to the adapted parameters
 
 
 class GradientFewShot:
@@ -192,5 +200,20 @@ def _make(name: str, family: EpisodeFamily, settings: GradientSettings, *, seed:
     return GradientFewShot(name, family.input_shape, outputs, family.ways, settings, seed=seed, device=device)
 
 
-FEW_SHOT = FewShotKind(settings=GradientSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)
+def adapted_unread(name: str, family: EpisodeFamily, settings: AdaptedSettings) -> frozenset[str]:
+    """Name what a learner that adapts a network does not read: what is of the other network."""
+    return network_unread(settings, family.input_shape)
+
+
+def _unread(name: str, family: EpisodeFamily, settings: GradientSettings) -> frozenset[str]:
+    return adapted_unread(name, family, settings) | {"step_size" if name == "reptile" else "reptile_rate"}
+
+
+FEW_SHOT = FewShotKind(
+    settings=GradientSettings,
+    make=_make,
+    takes=frozenset({CLASSES, NUMBERS}),
+    fixed_ways=True,
+    unread=_unread,
+)
 """Of every name in `INNER`."""

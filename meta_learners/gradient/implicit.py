@@ -20,7 +20,7 @@ from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.losses import task_losses
 from meta_learners.few_shot.outer import entered, judged_means, loss_and_norm
-from meta_learners.gradient.few_shot import AdaptedSettings
+from meta_learners.gradient.few_shot import AdaptedSettings, adapted_unread
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, Metrics, State
 from meta_learners.networks.adam import Adam
@@ -222,4 +222,10 @@ def _make(name: str, family: EpisodeFamily, settings: ImplicitSettings, *, seed:
     return ImplicitMAML(family.input_shape, outputs, family.ways, settings, seed=seed, device=device)
 
 
-LEARNER = FewShotKind(settings=ImplicitSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)
+LEARNER = FewShotKind(
+    settings=ImplicitSettings,
+    make=_make,
+    takes=frozenset({CLASSES, NUMBERS}),
+    fixed_ways=True,
+    unread=adapted_unread,
+)

@@ -21,7 +21,7 @@ from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_o
 from meta_learners.few_shot.losses import task_losses
 from meta_learners.few_shot.outer import entered, judged_means
 from meta_learners.gradient.bilevel import Inner, adapt, outer_gradient
-from meta_learners.gradient.few_shot import AdaptedSettings
+from meta_learners.gradient.few_shot import AdaptedSettings, adapted_unread
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
@@ -177,4 +177,10 @@ def _make(name: str, family: EpisodeFamily, settings: OnlineSettings, *, seed: i
     return FollowTheMetaLeader(family.input_shape, outputs, family.ways, settings, seed=seed, device=device)
 
 
-LEARNER = FewShotKind(settings=OnlineSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)
+LEARNER = FewShotKind(
+    settings=OnlineSettings,
+    make=_make,
+    takes=frozenset({CLASSES, NUMBERS}),
+    fixed_ways=True,
+    unread=adapted_unread,
+)

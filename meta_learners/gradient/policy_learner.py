@@ -28,7 +28,7 @@ from meta_learners.gradient.variants import variant
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LearnerKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam
-from meta_learners.networks.heads import head_of
+from meta_learners.networks.heads import choice_unread, head_of
 from meta_learners.networks.policies import PRECISIONS, Parameters, Policy, PolicyActor, stack
 
 T = TypeVar("T")
@@ -261,5 +261,26 @@ def _make(name: str, family: TaskFamily[Any], settings: PolicySettings, *, seed:
     return PolicyLearner(name, family.observation_size, family.actions, settings, seed=seed, device=device)
 
 
-LEARNER = LearnerKind(settings=PolicySettings, make=_make, horizon=lambda settings: settings.steps, few_shot=FEW_SHOT)
+OF_TRPO = frozenset({"trust_region", "curvature_tasks"})
+OF_PPO = frozenset({"epochs", "clip", "compile", "largest_norm"})
+
+
+def _unread(name: str, family: TaskFamily[Any], settings: PolicySettings) -> frozenset[str]:
+    kind, found = variant(name), choice_unread(name, family, settings)
+    if settings.steps is not None:
+        found |= {"episodes"}
+    if kind.reptile:
+        return found | OF_TRPO | OF_PPO | {"outer", "inner_divergence"}
+    if (settings.outer or kind.outer) == "trpo":
+        return found | OF_PPO | {"meta_rate", "inner_divergence"}
+    return found | OF_TRPO | (frozenset() if kind.likelihood_ratio else {"inner_divergence"})
+
+
+LEARNER = LearnerKind(
+    settings=PolicySettings,
+    make=_make,
+    horizon=lambda settings: settings.steps,
+    few_shot=FEW_SHOT,
+    unread=_unread,
+)
 """Of every name in `variants.py`."""

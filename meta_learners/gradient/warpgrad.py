@@ -20,7 +20,7 @@ from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.parameter_learner import ParameterLearner, Step, descent
 from meta_learners.gradient.bilevel import Inner, Loss, inner_step
-from meta_learners.gradient.few_shot import AdaptedSettings, task_losses
+from meta_learners.gradient.few_shot import AdaptedSettings, adapted_unread, task_losses
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
 from meta_learners.networks.adaptable import Adaptable, network_of
 from meta_learners.networks.policies import Parameters, stack
@@ -151,4 +151,10 @@ def _make(name: str, family: EpisodeFamily, settings: WarpSettings, *, seed: int
     return ParameterLearner(name, system, family.ways, rate=settings.step_size, seed=seed, device=device)
 
 
-LEARNER = FewShotKind(settings=WarpSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)
+LEARNER = FewShotKind(
+    settings=WarpSettings,
+    make=_make,
+    takes=frozenset({CLASSES, NUMBERS}),
+    fixed_ways=True,
+    unread=adapted_unread,
+)

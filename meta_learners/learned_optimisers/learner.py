@@ -22,7 +22,7 @@ from meta_learners.learned_optimisers.classical import tuned
 from meta_learners.learned_optimisers.optimisee import Optimisee, slopes_of
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam, decayed
-from meta_learners.networks.adaptable import NetworkSettings
+from meta_learners.networks.adaptable import NetworkSettings, network_unread
 from meta_learners.networks.embedding import seeded
 from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Prediction
@@ -201,4 +201,7 @@ def kind_of(rule: Callable[[Optimisee, Any], nn.Module], of: type[OptimiserSetti
             made = rule(optimisee, settings)
         return LearnedOptimiser(name, optimisee, made, settings, device=device)
 
-    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)
+    def unread(name: str, family: EpisodeFamily, settings: OptimiserSettings) -> frozenset[str]:
+        return network_unread(settings, family.input_shape)
+
+    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True, unread=unread)

@@ -10,7 +10,7 @@ from environments.settings import Bounds, check_bounds
 from meta_learners.networks.convolutions import Convolutions
 from meta_learners.networks.policies import Network
 
-__all__ = ["CHOICES", "Adaptable", "NetworkSettings", "network_of"]
+__all__ = ["CHOICES", "Adaptable", "NetworkSettings", "network_of", "network_unread"]
 
 Adaptable = Network | Convolutions
 """Both are evaluated by parameters that are stacked over tasks, on flat inputs."""
@@ -47,12 +47,20 @@ def network_of(
     Raises:
         ValueError: convolutions are asked for where an example is numbers without an order.
     """
-    ordered = len(shape) > 1
-    if settings.network == "convolutions" and not ordered:
+    if settings.network == "convolutions" and len(shape) == 1:
         raise ValueError(
             f"network is 'convolutions', and an example is {shape[0]} numbers without an order; take layers"
         )
-    if ordered and settings.network != "layers":
+    if _convolved(settings, shape):
         return Convolutions(shape, outputs, settings.width, transformed)
     sizes = (math.prod(shape), *settings.hidden, outputs)
     return Network(sizes, activation=activation, transformed=transformed)
+
+
+def network_unread(settings: NetworkSettings, shape: tuple[int, ...]) -> frozenset[str]:
+    """Name the setting that is of the other network."""
+    return frozenset({"hidden" if _convolved(settings, shape) else "width"})
+
+
+def _convolved(settings: NetworkSettings, shape: tuple[int, ...]) -> bool:
+    return len(shape) > 1 and settings.network != "layers"

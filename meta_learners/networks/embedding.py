@@ -61,6 +61,14 @@ class Embedding(nn.Module):
         found: Tensor = self._layers(flat)
         return found.reshape(*leading, *(self.map_shape if self._maps else (self.size,)))
 
+    def standardised(self, inputs: Tensor) -> Tensor:
+        """Embed, to features of mean 0 and variance 1 over each example's own.
+
+        What all examples have in common, and how large they are, would drown what tells them apart.
+        """
+        found: Tensor = self(inputs)
+        return nn.functional.layer_norm(found, found.shape[-1:])
+
 
 def block(channels: int, width: int, dimensions: int) -> list[nn.Module]:
     """Give a convolution of three, normalised, with ReLU; in one dimension or two."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,3 +102,8 @@ class Categorical:
     def entropy(self, numbers: Tensor) -> Tensor:
         log = numbers.log_softmax(-1)
         return -(log.exp() * log).sum(-1)
+
+
+def choice_unread(name: str, family: Any, settings: Any) -> frozenset[str]:
+    """Name what no policy reads whose actions are choices: how far continuous ones deviate."""
+    return frozenset({"deviation"} if family.actions.discrete else ())

@@ -92,11 +92,7 @@ class PlasticSystem(nn.Module):
         return Shown(known, codes, there, asked, batch.ways is not None)
 
     def _features(self, inputs: Tensor) -> Tensor:
-        if self.embedding is None:
-            return inputs.flatten(2)
-        found: Tensor = self.embedding(inputs)
-        # What all examples have in common, and how large they are, would drown what tells them apart.
-        return nn.functional.layer_norm(found, found.shape[-1:])
+        return inputs.flatten(2) if self.embedding is None else self.embedding.standardised(inputs)
 
 
 def outer(one: Tensor, other: Tensor) -> Tensor:
@@ -131,4 +127,7 @@ def kind_of(
             device=device,
         )
 
-    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True)
+    def unread(name: str, family: EpisodeFamily, settings: PlasticSettings) -> frozenset[str]:
+        return frozenset() if family.ways is None else frozenset({"bounded"})
+
+    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True, unread=unread)

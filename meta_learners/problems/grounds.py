@@ -165,12 +165,16 @@ def _bare(genome: Genome) -> Genome:
 
 def _lines(batch: TaskBatch) -> Tensor:
     """Interpolate each support linearly, level beyond its ends: (M, Q, 1)."""
-    rows = []
-    for task in range(batch.tasks):
-        x, y = (each[task, :, 0].cpu().numpy() for each in (batch.support.inputs, batch.support.targets))
-        order = np.argsort(x, kind="stable")
-        rows.append(np.interp(batch.query.inputs[task, :, 0].cpu().numpy(), x[order], y[order]))
-    return torch.from_numpy(np.stack(rows)).float()[..., None]
+    known, heights, asked = (
+        each[..., 0].double() for each in (batch.support.inputs, batch.support.targets, batch.query.inputs)
+    )
+    x, order = known.sort(dim=1, stable=True)
+    y, last = heights.gather(1, order), x.shape[1] - 1
+    place = torch.searchsorted(x, asked.contiguous(), right=True) - 1  # of the last one that is not right of it
+    left, right = (each.clamp(0, last) for each in (place, place + 1))
+    (x0, x1), (y0, y1) = ((each.gather(1, left), each.gather(1, right)) for each in (x, y))
+    between = (y1 - y0) / (x1 - x0) * (asked - x0) + y0
+    return torch.where(left == right, y0, between).float()[..., None]
 
 
 def _make(settings: GroundSettings, source: Source) -> Grounds:

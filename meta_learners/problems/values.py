@@ -61,6 +61,7 @@ class Values:
     def __init__(self, settings: ValueSettings, curriculum: Curriculum) -> None:
         self.settings, self._curriculum = settings, curriculum
         self._banks: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        self._rows: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -71,18 +72,17 @@ class Values:
         check_split(self.name, self.splits, split)
         bank = self._bank(split)
         generator = torch_generator((*key, Stream.TASKS))
-        inputs, targets = [], []
-        for place in torch.randint(len(bank), (count,), generator=generator).tolist():
-            states, values = bank[place]
-            chosen = _dealt(
-                torch.randperm(len(states), generator=generator), self.settings.shots, self.settings.queries
-            )
-            inputs.append(states[chosen])
-            targets.append(values[chosen])
+        niches = torch.randint(len(bank), (count,), generator=generator).tolist()
+        # How much of the chance an order takes depends on how many states its niche has: so orders come one by one.
+        orders = [torch.randperm(len(bank[niche][0]), generator=generator) for niche in niches]
+        dealt = torch.stack([_dealt(order, self.settings.shots, self.settings.queries) for order in orders])
+        states, values, firsts = self._laid(split)
+        chosen = firsts[niches][:, None] + dealt
         (middle, spread), (usual, scale) = self._scales
-        scaled = (torch.stack(inputs) - middle) / spread
         return split_examples(
-            scaled.float(), ((torch.stack(targets)[..., None] - usual) / scale).float(), self.settings.shots
+            ((states[chosen] - middle) / spread).float(),
+            ((values[chosen][..., None] - usual) / scale).float(),
+            self.settings.shots,
         )
 
     def rivals(self, batch: TaskBatch) -> dict[str, Numbers]:
@@ -98,8 +98,16 @@ class Values:
 
     @cached_property
     def _scales(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        states, values = (torch.cat(each) for each in zip(*self._bank("train"), strict=True))
+        states, values, _ = self._laid("train")
         return (states.mean(0), states.std(0).clamp(min=LEAST)), (values.mean(), values.std().clamp(min=LEAST))
+
+    def _laid(self, split: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Lay the states and values of a split's niches in a row; gives where each niche's begin, too."""
+        if split not in self._rows:
+            states, values = zip(*self._bank(split), strict=True)
+            counts = torch.tensor([len(each) for each in states])
+            self._rows[split] = torch.cat(states), torch.cat(values), counts.cumsum(0) - counts
+        return self._rows[split]
 
     def _bank(self, split: str) -> list[tuple[Tensor, Tensor]]:
         """Give states (n, f) and values (n,) of each niche of a split."""

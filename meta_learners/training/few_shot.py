@@ -18,7 +18,7 @@ from meta_learners.episodes import EpisodeFamily, Ordered, Source
 from meta_learners.errors import MetaLearningError
 from meta_learners.keys import Stream
 from meta_learners.learner import FewShotLearner, Metrics
-from meta_learners.registry import family_kind, make_family, make_few_shot
+from meta_learners.registry import as_read, family_kind, few_shot_kind, make_family, make_few_shot
 from meta_learners.training.board import Board
 from meta_learners.training.few_shot_plan import (
     FewShotPlan,
@@ -56,7 +56,10 @@ class FewShotTraining(Ongoing):
         with ExitStack() as opened:
             opened.enter_context(claim(folder))
             if (folder / NAME).exists():
-                check_same_few_shot(folder, read_few_shot_plan(folder)[0], plan)
+                begun = read_few_shot_plan(folder)[0]
+                if begun.learner == plan.learner:
+                    begun = as_read_now(begun, self.family)
+                check_same_few_shot(folder, begun, plan)
             else:
                 found_at = source.data if source.curriculum is None else source.curriculum.folder
                 write_few_shot_plan(folder, plan, found_at)
@@ -116,6 +119,19 @@ def learner_of(plan: FewShotPlan, family: EpisodeFamily, device: str) -> FewShot
         return make_few_shot(plan.learner, family, plan.settings, seed=plan.seed, device=device)
     except ValueError as error:
         raise MetaLearningError(str(error)) from error
+
+
+def as_read_now(plan: FewShotPlan, family: EpisodeFamily) -> FewShotPlan:
+    """Put back to their defaults settings of a training of old that its learner does not read.
+
+    Raises:
+        MetaLearningError: the learner is not here, or does not know its settings.
+    """
+    try:
+        settings = as_read(few_shot_kind(plan.learner), plan.learner, family, plan.settings)
+    except ValueError as error:
+        raise MetaLearningError(str(error)) from error
+    return replace(plan, settings=settings)
 
 
 def fingerprint(plan: FewShotPlan, source: Source) -> FewShotPlan:

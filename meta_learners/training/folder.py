@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,7 @@ from meta_learners.experience.running import Underway
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.environments import EnvironmentFamily
 from meta_learners.learner import FewShotLearner, Learner, LearnerKind, LossError, Metrics, State
-from meta_learners.registry import learner_kind, make_learner
+from meta_learners.registry import as_read, learner_kind, make_learner
 from meta_learners.training.board import Board
 from meta_learners.training.checkpoints import load_checkpoint, save_checkpoint
 from meta_learners.training.plan import NAME, Plan, check_same, read_plan, write_plan
@@ -171,15 +172,17 @@ class Training(Ongoing):
         if not (folder / NAME).exists():
             _check_horizon(plan)
         prepare_device(device)
+        learner = restored_learner(plan, family, device)
         with ExitStack() as opened:
             opened.enter_context(claim(folder))
             if (folder / NAME).exists():
-                check_same(folder, read_plan(folder)[0], plan)
+                begun = read_plan(folder)[0]
+                check_same(folder, as_read_now(begun, family) if begun.learner == plan.learner else begun, plan)
             else:
                 write_plan(folder, plan, curriculum.folder.resolve())
             self.folder, self.plan = folder, plan
             self.family = family
-            self.learner = restored_learner(plan, self.family, device)
+            self.learner = learner
             self.iteration, kept = _restored(self.learner, folder)
             self.seconds = 0.0  # of meta-steps
             self._before = keep_rows(folder / METRICS, self.iteration)
@@ -239,6 +242,12 @@ def restored_learner(plan: Plan, family: EnvironmentFamily, device: str) -> Lear
         return make_learner(plan.learner, family, settings, seed=plan.seed, device=device)
     except ValueError as error:
         raise MetaLearningError(f"the settings of this training cannot be used: {error}") from error
+
+
+def as_read_now(plan: Plan, family: EnvironmentFamily) -> Plan:
+    """Put back to their defaults settings of a training of old that its learner does not read."""
+    kind, _ = _settings_of(plan)
+    return replace(plan, settings=as_read(kind, plan.learner, family, plan.settings))
 
 
 def _settings_of(plan: Plan) -> tuple[LearnerKind, Any]:

@@ -110,6 +110,7 @@ def test(
     from meta_learners.episodes import Published  # noqa: PLC0415
     from meta_learners.registry import few_shot_kind  # noqa: PLC0415
     from meta_learners.training.few_shot import (  # noqa: PLC0415
+        as_read_now,
         family_of,
         fingerprint,
         learner_of,
@@ -132,7 +133,7 @@ def test(
     if shots is not None and SHOTS not in {each.name for each in fields(kind.settings)}:
         raise InputError(f"--shots is {shots!r}, and family {plan.family} has no shots")
     own = family_of(plan, source)
-    trained = learner_of(plan, own, device)
+    trained = learner_of(as_read_now(plan, own), own, device)
     iteration = resume(trained, folder)
     rows: list[dict[str, Any]] = []
     with waiting(f"telling {tasks * len(numbers)} tasks", "tasks") as note:

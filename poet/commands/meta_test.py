@@ -96,7 +96,7 @@ def meta_test(
     from meta_learners.families.environments import EnvironmentFamily  # noqa: PLC0415
     from meta_learners.training.evaluation import Protocol, adaptation_curve  # noqa: PLC0415
     from meta_learners.training.few_shot_plan import is_few_shot  # noqa: PLC0415
-    from meta_learners.training.folder import restored_learner, resume  # noqa: PLC0415
+    from meta_learners.training.folder import as_read_now, restored_learner, resume  # noqa: PLC0415
     from meta_learners.training.plan import read_plan  # noqa: PLC0415
 
     prepare(device, threads)
@@ -153,7 +153,7 @@ def meta_test(
         )
     except ValueError as error:
         raise InputError(f"--world-{error}") from error
-    trained = restored_learner(plan, family, device)
+    trained = restored_learner(as_read_now(plan, family), family, device)
     iteration = resume(trained, folder)
     stages = len(protocol.adaptations)
     with waiting(f"adapting to {len(environments)} tasks", "stages") as note:

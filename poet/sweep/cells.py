@@ -111,13 +111,16 @@ def plan_of(cell: Cell, sweep: Sweep, curriculum: Curriculum, episode_limit: int
     Raises:
         ValueError: a learner, a teacher or one of their settings is unknown or out of bounds.
     """
-    from meta_learners.registry import learner_kind  # noqa: PLC0415
+    from meta_learners.families.environments import EnvironmentFamily  # noqa: PLC0415
+    from meta_learners.registry import check_read, learner_kind  # noqa: PLC0415
     from meta_learners.training.plan import Plan  # noqa: PLC0415
 
     kind = learner_kind(cell.learner.name)
     taught = dict(cell.teacher.settings)
     build_settings(teacher_kind(cell.teacher.name).settings, taught)
-    settings = asdict(build_settings(kind.settings, cell.learner.settings))
+    built = build_settings(kind.settings, cell.learner.settings)
+    check_read(kind, cell.learner.name, EnvironmentFamily.of(curriculum), built)
+    settings = asdict(built)
     return Plan(
         learner=cell.learner.name,
         settings=json.loads(json.dumps(settings)),

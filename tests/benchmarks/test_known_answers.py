@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from benchmarks.known_answers import bandits, in_context, navigation, sinusoid
-from benchmarks.known_answers.__main__ import main
+from benchmarks.known_answers.__main__ import NAMES, main
 from benchmarks.known_answers.answer import Answer
+from benchmarks.known_answers.workers import MINUTES, Job, Side, jobs_of
 from meta_learners.families.navigation import Navigation
 
 
@@ -208,3 +209,27 @@ def test_what_cannot_be_run_or_kept_is_refused_before_anything_runs(monkeypatch,
     said = capsys.readouterr()
     assert told in said.err.replace("\n", " ")
     assert said.out == ""
+
+
+def test_what_is_said_to_take_long_is_there_and_parts_come_in_the_order_of_their_problems():
+    jobs = jobs_of(NAMES, short=False)
+    assert {str(job) for job in jobs} >= set(MINUTES)
+    assert list(dict.fromkeys(job.problem for job in jobs)) == list(NAMES)
+    assert jobs_of(NAMES, short=True) == [Job(name) for name in NAMES]
+
+
+@pytest.mark.slow
+def test_two_side_by_side_find_what_one_does_and_one_that_fails_is_named(monkeypatch, tmp_path, capsys):
+    for workers in (1, 2):
+        monkeypatch.setattr("benchmarks.known_answers.__main__.NAMES", ("recall", "online"))
+        (tmp_path / str(workers)).mkdir()
+        asked(monkeypatch, "--short", "--json", "--into", tmp_path / str(workers), "--workers", workers)
+        assert [each["name"].partition(":")[0] for each in json.loads(capsys.readouterr().out)] == ["recall"] * 2 + [
+            "online"
+        ]
+    for name in ("recall.json", "online.json"):
+        assert (tmp_path / "1" / name).read_text() == (tmp_path / "2" / name).read_text()
+    kept = {}
+    failed = Side(2, ["--short"]).run([Job("recall"), Job("online", "all")], kept.__setitem__)
+    assert set(kept) == {Job("recall")}
+    assert "online has no parts" in failed[Job("online", "all")]

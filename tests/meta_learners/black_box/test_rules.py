@@ -55,7 +55,7 @@ def test_without_fast_weights_a_meta_network_is_its_slow_network(batch):
     with torch.no_grad():
         found = network.told(batch)
         w = network.base
-        hidden = (network.features(batch.query.inputs) @ w["first"] + w["first_bias"]).relu()
+        hidden = (network.embedding.standardised(batch.query.inputs) @ w["first"] + w["first_bias"]).relu()
     torch.testing.assert_close(found, hidden @ w["second"] + w["second_bias"])
 
 
@@ -70,7 +70,10 @@ def test_a_meta_networks_fast_weights_are_of_each_examples_own_slopes(batch):
         return dict(zip(names, torch.autograd.grad(loss, [weights[name] for name in names]), strict=True))
 
     for task in range(2):
-        features, targets = network.features(batch.support.inputs[task]).detach(), batch.support.targets[task]
+        features, targets = (
+            network.embedding.standardised(batch.support.inputs[task]).detach(),
+            batch.support.targets[task],
+        )
         logits = augmented(q, None, features) @ network.judge
         fast = network.of_representation(slopes(nn.functional.cross_entropy(logits, targets), q))
         kept = []
@@ -78,7 +81,7 @@ def test_a_meta_networks_fast_weights_are_of_each_examples_own_slopes(batch):
             loss = nn.functional.cross_entropy(augmented(w, None, example)[None], target[None])
             kept.append(network.of_base(slopes(loss, w)))
         known = augmented(q, fast, features)
-        for number, asked in enumerate(network.features(batch.query.inputs[task]).detach()):
+        for number, asked in enumerate(network.embedding.standardised(batch.query.inputs[task]).detach()):
             likeness = nn.functional.cosine_similarity(augmented(q, fast, asked)[None], known)
             share = (network.log_sharpness.exp() * likeness).softmax(0)
             own = {name: sum(a * each[name] for a, each in zip(share, kept, strict=True)) for name in names}
@@ -88,7 +91,7 @@ def test_a_meta_networks_fast_weights_are_of_each_examples_own_slopes(batch):
 def test_a_meta_network_begins_with_no_leaning_and_sees_features_of_one_size(batch):
     network = made(MetaNetwork, MetaNetworkSettings(width=6, units=5))
     with torch.no_grad():
-        features = network.features(batch.query.inputs)
+        features = network.embedding.standardised(batch.query.inputs)
         assert augmented(network.base, None, features).count_nonzero() == 0
         assert network.told(batch).count_nonzero() > 0
         torch.testing.assert_close(features.square().mean(-1), torch.ones(features.shape[:-1]), rtol=0.01, atol=0)
@@ -169,9 +172,11 @@ def test_snails_queries_from_cached_keys_are_those_of_whole_sequences(batch):
     network = made(SnailSorter, SnailSettings(width=6, filters=4, keys=4, reach=8))
     with torch.no_grad():
         found = network.told(sequence_of(batch))
-        known = torch.cat([network.features(batch.support.inputs), one_hot(batch.support, 3)], 2)
+        known = torch.cat([network.embedding.standardised(batch.support.inputs), one_hot(batch.support, 3)], 2)
         for number in range(batch.query.inputs.shape[1]):
-            asked = nn.functional.pad(network.features(batch.query.inputs[:, number : number + 1]), (0, 3))
+            asked = nn.functional.pad(
+                network.embedding.standardised(batch.query.inputs[:, number : number + 1]), (0, 3)
+            )
             whole = torch.cat([known, asked], 1).transpose(0, 1)
             outputs, _ = network.network(whole, None, network.network.initial(2))
             torch.testing.assert_close(found[:, number], network.tell(outputs[-1]))
@@ -182,7 +187,7 @@ def test_snail_begins_as_a_matching_network(batch):
     with torch.no_grad():
         embed, project = network.network.parts[0].embed, network.network.parts[-1].part.project
         support, query = (
-            network.features(each.inputs) @ embed.weight[3:, : network.embedding.size].T
+            network.embedding.standardised(each.inputs) @ embed.weight[3:, : network.embedding.size].T
             for each in (batch.support, batch.query)
         )
         asked, known = (each @ project.weight[:4, 3:8].T for each in (query, support))

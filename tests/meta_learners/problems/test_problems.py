@@ -15,7 +15,7 @@ from environments.domain import Environment, find_domain
 from environments.sketch import Sketch
 from environments.tasks.curriculum import SPLITS
 from environments.tasks.task import Task
-from meta_learners.episodes import Source, SplitError
+from meta_learners.episodes import Examples, Source, SplitError, TaskBatch
 from meta_learners.errors import MetaLearningError
 from meta_learners.few_shot_contracts import episodes_contract
 from meta_learners.keys import Stream, numpy_generator, torch_generator
@@ -23,6 +23,7 @@ from meta_learners.predictions import Logits, Numbers, judge
 from meta_learners.problems.archive import Pool
 from meta_learners.problems.curves import NOISE, process
 from meta_learners.problems.dynamics import Bank, Dynamics, DynamicsSettings, sight_of
+from meta_learners.problems.grounds import _lines
 from meta_learners.problems.niches import relief_of
 from meta_learners.problems.omniglot import ALPHABETS, FIRST, SECOND, _characters
 from meta_learners.problems.scores import tables_of
@@ -331,3 +332,17 @@ def test_no_drawing_of_the_runs_is_one_to_learn_from(omniglot):
     for name in (FIRST, SECOND):
         for drawings in _characters(omniglot / name, 28).values():
             assert asked.isdisjoint(each.tobytes() for each in drawings.reshape(-1, 28, 28))
+
+
+def test_heights_between_those_that_are_known_are_numpys_to_the_bit():
+    generator = torch.Generator().manual_seed(0)
+    places = torch.randint(20, (30, 12, 1), generator=generator) / 10 - 1  # some twice, and some asked where known
+    heights = torch.randn(30, 12, 1, generator=generator)
+    for shots in (1, 5):
+        batch = TaskBatch(Examples(places[:, :shots], heights[:, :shots]), Examples(places, heights))
+        told = _lines(batch)
+        for task in range(30):
+            x, y = (each[task, :shots, 0].numpy() for each in (places, heights))
+            order = np.argsort(x, kind="stable")
+            wanted = np.interp(places[task, :, 0].numpy(), x[order], y[order]).astype(np.float32)
+            assert np.array_equal(told[task, :, 0].numpy(), wanted)

@@ -1,0 +1,136 @@
+"""Several problems, and parts of one, side by side: each in a process of its own, with one thread.
+
+They are independent, and all that is random comes from keys, so that figures and their order are those of one after
+another, whatever ends first. What takes longest starts first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib import import_module
+from threading import Lock
+from typing import Any
+
+# Whose long form is its parts, one after another.
+PARTED = ("sinusoid", "omniglot", "curves", "in_context", "hull", "instances", "plastic", "uncertain")
+# Minutes of a core that the long forms take, roughly, by problem or part; the rest takes one or two.
+MINUTES = {
+    "curves cnp": 51,
+    "curves anp": 45,
+    "curves np": 25,
+    "mdps": 12,
+    "in_context snail-bandits-5": 6,
+    "in_context snail-mdps": 5,
+    "in_context snail-bandits-50": 5,
+    "in_context transformer-mdps": 5,
+    "in_context varibad-bandits-5": 5,
+    "bandits": 5,
+    "niches": 5,
+    **{f"sinusoid {name}-{shots}": 5.0 for name in ("meta-curvature", "mt-net", "imaml") for shots in (5, 10)},
+    **{f"sinusoid {name}-{shots}": 4.0 for name in ("maml", "meta-sgd", "t-net") for shots in (5, 10)},
+    "navigation": 3,
+    "in_context snail-bandits-10": 3,
+    "optimisers": 3,
+}
+USUAL = 1.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process runs: a problem, or one part of its long form."""
+
+    problem: str
+    part: str | None = None
+
+    def __str__(self) -> str:
+        return self.problem if self.part is None else f"{self.problem} {self.part}"
+
+    @property
+    def minutes(self) -> float:
+        """Roughly, of a core."""
+        return MINUTES.get(str(self), USUAL)
+
+
+def jobs_of(problems: Sequence[str], *, short: bool) -> list[Job]:
+    """Take problems apart, in the order of their figures."""
+    found = []
+    for name in problems:
+        parts = () if short or name not in PARTED else import_module(f"benchmarks.known_answers.{name}").PARTS
+        found += [Job(name, part) for part in parts] or [Job(name)]
+    return found
+
+
+class Side:
+    """Runs jobs by so many processes at once.
+
+    Args:
+        workers: how many.
+        options: of each process's command.
+    """
+
+    def __init__(self, workers: int, options: Sequence[str]) -> None:
+        self._workers, self._options = workers, list(options)
+        self._lock, self._running, self._over = Lock(), set[subprocess.Popen[str]](), False
+
+    def run(self, jobs: Sequence[Job], keep: Callable[[Job, list[dict[str, Any]]], None]) -> dict[Job, str]:
+        """Hand over each job's figures as it ends; gives why those failed that did.
+
+        One that fails has no figures, and the others go on. An interrupt ends all.
+        """
+        failed: dict[Job, str] = {}
+        pool = ThreadPoolExecutor(self._workers)
+        try:
+            longest_first = sorted(jobs, key=lambda job: -job.minutes)
+            waiting = {pool.submit(self._done, job): job for job in longest_first}
+            for number, each in enumerate(as_completed(waiting), 1):
+                job, (found, why, seconds) = waiting[each], each.result()
+                if why:
+                    failed[job] = why
+                else:
+                    keep(job, found)
+                told = f"failed, {why}" if why else f"{seconds:.0f} s"
+                print(f"{job}: {told} ({number} of {len(jobs)})", file=sys.stderr, flush=True)
+        finally:
+            self._end()
+            pool.shutdown(cancel_futures=True)
+        return failed
+
+    def _done(self, job: Job) -> tuple[list[dict[str, Any]], str, float]:
+        """Run one: its figures, or why there are none, and how long it took."""
+        command = [sys.executable, "-m", "benchmarks.known_answers", job.problem, "--json", *self._options]
+        command += [] if job.part is None else ["--part", job.part]
+        started = time.perf_counter()
+        with self._lock:
+            if self._over:
+                return [], "not begun", 0.0
+            print(f"{job}: begins", file=sys.stderr, flush=True)
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+            self._running.add(process)
+        out, told = process.communicate()
+        with self._lock:
+            self._running.discard(process)
+        try:
+            return json.loads(out), "", time.perf_counter() - started
+        except ValueError:
+            why = (told.strip().splitlines() or [f"status {process.returncode}"])[-1]
+            return [], why, time.perf_counter() - started
+
+    def _end(self) -> None:
+        """End what still runs."""
+        with self._lock:
+            self._over = True
+            for process in self._running:
+                process.kill()
