@@ -211,7 +211,9 @@ def _make(name: str, family: EpisodeFamily, settings: StatisticianSettings, *, s
 
 
 def _unread(name: str, family: EpisodeFamily, settings: StatisticianSettings) -> frozenset[str]:
-    return frozenset({"width" if family.ways is None else "draws"})
+    found: frozenset[str] = frozenset({"width" if family.ways is None else "draws"})
+    in_a_row = family.ways is not None and len(family.input_shape) == 2
+    return found if in_a_row else found | {"before"}
 
 
 LEARNER = FewShotKind(settings=StatisticianSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), unread=_unread)
