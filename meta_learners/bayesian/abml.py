@@ -35,9 +35,9 @@ class ABMLSettings(BoundedSettings):
     inner_draws: Annotated[int, Bounds(1, 1000)] = 2  # of parameters, for each inner step's bound and the outer loss
     draws: Annotated[int, Bounds(1, 1000)] = 10  # of parameters, to predict by
     spread: Annotated[float, Bounds(1e-12, 1e3)] = 0.05  # deviation of the prior's parameters, to begin with
-    # Weight of the divergence beside the log likelihood. 1 is the bound; public ports take .1 for images: one step from
-    # a prior moves thousands of parameters a little, which costs more nats than so few examples can save.
-    divergence: Annotated[float, Bounds(0, 1e6)] = 1.0
+    # Public ports take .1 for images: one step from a prior moves thousands of parameters a little,
+    # which costs more nats than so few examples can save.
+    divergence: Annotated[float, Bounds(0, 1e6)] = 1.0  # its weight beside the log likelihood; 1: the bound
     hyperprior: Annotated[float, Bounds(0, 1e6)] = 1e-4  # its weight beside one task
 
 

@@ -41,9 +41,9 @@ class FastSettings(ProgrammerSettings):
     """How the recurrent network learns."""
 
     decay: Annotated[float, Bounds(0, 1)] = 0.95  # lambda, of the fast weights at each example
-    # eta, of what is added. A state's square is about half its units: with the paper's .5 what is recalled is so many
+    # A state's square is about half its units: with the paper's .5 what is recalled is so many
     # times a state itself that all states become the first one, and tell no example from another.
-    rate: Annotated[float, Bounds(0, 100)] = 0.005
+    rate: Annotated[float, Bounds(0, 100)] = 0.005  # eta, of what is added
     settle: Annotated[int, Bounds(0, 100)] = 1  # S, how often a state is read back through the fast weights
 
 
