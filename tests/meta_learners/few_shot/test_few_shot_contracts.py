@@ -121,14 +121,16 @@ TestGraph = few_shot_contract(
 TestARC = learner("arc", IMAGES, glimpses=2, side=3)
 
 
-def process(name):
-    settings = {"units": 8, "heads": 2, "draws": 3}
+def process(name, **others):
+    settings = {"units": 8, "heads": 2, "draws": 3, **others}
     return few_shot_contract(lambda family: make_few_shot(name, family, settings), Lines())
 
 
 TestCNP = process("cnp")
 TestNP = process("np")
 TestANP = process("anp")
+TestNPBesideTheMean = process("np", beside=True, anneal_over=3)
+TestANPOfBlocks = process("anp", blocks=2, waves=2, period=4.0)
 
 
 def gradient(name, family=None):
