@@ -6,6 +6,9 @@
 | np | a latent variable, whose distribution the mean describes | Garnelo et al. 2018, arXiv:1807.01622 |
 | anp | both, and the mean is taken by attention from where is asked | Kim et al. 2019, arXiv:1901.05761 |
 
+The papers' benchmark (Lee et al. 2020, arXiv:2008.02956) lets np know the mean, too (`beside`), and has residual and
+normalised attention (`blocks`). Our blocks also weigh by distance, each head by a width of its own, learned.
+
 Trained on the likelihood of the queries and of the context itself; with a latent variable on its lower bound, whose
 divergence is from q(z | context and query) to q(z | context), never to a standard normal distribution. Deviations are
 .1 at least, as in the papers, which bounds the likelihood that can be had.
@@ -42,9 +45,13 @@ class ProcessSettings:
     heads: Annotated[int, Bounds(1, 64)] = 8  # of attention
     draws: Annotated[int, Bounds(1, 1000)] = 50  # of the latent variable, to predict by
     # Plain layers tell no function whose waves are short beside its range (Rahaman et al. 2019, arXiv:1806.08734).
-    waves: Annotated[int, Bounds(0, 10_000)] = 0  # sines and cosines of pi, 2 pi, ... times each input, beside it
+    waves: Annotated[int, Bounds(0, 10_000)] = 0  # sines and cosines beside each input, of 1, 2, ... turns a period
+    period: Annotated[float, Bounds(1e-6, 1e6)] = 2.0  # of the slowest wave, in units of the input: its range, or more
     step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
     halve_after: Annotated[int, Bounds(0, 10**9)] = 20_000  # meta-steps between halvings of the step size; 0: none
+    anneal_over: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0, by a cosine; 0: never
+    blocks: Annotated[int, Bounds(0, 100)] = 0  # of anp: layers of attention, normalised, near and far; 0: a plain one
+    beside: bool = False  # of np: whether the context's mean speaks, too, beside the latent variable (Lee et al. 2020)
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -58,17 +65,41 @@ def layers(*sizes: int) -> nn.Sequential:
     return nn.Sequential(*found[:-1])
 
 
-def attend(asked: Tensor, keys: Tensor, values: Tensor, there: Tensor, heads: int) -> Tensor:
+def attend(
+    asked: Tensor, keys: Tensor, values: Tensor, there: Tensor, heads: int, nearness: Tensor | float = 0.0
+) -> Tensor:
     """Take means of values (M, S, u) by scaled products of what is asked (M, Q, u) with keys (M, S, u): (M, Q, u).
 
+    What is near (M, heads, Q, S) is added to the products, as the logarithm of a weight.
     With keys that are all alike the mean is even. Where no example is there (M, S), it is 0.
     """
     split = [each.reshape(*each.shape[:2], heads, -1).transpose(1, 2) for each in (asked, keys, values)]
-    scores = split[0] @ split[1].transpose(2, 3) / split[0].shape[-1] ** 0.5
+    scores = split[0] @ split[1].transpose(2, 3) / split[0].shape[-1] ** 0.5 + nearness
     weights = scores.masked_fill(~there[:, None, None], torch.finfo(scores.dtype).min).softmax(-1)
     weights = weights * there[:, None, None]
     means: Tensor = (weights @ split[2]).transpose(1, 2).flatten(2)
     return means
+
+
+class Block(nn.Module):
+    """Attention whose heads look near and far, and two layers after it; what each finds is added to what came in."""
+
+    def __init__(self, units: int, heads: int, period: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.asking, self.known, self.found = (nn.LayerNorm(units) for _ in range(3))
+        self.ask, self.key, self.value, self.tell = (nn.Linear(units, units) for _ in range(4))
+        self.think = layers(units, 2 * units, units)
+        # Of a Gaussian around what is asked, by head: from a quarter of the range of places to an eightieth.
+        self.log_widths = nn.Parameter(math.log(period) - torch.linspace(math.log(4), math.log(80), heads))
+
+    def forward(self, asked: Tensor, context: Tensor, there: Tensor, apart: Tensor) -> Tensor:
+        """Let what is asked (M, Q, u) attend to a context (M, S, u), given square distances (M, Q, S): (M, Q, u)."""
+        nearness = -0.5 * apart[:, None] * (-2 * self.log_widths).exp()[:, None, None]
+        query, known = self.ask(self.asking(asked)), self.known(context)
+        asked = asked + self.tell(attend(query, self.key(known), self.value(known), there, self.heads, nearness))
+        told: Tensor = asked + self.think(self.found(asked))
+        return told
 
 
 def divergence(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:
@@ -94,21 +125,26 @@ class NeuralProcess(nn.Module):
         self, inputs: int, outputs: int, settings: ProcessSettings, *, latent: bool, direct: bool, attentive: bool
     ) -> None:
         super().__init__()
+        direct = direct or settings.beside
+        self._inputs = inputs
         units, inputs = settings.units, inputs * (1 + 2 * settings.waves)
         pairs = inputs + outputs + (inputs * outputs if settings.waves else 0)
         self._settings, self._outputs, self._attentive = settings, outputs, attentive
-        self.encode = layers(pairs, units, units, units) if direct else None
+        blocks = settings.blocks if attentive else 0  # they have layers of their own, so that there are fewer elsewhere
+        self.encode = layers(pairs, *[units] * (2 if blocks else 3)) if direct else None
         self.read = layers(inputs, units, units) if attentive else None
         self.latent = layers(pairs, units, units, units) if latent else None
         self.describe = layers(units, units, 2 * units) if latent else None
-        self.decode = layers(inputs + units * (direct + latent), units, units, units, 2 * outputs)
+        self.blocks = nn.ModuleList(Block(units, settings.heads, settings.period) for _ in range(blocks))
+        self.normalise = nn.LayerNorm(units) if blocks else nn.Identity()
+        self.decode = layers(inputs + units * (direct + latent), *[units] * (1 if blocks else 3), 2 * outputs)
 
     def _placed(self, inputs: Tensor) -> Tensor:
         """Lay inputs (M, K, ...) flat, with their waves behind them."""
         flat = inputs.flatten(2)
         if not self._settings.waves:
             return flat
-        turns = (math.pi * torch.arange(1, self._settings.waves + 1)).to(flat)
+        turns = (2 * math.pi / self._settings.period * torch.arange(1, self._settings.waves + 1)).to(flat)
         angles = (flat[..., None] * turns).flatten(2)
         return torch.cat([flat, angles.sin(), angles.cos()], -1)
 
@@ -130,14 +166,24 @@ class NeuralProcess(nn.Module):
             return []
         encoded = self.encode(self._paired(inputs, targets))
         if self.read is not None:
-            return [attend(self.read(asked), self.read(inputs), encoded, there, self._settings.heads)]
+            if not self.blocks:
+                return [attend(self.read(asked), self.read(inputs), encoded, there, self._settings.heads)]
+            found, points = self.read(asked), inputs[..., : self._inputs]
+            apart = (asked[:, :, None, : self._inputs] - points[:, None]).square().sum(-1)
+            for block in self.blocks:
+                found = block(found, encoded, there, apart)
+            return [self.normalise(found)]
         return [_mean(encoded, there)[:, None].expand(-1, asked.shape[1], -1)]
 
-    def _belief(self, inputs: Tensor, targets: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    def _beliefs(self, inputs: Tensor, targets: Tensor, *there: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Tell mean and deviation of the latent variable (M, u) by the examples that are there (M, K), for each."""
         assert self.latent is not None
         assert self.describe is not None
-        mean, spread = self.describe(_mean(self.latent(self._paired(inputs, targets)), there)).chunk(2, -1)
-        return mean, FLOOR + (1 - FLOOR) * spread.sigmoid()
+        encoded, found = self.latent(self._paired(inputs, targets)), []
+        for each in there:
+            mean, spread = self.describe(_mean(encoded[:, : each.shape[1]], each)).chunk(2, -1)
+            found.append((mean, FLOOR + (1 - FLOOR) * spread.sigmoid()))
+        return found
 
     def _decode(self, asked: Tensor, known: list[Tensor]) -> Numbers:
         leading = (*max(known, key=Tensor.dim).shape[:-2], asked.shape[1])  # draws, where there are some, come first
@@ -152,7 +198,7 @@ class NeuralProcess(nn.Module):
         known = self._direct(inputs, targets, there, asked)
         if self.latent is None:
             return self._decode(asked, known)
-        mean, deviation = self._belief(inputs, targets, there)
+        [(mean, deviation)] = self._beliefs(inputs, targets, there)
         noise = torch.randn(self._settings.draws, *mean.shape, generator=generator).to(mean)
         return self._decode(asked, [*known, (mean + deviation * noise)[:, :, None]])
 
@@ -164,7 +210,7 @@ class NeuralProcess(nn.Module):
         direct = self._direct(inputs, targets, there, every)
         known, price = direct, torch.zeros(batch.tasks).to(every)
         if self.latent is not None:
-            prior, posterior = self._belief(inputs, targets, there), self._belief(every, wanted, counted)
+            prior, posterior = self._beliefs(every, wanted, there, counted)
             noise = torch.randn(posterior[0].shape, generator=generator).to(every)
             known = [*direct, (posterior[0] + posterior[1] * noise)[:, None]]
             price = divergence(posterior, prior)
@@ -199,12 +245,23 @@ def _make(name: str, family: EpisodeFamily, settings: ProcessSettings, *, seed: 
     inputs = math.prod(family.input_shape)
     with seeded(torch_generator((seed, Stream.PARAMETERS))):
         system = NeuralProcess(inputs, family.target_size, settings, **KINDS[name])
-    return ModuleLearner(name, system, settings, device=device)
+    return ModuleLearner(
+        name,
+        system,
+        settings,
+        anneal_over=settings.anneal_over,
+        largest_norm=1.0 if len(system.blocks) else None,
+        device=device,
+    )
 
 
 def _unread(name: str, family: EpisodeFamily, settings: ProcessSettings) -> frozenset[str]:
     kind = KINDS[name]
-    return frozenset({*(() if kind["latent"] else ("draws",)), *(() if kind["attentive"] else ("heads",))})
+    unread = {"period"} if not settings.waves else set()
+    unread |= set() if kind["latent"] else {"draws"}
+    unread |= set() if name == "np" else {"beside"}
+    unread |= set() if kind["attentive"] else {"heads", "blocks"}
+    return frozenset(unread)
 
 
 LEARNER = FewShotKind(settings=ProcessSettings, make=_make, takes=frozenset({NUMBERS}), unread=_unread)

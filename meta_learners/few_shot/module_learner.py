@@ -11,7 +11,7 @@ from meta_learners.episodes import TaskBatch
 from meta_learners.few_shot.outer import entered, gradient_of, judged_means, loss_and_norm
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import Metrics, State
-from meta_learners.networks.adam import Adam
+from meta_learners.networks.adam import Adam, annealed
 from meta_learners.predictions import Prediction
 
 __all__ = ["Episodic", "ModuleLearner"]
@@ -45,6 +45,7 @@ class ModuleLearner:
         name: of the learner.
         system: a `torch.nn.Module` that is `Episodic`.
         settings: of which the step size of Adam counts, and after how many meta-steps it is halved.
+        anneal_over: meta-steps in which the step size falls to 0, by a cosine (arXiv:1608.03983); not when 0.
         largest_norm: to which gradients are scaled down; not when None.
         ways: N classes that tasks must have; None where targets are numbers, 0 for any.
         device: to compute on.
@@ -56,6 +57,7 @@ class ModuleLearner:
         system: torch.nn.Module,
         settings: Paced,
         *,
+        anneal_over: int = 0,
         largest_norm: float | None = None,
         ways: int | None = 0,
         device: str | torch.device = "cpu",
@@ -64,6 +66,7 @@ class ModuleLearner:
         self._system: torch.nn.Module = system.to(device)
         self._episodic: Episodic = system  # type: ignore[assignment]
         self._settings, self._ways, self._device, self._steps = settings, ways, device, 0
+        self._anneal_over = anneal_over
         self._adam = Adam.of(system, settings.step_size, largest_norm=largest_norm)
 
     @property
@@ -78,7 +81,7 @@ class ModuleLearner:
         gradient = gradient_of(loss, dict(self._system.named_parameters()))
         value, norm = loss_and_norm(loss, gradient)
         halvings = self._steps // self._settings.halve_after if self._settings.halve_after else 0
-        self._adam.rate = self._settings.step_size * 0.5**halvings
+        self._adam.rate = self._settings.step_size * 0.5**halvings * annealed(self._steps, self._anneal_over)
         self._adam.step(gradient)
         self._steps += 1
         return {"loss": value, "gradient_norm": norm, **judged_means(prediction, batch.query)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -13,6 +14,11 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # PyTorch's own names
 def decayed(step_size: float, done: int, decay: int) -> float:
     """Lower a step size evenly, to 0 after `decay` meta-steps; never where that is 0."""
     return step_size * (max(1 - done / decay, 0.0) if decay else 1.0)
+
+
+def annealed(done: int, over: int) -> float:
+    """Give the part of a step size that a cosine leaves, 0 after `over` meta-steps; all of it where that is 0."""
+    return 0.5 + 0.5 * math.cos(math.pi * min(done / over, 1.0)) if over else 1.0
 
 
 class Adam:
