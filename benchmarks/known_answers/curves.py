@@ -18,7 +18,7 @@ from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.problems.curves import Curves, CurveSettings
 from meta_learners.registry import make_family
 
-# Meta-steps, and curves in each: the papers' budget for the one whose step is cheap, a fourteenth of it or less for those
+# Meta-steps, and curves in each: the papers' budget for the one whose step is cheap, a fourteenth or less for those
 # whose step is not. That is 50, 7 and 28 minutes of a core.
 BUDGETS = {"cnp": (100_000, 100), "np": (30_000, 16), "anp": (45_000, 16)}
 SHORT = (150, 16)
