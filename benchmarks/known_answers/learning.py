@@ -35,7 +35,13 @@ def taught(
 
 
 def measured(
-    learner: FewShotLearner, family: EpisodeFamily, figure: str, *, tasks: int, split: str | None = None
+    learner: FewShotLearner,
+    family: EpisodeFamily,
+    figure: str,
+    *,
+    tasks: int,
+    split: str | None = None,
+    rivals: bool = True,
 ) -> dict[str, float]:
     """Measure a learner, by its name, and the family's own rivals on the same tasks: a figure's mean over tasks."""
     found: dict[str, list[torch.Tensor]] = {}
@@ -43,7 +49,7 @@ def measured(
         key = (UNTAUGHT, number)
         batch = family.draw(min(AT_ONCE, tasks - number), split or family.splits[-1], (*key, Stream.TASKS))
         predictions: dict[str, Prediction] = {learner.name: learner.predict(batch, key)}
-        if hasattr(family, "rivals"):
+        if rivals and hasattr(family, "rivals"):
             predictions |= family.rivals(batch)
         for name, each in predictions.items():
             device = (each.logits if hasattr(each, "logits") else each.means).device

@@ -51,6 +51,7 @@ class ProcessSettings:
     halve_after: Annotated[int, Bounds(0, 10**9)] = 20_000  # meta-steps between halvings of the step size; 0: none
     anneal_over: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0, by a cosine; 0: never
     blocks: Annotated[int, Bounds(0, 100)] = 0  # of anp: layers of attention, normalised, near and far; 0: a plain one
+    context_blocks: Annotated[int, Bounds(0, 100)] = 0  # of anp: such layers in which the context reads itself before
     beside: bool = False  # of np: whether the context's mean speaks, too, beside the latent variable (Lee et al. 2020)
 
     def __post_init__(self) -> None:
@@ -136,6 +137,8 @@ class NeuralProcess(nn.Module):
         self.latent = layers(pairs, units, units, units) if latent else None
         self.describe = layers(units, units, 2 * units) if latent else None
         self.blocks = nn.ModuleList(Block(units, settings.heads, settings.period) for _ in range(blocks))
+        own = settings.context_blocks if blocks else 0
+        self.context_blocks = nn.ModuleList(Block(units, settings.heads, settings.period) for _ in range(own))
         self.normalise = nn.LayerNorm(units) if blocks else nn.Identity()
         self.decode = layers(inputs + units * (direct + latent), *[units] * (1 if blocks else 3), 2 * outputs)
 
@@ -168,8 +171,10 @@ class NeuralProcess(nn.Module):
         if self.read is not None:
             if not self.blocks:
                 return [attend(self.read(asked), self.read(inputs), encoded, there, self._settings.heads)]
-            found, points = self.read(asked), inputs[..., : self._inputs]
-            apart = (asked[:, :, None, : self._inputs] - points[:, None]).square().sum(-1)
+            found, places, points = self.read(asked), asked[..., : self._inputs], inputs[..., : self._inputs]
+            among, apart = _apart(points, points), _apart(places, points)
+            for block in self.context_blocks:
+                encoded = block(encoded, encoded, there, among)
             for block in self.blocks:
                 found = block(found, encoded, there, apart)
             return [self.normalise(found)]
@@ -228,6 +233,11 @@ class NeuralProcess(nn.Module):
         return -bound.mean(), Numbers(found.means[..., -size:, :].detach(), deviations)
 
 
+def _apart(asked: Tensor, known: Tensor) -> Tensor:
+    """Give square distances (M, Q, S) of places (M, Q, i) from others (M, S, i)."""
+    return (asked[:, :, None] - known[:, None]).square().sum(-1)
+
+
 def _mean(encoded: Tensor, there: Tensor) -> Tensor:
     return (encoded * there[..., None]).sum(1) / there.sum(1, keepdim=True).clamp(min=1)
 
@@ -261,6 +271,7 @@ def _unread(name: str, family: EpisodeFamily, settings: ProcessSettings) -> froz
     unread |= set() if kind["latent"] else {"draws"}
     unread |= set() if name == "np" else {"beside"}
     unread |= set() if kind["attentive"] else {"heads", "blocks"}
+    unread |= set() if kind["attentive"] and settings.blocks else {"context_blocks"}
     return frozenset(unread)
 
 
