@@ -22,7 +22,7 @@ from meta_learners.registry import make_family
 # whose step is not. That is 50, 7 and 25 minutes of a core.
 BUDGETS = {"cnp": (100_000, 100), "np": (30_000, 16), "anp": (60_000, 16)}
 SHORT = (150, 16)
-# Tasks of the test. Of 400 the mean has a standard error of .05, so learners are told by more; the exact process is slow.
+# Tasks of the test: means of 400 differ by some hundredths, so learners are tested on more; the exact process is slow.
 TESTED, TESTED_EXACTLY = 4000, 400
 
 

@@ -143,7 +143,7 @@ TestCNP = process("cnp")
 TestNP = process("np", draws=3)
 TestANP = process("anp", heads=2, draws=3)
 TestNPBesideTheMean = process("np", draws=3, beside=True, anneal_over=3)
-TestANPOfBlocks = process("anp", heads=2, draws=3, blocks=2, waves=2, period=4.0)
+TestANPOfBlocks = process("anp", heads=2, draws=3, blocks=1, context_blocks=1, waves=2, period=4.0)
 
 
 def network(family, units):
