@@ -45,7 +45,8 @@ FAMILIES = {
 }
 # What settings are read on: numbers and classes, of numbers and of sequences; choices and moves.
 GIVEN, PLAYED = (Lines(), Blobs(), Blobs((3, 12))), (BernoulliBandits(), Navigation())
-OUTER = ("trpo", "ppo")
+# Values with which other settings come to something.
+SWITCHES: Mapping[str, tuple[Any, ...]] = {"outer": ("trpo", "ppo"), "waves": (1,), "blocks": (1,)}
 GIVEN_AS_MAML = ("e-maml", "promp")  # these change how MAML accounts for what a policy collects
 REFERENCE = re.compile(r"arXiv:\d{4}\.\d{4,5}|openreview\.net/[\w?=&-]+")
 CITED = re.compile(r"\s*\((?P<source>[^()]*\d{4}[^()]*)\)")  # in a first sentence
@@ -221,7 +222,10 @@ def _kind(name: str, *, given: bool) -> LearnerKind | FewShotKind | None:
 def _read(name: str, kind: LearnerKind | FewShotKind) -> set[str]:
     """Name the settings that come to something in one of the usual cases."""
     usual = kind.settings()
-    chosen = [usual, *(replace(usual, outer=outer) for outer in OUTER if hasattr(usual, "outer"))]
+    chosen = [usual]
+    for switch, values in SWITCHES.items():
+        if hasattr(usual, switch):
+            chosen += [replace(usual, **{switch: value}) for value in values]
     every = {each.name for each in fields(kind.settings)}
     families = PLAYED if isinstance(kind, LearnerKind) else [each for each in GIVEN if _takes(kind, each)]
     return set().union(*(every - kind.unread(name, family, settings) for family in families for settings in chosen))
