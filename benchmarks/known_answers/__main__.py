@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument(
         "--part",
         help="of a long form that has several, which take long: "
-        "curves, in_context, hull, instances, omniglot, plastic, sinusoid, uncertain",
+        "curves, in_context, hull, instances, niches, omniglot, plastic, sinusoid, uncertain",
     )
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes among which problems and parts are shared"
@@ -69,7 +70,7 @@ def main() -> None:
         type=Path,
         metavar="PATH",
         help="a list that --json wrote, or none yet: figures of the same name are replaced, others added; "
-        "of a folder the lists PROBLEM-PART.json that are there, and else PROBLEM.json",
+        "of a folder, if it is there, the lists PROBLEM-PART.json that it has, and else PROBLEM.json",
     )
     options = parser.parse_args()
     if options.part is not None:
@@ -81,6 +82,7 @@ def main() -> None:
     jobs = [Job(options.name, options.part)] if options.part else [Job(name) for name in names]
     if apart and not options.part:
         jobs = jobs_of(names, short=options.short)
+    _check_into(parser, options)
     paths = {job: _path(options.into, job) for job in jobs}
     try:
         kept = {path: _kept(path) for path in paths.values()}
@@ -136,6 +138,19 @@ def _tell(figures: list[dict[str, Any]], failed: Mapping[Job, str], *, as_json: 
         print(f"{missed} of {len(aims)} aims missed", file=sys.stderr)
     if failed or False in aims:
         sys.exit(1)
+
+
+def _check_into(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with one sentence unless figures can be kept there."""
+    into: Path | None = options.into
+    if into is None:
+        return
+    if options.short and into.is_dir() and any(into.glob("*.json")):
+        parser.error(f"--into is {into}, where lists lie that may be of the long form; name an empty folder, or a file")
+    if not into.exists() and into.suffix != ".json":
+        parser.error(f"--into is {into}, which is not there; it must be a folder, or a file whose name ends in .json")
+    if not os.access(into if into.exists() else into.parent, os.W_OK) and into.parent.is_dir():
+        parser.error(f"--into is {into}, which cannot be written")
 
 
 def _path(into: Path | None, job: Job) -> Path | None:

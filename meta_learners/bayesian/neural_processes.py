@@ -49,10 +49,12 @@ class ProcessSettings:
     period: Annotated[float, Bounds(1e-6, 1e6)] = 2.0  # of the slowest wave, in units of the input: its range, or more
     step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
     halve_after: Annotated[int, Bounds(0, 10**9)] = 20_000  # meta-steps between halvings of the step size; 0: none
-    anneal_over: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps until the step size is 0, by a cosine; 0: never
-    blocks: Annotated[int, Bounds(0, 100)] = 0  # of anp: layers of attention, normalised, near and far; 0: a plain one
-    context_blocks: Annotated[int, Bounds(0, 100)] = 0  # of anp: such layers in which the context reads itself before
-    beside: bool = False  # of np: whether the context's mean speaks, too, beside the latent variable (Lee et al. 2020)
+    anneal_over: Annotated[int, Bounds(0, 10**9)] = (
+        0  # meta-steps until the step size, halved or not, is 0, by a cosine; 0: never
+    )
+    blocks: Annotated[int, Bounds(0, 100)] = 0  # layers of attention, normalised, near and far; 0: a plain one
+    context_blocks: Annotated[int, Bounds(0, 100)] = 0  # such layers in which the context reads itself before
+    beside: bool = False  # whether the context's mean speaks, too, beside the latent variable (Lee et al. 2020)
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -267,11 +269,12 @@ def _make(name: str, family: EpisodeFamily, settings: ProcessSettings, *, seed: 
 
 def _unread(name: str, family: EpisodeFamily, settings: ProcessSettings) -> frozenset[str]:
     kind = KINDS[name]
-    unread = {"period"} if not settings.waves else set()
+    blocks = kind["attentive"] and settings.blocks > 0
+    unread = set() if settings.waves or blocks else {"period"}
     unread |= set() if kind["latent"] else {"draws"}
     unread |= set() if name == "np" else {"beside"}
     unread |= set() if kind["attentive"] else {"heads", "blocks"}
-    unread |= set() if kind["attentive"] and settings.blocks else {"context_blocks"}
+    unread |= set() if blocks else {"context_blocks"}
     return frozenset(unread)
 
 

@@ -150,7 +150,9 @@ class Statistician(nn.Module):
     def _gaps(self, known: Normal, query: Examples) -> Tensor:
         """Give KL(c of a class || c of a query alone) of all pairs (M, Q, N)."""
         single = torch.ones(*query.inputs.shape[:2], 1).to(known[0])  # one over how many there are
-        own = _normal(self.describe_set(torch.cat([self.encode(self.embedded(query.inputs)), single], -1)))
+        own = _normal(
+            self.describe_set(torch.cat([self.encode(self.embedding.standardised(query.inputs)), single], -1))
+        )
         of_class = known[0][:, None], known[1][:, None]
         of_query = own[0][:, :, None], own[1][:, :, None]
         return divergence(of_class, of_query)
@@ -164,14 +166,9 @@ class Statistician(nn.Module):
         targets = torch.where(there[..., None], examples.targets, 0)
         return targets, [inputs], there[..., None].to(targets.dtype)
 
-    def embedded(self, inputs: Tensor) -> Tensor:
-        """Embed what has a class; what all have in common, and how large it is, would drown what tells them apart."""
-        found: Tensor = self.embedding(inputs)
-        return nn.functional.layer_norm(found, found.shape[-1:])
-
     def _features(self, examples: Examples, items: Tensor) -> Tensor:
         if self._classes:
-            return self.embedded(items.reshape(examples.inputs.shape))
+            return self.embedding.standardised(items.reshape(examples.inputs.shape))
         inputs = torch.where(examples.present[..., None], examples.inputs.flatten(2), 0)
         return torch.cat([inputs, items], -1)
 

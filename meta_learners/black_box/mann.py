@@ -10,9 +10,10 @@ Keys see the example and the last label beside the controller: through it alone 
 nothing is bound in hundreds of meta-steps. What tells an example is read from the rows as they were *before* it was
 written. One key is for both, so that after writing the row just written answers, and binding is learned more slowly.
 
-Of classes it begins bound, where there are two heads and room in a row for a label: the controller holds the example
-before, whose label is heard now; half of the heads write both together, the others ask by the example alone, and the
-label that is found is told. From weights that are all drawn nothing was bound of niches in 200 meta-steps of 4 tasks.
+Of classes it begins bound, where there are two heads, and room for a label beside as many numbers of an example: the
+controller holds the example before, whose label is heard now; half of the heads write both together, the others ask
+by the example alone, and the label that is found is told. From weights that are all drawn nothing was bound of niches
+in 200 meta-steps of 4 tasks.
 """
 
 from __future__ import annotations
@@ -123,7 +124,9 @@ class Mann(nn.Module):
         self.address = nn.Linear(seen, read + settings.reads)
         self.tell = nn.Linear(settings.units + read, self._outputs)
         self.log_sharpness = nn.Parameter(torch.tensor(SHARPNESS).log())
-        if family.ways is not None and settings.reads > 1 and settings.row_size > self._outputs + 1:
+        self._held = min(settings.row_size - self._outputs, settings.units // 2)  # numbers of an example in a key
+        room = min(self._held, settings.rows) >= self._outputs
+        if family.ways is not None and settings.reads > 1 and room:
             self._bind()
 
     @torch.no_grad()
@@ -135,7 +138,7 @@ class Mann(nn.Module):
         """
         settings, outputs = self._settings, self._outputs
         units, features, size = settings.units, self.embedding.size, settings.row_size
-        held = min(size - outputs, units // 2)
+        held = self._held
         near, past = slice(0, held), slice(held, 2 * held)
         projection = torch.randn(held, features) * (KEY / features**0.5)
         cell, address = self.controller, self.address
@@ -172,11 +175,6 @@ class Mann(nn.Module):
         read = zeros(count, settings.reads * settings.row_size)
         return Tape(zeros(units), zeros(units), rows, zeros(rows.shape[:2]), weights, read, zeros(count, self._outputs))
 
-    def features(self, inputs: Tensor) -> Tensor:
-        """Embed examples; what all have in common, and how large they are, would drown what tells them apart."""
-        found: Tensor = self.embedding(inputs)
-        return functional.layer_norm(found, found.shape[-1:])
-
     def controller_at(self, features: Tensor, tape: Tape) -> tuple[Tensor, Tensor]:
         """Go on with the controller at an example (n, f): its hidden state and its cell (n, u)."""
         inputs = torch.cat([features, tape.label, tape.read], 1)
@@ -200,7 +198,7 @@ class Mann(nn.Module):
 
     def along(self, sequence: Sequence) -> tuple[Tensor, Tape]:
         """Go through the examples: what is told of each before its label (M, S, N), and the tape after."""
-        features = self.features(sequence.support)
+        features = self.embedding.standardised(sequence.support)
         tape, told = self.blank(len(features)), []
         for number in range(features.shape[1]):
             outputs, after = self.step(features[:, number], sequence.labels[:, number], tape)
@@ -220,7 +218,7 @@ class Mann(nn.Module):
         written with the query, which is told before.
         """
         tasks, queries = sequence.query.shape[:2]
-        features = self.features(sequence.query).flatten(0, 1)
+        features = self.embedding.standardised(sequence.query).flatten(0, 1)
         blank = torch.zeros_like(features[:1]).expand(tasks, -1)
         _, heard = self.step(blank, torch.zeros_like(tape.label), tape)
         each = Tape(*(part.repeat_interleave(queries, 0) for part in heard.fields()))

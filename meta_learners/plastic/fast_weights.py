@@ -77,8 +77,9 @@ class Programmer(nn.Module):
 class FastWeights(nn.Module):
     """Ba et al.'s; meets `learner.Synapses`.
 
-    Where it sorts, it begins as one that recalls labels: some units hold the code of an example alone, all others its
-    features, and outputs are what those units hold once a query's features have been read back.
+    Where it sorts, it begins with labels apart, and still tells nothing until it has learned: some units hold the
+    code of an example alone, all others its features, and outputs are what those units hold once a query's features
+    have been read back.
     """
 
     def __init__(self, features: int, outputs: int, settings: FastSettings) -> None:

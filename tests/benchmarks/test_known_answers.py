@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from benchmarks.known_answers.__main__ import NAMES, main
 from benchmarks.known_answers.answer import Answer
 from benchmarks.known_answers.workers import MINUTES, Job, Side, jobs_of
 from meta_learners.families.navigation import Navigation
+
+KEPT = Path(__file__).parents[2] / "benchmarks" / "results" / "known_answers"
 
 
 @cache
@@ -200,6 +203,8 @@ def test_figures_of_the_same_name_are_replaced_in_a_list_that_was_kept_and_other
         (["omniglot", "--part", "arc", "--short"], "parts are of the long form, so leave out --short"),
         (["recall", "--into", "no-such/figures.json"], "but there is no folder no-such"),
         (["recall", "--into", __file__], "cannot be read as a list of figures"),
+        (["recall", "--into", "no-such-folder"], "--into is no-such-folder, which is not there"),
+        (["recall", "--short", "--into", KEPT], "where lists lie that may be of the long form"),
     ],
 )
 def test_what_cannot_be_run_or_kept_is_refused_before_anything_runs(monkeypatch, capsys, words, told):

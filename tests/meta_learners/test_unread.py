@@ -62,6 +62,8 @@ def cases():
             fits = (NUMBERS if family.ways is None else CLASSES) in kind.takes
             if fits and (place == "images") == (name == "arc") and (place != "curves" or name in SEE_SEQUENCES):
                 yield pytest.param(name, kind, family, {}, id=f"{name}-{place}")
+                if name == "anp":
+                    yield pytest.param(name, kind, family, {"blocks": 1}, id=f"{name}-blocks")
     for name, kind in acting_kinds():
         by_gradients = issubclass(kind.settings, PolicySettings)
         for outer in ("ppo", "trpo") if by_gradients and name != "reptile" else (None,):

@@ -149,11 +149,11 @@ def test_mann_begins_with_classes_bound_and_tells_them_after_few_meta_steps():
         told = learner.predict(batch, (0,))
         return float(judge(told, batch.query.targets, batch.query.present)["accuracy"].mean())
 
-    assert right() > 0.35
+    assert right() > 0.7
     for number in range(20):
         metrics = learner.meta_step(family.draw(4, "train", (number,)), (number,))
         assert metrics["gradient_norm"] < 1e3  # a blank key has no direction that could be told from
-    assert right() > 0.7
+    assert right() > 0.9
 
 
 def test_an_example_is_told_before_its_label_is_heard(batch):
