@@ -23,7 +23,7 @@ PARTED = ("sinusoid", "omniglot", "curves", "in_context", "hull", "instances", "
 # Minutes of a core that the long forms take, roughly, by problem or part; the rest takes one or two.
 MINUTES = {
     "curves cnp": 51,
-    "curves anp": 28,
+    "curves anp": 26,
     "mdps": 12,
     "curves np": 8,
     "in_context transformer-mdps": 8,
