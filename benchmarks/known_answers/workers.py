@@ -127,6 +127,7 @@ class Side:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                encoding="utf-8",
                 env={**THRIFTLESS, **os.environ, "OMP_NUM_THREADS": "1"},
             )
             self._running.add(process)
