@@ -281,7 +281,11 @@ def test_the_statistician_tells_every_point_of_a_sequence_by_those_before_it_and
     generator = torch.Generator().manual_seed(1)
     seen = some_of(nn.functional.one_hot(labels, 3).double()[None], generator)[0]
     chance, chances = (torch.randn(1, size, of, generator=generator).double()[0] for size, of in ((3, 3), (12, 2)))
-    features, total, standard = system.encode(system.embedded(items)), 0.0, NORMAL(torch.zeros(3).double(), 1.0)
+    features, total, standard = (
+        system.encode(system.embedding.standardised(items)),
+        0.0,
+        NORMAL(torch.zeros(3).double(), 1.0),
+    )
     for each in range(3):
         of = features[seen[:, each] > 0]
         known = torch.cat([of.mean(0), torch.tensor([1 / len(of)]).double()])
@@ -308,7 +312,7 @@ def test_a_querys_class_is_told_by_how_far_that_classs_context_diverges_from_its
         found = system.predict(batch, torch.Generator()).logits[0]
 
         def context(inputs):
-            mean = system.encode(system.embedded(inputs)).mean(0)
+            mean = system.encode(system.embedding.standardised(inputs)).mean(0)
             return described(system.describe_set(torch.cat([mean, torch.tensor([1 / len(inputs)])])))
 
         classes = [context(batch.support.inputs[0][batch.support.targets[0] == each]) for each in range(3)]
