@@ -46,7 +46,9 @@ class Effort:
     settings: Mapping[str, Any]
 
 
-SHORT, DRAWN = Effort(60, 32, {"halve_after": 0}), Effort(800, 32, {"halve_after": 400})
+# In so short a training a step size of .003 leaps now and then, and has no time to come back.
+SHORT = Effort(60, 32, {"halve_after": 0, "step_size": 1.5e-3})
+DRAWN = Effort(800, 32, {"halve_after": 400})
 DRAWINGS = Effort(400, 16, {"width": 16, "row_size": 40, "halve_after": 300})
 
 
