@@ -136,7 +136,8 @@ def make_learner(
     Raises:
         ValueError: there is no such learner, or a setting is unknown, out of range or not read by it.
     """
-    kind, settings = learner_kind(name), _built(learner_kind(name).settings, settings)
+    kind = learner_kind(name)
+    settings = _built(kind.settings, settings)
     check_read(kind, name, family, settings)
     return kind.make(name, family, settings, seed=seed, device=device)
 

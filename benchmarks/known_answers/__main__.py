@@ -147,9 +147,11 @@ def _check_into(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
         return
     if options.short and into.is_dir() and any(into.glob("*.json")):
         parser.error(f"--into is {into}, where lists lie that may be of the long form; name an empty folder, or a file")
+    if not into.parent.is_dir():
+        parser.error(f"--into is {into}, but there is no folder {into.parent}")
     if not into.exists() and into.suffix != ".json":
         parser.error(f"--into is {into}, which is not there; it must be a folder, or a file whose name ends in .json")
-    if not os.access(into if into.exists() else into.parent, os.W_OK) and into.parent.is_dir():
+    if not os.access(into if into.exists() else into.parent, os.W_OK):
         parser.error(f"--into is {into}, which cannot be written")
 
 
@@ -177,11 +179,9 @@ def _kept(path: Path | None) -> list[dict[str, Any]]:
     """Read what is in a list of figures; nothing where there is none yet.
 
     Raises:
-        ValueError: it is none, or its folder is not there.
+        ValueError: it is none.
     """
     if path is None or not path.exists():
-        if path is not None and not path.parent.is_dir():
-            raise ValueError(f"--into is {path}, but there is no folder {path.parent}")
         return []
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

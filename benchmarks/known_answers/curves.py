@@ -24,6 +24,11 @@ BUDGETS = {"cnp": (100_000, 100), "np": (30_000, 16), "anp": (60_000, 16)}
 SHORT = (150, 16)
 # Tasks of the test: means of 400 differ by some hundredths, so learners are tested on more; the exact process is slow.
 TESTED, TESTED_EXACTLY = 4000, 400
+LEAST, MOST, POINTS = 3, 46, 49  # points of context, and of both; of targets there are 3 at least
+INFERRED, BOUND = 1.478, 0.965
+# By name: what was measured earlier after 8,000 meta-steps, or what the papers report after far more.
+BESIDE = {"cnp": 0.45, "np": 0.42, "anp": 0.8}
+PAPERS = "Lee et al. 2020, arXiv:2008.02956, after 100,000 steps"
 
 
 def settings(name: str, steps: int) -> dict[str, float]:
@@ -37,13 +42,6 @@ def settings(name: str, steps: int) -> dict[str, float]:
         # The slowest wave goes once over the range of places, not twice.
         return {**paced, "waves": 8, "period": 4.0, "beside": True}
     return {**paced, "units": 64, "heads": 4, "waves": 4, "blocks": 2, "context_blocks": 2}
-
-
-LEAST, MOST, POINTS = 3, 46, 49  # points of context, and of both; of targets there are 3 at least
-INFERRED, BOUND = 1.478, 0.965
-# By name: what was measured earlier after 8,000 meta-steps, or what the papers report after far more.
-BESIDE = {"cnp": 0.45, "np": 0.42, "anp": 0.8}
-PAPERS = "Lee et al. 2020, arXiv:2008.02956, after 100,000 steps"
 
 
 class Together:

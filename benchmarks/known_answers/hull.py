@@ -44,36 +44,19 @@ class Pupil:
     audit: Mapping[int, float | None]  # by episodes before; None where there is no figure
 
 
+def _remembering(learner: str, settings: Mapping[str, Any], *, audit: float | None = None) -> Pupil:
+    """Give one who learns from whole trials of two episodes."""
+    settings = {"episodes": 2, "steps": 0, **settings}
+    told = {0: None, 1: audit}
+    return Pupil(learner=learner, label=learner, tasks=32, steps=10**6, played=200, settings=settings, audit=told)
+
+
 PUPILS = {
     "blind": Pupil(learner="ppo", label="ppo, blind", tasks=32, played=128, audit={0: 49.0}),
     "told": Pupil(learner="ppo", label="ppo, told", tasks=32, played=128, audit={0: 89.0}),
-    "rl2": Pupil(
-        learner="rl2",
-        label="rl2",
-        tasks=32,
-        played=200,
-        steps=10**6,
-        settings={"episodes": 2, "steps": 0, "window": 50},
-        audit={0: None, 1: 64.0},
-    ),
-    "transformer": Pupil(
-        learner="transformer",
-        label="transformer",
-        tasks=32,
-        steps=10**6,
-        played=200,
-        settings={"episodes": 2, "steps": 0, "window": 0},
-        audit={0: None, 1: None},
-    ),
-    "varibad": Pupil(
-        learner="varibad",
-        label="varibad",
-        tasks=32,
-        steps=10**6,
-        played=200,
-        settings={"episodes": 2},
-        audit={0: None, 1: None},
-    ),
+    "rl2": _remembering("rl2", {"window": 50}, audit=64.0),
+    "transformer": _remembering("transformer", {"window": 0}),
+    "varibad": _remembering("varibad", {}),
     "promp": Pupil(
         learner="promp",
         label="promp",

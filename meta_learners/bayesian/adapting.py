@@ -133,6 +133,6 @@ def kind_of(of: type[Any], system: Callable[[Likelihood, Any], System]) -> FewSh
         )
 
     def unread(name: str, family: EpisodeFamily, settings: AdaptingSettings) -> frozenset[str]:
-        return network_unread(settings, family.input_shape) | ({"noise"} if family.ways is not None else set())
+        return network_unread(name, family, settings) | ({"noise"} if family.ways is not None else set())
 
     return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True, unread=unread)

@@ -49,9 +49,7 @@ class ProcessSettings:
     period: Annotated[float, Bounds(1e-6, 1e6)] = 2.0  # of the slowest wave, in units of the input: its range, or more
     step_size: Annotated[float, Bounds(0, 1)] = 5e-4  # of Adam
     halve_after: Annotated[int, Bounds(0, 10**9)] = 20_000  # meta-steps between halvings of the step size; 0: none
-    anneal_over: Annotated[int, Bounds(0, 10**9)] = (
-        0  # meta-steps until the step size, halved or not, is 0, by a cosine; 0: never
-    )
+    anneal_over: Annotated[int, Bounds(0, 10**9)] = 0  # meta-steps till 0 by a cosine, beside halvings; 0: none
     blocks: Annotated[int, Bounds(0, 100)] = 0  # layers of attention, normalised, near and far; 0: a plain one
     context_blocks: Annotated[int, Bounds(0, 100)] = 0  # such layers in which the context reads itself before
     beside: bool = False  # whether the context's mean speaks, too, beside the latent variable (Lee et al. 2020)
@@ -132,15 +130,17 @@ class NeuralProcess(nn.Module):
         self._inputs = inputs
         units, inputs = settings.units, inputs * (1 + 2 * settings.waves)
         pairs = inputs + outputs + (inputs * outputs if settings.waves else 0)
-        self._settings, self._outputs, self._attentive = settings, outputs, attentive
+        self._settings = settings
         blocks = settings.blocks if attentive else 0  # they have layers of their own, so that there are fewer elsewhere
         self.encode = layers(pairs, *[units] * (2 if blocks else 3)) if direct else None
         self.read = layers(inputs, units, units) if attentive else None
         self.latent = layers(pairs, units, units, units) if latent else None
         self.describe = layers(units, units, 2 * units) if latent else None
-        self.blocks = nn.ModuleList(Block(units, settings.heads, settings.period) for _ in range(blocks))
         own = settings.context_blocks if blocks else 0
-        self.context_blocks = nn.ModuleList(Block(units, settings.heads, settings.period) for _ in range(own))
+        self.blocks, self.context_blocks = (
+            nn.ModuleList(Block(units, settings.heads, settings.period) for _ in range(count))
+            for count in (blocks, own)
+        )
         self.normalise = nn.LayerNorm(units) if blocks else nn.Identity()
         self.decode = layers(inputs + units * (direct + latent), *[units] * (1 if blocks else 3), 2 * outputs)
 
@@ -170,17 +170,17 @@ class NeuralProcess(nn.Module):
         if self.encode is None:
             return []
         encoded = self.encode(self._paired(inputs, targets))
-        if self.read is not None:
-            if not self.blocks:
-                return [attend(self.read(asked), self.read(inputs), encoded, there, self._settings.heads)]
-            found, places, points = self.read(asked), asked[..., : self._inputs], inputs[..., : self._inputs]
-            among, apart = _apart(points, points), _apart(places, points)
-            for block in self.context_blocks:
-                encoded = block(encoded, encoded, there, among)
-            for block in self.blocks:
-                found = block(found, encoded, there, apart)
-            return [self.normalise(found)]
-        return [_mean(encoded, there)[:, None].expand(-1, asked.shape[1], -1)]
+        if self.read is None:
+            return [_mean(encoded, there)[:, None].expand(-1, asked.shape[1], -1)]
+        if not self.blocks:
+            return [attend(self.read(asked), self.read(inputs), encoded, there, self._settings.heads)]
+        found, places, points = self.read(asked), asked[..., : self._inputs], inputs[..., : self._inputs]
+        among, apart = _apart(points, points), _apart(places, points)
+        for block in self.context_blocks:
+            encoded = block(encoded, encoded, there, among)
+        for block in self.blocks:
+            found = block(found, encoded, there, apart)
+        return [self.normalise(found)]
 
     def _beliefs(self, inputs: Tensor, targets: Tensor, *there: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Tell mean and deviation of the latent variable (M, u) by the examples that are there (M, K), for each."""
@@ -270,12 +270,15 @@ def _make(name: str, family: EpisodeFamily, settings: ProcessSettings, *, seed: 
 def _unread(name: str, family: EpisodeFamily, settings: ProcessSettings) -> frozenset[str]:
     kind = KINDS[name]
     blocks = kind["attentive"] and settings.blocks > 0
-    unread = set() if settings.waves or blocks else {"period"}
-    unread |= set() if kind["latent"] else {"draws"}
-    unread |= set() if name == "np" else {"beside"}
-    unread |= set() if kind["attentive"] else {"heads", "blocks"}
-    unread |= set() if blocks else {"context_blocks"}
-    return frozenset(unread)
+    read = {
+        "period": settings.waves > 0 or blocks,
+        "draws": kind["latent"],
+        "beside": name == "np",
+        "heads": kind["attentive"],
+        "blocks": kind["attentive"],
+        "context_blocks": blocks,
+    }
+    return frozenset(each for each, is_read in read.items() if not is_read)
 
 
 LEARNER = FewShotKind(settings=ProcessSettings, make=_make, takes=frozenset({NUMBERS}), unread=_unread)

@@ -36,15 +36,7 @@ from meta_learners.networks.adaptable import NetworkSettings, network_of, networ
 from meta_learners.networks.policies import Parameters
 from meta_learners.predictions import Logits, Numbers, Prediction
 
-__all__ = [
-    "FEW_SHOT",
-    "AdaptedSettings",
-    "GradientFewShot",
-    "GradientSettings",
-    "adapted_unread",
-    "masks",
-    "task_losses",
-]
+__all__ = ["FEW_SHOT", "AdaptedSettings", "GradientFewShot", "GradientSettings", "masks", "task_losses"]
 
 INNER = {
     "maml": {},
@@ -200,13 +192,8 @@ def _make(name: str, family: EpisodeFamily, settings: GradientSettings, *, seed:
     return GradientFewShot(name, family.input_shape, outputs, family.ways, settings, seed=seed, device=device)
 
 
-def adapted_unread(name: str, family: EpisodeFamily, settings: AdaptedSettings) -> frozenset[str]:
-    """Name what a learner that adapts a network does not read: what is of the other network."""
-    return network_unread(settings, family.input_shape)
-
-
 def _unread(name: str, family: EpisodeFamily, settings: GradientSettings) -> frozenset[str]:
-    return adapted_unread(name, family, settings) | {"step_size" if name == "reptile" else "reptile_rate"}
+    return network_unread(name, family, settings) | {"step_size" if name == "reptile" else "reptile_rate"}
 
 
 FEW_SHOT = FewShotKind(

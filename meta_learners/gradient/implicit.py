@@ -20,11 +20,11 @@ from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.losses import task_losses
 from meta_learners.few_shot.outer import entered, judged_means, loss_and_norm
-from meta_learners.gradient.few_shot import AdaptedSettings, adapted_unread
+from meta_learners.gradient.few_shot import AdaptedSettings
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind, Metrics, State
 from meta_learners.networks.adam import Adam
-from meta_learners.networks.adaptable import network_of
+from meta_learners.networks.adaptable import network_of, network_unread
 from meta_learners.networks.policies import Parameters, stack
 from meta_learners.predictions import Logits, Numbers, Prediction
 
@@ -227,5 +227,5 @@ LEARNER = FewShotKind(
     make=_make,
     takes=frozenset({CLASSES, NUMBERS}),
     fixed_ways=True,
-    unread=adapted_unread,
+    unread=network_unread,
 )

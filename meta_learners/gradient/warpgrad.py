@@ -20,9 +20,9 @@ from environments.settings import Bounds
 from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch, outputs_of
 from meta_learners.few_shot.parameter_learner import ParameterLearner, Step, descent
 from meta_learners.gradient.bilevel import Inner, Loss, inner_step
-from meta_learners.gradient.few_shot import AdaptedSettings, adapted_unread, task_losses
+from meta_learners.gradient.few_shot import AdaptedSettings, task_losses
 from meta_learners.learner import CLASSES, NUMBERS, FewShotKind
-from meta_learners.networks.adaptable import Adaptable, network_of
+from meta_learners.networks.adaptable import Adaptable, network_of, network_unread
 from meta_learners.networks.policies import Parameters, stack
 from meta_learners.predictions import Logits, Numbers, Prediction
 
@@ -156,5 +156,5 @@ LEARNER = FewShotKind(
     make=_make,
     takes=frozenset({CLASSES, NUMBERS}),
     fixed_ways=True,
-    unread=adapted_unread,
+    unread=network_unread,
 )

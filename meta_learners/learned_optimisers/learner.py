@@ -201,7 +201,6 @@ def kind_of(rule: Callable[[Optimisee, Any], nn.Module], of: type[OptimiserSetti
             made = rule(optimisee, settings)
         return LearnedOptimiser(name, optimisee, made, settings, device=device)
 
-    def unread(name: str, family: EpisodeFamily, settings: OptimiserSettings) -> frozenset[str]:
-        return network_unread(settings, family.input_shape)
-
-    return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True, unread=unread)
+    return FewShotKind(
+        settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True, unread=network_unread
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.networks.convolutions import Convolutions
@@ -57,9 +57,9 @@ def network_of(
     return Network(sizes, activation=activation, transformed=transformed)
 
 
-def network_unread(settings: NetworkSettings, shape: tuple[int, ...]) -> frozenset[str]:
+def network_unread(name: str, family: Any, settings: NetworkSettings) -> frozenset[str]:
     """Name the setting that is of the other network."""
-    return frozenset({"hidden" if _convolved(settings, shape) else "width"})
+    return frozenset({"hidden" if _convolved(settings, family.input_shape) else "width"})
 
 
 def _convolved(settings: NetworkSettings, shape: tuple[int, ...]) -> bool:
