@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from benchmarks.known_answers.answer import Answer
-from benchmarks.known_answers.lists import figures_in, write_figures
+from benchmarks.known_answers.lists import check_place, figures_in, write_figures
 from benchmarks.known_answers.workers import Job, Side, jobs_of
 
 NAMES = (
@@ -147,12 +147,10 @@ def _check_into(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
         return
     if options.short and into.is_dir() and any(into.glob("*.json")):
         parser.error(f"--into is {into}, where lists lie that may be of the long form; name an empty folder, or a file")
-    if not into.parent.is_dir():
-        parser.error(f"--into is {into}, but there is no folder {into.parent}")
-    if not into.exists() and into.suffix != ".json":
-        parser.error(f"--into is {into}, which is not there; it must be a folder, or a file whose name ends in .json")
-    if not os.access(into if into.exists() else into.parent, os.W_OK):
-        parser.error(f"--into is {into}, which cannot be written")
+    try:
+        check_place(into)
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def _path(into: Path | None, job: Job) -> Path | None:

@@ -23,8 +23,8 @@ import torch
 
 from benchmarks.known_answers.answer import Answer
 from benchmarks.known_answers.learning import UNTAUGHT, taught
-from benchmarks.known_answers.lists import figures_in, write_figures
-from environments.tasks.curriculum import Curriculum, CurriculumError
+from benchmarks.known_answers.lists import check_place, figures_in, write_figures
+from environments.tasks.curriculum import Curriculum
 from meta_learners.episodes import Source
 from meta_learners.few_shot.alone import alone
 from meta_learners.keys import Stream
@@ -158,8 +158,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
+        if options.into is not None:
+            check_place(options.into)
         kept, curriculum = figures_in(options.into), Curriculum.load(options.curriculum)
-    except (ValueError, CurriculumError) as error:
+    except ValueError as error:
         parser.error(str(error))
     answers: list[Answer] = []
     for name in [options.part] if options.part else PARTS:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["figures_in", "write_figures"]
+__all__ = ["check_place", "figures_in", "write_figures"]
+
+
+def check_place(path: Path) -> None:
+    """Raise ValueError unless a list can be written there; a folder of lists may be, too, if it is there."""
+    if not path.parent.is_dir():
+        raise ValueError(f"--into is {path}, but there is no folder {path.parent}")
+    if not path.exists() and path.suffix != ".json":
+        raise ValueError(
+            f"--into is {path}, which is not there; it must be a folder, or a file whose name ends in .json"
+        )
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"--into is {path}, which cannot be written")
 
 
 def figures_in(path: Path | None) -> list[dict[str, Any]]:
