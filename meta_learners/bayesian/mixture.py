@@ -39,7 +39,7 @@ class MixtureSettings(BoundedSettings):
     concentration: Annotated[float, Bounds(1e-9, 1e9)] = 1.0  # of the prior: how many tasks the waiting one counts for
     share: Annotated[float, Bounds(0, 1)] = 0.2  # of a batch, from which on the waiting one joins
     patience: Annotated[int, Bounds(0, 10**9)] = 500  # meta-steps between joins at least, and before the first
-    own_noise: bool = False  # whether each start learns a deviation of numbers of its own, beside its weights
+    own_noise: bool = False  # whether each start has a deviation of numbers of its own
 
     def __post_init__(self) -> None:
         super(MixtureSettings, self).__post_init__()
@@ -150,4 +150,4 @@ class Mixture:
         return self._likelihood.tell(adapted, batch.query.inputs, noise, self._settings.starts, shares.log())
 
 
-LEARNER = kind_of(MixtureSettings, Mixture)
+LEARNER = kind_of(MixtureSettings, Mixture, of_numbers=("noise", "own_noise"))
