@@ -119,7 +119,7 @@ def part(meta: Parameters, prefix: str) -> Parameters:
 def kind_of(
     of: type[Any], system: Callable[[Likelihood, Any], System], *, of_numbers: Collection[str] = ("noise",)
 ) -> FewShotKind:
-    """Give the kind of a learner whose system is made of a likelihood and settings; of_numbers: what classes do not read."""
+    """Give the kind of a learner whose system is made of a likelihood and settings; classes read none `of_numbers`."""
 
     def make(name: str, family: EpisodeFamily, settings: Any, *, seed: int, device: str) -> ParameterLearner:
         outputs = outputs_of(family)

@@ -4,6 +4,8 @@ A task adapts from each of L starts (arXiv:1812.06080, algorithms 1 and 2). How 
 the log likelihood of its support after adapting, and of a Chinese restaurant's prior: of how many tasks each took so
 far. All move by the queries' loss, as far as they are responsible. Beside them waits one that no task has: where it
 would take more than a share of a batch, it joins, and another one waits. With one start that never grows it is MAML.
+
+With `own_noise` each start says itself how far off it is: tasks of which nothing can be told are then a kind, too.
 """
 
 from __future__ import annotations
