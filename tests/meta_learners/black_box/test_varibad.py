@@ -12,6 +12,7 @@ from meta_learners.black_box.varibad import LEAST_DEVIATION, VariBADSettings, bo
 from meta_learners.black_box.windows import laid_out
 from meta_learners.experience.sampling import Sampler
 from meta_learners.families.mdps import TabularMDPs
+from meta_learners.families.navigation import Navigation
 from meta_learners.keys import numpy_generator, torch_generator
 from meta_learners.networks.recurrent import inputs_of
 from meta_learners.registry import make_learner
@@ -38,7 +39,7 @@ def test_the_bound_is_that_of_the_paper_step_by_step(lived):
         at = torch.multinomial(functional.pad(valid, (1, 0), value=1.0), 4, True, generator=generator)
         which = torch.multinomial(valid, 3, True, generator=generator)
         noise = torch.randn(4, 4, 2, generator=generator)
-        beliefs = policy.believe(policy.unit(inputs_of(rollout, 2))[0])
+        beliefs = policy.believe(policy.encode(inputs_of(rollout, 2)))
         told, wanted, prices = torch.zeros(4, 4, 3, 4), torch.zeros(4, 4, 3, 4), torch.zeros(4, 4)
         for trial in range(4):
             task, world = divmod(trial, 2)
@@ -75,7 +76,7 @@ def test_what_was_acted_is_what_learning_sees_and_beliefs_know_nothing_of_what_c
 def test_the_policys_gradients_stop_at_beliefs_and_inferences_never_reach_the_policy(lived):
     learner, _, _, rollout = lived
     policy, head = learner.actor().policy, learner.actor().head
-    inferring = {"unit", "describe", "of_rewards", "of_observations"}
+    inferring = {"embed", "unit", "describe", "of_rewards", "of_observations"}
     policy.zero_grad()
     losses(policy, head, laid_out(policy, head, rollout, replace(SETTINGS, window=3)), 0.2).sum().backward()
     moved = {name.partition(".")[0] for name, each in policy.named_parameters() if each.grad is not None}
@@ -91,7 +92,7 @@ def test_adapting_goes_on_from_the_belief_at_each_worlds_end(lived):
     rollout = sampler.play(tasks, learner.actor(), (7,), episodes=2)
     policy = learner.actor().policy
     with torch.no_grad():
-        hidden, _ = policy.unit(inputs_of(rollout, 2))
+        hidden = policy.encode(inputs_of(rollout, 2))
     torch.testing.assert_close(learner.adapt(sampler, tasks, 2, (7,)).memory, hidden[-1], rtol=0, atol=1e-6)
 
 
@@ -116,3 +117,32 @@ def test_inference_tells_a_task_that_rewards_give_away():
     own, other = means[kind[:, 0, 0] == 0], means[kind[:, 0, 0] == 1]
     between, within = (own.mean(0) - other.mean(0)).norm(), (own.std(0) + other.std(0)).norm()
     assert between > 3 * within
+
+
+@pytest.fixture(scope="module")
+def wandered():
+    """Give goals (256, 2), and trials of steps at random in search of them."""
+    family = Navigation(episode_limit=20)
+    settings = replace(SETTINGS, units=32, beliefs=8, told=20, observations=False, episodes=1, deviation=0.1, memory=20)
+    learner = make_learner("varibad", family, settings, seed=1)
+    tasks = family.sample_tasks(256, numpy_generator((0,)))
+    return torch.tensor(np.array(tasks)).float(), learner, Sampler(family, 256, 1).play(tasks, learner.actor(), (1,))
+
+
+def test_beliefs_find_a_goal_that_rewards_only_hint_at(wandered):
+    """Where rewards are distances, no sum of what was seen tells the goal; an encoder that is near linear finds none."""
+    goals, learner, rollout = wandered
+    policy, inputs = learner.actor().policy, inputs_of(rollout, 2)
+    parameters = dict(policy.named_parameters())
+    before = {name: each.clone() for name, each in parameters.items()}
+    adam = torch.optim.Adam(policy.parameters(), lr=3e-3, eps=1e-5)
+    known = replace(rollout, **{name: getattr(rollout, name)[:192] for name in PLAYED})
+    for step in range(200):
+        adam.zero_grad()
+        (-bound(policy, known, learner.settings, torch_generator((step,)))).backward()
+        adam.step()
+    means = torch.cat([policy.remember(inputs)[-1, :, :2], torch.ones(256, 1)], 1)
+    fit = torch.linalg.lstsq(means[:192], goals[:192]).solution
+    missed = (means[192:] @ fit - goals[192:]).square().mean() / goals[192:].var(0).mean()
+    policy.load_state_dict(before)
+    assert missed < 0.6
