@@ -30,6 +30,8 @@ from meta_learners.networks.recurrent import RecurrentActor, inputs_of
 
 T = TypeVar("T")
 
+LOSSES = "loss", "value_loss", "entropy"  # as `losses` gives them
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSettings:
@@ -242,7 +244,7 @@ def improve(
         )
         optimiser.step()
         found.append(parts.detach())
-    return dict(zip(("loss", "value_loss", "entropy"), torch.stack(found).mean(0), strict=True))
+    return dict(zip(LOSSES, torch.stack(found).mean(0), strict=True))
 
 
 def losses(policy: TrialPolicy, head: Head, trials: Mapping[str, Tensor], clip: float) -> Tensor:

@@ -4,6 +4,7 @@ A recurrent encoder tells, after every step, a normal distribution over what the
 tell the rewards and the next observations of the whole trial, past and to come: the evidence lower bound, whose prior
 is the belief of the step before. The policy learns as RL² does (`trials.py`) but reads the belief beside the
 observation, and its gradients stop there. The paper keeps old trials to infer from; here each meta-step's are used.
+What a task is like shows in how rewards bend over places and actions, so encoder and decoder begin with layers that do.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.acting import Head, Rollout
-from meta_learners.black_box.trials import TrialLearner, TrialSettings, improve, losses
+from meta_learners.black_box.trials import LOSSES, TrialLearner, TrialSettings, improve, losses
 from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import LearnerKind
@@ -49,12 +50,12 @@ class VariBADSettings(TrialSettings):
     latent: Annotated[int, Bounds(1, 1024)] = 5  # numbers of a belief's mean
     hidden: Annotated[int, Bounds(1, 4096)] = 64  # units in each of the two layers of policy and values
     divergence: Annotated[float, Bounds(0, 1e6)] = 0.1  # weight of the divergence between beliefs
-    observations: bool = True  # whether next observations are told, too
+    observations: bool = True  # whether next observations are told, too, as where tasks differ in more than rewards
     beliefs: Annotated[int, Bounds(1, 10**4)] = 8  # of every trial, from which it is told in one step
     told: Annotated[int, Bounds(1, 10**6)] = 50  # steps of every trial that are told from each
     inferences: Annotated[int, Bounds(1, 1000)] = 8  # steps of inference in a meta-step
     alone: Annotated[int, Bounds(0, 10**6)] = 0  # meta-steps, the first, that only infer: beliefs that move mislead
-    inference_rate: Annotated[float, Bounds(1e-3, 1e3)] = 3.0  # their size, in that of the policy's
+    inference_rate: Annotated[float, Bounds(1e-3, 1e3)] = 3.0  # step size of inference, in that of the policy's
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -70,7 +71,8 @@ class BeliefPolicy(nn.Module):
     ) -> None:
         super().__init__()
         self.actions, self._seen = actions, observations
-        # Linear units tell of sums alone; what is told of a task is mostly where something was earned.
+        # Sums of places and rewards tell nothing of where something is earned, and more than sums a near-linear unit
+        # does not see.
         self.embed = nn.Sequential(nn.Linear(input_size(observations, actions, False), settings.units), nn.ReLU())
         self.unit = nn.GRU(settings.units, settings.units)
         for gate in self.unit.get_parameter("weight_ih_l0").data.chunk(3):
@@ -83,8 +85,7 @@ class BeliefPolicy(nn.Module):
         self.critic = head_layers(2 * settings.latent + observations, settings.hidden, 1)
         for parameter in self.actor.get_submodule("4").parameters():
             parameter.data *= FIRST
-        # Rewards may depend on where a step led, next observations may not. Rectified: distances, and what an action
-        # is worth in one task and not in another, bend; layers of tanh begin almost linear and stay so for long.
+        # Rewards may depend on where a step led, next observations may not. Layers of tanh stay near linear for long.
         told = settings.latent + observations + actions
         self.of_rewards = head_layers(told + observations, settings.units, 1, nn.ReLU)
         self.of_observations = (
@@ -203,8 +204,7 @@ def improve_both(
     """Take the policy's steps, under beliefs that stay, and then those of inference; these alone in the first ones."""
     if done < settings.alone:
         with torch.no_grad():
-            parts = losses(policy, head, windows, settings.clip)
-        figures = dict(zip(("loss", "value_loss", "entropy"), parts, strict=True))
+            figures = dict(zip(LOSSES, losses(policy, head, windows, settings.clip), strict=True))
     else:
         figures = improve(policy, head, optimiser, windows, rollout, settings, generator)
     for group in optimiser.param_groups:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
@@ -119,30 +120,57 @@ def test_inference_tells_a_task_that_rewards_give_away():
     assert between > 3 * within
 
 
-@pytest.fixture(scope="module")
-def wandered():
-    """Give goals (256, 2), and trials of steps at random in search of them."""
+def test_beliefs_find_a_goal_that_distances_hint_at():
+    """No sum of places and distances tells the goal: an encoder or a decoder that stays near linear finds none."""
     family = Navigation(episode_limit=20)
-    settings = replace(SETTINGS, units=32, beliefs=8, told=20, observations=False, episodes=1, deviation=0.1, memory=20)
-    learner = make_learner("varibad", family, settings, seed=1)
-    tasks = family.sample_tasks(256, numpy_generator((0,)))
-    return torch.tensor(np.array(tasks)).float(), learner, Sampler(family, 256, 1).play(tasks, learner.actor(), (1,))
-
-
-def test_beliefs_find_a_goal_that_rewards_only_hint_at(wandered):
-    """Where rewards are distances, no sum of what was seen tells the goal; an encoder that is near linear finds none."""
-    goals, learner, rollout = wandered
-    policy, inputs = learner.actor().policy, inputs_of(rollout, 2)
-    parameters = dict(policy.named_parameters())
-    before = {name: each.clone() for name, each in parameters.items()}
-    adam = torch.optim.Adam(policy.parameters(), lr=3e-3, eps=1e-5)
-    known = replace(rollout, **{name: getattr(rollout, name)[:192] for name in PLAYED})
-    for step in range(200):
+    settings = replace(SETTINGS, units=32, latent=5, beliefs=8, told=20, observations=False, episodes=1)
+    settings = replace(settings, deviation=0.3, memory=20)
+    learner = make_learner("varibad", family, settings)
+    policy, goals = learner.actor().policy, family.sample_tasks(256, numpy_generator((0,)))
+    known, new = (
+        Sampler(family, 128, 1).play(some, learner.actor(), (key,), episodes=1)
+        for key, some in enumerate((goals[:128], goals[128:]))
+    )
+    adam = torch.optim.Adam(policy.parameters(), lr=5e-3, eps=1e-5)
+    for step in range(150):
         adam.zero_grad()
-        (-bound(policy, known, learner.settings, torch_generator((step,)))).backward()
+        (-bound(policy, known, settings, torch_generator((step,)))).backward()
         adam.step()
-    means = torch.cat([policy.remember(inputs)[-1, :, :2], torch.ones(256, 1)], 1)
-    fit = torch.linalg.lstsq(means[:192], goals[:192]).solution
-    missed = (means[192:] @ fit - goals[192:]).square().mean() / goals[192:].var(0).mean()
-    policy.load_state_dict(before)
-    assert missed < 0.6
+    means, others = (
+        functional.pad(policy.remember(inputs_of(each, 2))[-1, :, :5], (0, 1), value=1.0) for each in (known, new)
+    )
+    wanted = torch.tensor(np.stack(goals)).float()
+    fit = torch.linalg.lstsq(means, wanted[:128]).solution
+    missed = (others @ fit - wanted[128:]).square().mean() / wanted[128:].var(0).mean()
+    assert missed < 0.8  # .53 to .69 with three seeds; 1 is what knows nothing
+
+
+def test_a_decoder_that_is_told_the_goal_learns_distances():
+    family = Navigation()
+    policy = make_learner("varibad", family, replace(SETTINGS, units=32), seed=1).actor().policy
+    adam = torch.optim.Adam(policy.of_rewards.parameters(), lr=1e-2)
+    generator = torch_generator((0,))
+    for _ in range(200):
+        here, done, task = (scale * torch.randn(256, 2, generator=generator) for scale in (0.5, 0.1, 0.3))
+        there = here + done
+        missed = (policy.tell(task, here, done, there)[:, 0] + (there - task).norm(dim=1)).square().mean()
+        adam.zero_grad()
+        missed.backward()
+        adam.step()
+    assert missed.sqrt() < 0.035  # .014 to .017 with four seeds; layers of tanh miss by .06 and more
+
+
+def test_the_first_meta_steps_only_infer():
+    family = TabularMDPs(states=3, actions=2, horizon=4)
+    learner = make_learner("varibad", family, replace(SETTINGS, alone=1))
+    sampler, tasks = Sampler(family, 2, 2), family.sample_tasks(2, numpy_generator((0,)))
+    seen = [learner.state().tensors]
+    for step in range(2):
+        learner.meta_step(sampler, tasks, (step,))
+        seen.append(learner.state().tensors)
+    for name in ("policy.actor.0.weight", "policy.critic.0.weight"):
+        assert torch.equal(seen[0][name], seen[1][name])
+        assert not torch.equal(seen[1][name], seen[2][name])
+    for name in ("policy.embed.0.weight", "policy.of_rewards.0.weight"):
+        assert not torch.equal(seen[0][name], seen[1][name])
+        assert not torch.equal(seen[1][name], seen[2][name])
