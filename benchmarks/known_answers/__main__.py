@@ -78,16 +78,14 @@ def main() -> None:
     if not 1 <= options.workers <= MOST_WORKERS:
         parser.error(f"--workers is {options.workers}; it must be in [1, {MOST_WORKERS}]")
     names = [options.name] if options.name else list(NAMES)
-    apart = options.workers > 1 or (options.into is not None and options.into.is_dir())
-    jobs = [Job(options.name, options.part)] if options.part else [Job(name) for name in names]
-    if apart and not options.part:
-        jobs = jobs_of(names, short=options.short)
+    jobs = [Job(options.name, options.part)] if options.part else jobs_of(names, short=options.short)
     _check_into(parser, options)
     paths = {job: _path(options.into, job) for job in jobs}
     try:
         kept = {path: _kept(path) for path in paths.values()}
     except ValueError as error:
         parser.error(str(error))
+    started = time.perf_counter()
     found: dict[Job, list[dict[str, Any]]] = {}
     failed: dict[Job, str] = {}
 
@@ -100,28 +98,30 @@ def main() -> None:
             merged = {each["name"]: each for each in told}
             path.write_text(json.dumps(list(merged.values()), indent=2) + "\n", encoding="utf-8")
 
-    if options.workers == 1:
-        for job in jobs:
-            keep(job, _run(job, options))
+    if len(jobs) == 1:
+        keep(jobs[0], _run(jobs[0], options))
     else:
         given = ["--seed", str(options.seed), "--device", options.device, *(["--short"] if options.short else [])]
         try:
             failed = Side(options.workers, given).run(jobs, keep)
         except KeyboardInterrupt:
             sys.exit(130)
+        worked = sum(os.times()[2:4])  # of processes that have ended
+        print(f"all: {time.perf_counter() - started:.0f} s, {worked:.0f} of the processor", file=sys.stderr)
     _tell([each for job in jobs for each in found.get(job, ())], failed, as_json=options.json)
 
 
 def _run(job: Job, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Run a problem, or a part of it, here."""
     torch.set_num_threads(1)
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     problem = import_module(f"benchmarks.known_answers.{job.problem}")
     if job.part is None:
         answers = problem.run(short=options.short, seed=options.seed, device=options.device)
     else:
         answers = problem.PARTS[job.part](options.seed, options.device)
-    print(f"{job.problem}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    spent = f"{time.perf_counter() - started:.0f} s, {time.process_time() - worked:.0f} of the processor"
+    print(f"{job}: {spent if answers else 'nothing was measured'}", file=sys.stderr)
     return [{**asdict(answer), "reached": answer.reached} for answer in answers]
 
 
@@ -131,8 +131,8 @@ def _tell(figures: list[dict[str, Any]], failed: Mapping[Job, str], *, as_json: 
         print(json.dumps(figures, indent=2))
     else:
         print("\n".join(str(Answer(**{key: each[key] for key in each if key != "reached"})) for each in figures))
-    for job, why in failed.items():
-        print(f"{job} failed: {why}", file=sys.stderr)
+    if failed:  # why was said when they did
+        print(f"failed: {', '.join(map(str, failed))}", file=sys.stderr)
     aims = [each["reached"] for each in figures if each["reached"] is not None]
     if missed := aims.count(False):
         print(f"{missed} of {len(aims)} aims missed", file=sys.stderr)

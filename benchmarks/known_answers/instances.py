@@ -7,11 +7,9 @@ label was heard: the first time, who remembers which labels were given already i
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,12 +17,12 @@ from torch import Tensor
 
 from benchmarks.known_answers.answer import Answer
 from benchmarks.known_answers.learning import UNTAUGHT
+from benchmarks.known_answers.omniglot import omniglot_source
 from meta_learners.black_box.mann import Mann
-from meta_learners.episodes import EpisodeFamily, Examples, Source, TaskBatch
+from meta_learners.episodes import EpisodeFamily, Examples, TaskBatch
 from meta_learners.few_shot.module_learner import ModuleLearner
 from meta_learners.few_shot.sequences import Sequence, sequence_of
 from meta_learners.keys import Stream, torch_generator
-from meta_learners.problems.omniglot import VARIABLE
 from meta_learners.registry import few_shot_kind, make_family
 
 WAYS, TIMES = 5, 10
@@ -104,11 +102,7 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Train MANN, and measure it along sequences of classes never seen."""
     if short:
         return table("drawn classes", DrawnClasses(), SHORT, seed, device)
-    answers = on_drawn(seed, device)
-    if VARIABLE not in os.environ:
-        print(f"instances: {VARIABLE} names no folder of Omniglot's files; drawn classes alone", file=sys.stderr)
-        return answers
-    return answers + on_omniglot(seed, device)
+    return [answer for part in PARTS.values() for answer in part(seed, device)]
 
 
 def on_drawn(seed: int, device: str) -> list[Answer]:
@@ -118,7 +112,8 @@ def on_drawn(seed: int, device: str) -> list[Answer]:
 
 def on_omniglot(seed: int, device: str) -> list[Answer]:
     """Measure on characters of alphabets never seen, 20 pixels a side as in the paper."""
-    source = Source(data=Path(os.environ[VARIABLE]) if VARIABLE in os.environ else None)
+    if (source := omniglot_source("instances")) is None:
+        return []
     family = make_family("omniglot", {"shots": TIMES, "queries": 1, "size": 20}, source)
     return table("omniglot", family, DRAWINGS, seed, device)
 

@@ -73,7 +73,7 @@ PLANS = {
 
 def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     """Measure what nothing was learned for, then train each learner, and measure it."""
-    if (source := _source()) is None:
+    if (source := omniglot_source()) is None:
         return []
     if short:
         name, plan = next(iter(PLANS.items()))
@@ -82,10 +82,11 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     return [answer for part in PARTS.values() for answer in part(seed, device)]
 
 
-def _source() -> Source | None:
+def omniglot_source(problem: str = "omniglot") -> Source | None:
+    """Give the files, or None, which is said."""
     folder = os.environ.get(VARIABLE)
     if not folder:
-        print(f"omniglot: {VARIABLE} names no folder of Omniglot's files; nothing was measured", file=sys.stderr)
+        print(f"{problem}: {VARIABLE} names no folder of Omniglot's files", file=sys.stderr)
         return None
     return Source(data=Path(folder))
 
@@ -98,7 +99,7 @@ def _pixels(source: Source) -> Answer:
 
 def _anchors(seed: int, device: str) -> list[Answer]:
     """Measure what nothing was learned for."""
-    if (source := _source()) is None or source.data is None:
+    if (source := omniglot_source()) is None or source.data is None:
         return []
     runs = one_shot_runs(source.data)
     told = judge(modified_hausdorff(runs), runs.query.targets, runs.query.present)["accuracy"].mean()
@@ -108,7 +109,7 @@ def _anchors(seed: int, device: str) -> list[Answer]:
 
 def _learned(name: str, seed: int, device: str) -> list[Answer]:
     """Train one learner by its plan, and measure it."""
-    if (source := _source()) is None:
+    if (source := omniglot_source()) is None:
         return []
     answers = []
     for ways in PLANS[name].ways:

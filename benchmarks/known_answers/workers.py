@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ from importlib import import_module
 from threading import Lock
 from typing import Any
 
-# Whose long form is its parts, one after another.
-PARTED = ("sinusoid", "omniglot", "curves", "in_context", "hull", "instances", "plastic", "uncertain")
 # Minutes of a core that the long forms take, roughly, by problem or part; the rest takes one or two.
 MINUTES = {
     "curves cnp": 51,
@@ -73,7 +70,7 @@ def jobs_of(problems: Sequence[str], *, short: bool) -> list[Job]:
     """Take problems apart, in the order of their figures."""
     found = []
     for name in problems:
-        parts = () if short or name not in PARTED else import_module(f"benchmarks.known_answers.{name}").PARTS
+        parts = () if short else getattr(import_module(f"benchmarks.known_answers.{name}"), "PARTS", ())
         found += [Job(name, part) for part in parts] or [Job(name)]
     return found
 
@@ -101,26 +98,24 @@ class Side:
             longest_first = sorted(jobs, key=lambda job: -job.minutes)
             waiting = {pool.submit(self._done, job): job for job in longest_first}
             for number, each in enumerate(as_completed(waiting), 1):
-                job, (found, why, seconds) = waiting[each], each.result()
-                if why:
-                    failed[job] = why
+                job, (found, told) = waiting[each], each.result()
+                if found is None:
+                    failed[job] = told
                 else:
                     keep(job, found)
-                told = f"failed, {why}" if why else f"{seconds:.0f} s"
-                print(f"{job}: {told} ({number} of {len(jobs)})", file=sys.stderr, flush=True)
+                print(f"{told or job} ({number} of {len(jobs)})", file=sys.stderr, flush=True)
         finally:
             self._end()
             pool.shutdown(cancel_futures=True)
         return failed
 
-    def _done(self, job: Job) -> tuple[list[dict[str, Any]], str, float]:
-        """Run one: its figures, or why there are none, and how long it took."""
+    def _done(self, job: Job) -> tuple[list[dict[str, Any]] | None, str]:
+        """Run one: its figures, and the last that it told; None and why where there are none."""
         command = [sys.executable, "-m", "benchmarks.known_answers", job.problem, "--json", *self._options]
         command += [] if job.part is None else ["--part", job.part]
-        started = time.perf_counter()
         with self._lock:
             if self._over:
-                return [], "not begun", 0.0
+                return None, f"{job}: not begun"
             print(f"{job}: begins", file=sys.stderr, flush=True)
             process = subprocess.Popen(
                 command,
@@ -131,14 +126,14 @@ class Side:
                 env={**THRIFTLESS, **os.environ, "OMP_NUM_THREADS": "1"},
             )
             self._running.add(process)
-        out, told = process.communicate()
+        out, said = process.communicate()
         with self._lock:
             self._running.discard(process)
+        last = (said.strip().splitlines() or [""])[-1]
         try:
-            return json.loads(out), "", time.perf_counter() - started
+            return json.loads(out), last
         except ValueError:
-            why = (told.strip().splitlines() or [f"status {process.returncode}"])[-1]
-            return [], why, time.perf_counter() - started
+            return None, f"{job} failed: {last or f'status {process.returncode}'}"
 
     def _end(self) -> None:
         """End what still runs."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from meta_learners.training.folder import Ongoing
 
 QUIET_SECONDS = 10.0  # between lines where there is no terminal to draw on
+HORIZONS = ("decay", "anneal_over")  # learners' settings: meta-steps after which the step size is 0
 
 
 def take_meta_steps(
@@ -31,6 +32,10 @@ def take_meta_steps(
         save_every: seconds between checkpoints.
         shown: picks those figures of a meta-step that are told with the progress.
     """
+    for name in HORIZONS:
+        over = training.plan.settings.get(name)
+        if isinstance(over, int) and 1 < over < iterations:  # plasticity's decay is a share
+            say(f"warning: {name}={over} takes the step size to 0, so meta-steps {over + 1} to {iterations} teach nothing")
     columns = (*Progress.get_default_columns(), TextColumn("{task.fields[figures]}"))
     saved = told = time.monotonic()
     with Progress(*columns, console=err, disable=not err.is_terminal) as bar:

@@ -120,8 +120,11 @@ def test_a_test_shows_the_learner_beside_its_rivals_for_every_number_of_shots_an
 
 
 def test_numbers_are_told_with_their_errors_and_how_often_intervals_hold_them(tmp_path):
-    line = ["meta-train", "--learner", "cnp", "--family", "sinusoids", "--set", "units=8", "--iterations", 2]
-    assert run(*line, "-o", tmp_path / "new").returncode == 0
+    line = ["meta-train", "--learner", "cnp", "--family", "sinusoids", "--set", "units=8"]
+    done = run(*line, "--set", "anneal_over=2", "--iterations", 4, "-o", tmp_path / "new")
+    assert done.returncode == 0
+    # Which is said where they would teach nothing.
+    assert "anneal_over=2 takes the step size to 0, so meta-steps 3 to 4 teach nothing" in " ".join(done.stderr.split())
     told = json.loads(run("meta-test", tmp_path / "new", "--tasks", 3, "--alone-tasks", 1, "--json").stdout)
     figures = {row["figure"] for row in told["results"] if row["by"] == "cnp"}
     assert figures == {"error", "log_loss", "coverage"}
