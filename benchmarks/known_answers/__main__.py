@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from benchmarks.known_answers.answer import Answer
+from benchmarks.known_answers.lists import check_place, figures_in, write_figures
 from benchmarks.known_answers.workers import Job, Side, jobs_of
 
 NAMES = (
@@ -82,7 +83,7 @@ def main() -> None:
     _check_into(parser, options)
     paths = {job: _path(options.into, job) for job in jobs}
     try:
-        kept = {path: _kept(path) for path in paths.values()}
+        kept = {path: figures_in(path) for path in paths.values()}
     except ValueError as error:
         parser.error(str(error))
     started = time.perf_counter()
@@ -95,8 +96,7 @@ def main() -> None:
         of = [each for each in jobs if paths[each] == paths[job]]
         told = [*kept[paths[job]], *(figure for each in of for figure in found.get(each, ()))]
         if (path := paths[job]) is not None:
-            merged = {each["name"]: each for each in told}
-            path.write_text(json.dumps(list(merged.values()), indent=2) + "\n", encoding="utf-8")
+            write_figures(path, told)
 
     if len(jobs) == 1:
         keep(jobs[0], _run(jobs[0], options))
@@ -147,12 +147,10 @@ def _check_into(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
         return
     if options.short and into.is_dir() and any(into.glob("*.json")):
         parser.error(f"--into is {into}, where lists lie that may be of the long form; name an empty folder, or a file")
-    if not into.parent.is_dir():
-        parser.error(f"--into is {into}, but there is no folder {into.parent}")
-    if not into.exists() and into.suffix != ".json":
-        parser.error(f"--into is {into}, which is not there; it must be a folder, or a file whose name ends in .json")
-    if not os.access(into if into.exists() else into.parent, os.W_OK):
-        parser.error(f"--into is {into}, which cannot be written")
+    try:
+        check_place(into)
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def _path(into: Path | None, job: Job) -> Path | None:
@@ -173,23 +171,6 @@ def _check_part(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
         parser.error(f"--part is {options.part}; {has}")
     if options.short:
         parser.error(f"--part is {options.part}; parts are of the long form, so leave out --short")
-
-
-def _kept(path: Path | None) -> list[dict[str, Any]]:
-    """Read what is in a list of figures; nothing where there is none yet.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if path is None or not path.exists():
-        return []
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"--into is {path}, which cannot be read as a list of figures: {error}") from error
-    if not isinstance(found, list) or not all(isinstance(each, dict) and "name" in each for each in found):
-        raise ValueError(f"--into is {path}, which holds no list of figures as --json writes them")
-    return found
 
 
 if __name__ == "__main__":

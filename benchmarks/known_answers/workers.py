@@ -34,7 +34,7 @@ MINUTES = {
     "in_context snail-mdps": 5,
     "in_context varibad-bandits-5": 5,
     "bandits": 5,
-    "niches": 5,
+    "niches metric": 4,
     **{f"sinusoid {name}-{shots}": 5.0 for name in ("meta-curvature", "mt-net", "imaml") for shots in (5, 10)},
     **{f"sinusoid {name}-{shots}": 4.0 for name in ("maml", "meta-sgd", "t-net") for shots in (5, 10)},
     "navigation": 3,

@@ -6,7 +6,7 @@ Numbers have a normal likelihood whose deviation is learned with the rest, by th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -116,8 +116,10 @@ def part(meta: Parameters, prefix: str) -> Parameters:
     return {name.removeprefix(prefix): each for name, each in meta.items() if name.startswith(prefix)}
 
 
-def kind_of(of: type[Any], system: Callable[[Likelihood, Any], System]) -> FewShotKind:
-    """Give the kind of a learner whose system is made of a likelihood and settings."""
+def kind_of(
+    of: type[Any], system: Callable[[Likelihood, Any], System], *, of_numbers: Collection[str] = ("noise",)
+) -> FewShotKind:
+    """Give the kind of a learner whose system is made of a likelihood and settings; classes read none `of_numbers`."""
 
     def make(name: str, family: EpisodeFamily, settings: Any, *, seed: int, device: str) -> ParameterLearner:
         outputs = outputs_of(family)
@@ -133,6 +135,6 @@ def kind_of(of: type[Any], system: Callable[[Likelihood, Any], System]) -> FewSh
         )
 
     def unread(name: str, family: EpisodeFamily, settings: AdaptingSettings) -> frozenset[str]:
-        return network_unread(name, family, settings) | ({"noise"} if family.ways is not None else set())
+        return network_unread(name, family, settings) | set(of_numbers if family.ways is not None else ())
 
     return FewShotKind(settings=of, make=make, takes=frozenset({CLASSES, NUMBERS}), fixed_ways=True, unread=unread)

@@ -4,6 +4,8 @@ A task adapts from each of L starts (arXiv:1812.06080, algorithms 1 and 2). How 
 the log likelihood of its support after adapting, and of a Chinese restaurant's prior: of how many tasks each took so
 far. All move by the queries' loss, as far as they are responsible. Beside them waits one that no task has: where it
 would take more than a share of a batch, it joins, and another one waits. With one start that never grows it is MAML.
+
+With `own_noise` each start says itself how far off it is: tasks of which nothing can be told are then a kind, too.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class MixtureSettings(BoundedSettings):
     concentration: Annotated[float, Bounds(1e-9, 1e9)] = 1.0  # of the prior: how many tasks the waiting one counts for
     share: Annotated[float, Bounds(0, 1)] = 0.2  # of a batch, from which on the waiting one joins
     patience: Annotated[int, Bounds(0, 10**9)] = 500  # meta-steps between joins at least, and before the first
+    own_noise: bool = False  # whether each start has a deviation of numbers of its own
 
     def __post_init__(self) -> None:
         super(MixtureSettings, self).__post_init__()
@@ -71,14 +74,17 @@ class Mixture:
         starts = {name: torch.stack([each[name] for each in networks]) for name in networks[0]}
         counts = (torch.arange(self._settings.starts) < self._settings.first).float()
         kept = {COUNTS: counts, SINCE: torch.zeros(())}
-        return {**prefixed("start.", starts), **self._likelihood.first_noise(self._settings), **kept}
+        noise = self._likelihood.first_noise(self._settings)
+        if self._settings.own_noise:
+            noise = {name: each.repeat(self._settings.starts) for name, each in noise.items()}
+        return {**prefixed("start.", starts), **noise, **kept}
 
     def step(self, meta: Parameters, batch: TaskBatch, generator: torch.Generator) -> Step:
         shares = torch.zeros(())
 
         def loss(leaves: Parameters) -> tuple[Tensor, Prediction]:
             nonlocal shares
-            noise, number = self._likelihood.noise(leaves), self._settings.starts
+            noise, number = self._noise(leaves, batch.tasks), self._settings.starts
             adapted = self._adapted(leaves, batch)
             shares = self._shares(meta, adapted, batch.support, noise.detach(), waiting=True)
             cost = -self._likelihood.log(adapted, repeated(batch.query, number), noise).reshape(number, -1)
@@ -92,14 +98,19 @@ class Mixture:
         return replace(found, kept=self._counted(meta, shares))
 
     def predict(self, meta: Parameters, batch: TaskBatch, generator: torch.Generator) -> Prediction:
-        noise, adapted = self._likelihood.noise(meta), self._adapted(meta, batch)
+        noise, adapted = self._noise(meta, batch.tasks), self._adapted(meta, batch)
         shares = self._shares(meta, adapted, batch.support, noise, waiting=False)
         return self._tell(adapted, batch, noise, shares)
 
     def shares(self, meta: Parameters, batch: TaskBatch) -> Tensor:
         """Say how far each start that has joined is responsible for each task (L, M)."""
-        noise = self._likelihood.noise(meta)
+        noise = self._noise(meta, batch.tasks)
         return self._shares(meta, self._adapted(meta, batch), batch.support, noise, waiting=False)
+
+    def _noise(self, meta: Parameters, tasks: int) -> Tensor:
+        """Find the log deviation of numbers: one for all, or of each start on every task (L * M,)."""
+        noise = self._likelihood.noise(meta)
+        return noise.repeat_interleave(tasks) if noise.dim() else noise
 
     def _shares(
         self, meta: Parameters, adapted: Parameters, support: Examples, noise: Tensor, *, waiting: bool
@@ -136,7 +147,9 @@ class Mixture:
         return found
 
     def _tell(self, adapted: Parameters, batch: TaskBatch, noise: Tensor, shares: Tensor) -> Prediction:
+        if noise.dim():
+            noise = noise.reshape(*shares.shape, 1, 1)
         return self._likelihood.tell(adapted, batch.query.inputs, noise, self._settings.starts, shares.log())
 
 
-LEARNER = kind_of(MixtureSettings, Mixture)
+LEARNER = kind_of(MixtureSettings, Mixture, of_numbers=("noise", "own_noise"))

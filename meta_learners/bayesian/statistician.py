@@ -9,6 +9,8 @@ class is a set, of inputs alone: a query's class is that whose c diverges least 
 
 Inputs that are sequences are told point after point, each from those before it, c and z. What makes a class, as how its
 ground goes on, may lie anywhere in an item: of points told side by side c can say hardly anything, and tells no class.
+No point is told closer than a resolution: where a hundredth of an error costs more than all that a class says, the
+chance in c is what costs most, and c becomes the same for all sets, so that it has none.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from meta_learners.predictions import Logits, Numbers, Prediction
 
 __all__ = ["LEARNER", "Statistician", "StatisticianSettings", "set_bound", "some_of"]
 
-FLOOR = 0.02  # of deviations of items
+FLOOR = 0.02  # of deviations of items that are no sequences
 POINT_UNITS = 64  # of the layers that tell one point of a sequence
 Normal = tuple[Tensor, Tensor]  # mean and deviation
 
@@ -45,6 +47,7 @@ class StatisticianSettings:
     units: Annotated[int, Bounds(1, 4096)] = 128  # of every layer
     width: Annotated[int, Bounds(1, 4096)] = 32  # filters of the embedding, of inputs that have classes
     before: Annotated[int, Bounds(1, 4096)] = 12  # points of a sequence that has a class, by which the next is told
+    resolution: Annotated[float, Bounds(1e-6, 1e6)] = 0.2  # least deviation of such a point, in units of the sequence
     draws: Annotated[int, Bounds(1, 1000)] = 50  # of c and z, to predict numbers by
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     halve_after: Annotated[int, Bounds(0, 10**9)] = 5000  # meta-steps between halvings of the step size; 0: none
@@ -99,6 +102,8 @@ class Statistician(nn.Module):
             features, given, told = size + outputs, size, outputs
         self.encode = layers(features, units, units)
         self.describe_set = layers(units + 1, units, units, 2 * settings.context)
+        if ways is not None:
+            _aloud(self.encode, self.describe_set)
         self.describe_item = layers(units + settings.context, units, 2 * z)
         self.prior_item = layers(given + settings.context, units, 2 * z)
         if self._in_a_row:
@@ -189,7 +194,17 @@ class Statistician(nn.Module):
 
     def _decoded(self, known: list[Tensor]) -> Normal:
         mean, spread = self.decode(torch.cat(known, -1)).chunk(2, -1)
-        return mean, FLOOR + nn.functional.softplus(spread)
+        return mean, (self._settings.resolution if self._in_a_row else FLOOR) + nn.functional.softplus(spread)
+
+
+def _aloud(*networks: nn.Sequential) -> None:
+    """Draw weights anew so that signals keep their size from layer to layer (He et al. 2015, arXiv:1502.01852).
+
+    By the usual ones each layer more than halves them: after five, the c of all sets begin alike beside their chance.
+    """
+    for each in (layer for network in networks for layer in network if isinstance(layer, nn.Linear)):
+        nn.init.kaiming_normal_(each.weight, nonlinearity="relu")
+        nn.init.zeros_(each.bias)
 
 
 def _normal(described: Tensor) -> Normal:
@@ -209,8 +224,8 @@ def _make(name: str, family: EpisodeFamily, settings: StatisticianSettings, *, s
 
 def _unread(name: str, family: EpisodeFamily, settings: StatisticianSettings) -> frozenset[str]:
     if family.ways is None:
-        return frozenset({"width", "before"})
-    return frozenset({"draws"} if len(family.input_shape) == 2 else {"draws", "before"})
+        return frozenset({"width", "before", "resolution"})
+    return frozenset({"draws"} if len(family.input_shape) == 2 else {"draws", "before", "resolution"})
 
 
 LEARNER = FewShotKind(settings=StatisticianSettings, make=_make, takes=frozenset({CLASSES, NUMBERS}), unread=_unread)

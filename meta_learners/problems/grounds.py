@@ -142,7 +142,7 @@ class Grounds:
             encoding = self._pool.domain.encoding("parametric", {})
             pool = Pool({each: [] for each in SPLITS}, self._pool.domain, encoding)
             rng, genome, found = numpy_generator((2, SPLITS.index(split), Stream.TASKS)), encoding.initial(), []
-            for _ in range(max(self.settings.courses, 1)):
+            for _ in range(self.settings.courses or self.courses(split)):
                 genome = encoding.mutate(genome, rng)
                 found.append((genome, int(rng.integers(2**31))))
             self._banks[name] = (_measured(pool, found) / self._scale).float()

@@ -35,7 +35,8 @@ def take_meta_steps(
     for name in HORIZONS:
         over = training.plan.settings.get(name)
         if isinstance(over, int) and 1 < over < iterations:  # plasticity's decay is a share
-            say(f"warning: {name}={over} takes the step size to 0, so meta-steps {over + 1} to {iterations} teach nothing")
+            late = f"meta-steps {over + 1} to {iterations} teach nothing"
+            say(f"warning: {name}={over} takes the step size to 0, so {late}")
     columns = (*Progress.get_default_columns(), TextColumn("{task.fields[figures]}"))
     saved = told = time.monotonic()
     with Progress(*columns, console=err, disable=not err.is_terminal) as bar:

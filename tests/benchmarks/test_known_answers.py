@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.known_answers import bandits, in_context, navigation, sinusoid
+from benchmarks.known_answers import bandits, grounds, in_context, navigation, sinusoid
 from benchmarks.known_answers.__main__ import NAMES, main
 from benchmarks.known_answers.answer import Answer
 from benchmarks.known_answers.workers import MINUTES, Job, Side, jobs_of
@@ -210,6 +210,24 @@ def test_figures_of_the_same_name_are_replaced_in_a_list_that_was_kept_and_other
 def test_what_cannot_be_run_or_kept_is_refused_before_anything_runs(monkeypatch, capsys, words, told):
     with pytest.raises(SystemExit) as ended:
         asked(monkeypatch, *words)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert told in said.err.replace("\n", " ")
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["no-such-curriculum"], "no-such-curriculum"),
+        (["no-such-curriculum", "--into", __file__], "cannot be read as a list of figures"),
+        (["no-such-curriculum", "--into", "no-such/figures.json"], "but there is no folder no-such"),
+    ],
+)
+def test_a_curriculum_or_a_list_that_cannot_be_read_is_refused(monkeypatch, capsys, words, told):
+    monkeypatch.setattr(sys, "argv", ["grounds", *words])
+    with pytest.raises(SystemExit) as ended:
+        grounds.main()
     assert ended.value.code == 2
     said = capsys.readouterr()
     assert told in said.err.replace("\n", " ")

@@ -164,6 +164,7 @@ def test_who_chooses_a_network_by_the_examples_says_which_setting_is_of_the_othe
         ("reptile", "lines", {"step_size": 0.01}, "step_size is 0.01, which learner 'reptile' does not read"),
         ("maml", "lines", {"reptile_rate": 0.5}, "reptile_rate is 0.5, which learner 'maml' does not read"),
         ("llama", "flat", {"noise": 1.0}, "noise is 1.0, which learner 'llama' does not read on tasks of 'blobs'"),
+        ("mixture", "flat", {"own_noise": True}, "own_noise is True, which learner 'mixture' does not read"),
         (
             "maml",
             "navigation",

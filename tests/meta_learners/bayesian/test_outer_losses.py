@@ -167,25 +167,33 @@ def test_bmamls_followers_chase_leaders_that_saw_the_queries_too():
         assert torch.allclose(found.gradient[name], slope, rtol=1e-6, atol=1e-9), name
 
 
-def test_the_starts_of_a_mixture_share_the_queries_cost_by_the_supports_likelihood_and_what_each_took_before():
-    settings = MixtureSettings(hidden=(), starts=2, first=2, inner_steps=1, inner_rate=0.05, inner_norm=1e9, noise=1.0)
+@pytest.mark.parametrize("own_noise", [False, True])
+def test_the_starts_of_a_mixture_share_the_queries_cost_by_the_supports_likelihood_and_what_each_took_before(own_noise):
+    inner = {"inner_steps": 1, "inner_rate": 0.05, "inner_norm": 1e9}
+    settings = MixtureSettings(hidden=(), starts=2, first=2, noise=1.0, own_noise=own_noise, **inner)
     system, batch = Mixture(line(), settings), lines()
     meta = {name: each.double() for name, each in system.initial(torch.Generator().manual_seed(0)).items()}
     meta[COUNTS] = torch.tensor([3.0, 1.0]).double()
+    if own_noise:
+        meta["noise"] = torch.tensor([0.0, -0.05]).double()
     found = system.step(meta, batch, torch.Generator())
     leaves, costs, shares = leaves_of(meta), [], []
-    noise = (PACE * leaves["noise"]).exp()
+    noise = (PACE * leaves["noise"]).exp().expand(2)
     for task in range(TASKS):
         (x, y), (asked, wanted) = of_task(batch.support, task), of_task(batch.query, task)
         adapted = [at - 0.05 * slope_of_mean_square(at, x, y) for at in weights(leaves, "start.")]
         joint = [
-            share * NORMAL(x @ at, noise).log_prob(y).sum().exp()
-            for share, at in zip((0.75, 0.25), adapted, strict=True)
+            share * NORMAL(x @ at, own).log_prob(y).sum().exp()
+            for share, at, own in zip((0.75, 0.25), adapted, noise, strict=True)
         ]
         shares.append((torch.stack(joint) / sum(joint)).detach())
-        told = torch.stack([-NORMAL(asked @ at, noise).log_prob(wanted).mean() for at in adapted])
-        costs.append((shares[-1] * told).sum())
+        costs_of_starts = [
+            -NORMAL(asked @ at, own).log_prob(wanted).mean() for at, own in zip(adapted, noise, strict=True)
+        ]
+        costs.append((shares[-1] * torch.stack(costs_of_starts)).sum())
     assert torch.allclose(system.shares(meta, batch), torch.stack(shares, 1))
+    told = system.predict(meta, batch, torch.Generator())
+    assert torch.equal(told.deviations[:, 0, 0, 0], noise)
     agree(found, torch.stack(costs).mean(), leaves)
 
 
@@ -273,7 +281,7 @@ def test_the_statistician_descends_minus_the_bound_of_all_pairs_of_a_task():
 
 def test_the_statistician_tells_every_point_of_a_sequence_by_those_before_it_and_by_its_sets_context():
     torch.manual_seed(0)
-    settings = StatisticianSettings(context=3, latent=2, units=8, width=5, before=3)
+    settings = StatisticianSettings(context=3, latent=2, units=8, width=5, before=3, resolution=0.15)
     system, batch = Statistician((2, 6), 3, 1, settings).double(), Blobs((2, 6)).draw(1, "train", (0,))
     support, query = (replace(each, inputs=each.inputs.double()) for each in (batch.support, batch.query))
     loss, _ = system.loss(replace(batch, support=support, query=query), torch.Generator().manual_seed(1))
@@ -299,9 +307,20 @@ def test_the_statistician_tells_every_point_of_a_sequence_by_those_before_it_and
             for at in range(6):
                 past = [items[place][:, at - back] if at >= back else torch.zeros(2).double() for back in (3, 2, 1)]
                 mean, spread = system.decode(torch.cat([torch.stack(past, 1).flatten(), c, z])).chunk(2)
-                told = NORMAL(mean, 0.02 + nn.functional.softplus(spread)).log_prob(items[place][:, at])
+                told = NORMAL(mean, 0.15 + nn.functional.softplus(spread)).log_prob(items[place][:, at])
                 total = total + told.sum()
     assert loss.item() == pytest.approx(-total.item() / 12, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_a_statistician_says_of_sets_differs_beside_its_chance_before_it_has_learned(seed):
+    """With means that are all alike, all that c has is chance, and it was silenced before it came to say anything."""
+    torch.manual_seed(seed)
+    system, batch = Statistician((3, 12), 3, 1, StatisticianSettings()), Blobs((3, 12)).draw(20, "train", (seed,))
+    items, _, members = system._items(batch.support, 3)
+    with torch.no_grad():
+        mean, deviation = system._context(system.encode(system._features(batch.support, items)), members)
+    assert (mean.flatten(0, 1).std(0) / deviation.flatten(0, 1).mean(0)).mean() > 0.2
 
 
 def test_a_querys_class_is_told_by_how_far_that_classs_context_diverges_from_its_own():

@@ -49,6 +49,14 @@ def scores():
     return Scores(ScoreSettings(shots=2, queries=3), torch.randn(10, 7, generator=generator), tables)
 
 
+def test_parametric_ground_has_as_many_courses_as_the_other_kind_where_nothing_is_filled_up():
+    """With a single one in training, and another in the test, it is no kind that a learner could find."""
+    pool = grounds()._pool
+    bare = Grounds(GroundSettings(courses=0, parametric=1.0), Pool(pool.genomes, pool.domain, pool.encoding, 0))
+    assert len(bare._parametric("train")) == bare.courses("train") == 2
+    assert len(grounds(parametric=1.0)._parametric("train")) == 3
+
+
 def test_ground_is_told_without_the_obstacles_that_fall_on_it_at_random():
     bare, obstacles = grounds(), {"parametric": {"pit_gap": [2.0, 4.0], "stump_height": [1.0, 2.0]}}
     genomes = {split: [{**each, **obstacles} for each in bare._pool.genomes[split]] for split in Grounds.splits}
