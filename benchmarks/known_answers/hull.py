@@ -56,7 +56,7 @@ PUPILS = {
     "told": Pupil(learner="ppo", label="ppo, told", tasks=32, played=128, audit={0: 89.0}),
     "rl2": _remembering("rl2", {"window": 50}, audit=64.0),
     "transformer": _remembering("transformer", {"window": 0}),
-    "varibad": _remembering("varibad", {}),
+    "varibad": _remembering("varibad", {"observations": False, "beliefs": 16, "inferences": 20, "alone": 20}),
     "promp": Pupil(
         learner="promp",
         label="promp",

@@ -21,7 +21,8 @@ SMALL: Mapping[str, Any] = {"steps": 0, "window": 0, "trace": 0.3, "entropy": 0.
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "snail": {"filters": 16, "keys": 16},
     "transformer": {"size": 32, "layers": 2, "heads": 2, "context": 0},
-    "varibad": {"units": 32, "hidden": 32, "told": 10, "beliefs": 4, "inferences": 20},
+    # Tasks differ in rewards alone, so next observations are not told.
+    "varibad": {"units": 32, "hidden": 32, "observations": False, "beliefs": 16, "inferences": 20, "alone": 20},
 }
 # Of the MDPs. What was done where is one of 50 choices: 16 numbers of small weights mix it, 64 of larger ones do not.
 # Attention looks it up, and convolutions need only reach what belongs together.
@@ -29,7 +30,10 @@ SIZES_MDPS: Mapping[str, Mapping[str, Any]] = {
     "snail": {"width": 64, "gain": 3.0, "keys": 64, "rounds": 1, "reach": 4},
     "transformer": {"size": 64, "gain": 3.0},
 }
-SIZES_BANDITS: Mapping[tuple[str, int], Mapping[str, Any]] = {("snail", 50): {"width": 64, "gain": 3.0}}  # as above
+SIZES_BANDITS: Mapping[tuple[str, int], Mapping[str, Any]] = {
+    ("snail", 50): {"width": 64, "gain": 3.0},  # as above
+    ("varibad", 5): {"told": 10, "beliefs": 11, "memory": 20},  # trials have ten steps
+}
 # By arms: the exact optimum, and what the paper reports. Ten pulls reach ten arms at most, so more are worth no more.
 PUBLISHED = {5: (6.6600, 6.6), 10: (6.7140, 6.7), 50: (6.7140, 6.7)}
 SHORT_AIM = 5.3  # of 5 arms, where pulling at random brings 5

@@ -30,6 +30,8 @@ from meta_learners.networks.recurrent import RecurrentActor, inputs_of
 
 T = TypeVar("T")
 
+LOSSES = "loss", "value_loss", "entropy"  # as `losses` gives them
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSettings:
@@ -67,8 +69,9 @@ class Improve(Protocol):
         rollout: Rollout,
         settings: Any,
         generator: torch.Generator,
+        done: int,
     ) -> dict[str, Tensor]:
-        """Take the steps on a rollout and the windows that `windows.py` made of it.
+        """Take the steps on a rollout and the windows that `windows.py` made of it, after so many done meta-steps.
 
         Gives means by name: the surrogate's `loss`, `value_loss`, `entropy`, perhaps more.
         """
@@ -115,7 +118,9 @@ class TrialLearner:
         for group in self._optimiser.param_groups:
             group["lr"] = decayed(settings.step_size, self._steps, settings.decay)
         shuffling = torch_generator((*key, Stream.BATCHES))
-        figures = self._improve(self._policy, self._head, self._optimiser, windows, rollout, settings, shuffling)
+        figures = self._improve(
+            self._policy, self._head, self._optimiser, windows, rollout, settings, shuffling, self._steps
+        )
         if rollout.begun is None:
             returns = rollout.episode_returns(settings.episodes).mean((0, 1))
         else:
@@ -224,6 +229,7 @@ def improve(
     rollout: Rollout,
     settings: TrialSettings,
     generator: torch.Generator,
+    done: int = 0,
 ) -> dict[str, Tensor]:
     """Take proximal policy optimisation's steps on windows of trials; gives means of its losses and the entropy."""
     count = trials["valid"].shape[1]
@@ -238,7 +244,7 @@ def improve(
         )
         optimiser.step()
         found.append(parts.detach())
-    return dict(zip(("loss", "value_loss", "entropy"), torch.stack(found).mean(0), strict=True))
+    return dict(zip(LOSSES, torch.stack(found).mean(0), strict=True))
 
 
 def losses(policy: TrialPolicy, head: Head, trials: Mapping[str, Tensor], clip: float) -> Tensor:

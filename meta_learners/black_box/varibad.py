@@ -4,6 +4,7 @@ A recurrent encoder tells, after every step, a normal distribution over what the
 tell the rewards and the next observations of the whole trial, past and to come: the evidence lower bound, whose prior
 is the belief of the step before. The policy learns as RL² does (`trials.py`) but reads the belief beside the
 observation, and its gradients stop there. The paper keeps old trials to infer from; here each meta-step's are used.
+What a task is like shows in how rewards bend over places and actions, so encoder and decoder begin with layers that do.
 """
 
 from __future__ import annotations
@@ -19,19 +20,21 @@ from torch.nn import functional
 
 from environments.settings import Bounds, check_bounds
 from meta_learners.acting import Head, Rollout
-from meta_learners.black_box.trials import TrialLearner, TrialSettings, improve
+from meta_learners.black_box.trials import LOSSES, TrialLearner, TrialSettings, improve, losses
 from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Stream, torch_generator
 from meta_learners.learner import LearnerKind
 from meta_learners.networks.embedding import seeded
 from meta_learners.networks.heads import choice_unread, head_of
-from meta_learners.networks.recurrent import head_layers, input_size, inputs_of
+from meta_learners.networks.recurrent import INPUT_GAIN, head_layers, hold, input_size, inputs_of
 
 __all__ = ["LEARNER", "BeliefPolicy", "VariBADSettings", "bound"]
 
 FIRST = 0.01  # of the last weights of the actor
-LEAST_DEVIATION = 0.1  # of rewards and observations as they are told
+LEAST_DEVIATION = 0.01  # of rewards and observations as they are told
 NARROWEST, WIDEST = -8.0, 2.0  # log variances of beliefs
+# Of beliefs: the noise of wide ones drowns means that tell little yet, and the decoder learns to ignore both.
+FIRST_LOG_VARIANCE, FIRST_MEANS = -4.0, 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +46,16 @@ class VariBADSettings(TrialSettings):
     minibatches: Annotated[int, Bounds(1, 10_000)] = 16
     step_size: Annotated[float, Bounds(0, 1)] = 1e-3  # of Adam
     units: Annotated[int, Bounds(1, 4096)] = 64  # of the encoder, and of the decoder's two layers
+    memory: Annotated[int, Bounds(1, 10**6)] = 500  # steps that the encoder can hold something for, to begin with
     latent: Annotated[int, Bounds(1, 1024)] = 5  # numbers of a belief's mean
     hidden: Annotated[int, Bounds(1, 4096)] = 64  # units in each of the two layers of policy and values
     divergence: Annotated[float, Bounds(0, 1e6)] = 0.1  # weight of the divergence between beliefs
-    observations: bool = True  # whether next observations are told, too
+    observations: bool = True  # whether next observations are told, too, as where tasks differ in more than rewards
     beliefs: Annotated[int, Bounds(1, 10**4)] = 8  # of every trial, from which it is told in one step
     told: Annotated[int, Bounds(1, 10**6)] = 50  # steps of every trial that are told from each
     inferences: Annotated[int, Bounds(1, 1000)] = 8  # steps of inference in a meta-step
+    alone: Annotated[int, Bounds(0, 10**6)] = 0  # meta-steps, the first, that only infer: beliefs that move mislead
+    inference_rate: Annotated[float, Bounds(1e-3, 1e3)] = 3.0  # step size of inference, in that of the policy's
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -65,18 +71,25 @@ class BeliefPolicy(nn.Module):
     ) -> None:
         super().__init__()
         self.actions, self._seen = actions, observations
-        self.unit = nn.GRU(input_size(observations, actions, False), settings.units)
+        # Sums of places and rewards tell nothing of where something is earned, and more than sums a near-linear unit
+        # does not see.
+        self.embed = nn.Sequential(nn.Linear(input_size(observations, actions, False), settings.units), nn.ReLU())
+        self.unit = nn.GRU(settings.units, settings.units)
+        for gate in self.unit.get_parameter("weight_ih_l0").data.chunk(3):
+            nn.init.orthogonal_(gate, INPUT_GAIN)
+        hold(self.unit, settings.memory)
         self.describe = nn.Linear(settings.units, 2 * settings.latent)
+        self.describe.weight.data[: settings.latent] *= FIRST_MEANS
+        self.describe.bias.data[settings.latent :] += FIRST_LOG_VARIANCE
         self.actor = head_layers(2 * settings.latent + observations, settings.hidden, numbers - len(deviations))
         self.critic = head_layers(2 * settings.latent + observations, settings.hidden, 1)
         for parameter in self.actor.get_submodule("4").parameters():
             parameter.data *= FIRST
-        # Rewards may depend on where a step led, next observations may not.
-        self.of_rewards = head_layers(settings.latent + 2 * observations + actions, settings.units, 1)
+        # Rewards may depend on where a step led, next observations may not. Layers of tanh stay near linear for long.
+        told = settings.latent + observations + actions
+        self.of_rewards = head_layers(told + observations, settings.units, 1, nn.ReLU)
         self.of_observations = (
-            head_layers(settings.latent + observations + actions, settings.units, observations)
-            if settings.observations
-            else None
+            head_layers(told, settings.units, observations, nn.ReLU) if settings.observations else None
         )
         self._spread = len(deviations)
         if deviations:
@@ -90,6 +103,11 @@ class BeliefPolicy(nn.Module):
         """Give the same memory: nothing of it is waste."""
         return memory
 
+    def encode(self, inputs: Tensor, before: Tensor | None = None) -> Tensor:
+        """Give hidden states (T, n, h) after inputs (T, n, i), from those (n, h) of the step before."""
+        found: Tensor = self.unit(self.embed(inputs), None if before is None else before[None].contiguous())[0]
+        return found
+
     def believe(self, hidden: Tensor) -> Tensor:
         """Give beliefs (..., 2 l), means and log variances, by hidden states (..., h)."""
         mean, log_variance = self.describe(hidden).chunk(2, -1)
@@ -97,29 +115,28 @@ class BeliefPolicy(nn.Module):
 
     def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Act through inputs (T, n, i) from hidden (n, h): numbers (T, n, k), the last hidden."""
-        found, last = self.unit(inputs, hidden[None])
-        return self.read(self.believe(found), inputs)[0], last[0]
+        found = self.encode(inputs, hidden)
+        return self.read(self.believe(found), inputs)[0], found[-1]
 
     def remember(self, inputs: Tensor, before: tuple[Tensor, ...] = ()) -> Tensor:
         """Give beliefs (T, n, 2 l) after inputs (T, n, i), for the policy: without gradients."""
         with torch.no_grad():
-            found: Tensor = self.unit(inputs, before[0][None].contiguous() if before else None)[0]
-            return self.believe(found)
+            return self.believe(self.encode(inputs, *before))
 
     def in_windows(self, inputs: Tensor, window: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Give beliefs (T, n, 2 l), and hidden states (W n, h) before each window."""
-        found: Tensor = self.unit(inputs)[0]
+        found = self.encode(inputs)
         before = functional.pad(found[window - 1 : -1 : window], (0, 0, 0, 0, 1, 0))
         return self.believe(found), (before.flatten(0, 1),)
 
     def memory_at(self, inputs: Tensor, steps: Tensor) -> Tensor:
         """Give the hidden states (n, h) after the inputs before a step, steps (n,), at least 1."""
-        found: Tensor = self.unit(inputs)[0]
-        return found[steps - 1, torch.arange(len(steps), device=steps.device)]
+        return self.encode(inputs)[steps - 1, torch.arange(len(steps), device=steps.device)]
 
     def read(self, beliefs: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Give numbers (T, n, k) and values (T, n) by beliefs (T, n, 2 l) at inputs (T, n, i)."""
-        heard = torch.cat([beliefs, inputs[..., : self._seen]], -1)
+        mean, log_variance = beliefs.chunk(2, -1)
+        heard = torch.cat([mean, log_variance / -NARROWEST, inputs[..., : self._seen]], -1)
         numbers: Tensor = self.actor(heard)
         if self._spread:
             numbers = torch.cat([numbers, self.log_deviations.expand(*numbers.shape[:-1], -1)], -1)
@@ -146,7 +163,7 @@ def bound(policy: BeliefPolicy, trials: Rollout, settings: VariBADSettings, gene
     at = torch.multinomial(chances, settings.beliefs, True, generator=generator).to(inputs.device)  # after `at` steps
     which = torch.multinomial(valid.cpu(), settings.told, True, generator=generator).to(inputs.device)
     noise = torch.randn(count, settings.beliefs, settings.latent, generator=generator).to(inputs.device)
-    beliefs = policy.believe(policy.unit(inputs)[0]).transpose(0, 1)  # (n, T + 1, 2 l)
+    beliefs = policy.believe(policy.encode(inputs)).transpose(0, 1)  # (n, T + 1, 2 l)
     before = functional.pad(beliefs, (0, 0, 1, 0))[:, :-1]  # before anything is seen: mean 0, log variance 0
     now, then = (_normal(each.gather(1, at[..., None].expand(-1, -1, each.shape[2]))) for each in (beliefs, before))
     task = now.mean + now.stddev * noise
@@ -182,16 +199,21 @@ def improve_both(
     rollout: Rollout,
     settings: VariBADSettings,
     generator: torch.Generator,
+    done: int,
 ) -> dict[str, Tensor]:
-    """Take the policy's steps, under beliefs that stay, and then those of inference."""
-    figures = improve(policy, head, optimiser, windows, rollout, settings, generator)
+    """Take the policy's steps, under beliefs that stay, and then those of inference; these alone in the first ones."""
+    if done < settings.alone:
+        with torch.no_grad():
+            figures = dict(zip(LOSSES, losses(policy, head, windows, settings.clip), strict=True))
+    else:
+        figures = improve(policy, head, optimiser, windows, rollout, settings, generator)
+    for group in optimiser.param_groups:
+        group["lr"] *= settings.inference_rate  # until the next meta-step
     found = []
     for _ in range(settings.inferences):
         evidence = bound(policy, rollout, settings, generator)
         optimiser.zero_grad()
         (-evidence).backward()  # type: ignore[no-untyped-call]
-        inferring = [*policy.unit.parameters(), *policy.describe.parameters()]
-        nn.utils.clip_grad_norm_(inferring, settings.gradient_norm)
         optimiser.step()
         found.append(evidence.detach())
     return {**figures, "evidence": torch.stack(found).mean()}

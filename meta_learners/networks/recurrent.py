@@ -85,11 +85,8 @@ class RecurrentPolicy(nn.Module):
         self._spread = len(deviations)
         if deviations:
             self.log_deviations = nn.Parameter(torch.tensor(deviations).log())
-        # Update gates begin by keeping what they hold (Tallec and Ollivier 2018, arXiv:1804.11188); at the usual
-        # biases of 0 half of it is gone after every step, and nothing is learnt from one episode for the next.
         for unit in self._units():
-            lifetimes = 1 + (memory - 1) * torch.rand(hidden, generator=generator)
-            unit.get_parameter("bias_ih_l0").data[hidden : 2 * hidden] = lifetimes.log()
+            hold(unit, memory, generator)
             if products:
                 _give_products(unit, observations * actions)
 
@@ -165,6 +162,16 @@ class RecurrentPolicy(nn.Module):
         return torch.sum(weights * inputs[..., None, : self._seen], -1)
 
 
+def hold(unit: nn.GRU, memory: int, generator: torch.Generator | None = None) -> None:
+    """Let cells begin by keeping what they hold, for 1 to so many steps (Tallec and Ollivier 2018, arXiv:1804.11188).
+
+    At the usual biases of 0 half of it is gone after every step, and nothing is learnt from one episode for the next.
+    """
+    hidden = unit.hidden_size
+    lifetimes = 1 + (memory - 1) * torch.rand(hidden, generator=generator)
+    unit.get_parameter("bias_ih_l0").data[hidden : 2 * hidden] = lifetimes.log()
+
+
 def _give_products(unit: nn.GRU, count: int) -> None:
     """Let cells begin with one product each, first those with the reward: a cell writes where it is not zero."""
     weights = unit.get_parameter("weight_ih_l0").data
@@ -176,13 +183,11 @@ def _give_products(unit: nn.GRU, count: int) -> None:
         weights[2 * hidden + cell, brought if cell < count else done] += 1.0
 
 
-def head_layers(inputs: int, units: int, outputs: int) -> nn.Module:
-    """Give a head: one linear layer, or two of so many units before it."""
+def head_layers(inputs: int, units: int, outputs: int, bend: type[nn.Module] = nn.Tanh) -> nn.Module:
+    """Give a head: one linear layer, or two of so many units before it, with something that bends after each."""
     if not units:
         return nn.Linear(inputs, outputs)
-    return nn.Sequential(
-        nn.Linear(inputs, units), nn.Tanh(), nn.Linear(units, units), nn.Tanh(), nn.Linear(units, outputs)
-    )
+    return nn.Sequential(nn.Linear(inputs, units), bend(), nn.Linear(units, units), bend(), nn.Linear(units, outputs))
 
 
 def input_size(observations: int, actions: int, products: bool) -> int:
