@@ -2,10 +2,11 @@
 
 CURRICULUM is a folder that `poet export` wrote of a run on CPPN ground; so this is not among the problems that
 `python -m benchmarks.known_answers` runs. Beside `cnp` are the training course that fits best, which a learner should
-beat, and lines from height to height. Then the training courses one after another, as the run tried them: `ftml` is
+beat on other courses than these, too (an interval over test courses), lines from height to height, training's mean, and
+a network trained on the task alone. Then the training courses one after another, as the run tried them: `ftml` is
 judged on each before it has learned of it, beside a start trained on all past courses without adapting (joint
 training), and a network trained on the course alone. Then parametric courses among the others, which `mixture` should
-tell apart.
+tell apart, beside a threshold on how far the told heights stray, and one start alone.
 """
 
 from __future__ import annotations
@@ -17,31 +18,36 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from benchmarks.known_answers.answer import Answer
 from benchmarks.known_answers.learning import UNTAUGHT, taught
 from benchmarks.known_answers.lists import check_place, figures_in, write_figures
-from environments.tasks.curriculum import Curriculum
-from meta_learners.episodes import Source
+from environments.tasks.curriculum import Curriculum, seal
+from meta_learners.episodes import Source, TaskBatch
 from meta_learners.few_shot.alone import alone
-from meta_learners.keys import Stream
-from meta_learners.predictions import judge
+from meta_learners.keys import Key, Stream, numpy_generator, torch_generator
+from meta_learners.learner import FewShotLearner
+from meta_learners.predictions import Numbers, Prediction, judge
 from meta_learners.problems.grounds import Grounds
 from meta_learners.registry import make_family, make_few_shot
 
-TESTED = 1000
-# By heights, meta-steps and those between halvings of the step size: from more heights the nearest course is better.
-STEPS, TASKS = {3: (3000, 700), 5: (12_000, 3000)}, 16
+TESTED, AT_ONCE = 10_000, 1000  # tasks on which `cnp` is tested, and how many at once
+ALONE = 100  # tasks of the network trained on each alone
+STEPS, HALVE_AFTER, TASKS = 12_000, 3000, 16
+RESAMPLES, RESAMPLING = 10_000, 0  # of courses, for the interval; and the seed
 ONLINE = {"inner_rate": 0.05, "inner_steps": 5, "step_size": 3e-3}
 # Of parametric ground nothing can be told but how far it strays, so that a start needs a noise of its own to take it.
 # A prior against many starts: a better one of a kind that is there already is no new kind.
 MIXTURE = {
     "inner_rate": 0.05, "step_size": 3e-3, "patience": 200, "own_noise": True, "concentration": 1e-4, "share": 0.3
 }  # fmt: skip
-MIXTURE_STEPS = 800
+MIXTURE_STEPS, OF_EACH_KIND = 800, 1000
 # Measured on another archive, of 13 test courses, from 3 and 5 heights.
 NEAREST = {3: 0.012, 5: 0.009}
 
@@ -52,41 +58,80 @@ def family_of(curriculum: Curriculum, **settings: Any) -> Grounds:
     return found
 
 
+def fingerprint(curriculum: Curriculum) -> str:
+    """Give the beginning of the sha256 of a curriculum's environments and splits: several exports have as many."""
+    told = {name: curriculum.document[name] for name in ("environments", "splits")}
+    return str(seal(told)["sha256"])[:12]
+
+
+def courses_of(family: Grounds, count: int, key: Key) -> Tensor:
+    """Say which test course each task is of that `draw` gives with this key (M,): it draws courses first."""
+    return torch.randint(family.courses("test"), (count,), generator=torch_generator((*key, Stream.TASKS)))
+
+
+def interval_over_courses(differences: NDArray[Any], courses: NDArray[Any], key: Key) -> tuple[float, float]:
+    """Bootstrap the 95 % interval of the mean difference of tasks (M,), resampling whole courses (M,)."""
+    _, course = np.unique(courses, return_inverse=True)
+    sums, counts = np.bincount(course, differences), np.bincount(course)
+    chosen = numpy_generator(key).integers(len(counts), size=(RESAMPLES, len(counts)))
+    low, high = np.quantile(sums[chosen].sum(1) / counts[chosen].sum(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
 def told(curriculum: Curriculum, shots: int, seed: int) -> list[Answer]:
     """Train `cnp` on training courses, and measure on those of other branches."""
     family = family_of(curriculum, shots=shots, queries=20)
-    batch = family.draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
-    steps, halve_after = STEPS[shots]
-    settings = {"step_size": 1e-3, "halve_after": halve_after}
-    learner = taught("cnp", family, settings, steps=steps, tasks=TASKS, seed=seed)
-    by = {"cnp": learner.predict(batch, (UNTAUGHT,)), **family.rivals(batch)}
-    found = {name: judge(each, batch.query.targets, batch.query.present) for name, each in by.items()}
-    error = {name: float(each["error"].mean()) for name, each in found.items()}
+    learner = taught(
+        "cnp", family, {"step_size": 1e-3, "halve_after": HALVE_AFTER}, steps=STEPS, tasks=TASKS, seed=seed
+    )
+    level = float(family.draw(AT_ONCE, "train", (UNTAUGHT, Stream.CHOICES)).query.targets.mean())
+    errors: dict[str, list[Tensor]] = {}
+    courses, coverage = [], []
+    for number in range(TESTED // AT_ONCE):
+        key = (UNTAUGHT, number, Stream.BATCHES)
+        batch = family.draw(AT_ONCE, "test", key)
+        courses.append(courses_of(family, AT_ONCE, key))
+        by: dict[str, Prediction] = {
+            "cnp": learner.predict(batch, key),
+            **family.rivals(batch),
+            "mean of training's heights": Numbers.of(torch.full_like(batch.query.targets, level)),
+        }
+        for name, each in by.items():
+            found = judge(each, batch.query.targets, batch.query.present)
+            errors.setdefault(name, []).append(found["error"])
+            coverage += [found["coverage"]] if name == "cnp" else []
+    of_tasks = {name: torch.cat(parts).double().numpy() for name, parts in errors.items()}
+    error = {name: float(each.mean()) for name, each in of_tasks.items()}
     nearest = error["nearest training course"]
+    low, high = interval_over_courses(
+        of_tasks["cnp"] - of_tasks["nearest training course"],
+        torch.cat(courses).numpy(),
+        (RESAMPLING, Stream.CHOICES),
+    )
+    batch = family.draw(ALONE, "test", (UNTAUGHT, Stream.EPISODES))
+    key = (UNTAUGHT, Stream.PARAMETERS)
+    by_itself, few = _error(alone(batch, key), batch), _error(learner.predict(batch, key), batch)
     of = f"ground from {shots} heights"
+
+    def beside(other: str, better: Literal["lower", "beside"]) -> Answer:
+        return Answer(f"{of}: cnp, error ({other})", error["cnp"], error[other], better, 0, "", "computed")
+
+    less = f"{of}: cnp, error less that of the nearest training course, 95 % over courses"
     return [
         Answer(f"{of}: nearest training course, error", nearest, NEAREST[shots], "beside", 0, "", "computed"),
-        Answer(f"{of}: cnp, error (nearest training course)", error["cnp"], nearest, "lower", 0, "", "computed"),
-        Answer(
-            f"{of}: cnp, error (lines from height to height)",
-            error["cnp"],
-            error["lines from height to height"],
-            "lower",
-            0,
-            "",
-            "computed",
-        ),
-        Answer(
-            f"{of}: cnp, error (training courses by Bayes)",
-            error["cnp"],
-            error["training courses by Bayes"],
-            "beside",
-            0,
-            "",
-            "computed",
-        ),
-        Answer(f"{of}: cnp, coverage", float(found["cnp"]["coverage"].mean()), 0.9, "beside", 0, "", "computed"),
+        beside("nearest training course", "lower"),
+        Answer(f"{less}, upper end", high, 0, "lower", 0, "", ""),
+        Answer(f"{less}, lower end", low, 0, "beside", 0, "", ""),
+        beside("lines from height to height", "lower"),
+        beside("training courses by Bayes", "beside"),
+        beside("mean of training's heights", "beside"),
+        Answer(f"{of}, {ALONE} tasks: cnp, error (trained on each alone)", few, by_itself, "beside", 0, "", "computed"),
+        Answer(f"{of}: cnp, coverage", float(torch.cat(coverage).mean()), 0.9, "beside", 0, "", "computed"),
     ]
+
+
+def _error(prediction: Prediction, batch: TaskBatch) -> float:
+    return float(judge(prediction, batch.query.targets, batch.query.present)["error"].mean())
 
 
 def in_order_of_birth(curriculum: Curriculum, seed: int) -> list[Answer]:
@@ -102,8 +147,7 @@ def in_order_of_birth(curriculum: Curriculum, seed: int) -> list[Answer]:
         assert batch is not None
         for name, learner in learners.items():
             errors[name].append(learner.meta_step(batch, (seed, number))["error"])
-        by_itself = alone(batch, (seed, number))
-        errors["scratch"].append(float(judge(by_itself, batch.query.targets, batch.query.present)["error"].mean()))
+        errors["scratch"].append(_error(alone(batch, (seed, number)), batch))
     late = {name: sum(each[len(each) // 2 :]) / len(each[len(each) // 2 :]) for name, each in errors.items()}
     of = "ground in order of birth from 10 heights, later half: ftml, error"
     return [
@@ -112,22 +156,52 @@ def in_order_of_birth(curriculum: Curriculum, seed: int) -> list[Answer]:
     ]
 
 
+def best_threshold(one: Tensor, other: Tensor) -> float:
+    """Find the value of two samples (n,), (m,) that parts them best: above which their shares differ most."""
+    return float(max(torch.cat([one, other]).tolist(), key=lambda each: apart_by(each, one, other)))
+
+
+def apart_by(threshold: float, one: Tensor, other: Tensor) -> float:
+    """Say by how much the shares above a threshold differ."""
+    return abs(float((one > threshold).double().mean() - (other > threshold).double().mean()))
+
+
 def kinds(curriculum: Curriculum, seed: int) -> list[Answer]:
-    """Train `mixture` on both kinds; how many starts joined, and how far apart the kinds' shares are."""
+    """Train `mixture` on both kinds; how many starts joined, and how far apart the kinds' shares are.
+
+    Beside them: how far apart a threshold on the deviation of the told heights puts them, and the errors of one start.
+    """
     size = {"shots": 20, "queries": 20}
     both = family_of(curriculum, parametric=0.5, **size)
     learner: Any = taught("mixture", both, MIXTURE, steps=MIXTURE_STEPS, tasks=TASKS, seed=seed)
-    shares = []
-    for share in (0.0, 1.0):
-        batch = family_of(curriculum, parametric=share, **size).draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
-        shares.append(learner.system.shares(learner.meta, batch).mean(1))
+    single = taught("mixture", both, {**MIXTURE, "starts": 1}, steps=MIXTURE_STEPS, tasks=TASKS, seed=seed)
+    families = [family_of(curriculum, parametric=share, **size) for share in (0.0, 1.0)]
+    known = [each.draw(OF_EACH_KIND, "train", (UNTAUGHT, Stream.TASKS)) for each in families]
+    tested = [each.draw(OF_EACH_KIND, "test", (UNTAUGHT, Stream.TASKS)) for each in families]
+    cppn, parametric = (learner.system.shares(learner.meta, batch).mean(1) for batch in tested)
     joined = int((learner.meta["kept.counts"] > 0).sum())
-    apart = 0.5 * float((shares[0] - shares[1]).abs().sum())
+    apart = 0.5 * float((cppn - parametric).abs().sum())
+    threshold = best_threshold(*map(_strays, known))
+    by_threshold = apart_by(threshold, *map(_strays, tested))
     of = "parametric beside CPPN ground: mixture"
+    how_far = f"{of}, how far apart their tasks are"
+
+    def errors(kind: str, batch: TaskBatch) -> Answer:
+        by: list[FewShotLearner] = [learner, single]
+        several, one = (_error(each.predict(batch, (UNTAUGHT,)), batch) for each in by)
+        return Answer(f"{of}, error on {kind} ground (one start)", several, one, "beside", 0, "", "computed")
+
     return [
         Answer(f"{of}, starts that joined", joined, 2, "equal", 0.5, "", ""),
-        Answer(f"{of}, how far apart their tasks are", apart, 0.8, "higher", 0, "", ""),
+        Answer(how_far, apart, 0.8, "higher", 0, "", ""),
+        Answer(f"{how_far} (threshold on told heights' deviation)", apart, by_threshold, "beside", 0, "", "computed"),
+        *(errors(kind, batch) for kind, batch in zip(("CPPN", "parametric"), tested, strict=True)),
     ]
+
+
+def _strays(batch: TaskBatch) -> Tensor:
+    """Measure the deviation of each task's told heights (M,)."""
+    return batch.support.targets[..., 0].std(1)
 
 
 PARTS: Mapping[str, Callable[[Curriculum, int], list[Answer]]] = {
@@ -168,7 +242,8 @@ def main() -> None:
         started = time.process_time()
         answers += PARTS[name](curriculum, options.seed)
         print(f"{name}: {time.process_time() - started:.0f} s of the processor", file=sys.stderr)
-    figures = [{**asdict(answer), "reached": answer.reached} for answer in answers]
+    of = f"curriculum {fingerprint(curriculum)}"
+    figures = [{**asdict(answer), "source": of, "reached": answer.reached} for answer in answers]
     if options.into is not None:
         write_figures(options.into, [*kept, *figures])
     print(json.dumps(figures, indent=2) if options.json else "\n".join(map(str, answers)))

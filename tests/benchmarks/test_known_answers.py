@@ -9,12 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
+import torch
 
 from benchmarks.known_answers import bandits, grounds, in_context, navigation, sinusoid
 from benchmarks.known_answers.__main__ import NAMES, main
 from benchmarks.known_answers.answer import Answer
 from benchmarks.known_answers.workers import MINUTES, Job, Side, jobs_of
+from environments.domain import find_domain
 from meta_learners.families.navigation import Navigation
+from meta_learners.problems.archive import Pool
+from meta_learners.problems.grounds import Grounds, GroundSettings
 
 KEPT = Path(__file__).parents[2] / "benchmarks" / "results" / "known_answers"
 
@@ -232,6 +237,35 @@ def test_a_curriculum_or_a_list_that_cannot_be_read_is_refused(monkeypatch, caps
     said = capsys.readouterr()
     assert told in said.err.replace("\n", " ")
     assert said.out == ""
+
+
+def test_the_course_of_each_task_of_grounds_is_the_one_whose_heights_it_has():
+    domain = find_domain("walker2d")
+    encoding, rng = domain.encoding("cppn", {}), np.random.default_rng(0)
+    genomes = {split: [encoding.mutate(encoding.initial(), rng) for _ in range(4)] for split in Grounds.splits}
+    family = Grounds(GroundSettings(courses=0, noise=0.0), Pool(genomes, domain, encoding, 0))
+    batch, heights = family.draw(50, "test", (1, 2)), family._heights("test")
+    places = ((batch.query.inputs[..., 0] + 1) / 2 * (heights.shape[1] - 1)).round().long()
+    misses = (heights[:, places] - batch.query.targets[None, ..., 0]).abs().sum(2)
+    courses = grounds.courses_of(family, 50, (1, 2))
+    assert courses.unique().tolist() == [0, 1, 2, 3]
+    assert misses.gather(0, courses[None]).max() < 1e-5
+    assert (misses.sort(0).values[1] > 1e-3).all()  # of no other course
+
+
+def test_an_interval_over_courses_is_as_wide_as_their_means_make_it_however_many_tasks_each_has():
+    means = np.random.default_rng(0).normal(size=18)
+    wanted = scipy.stats.bootstrap((means,), np.mean, n_resamples=10_000, method="percentile", rng=1)
+    for tasks in (1, 100):
+        found = grounds.interval_over_courses(means.repeat(tasks), np.arange(18).repeat(tasks), (0,))
+        assert found == pytest.approx(tuple(wanted.confidence_interval), abs=0.03)
+
+
+def test_the_best_threshold_parts_two_samples_as_far_as_kolmogorov_and_smirnov_say():
+    generator = torch.Generator().manual_seed(0)
+    one, other = torch.randn(60, generator=generator), torch.randn(80, generator=generator) + 1
+    apart = grounds.apart_by(grounds.best_threshold(one, other), one, other)
+    assert apart == pytest.approx(scipy.stats.ks_2samp(one.numpy(), other.numpy()).statistic)
 
 
 def test_what_is_said_to_take_long_is_there_and_parts_come_in_the_order_of_their_problems():
