@@ -8,6 +8,7 @@ from typing import Literal
 # How surely a target is what its source says: computed here or exact, read there, read elsewhere, or remembered.
 Certainty = Literal["", "computed", "read", "second-hand", "remembered"]
 
+Better = Literal["higher", "lower", "equal", "beside"]  # beside: to compare with, not to reach
 SIGNS = {"higher": ">=", "lower": "<=", "equal": "=", "beside": "beside"}
 
 
@@ -18,7 +19,7 @@ class Answer:
     name: str
     measured: float
     target: float
-    better: Literal["higher", "lower", "equal", "beside"]  # beside: to compare with, not to reach
+    better: Better
     within: float = 0.0  # of the target, where it should be equal
     source: str = ""  # of the target
     certainty: Certainty = ""

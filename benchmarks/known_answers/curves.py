@@ -26,7 +26,7 @@ SHORT = (150, 16)
 TESTED, TESTED_EXACTLY = 4000, 400
 LEAST, MOST, POINTS = 3, 46, 49  # points of context, and of both; of targets there are 3 at least
 INFERRED, BOUND = 1.478, 0.965
-# By name: what was measured earlier after 8,000 meta-steps, or what the papers report after far more.
+# By name, as the papers report after 100,000 meta-steps of 100 curves.
 BESIDE = {"cnp": 0.45, "np": 0.42, "anp": 0.8}
 PAPERS = "Lee et al. 2020, arXiv:2008.02956, after 100,000 steps"
 

@@ -49,7 +49,8 @@ PUBLISHED = {
     ("mt-net", 10): 0.49,
 }
 PAPERS = {"mt-net": "Lee and Choi 2018, arXiv:1801.05558"}  # of those that `PAPER` does not have
-GIVEN = {"t-net": (60_000, 4), "mt-net": (60_000, 4), "imaml": (5_000, TASKS)}  # meta-steps, of so many tasks
+# Meta-steps, of so many tasks.
+GIVEN = {"t-net": (60_000, 4), "mt-net": (60_000, 4), "imaml": (5_000, TASKS), "warpgrad": (3_000, TASKS)}
 # Beside the defaults. The meta-gradient is of the end of adapting, so inner steps have to come near to it: held closer,
 # the loss bends less beside the proximal term.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {

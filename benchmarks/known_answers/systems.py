@@ -154,11 +154,11 @@ def table() -> str:
 
 
 def _best(name: str) -> tuple[str, str]:
-    """Give what stands beside and what was reached: of the first figure to be reached, or else to compare with.
+    """Give what stands beside and what was reached: of the first aim if there is any, published ones before rivals.
 
-    How many others miss their aim is told behind it.
+    How many aims are missed is told behind it.
     """
-    found = sorted(figures(name), key=lambda each: each["better"] == "beside")
+    found = sorted(figures(name), key=_standing)
     if not found:
         return "", ""
     best = found[0]
@@ -166,6 +166,11 @@ def _best(name: str) -> tuple[str, str]:
     aims = [each["reached"] for each in found if each["reached"] is not None]
     missed = f"; {aims.count(False)} of {len(aims)} aims missed" if False in aims else ""
     return f"{_number(best['target'])}{_certainty(best)}", f"**{_number(best['measured'])}** ({what}){missed}"
+
+
+def _standing(figure: Mapping[str, Any]) -> tuple[bool, int]:
+    """Order figures: aims before what is only beside; of sources, published ones, computed ones, rivals."""
+    return figure["better"] == "beside", {"": 2, "computed": 1}.get(figure["certainty"], 0)
 
 
 def page(family: str) -> str:

@@ -19,8 +19,8 @@ from typing import Any
 
 # Minutes of a core that the long forms take, roughly, by problem or part; the rest takes one or two.
 MINUTES = {
-    "curves cnp": 51,
     "curves anp": 50,
+    "curves cnp": 34,
     "in_context snail-mdps": 8.5,
     "curves np": 8,
     "in_context transformer-mdps": 8,
@@ -39,7 +39,9 @@ MINUTES = {
     "niches metric": 3,
     "in_context snail-bandits-10": 3,
     "navigation": 3,
-    "optimisers": 3,
+    "in_context snail-bandits-50": 3,
+    **{f"sinusoid warpgrad-{shots}": 3.0 for shots in (5, 10)},
+    "optimisers": 4,
 }
 USUAL = 1.5
 # glibc gives large blocks back to the system at once, which costs a fifth of the time of small networks.
