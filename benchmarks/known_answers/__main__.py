@@ -21,6 +21,8 @@ import torch
 from benchmarks.known_answers.answer import Answer
 from benchmarks.known_answers.lists import check_place, figures_in, write_figures
 from benchmarks.known_answers.workers import Job, Side, jobs_of
+from meta_learners.errors import MetaLearningError
+from poet.display.output import LARGEST
 
 NAMES = (
     "sinusoid",
@@ -76,8 +78,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.part is not None:
         _check_part(parser, options)
-    if not 1 <= options.workers <= MOST_WORKERS:
-        parser.error(f"--workers is {options.workers}; it must be in [1, {MOST_WORKERS}]")
+    for name, low, high in (("workers", 1, MOST_WORKERS), ("seed", 0, LARGEST)):
+        if not low <= (given := getattr(options, name)) <= high:
+            parser.error(f"--{name} is {given}; it must be in [{low}, {high}]")
     names = [options.name] if options.name else list(NAMES)
     jobs = [Job(options.name, options.part)] if options.part else jobs_of(names, short=options.short)
     _check_into(parser, options)
@@ -99,15 +102,20 @@ def main() -> None:
             write_figures(path, told)
 
     if len(jobs) == 1:
-        keep(jobs[0], _run(jobs[0], options))
-    else:
-        given = ["--seed", str(options.seed), "--device", options.device, *(["--short"] if options.short else [])]
         try:
-            failed = Side(options.workers, given).run(jobs, keep)
+            keep(jobs[0], _run(jobs[0], options))
+        except MetaLearningError as error:
+            parser.exit(2, f"{error}\n")
+    else:
+        passed = ["--seed", str(options.seed), "--device", options.device, *(["--short"] if options.short else [])]
+        try:
+            failed = Side(options.workers, passed).run(jobs, keep)
         except KeyboardInterrupt:
             sys.exit(130)
         worked = sum(os.times()[2:4])  # of processes that have ended
         print(f"all: {time.perf_counter() - started:.0f} s, {worked:.0f} of the processor", file=sys.stderr)
+    if idle := [str(job) for job in jobs if found.get(job) == []]:  # so that nobody takes the rest for a whole run
+        print(f"not measured: {', '.join(idle)}", file=sys.stderr)
     _tell([each for job in jobs for each in found.get(job, ())], failed, as_json=options.json)
 
 
@@ -120,8 +128,9 @@ def _run(job: Job, options: argparse.Namespace) -> list[dict[str, Any]]:
         answers = problem.run(short=options.short, seed=options.seed, device=options.device)
     else:
         answers = problem.PARTS[job.part](options.seed, options.device)
-    spent = f"{time.perf_counter() - started:.0f} s, {time.process_time() - worked:.0f} of the processor"
-    print(f"{job}: {spent if answers else 'nothing was measured'}", file=sys.stderr)
+    if answers:
+        spent = f"{time.perf_counter() - started:.0f} s, {time.process_time() - worked:.0f} of the processor"
+        print(f"{job}: {spent}", file=sys.stderr)
     return [{**asdict(answer), "reached": answer.reached} for answer in answers]
 
 

@@ -131,11 +131,11 @@ class Side:
         out, said = process.communicate()
         with self._lock:
             self._running.discard(process)
-        last = (said.strip().splitlines() or [""])[-1]
+        lines = said.strip().splitlines() or [""]
         try:
-            return json.loads(out), last
+            return json.loads(out), told_of(job, lines)
         except ValueError:
-            return None, f"{job} failed: {last or f'status {process.returncode}'}"
+            return None, f"{job} failed: {lines[-1] or f'status {process.returncode}'}"
 
     def _end(self) -> None:
         """End what still runs."""
@@ -143,3 +143,9 @@ class Side:
             self._over = True
             for process in self._running:
                 process.kill()
+
+
+def told_of(job: Job, lines: Sequence[str]) -> str:
+    """Take what a job's process said of it at last: its time, and behind that the aims that were missed."""
+    own = [place for place, line in enumerate(lines) if line.startswith(f"{job}: ")]
+    return "; ".join(lines[own[-1] if own else -1 :])

@@ -80,9 +80,10 @@ class Grounds:
             return None
         there = len(self._heights("train"))
         if number * count >= there:
+            steps, tasks = _counted(-(-there // count), "meta-step"), _counted(count, "task")
             raise SplitError(
                 f"births is true, and each of the {there} training courses of grounds has had its turn; take at most "
-                f"{-(-there // count)} meta-steps of {count} tasks, more courses, or births=false"
+                f"{steps} of {tasks}, more courses, or births=false"
             )
         courses = torch.arange(number * count, min((number + 1) * count, there))
         return self._on(courses, "train", torch_generator((*key, Stream.TASKS)))
@@ -175,6 +176,10 @@ def _lines(batch: TaskBatch) -> Tensor:
     (x0, x1), (y0, y1) = ((each.gather(1, left), each.gather(1, right)) for each in (x, y))
     between = (y1 - y0) / (x1 - x0) * (asked - x0) + y0
     return torch.where(left == right, y0, between).float()[..., None]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _make(settings: GroundSettings, source: Source) -> Grounds:

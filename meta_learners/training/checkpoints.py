@@ -99,6 +99,6 @@ def load_checkpoint(folder: Path) -> tuple[int, State] | None:
             except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise MetaLearningError(f"{folder / checkpoint.file} is damaged: {error}") from error
     if kept:
-        names = ", ".join(each.file for each in kept)
-        raise MetaLearningError(f"{folder}: {names} are missing or damaged; restore a copy of one")
+        names, are = ", ".join(each.file for each in kept), "is" if len(kept) == 1 else "are"
+        raise MetaLearningError(f"{folder}: {names} {are} missing or damaged; restore a copy of one")
     return None

@@ -40,9 +40,11 @@ class FewShotTraining(Ongoing):
         plan: must be the one that the folder's training was begun with.
         source: where the family's tasks come from.
         device: to learn on.
+        iterations: meta-steps that it is to come to; whether there are tasks for them is seen before anything is
+            written.
 
     Raises:
-        MetaLearningError: the folder holds another training, or cannot be used.
+        MetaLearningError: the folder holds another training, or cannot be used, or the family lacks tasks.
         PlaceError: the folder cannot be written.
         DiskError: the disk is full or broken; the same call works when it no longer is.
     """
@@ -50,9 +52,14 @@ class FewShotTraining(Ongoing):
     plan: FewShotPlan
     learner: FewShotLearner
 
-    def __init__(self, folder: Path, plan: FewShotPlan, source: Source, *, device: str = "cpu") -> None:
+    def __init__(
+        self, folder: Path, plan: FewShotPlan, source: Source, *, device: str = "cpu", iterations: int = 1
+    ) -> None:
         self.family = family_of(plan, source)
         self.learner = learner_of(plan, self.family, device)
+        self.family.draw(1, self.family.splits[0], (plan.seed,))  # says what is wrong while the folder is untouched
+        if isinstance(self.family, Ordered):
+            self.family.turn(iterations - 1, plan.tasks, (plan.seed,))
         with ExitStack() as opened:
             opened.enter_context(claim(folder))
             if (folder / NAME).exists():

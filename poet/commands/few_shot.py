@@ -69,7 +69,10 @@ def train(kind: FewShotKind, wanted: Wanted) -> None:
         seed=wanted.seed,
     )
     plan = fingerprint(plan, source)
-    with interruptible(), FewShotTraining(wanted.output, plan, source, device=wanted.device) as training:
+    with (
+        interruptible(),
+        FewShotTraining(wanted.output, plan, source, device=wanted.device, iterations=wanted.iterations) as training,
+    ):
         done = training.iteration
         if done >= wanted.iterations:
             say(f"{wanted.output} has its {done} meta-steps; --iterations N goes on to N")
@@ -108,6 +111,7 @@ def test(
 ) -> None:
     """Measure a trained learner beside its rivals, for each number of shots."""
     from meta_learners.episodes import Published  # noqa: PLC0415
+    from meta_learners.learner import Tuning  # noqa: PLC0415
     from meta_learners.registry import few_shot_kind  # noqa: PLC0415
     from meta_learners.training.few_shot import (  # noqa: PLC0415
         as_read_now,
@@ -137,7 +141,8 @@ def test(
     iteration = resume(trained, folder)
     rows: list[dict[str, Any]] = []
     with waiting(f"telling {tasks * len(numbers)} tasks", "tasks") as note:
-        for place, number in enumerate(numbers):
+        families = []  # each is seen to have such tasks before any is measured, which takes long
+        for number in numbers:
             family = family_of(plan, source, **other, **({} if number is None else {SHOTS: number}))
             if family.input_shape != own.input_shape:
                 raise InputError(f"inputs of shape {family.input_shape} are not those learned from, {own.input_shape}")
@@ -145,11 +150,15 @@ def test(
             published = isinstance(family, Published) and family.published(protocol.split) is not None
             if published and number is not None:
                 raise InputError(f"--shots is {shots!r}, and split {protocol.split} has published tasks; leave it out")
-            ways = family.draw(1, protocol.split, (seed,)).ways if published else family.ways
+            ways = family.draw(1, protocol.split, (seed,)).ways
+            if isinstance(trained, Tuning):  # whose rivals are tuned on tasks of training
+                family.draw(1, family.splits[0], (seed,))
             if few_shot_kind(plan.learner).fixed_ways and ways != own.ways:
                 raise InputError(
                     f"tasks of split {protocol.split} have {ways} classes; {plan.learner} was made for {own.ways}"
                 )
+            families.append((family, number, published))
+        for place, (family, number, published) in enumerate(families):
             figures = few_shot_figures(
                 trained,
                 family,

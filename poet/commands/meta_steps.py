@@ -34,8 +34,10 @@ def take_meta_steps(
     """
     for name in HORIZONS:
         over = training.plan.settings.get(name)
-        if isinstance(over, int) and 1 < over < iterations:  # plasticity's decay is a share
-            late = f"meta-steps {over + 1} to {iterations} teach nothing"
+        if isinstance(over, int) and 0 < over < iterations:  # fast weights' decay is a share, and always a float
+            first = over + 1
+            several = f"meta-steps {first} to {iterations} teach nothing"
+            late = several if first < iterations else f"meta-step {first} teaches nothing"
             say(f"warning: {name}={over} takes the step size to 0, so {late}")
     columns = (*Progress.get_default_columns(), TextColumn("{task.fields[figures]}"))
     saved = told = time.monotonic()

@@ -15,7 +15,7 @@ import torch
 from benchmarks.known_answers import bandits, grounds, in_context, navigation, sinusoid
 from benchmarks.known_answers.__main__ import NAMES, main
 from benchmarks.known_answers.answer import Answer
-from benchmarks.known_answers.workers import MINUTES, Job, Side, jobs_of
+from benchmarks.known_answers.workers import MINUTES, Job, Side, jobs_of, told_of
 from environments.domain import find_domain
 from meta_learners.families.navigation import Navigation
 from meta_learners.problems.archive import Pool
@@ -210,9 +210,12 @@ def test_figures_of_the_same_name_are_replaced_in_a_list_that_was_kept_and_other
         (["recall", "--into", __file__], "cannot be read as a list of figures"),
         (["recall", "--into", "no-such-folder"], "--into is no-such-folder, which is not there"),
         (["recall", "--short", "--into", KEPT], "where lists lie that may be of the long form"),
+        (["recall", "--short", "--seed", "-1"], "--seed is -1; it must be in [0, "),
+        (["omniglot", "--part", "matching"], "no-such-drawings holds no images_background"),
     ],
 )
 def test_what_cannot_be_run_or_kept_is_refused_before_anything_runs(monkeypatch, capsys, words, told):
+    monkeypatch.setenv("POET_OMNIGLOT", "no-such-drawings")
     with pytest.raises(SystemExit) as ended:
         asked(monkeypatch, *words)
     assert ended.value.code == 2
@@ -273,6 +276,21 @@ def test_what_is_said_to_take_long_is_there_and_parts_come_in_the_order_of_their
     assert {str(job) for job in jobs} >= set(MINUTES)
     assert list(dict.fromkeys(job.problem for job in jobs)) == list(NAMES)
     assert jobs_of(NAMES, short=True) == [Job(name) for name in NAMES]
+
+
+def test_what_lacks_its_data_is_named_at_the_end_and_is_no_failure(monkeypatch, capsys):
+    monkeypatch.delenv("POET_OMNIGLOT", raising=False)
+    asked(monkeypatch, "omniglot", "--short")
+    said = capsys.readouterr().err
+    assert said.endswith("omniglot: POET_OMNIGLOT names no folder of Omniglot's files\nnot measured: omniglot\n")
+
+
+def test_the_time_of_what_ran_beside_others_is_told_with_the_aims_that_it_missed():
+    lines = ["omniglot: read", "omniglot anchors: 12 s, 11 of the processor", "1 of 2 aims missed"]
+    assert (
+        told_of(Job("omniglot", "anchors"), lines) == "omniglot anchors: 12 s, 11 of the processor; 1 of 2 aims missed"
+    )
+    assert told_of(Job("recall"), lines) == "1 of 2 aims missed"
 
 
 @pytest.mark.slow

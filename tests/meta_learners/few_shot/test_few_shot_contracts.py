@@ -11,6 +11,7 @@ import torch
 import environments
 from environments.contracts import failures
 from environments.domain import find_domain
+from meta_learners.devices import prepare_device
 from meta_learners.episodes import Examples, Rivalled, Source, SplitError
 from meta_learners.few_shot_contracts import Blobs, Lines, episodes_contract, few_shot_contract
 from meta_learners.learner import CLASSES, FewShotKind
@@ -202,6 +203,7 @@ TestLLAMA = adapting("llama")
 TestLLAMAOfClasses = adapting("llama", Blobs())
 TestLLAMAOfCurves = adapting("llama", CURVES)
 TestMixture = adapting("mixture", starts=3, first=2)
+TestMixtureOfItsOwnNoise = adapting("mixture", starts=3, first=2, own_noise=True)
 TestMixtureOfClasses = adapting("mixture", Blobs(), starts=3, first=2)
 TestPLATIPUS = adapting("platipus", draws=3)
 TestPLATIPUSOfClasses = adapting("platipus", Blobs())
@@ -216,6 +218,7 @@ def statistician(family, **settings):
 
 TestStatistician = statistician(Lines(), draws=3)
 TestStatisticianOfClasses = statistician(Blobs(), width=8)
+TestStatisticianOfSequences = statistician(CURVES, width=8, before=4)
 
 
 def sequential(name, family=None, **settings):
@@ -226,6 +229,7 @@ def sequential(name, family=None, **settings):
 TestSNAIL = sequential("snail", IMAGES, width=8, filters=4, keys=4)
 TestSNAILOfNumbers = sequential("snail", Lines(), width=8, filters=4, keys=4)
 TestMANN = sequential("mann", width=8, units=8, rows=6, row_size=4, reads=2)
+TestMANNThatBinds = sequential("mann", width=8, units=8, rows=6, row_size=8, reads=2)
 TestMANNOfNumbers = sequential("mann", Lines(), width=8, units=8, rows=6, row_size=4, reads=2)
 TestMetaNetworks = few_shot_contract(lambda tasks: make_few_shot("meta-networks", tasks, {"width": 8}), numbered=True)
 TestHypernetwork = learner("hypernetwork", CURVES, units=8)
@@ -259,6 +263,39 @@ TestFastWeights = plastic("fast-weights", units=6)
 TestFastWeightProgrammer = plastic("fast-weight-programmer", units=6)
 TestParametricRule = plastic("parametric-rule")
 TestParametricRuleOfNumbers = plastic("parametric-rule", Lines())
+
+
+ON_CUDA = {
+    "prototypical": (IMAGES, {"width": 8}),
+    "maml": (Lines(), {"hidden": [8], "inner_steps": 2}),
+    "imaml": (Lines(), {"hidden": [8], "inner_steps": 2}),
+    "anp": (Lines(), {"units": 8, "heads": 2, "draws": 3}),
+    "lstm-optimiser": (Lines(), {"hidden": [6], "steps": 3, "window": 3, "units": 4}),
+    "fast-weights": (Blobs(), {"width": 8, "units": 6}),
+    "hypernetwork": (CURVES, {"width": 8, "units": 8}),
+    "neural-statistician": (CURVES, {"width": 8, "units": 8, "context": 4, "latent": 2, "before": 4}),
+}
+
+
+def step_and_tell(name, device):
+    """Give the figures of a meta-step, and what the learner says of new tasks after it."""
+    family, settings = ON_CUDA[name]
+    learner = make_few_shot(name, family, settings, device=device)
+    figures = learner.meta_step(family.draw(3, "train", (1,)), (1,))
+    told = learner.predict(family.draw(3, "train", (2,)), (2,))
+    numbers = told.logits.log_softmax(-1) if isinstance(told, Logits) else told.mean
+    return figures, numbers
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", ON_CUDA)
+def test_on_cuda_it_learns_and_tells_what_it_does_on_the_cpu(name):
+    prepare_device("cuda")
+    (figures, told), (expected, wanted) = (step_and_tell(name, device) for device in ("cuda", "cpu"))
+    assert told.is_cuda
+    assert figures == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    torch.testing.assert_close(told.cpu(), wanted, rtol=1e-2, atol=1e-2)
 
 
 class Broken:

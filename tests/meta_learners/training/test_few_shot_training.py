@@ -121,10 +121,14 @@ def test_a_test_shows_the_learner_beside_its_rivals_for_every_number_of_shots_an
 
 def test_numbers_are_told_with_their_errors_and_how_often_intervals_hold_them(tmp_path):
     line = ["meta-train", "--learner", "cnp", "--family", "sinusoids", "--set", "units=8"]
-    done = run(*line, "--set", "anneal_over=2", "--iterations", 4, "-o", tmp_path / "new")
-    assert done.returncode == 0
-    # Which is said where they would teach nothing.
-    assert "anneal_over=2 takes the step size to 0, so meta-steps 3 to 4 teach nothing" in " ".join(done.stderr.split())
+    for folder, over, steps, late in (
+        ("new", 1, 4, "meta-steps 2 to 4 teach nothing"),
+        ("last", 2, 3, "meta-step 3 teaches nothing"),
+    ):
+        done = run(*line, "--set", f"anneal_over={over}", "--iterations", steps, "-o", tmp_path / folder)
+        assert done.returncode == 0
+        # Which is said where they would teach nothing.
+        assert f"anneal_over={over} takes the step size to 0, so {late}" in " ".join(done.stderr.split())
     told = json.loads(run("meta-test", tmp_path / "new", "--tasks", 3, "--alone-tasks", 1, "--json").stdout)
     figures = {row["figure"] for row in told["results"] if row["by"] == "cnp"}
     assert figures == {"error", "log_loss", "coverage"}
@@ -161,11 +165,18 @@ def test_wrong_options_are_refused_and_nothing_is_written(tmp_path, options, wor
 def test_too_few_classes_are_refused_with_how_many_there_are(curriculum, tmp_path):
     line = new(tmp_path, curriculum, "--learner", "ridge", "--family-set", "ways=50", "--family-set", "courses=6")
     refused(run(*line), "split train of niches has 40 classes, too few for ways=50; lower ways")
+    births = ["--learner", "cnp", "--family", "grounds", "--family-set", "births=true", "--family-set", "courses=3"]
+    last = new(tmp_path, curriculum, *births, "--tasks", 1000, "--iterations", 2)
+    refused(run(*last), "has had its turn; take at most 1 meta-step of 1000 tasks, more courses, or births=false")
+    assert not (tmp_path / "new").exists()  # so the same folder serves who follows that
 
 
 def test_a_test_refuses_options_of_learners_that_act_and_a_curriculum_that_changed(curriculum, trained, tmp_path):
     refused(run("meta-test", trained, "--adaptations", "1"), "--adaptations is an option of learners that act")
     refused(run("meta-test", trained, "--shots", "one"), "--shots is 'one'; it must be numbers such as 1,5")
+    with pytest.MonkeyPatch.context() as patch:  # before any of them is measured
+        patch.setattr("meta_learners.training.few_shot_test.few_shot_figures", None)
+        refused(run("meta-test", trained, "--shots", "1,2,1000"), "too few for shots + queries = 1005")
     refused(run("meta-test", trained, "--split", "all"), "split is 'all'; niches has train, validation, test")
     here = shutil.copytree(curriculum, tmp_path / "here")
     folder = tmp_path / "trained"
