@@ -18,14 +18,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.known_answers.answer import Answer
+from benchmarks.known_answers import curves
+from benchmarks.known_answers.answer import Answer, Better
 from benchmarks.known_answers.learning import UNTAUGHT, taught
 from benchmarks.known_answers.lists import check_place, figures_in, write_figures
 from environments.tasks.curriculum import Curriculum, seal
@@ -37,9 +38,14 @@ from meta_learners.predictions import Numbers, Prediction, judge
 from meta_learners.problems.grounds import Grounds
 from meta_learners.registry import make_family, make_few_shot
 
-TESTED, AT_ONCE = 10_000, 1000  # tasks on which `cnp` is tested, and how many at once
+TESTED, AT_ONCE = 10_000, 1000  # tasks on which learners are tested, and how many at once
 ALONE = 100  # tasks of the network trained on each alone
-STEPS, HALVE_AFTER, TASKS = 12_000, 3000, 16
+STEPS, TASKS = 12_000, 16
+# As on curves: who attends to what was told can weigh training's courses.
+LEARNERS: Mapping[str, Mapping[str, Any]] = {
+    "cnp": {"step_size": 1e-3, "halve_after": 3000},
+    "anp": {**curves.settings("anp", STEPS)},
+}
 RESAMPLES, RESAMPLING = 10_000, 0  # of courses, for the interval; and the seed
 ONLINE = {"inner_rate": 0.05, "inner_steps": 5, "step_size": 3e-3}
 # Of parametric ground nothing can be told but how far it strays, so that a start needs a noise of its own to take it.
@@ -79,55 +85,62 @@ def interval_over_courses(differences: NDArray[Any], courses: NDArray[Any], key:
 
 
 def told(curriculum: Curriculum, shots: int, seed: int) -> list[Answer]:
-    """Train `cnp` on training courses, and measure on those of other branches."""
+    """Train on training courses, and measure on those of other branches."""
     family = family_of(curriculum, shots=shots, queries=20)
-    learner = taught(
-        "cnp", family, {"step_size": 1e-3, "halve_after": HALVE_AFTER}, steps=STEPS, tasks=TASKS, seed=seed
-    )
+    learners = {
+        name: taught(name, family, settings, steps=STEPS, tasks=TASKS, seed=seed) for name, settings in LEARNERS.items()
+    }
     level = float(family.draw(AT_ONCE, "train", (UNTAUGHT, Stream.CHOICES)).query.targets.mean())
-    errors: dict[str, list[Tensor]] = {}
-    courses, coverage = [], []
+    figures: dict[str, list[Mapping[str, Tensor]]] = {}
+    courses = []
     for number in range(TESTED // AT_ONCE):
         key = (UNTAUGHT, number, Stream.BATCHES)
         batch = family.draw(AT_ONCE, "test", key)
         courses.append(courses_of(family, AT_ONCE, key))
         by: dict[str, Prediction] = {
-            "cnp": learner.predict(batch, key),
+            **{name: learner.predict(batch, key) for name, learner in learners.items()},
             **family.rivals(batch),
             "mean of training's heights": Numbers.of(torch.full_like(batch.query.targets, level)),
         }
         for name, each in by.items():
-            found = judge(each, batch.query.targets, batch.query.present)
-            errors.setdefault(name, []).append(found["error"])
-            coverage += [found["coverage"]] if name == "cnp" else []
-    of_tasks = {name: torch.cat(parts).double().numpy() for name, parts in errors.items()}
-    error = {name: float(each.mean()) for name, each in of_tasks.items()}
-    nearest = error["nearest training course"]
-    low, high = interval_over_courses(
-        of_tasks["cnp"] - of_tasks["nearest training course"],
-        torch.cat(courses).numpy(),
-        (RESAMPLING, Stream.CHOICES),
-    )
+            figures.setdefault(name, []).append(judge(each, batch.query.targets, batch.query.present))
+    errors = {name: torch.cat([each["error"] for each in found]) for name, found in figures.items()}
+    error = {name: float(each.double().mean()) for name, each in errors.items()}
     batch = family.draw(ALONE, "test", (UNTAUGHT, Stream.EPISODES))
-    key = (UNTAUGHT, Stream.PARAMETERS)
-    by_itself, few = _error(alone(batch, key), batch), _error(learner.predict(batch, key), batch)
-    of = f"ground from {shots} heights"
-
-    def beside(other: str, better: Literal["lower", "beside"]) -> Answer:
-        return Answer(f"{of}: cnp, error ({other})", error["cnp"], error[other], better, 0, "", "computed")
-
-    less = f"{of}: cnp, error less that of the nearest training course, 95 % over courses"
-    return [
-        Answer(f"{of}: nearest training course, error", nearest, NEAREST[shots], "beside", 0, "", "computed"),
-        beside("nearest training course", "lower"),
-        Answer(f"{less}, upper end", high, 0, "lower", 0, "", ""),
-        Answer(f"{less}, lower end", low, 0, "beside", 0, "", ""),
-        beside("lines from height to height", "lower"),
-        beside("training courses by Bayes", "beside"),
-        beside("mean of training's heights", "beside"),
-        Answer(f"{of}, {ALONE} tasks: cnp, error (trained on each alone)", few, by_itself, "beside", 0, "", "computed"),
-        Answer(f"{of}: cnp, coverage", float(torch.cat(coverage).mean()), 0.9, "beside", 0, "", "computed"),
-    ]
+    key, of = (UNTAUGHT, Stream.PARAMETERS), f"ground from {shots} heights"
+    by_itself, nearest = _error(alone(batch, key), batch), "nearest training course"
+    answers = [Answer(f"{of}: {nearest}, error", error[nearest], NEAREST[shots], "beside", 0, "", "computed")]
+    for name, learner in learners.items():
+        less = f"{of}: {name}, error less that of the {nearest}, 95 % over courses"
+        apart = (errors[name] - errors[nearest]).double().numpy()
+        low, high = interval_over_courses(apart, torch.cat(courses).numpy(), (RESAMPLING, Stream.CHOICES))
+        coverage = float(torch.cat([each["coverage"] for each in figures[name]]).mean())
+        few, among = _error(learner.predict(batch, key), batch), f"{of}, {ALONE} tasks: {name}"
+        rivals: dict[str, Better] = {
+            nearest: "lower",
+            "lines from height to height": "lower",
+            "training courses by Bayes": "beside",
+            "mean of training's heights": "beside",
+        }
+        answers += [
+            *(
+                Answer(f"{of}: {name}, error ({other})", error[name], error[other], better, 0, "", "computed")
+                for other, better in rivals.items()
+            ),
+            Answer(f"{less}, upper end", high, 0, "lower", 0, "", ""),
+            Answer(f"{less}, lower end", low, 0, "beside", 0, "", ""),
+            Answer(
+                f"{of}, {ALONE} tasks: {name}, error (trained on each alone)",
+                few,
+                by_itself,
+                "beside",
+                0,
+                "",
+                "computed",
+            ),
+            Answer(f"{of}: {name}, coverage", coverage, 0.9, "beside", 0, "", "computed"),
+        ]
+    return answers
 
 
 def _error(prediction: Prediction, batch: TaskBatch) -> float:
