@@ -129,15 +129,7 @@ def told(curriculum: Curriculum, shots: int, seed: int) -> list[Answer]:
             ),
             Answer(f"{less}, upper end", high, 0, "lower", 0, "", ""),
             Answer(f"{less}, lower end", low, 0, "beside", 0, "", ""),
-            Answer(
-                f"{of}, {ALONE} tasks: {name}, error (trained on each alone)",
-                few,
-                by_itself,
-                "beside",
-                0,
-                "",
-                "computed",
-            ),
+            Answer(f"{among}, error (trained on each alone)", few, by_itself, "beside", 0, "", "computed"),
             Answer(f"{of}: {name}, coverage", coverage, 0.9, "beside", 0, "", "computed"),
         ]
     return answers
