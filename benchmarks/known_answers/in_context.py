@@ -112,7 +112,7 @@ def _parts() -> dict[str, Callable[[int, str], list[Answer]]]:
     """Give the long form's parts by name; each takes a seed and a device."""
     parts: dict[str, Callable[[int, str], list[Answer]]] = {}
     for name, arms, iterations, trials in (
-        ("snail", 5, 400, 1024),
+        ("snail", 5, 300, 512),
         ("snail", 10, 300, 512),
         ("snail", 50, 300, 512),
         ("transformer", 5, 300, 512),

@@ -12,13 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from benchmarks.known_answers.answer import Answer
-from benchmarks.known_answers.learning import measured, taught
+from benchmarks.known_answers.learning import UNTAUGHT, measured, taught
 from environments.domain import find_domain
 from environments.tasks.curriculum import SPLITS
+from meta_learners.few_shot.alone import alone
+from meta_learners.few_shot.rivals import nearest
+from meta_learners.keys import Stream
+from meta_learners.predictions import judge
 from meta_learners.problems.archive import Pool
 from meta_learners.problems.niches import Niches, NicheSettings
 
 GENOMES, SHORT_GENOMES = 100, 20  # of each split
+ALONE, WAYS = 100, 5  # tasks on each of which a network is trained alone, and classes of each
 STEPS = 800  # meta-steps
 CHAINS, LENGTH = 4, 25  # lines of descent of each split, and mutations in each
 LEARNERS = ("prototypical", "matching", "siamese", "relation", "ridge", "good-embedding", "graph")
@@ -51,6 +56,18 @@ def run(*, short: bool, seed: int, device: str) -> list[Answer]:
     return [answer for part in PARTS.values() for answer in part(seed, device)]
 
 
+def anchors(seed: int, device: str) -> list[Answer]:
+    """Measure what knows nothing of other niches: the nearest raw example, and a network trained on each task alone."""
+    batch = family(GENOMES).draw(ALONE, "test", (UNTAUGHT, Stream.TASKS)).to(device)
+    by = {"nearest raw example": nearest(batch), "trained on each task alone": alone(batch, (seed,))}
+    found = {name: judge(each, batch.query.targets, batch.query.present)["accuracy"] for name, each in by.items()}
+    of = f"niches, {ALONE} tasks"
+    return [
+        Answer(f"{of}: {name}, accuracy (chance)", float(each.mean()), 1 / WAYS, "beside", 0, "", "computed")
+        for name, each in found.items()
+    ]
+
+
 def among_nearest(seed: int, device: str) -> list[Answer]:
     """Train on any genomes, and measure where all five are near each other."""
     learner = taught("prototypical", family(GENOMES), {"width": 32}, steps=STEPS, tasks=8, seed=seed, device=device)
@@ -79,6 +96,7 @@ def of_learners(
 
 
 PARTS: Mapping[str, Callable[[int, str], list[Answer]]] = {
+    "anchors": anchors,
     "metric": lambda seed, device: of_learners(LEARNERS, family(GENOMES), STEPS, seed, device),
     "black-box": lambda seed, device: of_learners(BLACK_BOX, family(GENOMES), STEPS, seed, device),
     "nearest": among_nearest,

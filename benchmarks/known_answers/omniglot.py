@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.known_answers.answer import Answer, Certainty
-from benchmarks.known_answers.learning import measured, taught
+from benchmarks.known_answers.learning import UNTAUGHT, measured, taught
 from meta_learners.episodes import EpisodeFamily, Source
+from meta_learners.few_shot.alone import alone
 from meta_learners.few_shot.rivals import nearest
 from meta_learners.keys import Stream
 from meta_learners.predictions import judge
@@ -38,7 +39,7 @@ MANY, FEW = 20, 5
 # Characters in a mirror are further classes, half of the tasks are of one alphabet, as the runs are, and every
 # drawing is turned, sheared, scaled and moved. Two queries a class: more tasks teach more than more queries.
 TASKS = {"size": 32, "queries": 2, "mirrored": True, "within": 0.5, "warped": 0.5}
-TOLD = 400  # tasks of the test
+TOLD, ALONE = 400, 100  # tasks of the test, and those on each of which a network is trained alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,15 @@ def _anchors(seed: int, device: str) -> list[Answer]:
     runs = one_shot_runs(source.data)
     told = judge(modified_hausdorff(runs), runs.query.targets, runs.query.present)["accuracy"].mean()
     name = "omniglot: modified Hausdorff distance, error on the 20 runs"
-    return [_pixels(source), Answer(name, 1 - float(told), HAUSDORFF, "equal", 0.01, LAKE, "remembered")]
+    few = make_family("omniglot", {"size": TASKS["size"]}, source).draw(ALONE, "test", (UNTAUGHT, Stream.TASKS))
+    few = few.to(device)
+    by_itself = judge(alone(few, (seed,)), few.query.targets, few.query.present)["accuracy"].mean()
+    of_each = f"omniglot, {ALONE} tasks: trained on each task alone, 5 ways 1 shot (chance)"
+    return [
+        _pixels(source),
+        Answer(of_each, float(by_itself), 1 / FEW, "beside", 0, "", "computed"),
+        Answer(name, 1 - float(told), HAUSDORFF, "equal", 0.01, LAKE, "remembered"),
+    ]
 
 
 def _learned(name: str, seed: int, device: str) -> list[Answer]:

@@ -27,7 +27,7 @@ MINUTES = {
     "hull varibad": 7.5,
     "in_context snail-navigation": 7,
     "hull transformer": 6,
-    "in_context snail-bandits-5": 6,
+    "in_context snail-bandits-5": 3,
     "mdps": 5,
     **{f"sinusoid {name}-{shots}": 5.0 for name in ("meta-curvature", "mt-net") for shots in (5, 10)},
     **{f"sinusoid {name}-{shots}": 4.0 for name in ("imaml", "t-net") for shots in (5, 10)},
@@ -42,6 +42,7 @@ MINUTES = {
     "in_context snail-bandits-50": 3,
     **{f"sinusoid warpgrad-{shots}": 3.0 for shots in (5, 10)},
     "optimisers": 4,
+    "omniglot anchors": 2,
 }
 USUAL = 1.5
 # glibc gives large blocks back to the system at once, which costs a fifth of the time of small networks.
