@@ -1,12 +1,12 @@
 """Ground of CPPN niches from a few noisy heights: `python -m benchmarks.known_answers.grounds CURRICULUM [--json]`.
 
 CURRICULUM is a folder that `poet export` wrote of a run on CPPN ground; so this is not among the problems that
-`python -m benchmarks.known_answers` runs. Beside `cnp` are the training course that fits best, which a learner should
-beat on other courses than these, too (an interval over test courses), lines from height to height, training's mean, and
-a network trained on the task alone. Then the training courses one after another, as the run tried them: `ftml` is
-judged on each before it has learned of it, beside a start trained on all past courses without adapting (joint
-training), and a network trained on the course alone. Then parametric courses among the others, which `mixture` should
-tell apart, beside a threshold on how far the told heights stray, and one start alone.
+`python -m benchmarks.known_answers` runs. Beside `cnp` and `anp` are the training course that fits best, which a
+learner should beat on other courses than these, too (an interval over test courses), lines from height to height,
+training's mean, and a network trained on the task alone. Then the training courses one after another, as the run tried
+them: `ftml` is judged on each before it has learned of it, beside a start trained on all past courses without adapting
+(joint training), and a network trained on the course alone. Then parametric courses among the others, which `mixture`
+should tell apart, beside a threshold on how far the told heights stray, and one start alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from benchmarks.known_answers import curves
 from benchmarks.known_answers.answer import Answer, Better
-from benchmarks.known_answers.learning import UNTAUGHT, taught
+from benchmarks.known_answers.learning import UNTAUGHT, mean_of, taught
 from benchmarks.known_answers.lists import check_place, figures_in, write_figures
 from environments.tasks.curriculum import Curriculum, seal
 from meta_learners.episodes import Source, TaskBatch
@@ -44,7 +44,7 @@ STEPS, TASKS = 12_000, 16
 # As on curves: who attends to what was told can weigh training's courses.
 LEARNERS: Mapping[str, Mapping[str, Any]] = {
     "cnp": {"step_size": 1e-3, "halve_after": 3000},
-    "anp": {**curves.settings("anp", STEPS)},
+    "anp": curves.settings("anp", STEPS),
 }
 RESAMPLES, RESAMPLING = 10_000, 0  # of courses, for the interval; and the seed
 ONLINE = {"inner_rate": 0.05, "inner_steps": 5, "step_size": 3e-3}
@@ -108,14 +108,14 @@ def told(curriculum: Curriculum, shots: int, seed: int) -> list[Answer]:
     error = {name: float(each.double().mean()) for name, each in errors.items()}
     batch = family.draw(ALONE, "test", (UNTAUGHT, Stream.EPISODES))
     key, of = (UNTAUGHT, Stream.PARAMETERS), f"ground from {shots} heights"
-    by_itself, nearest = _error(alone(batch, key), batch), "nearest training course"
+    by_itself, nearest = mean_of(alone(batch, key), batch.query, "error"), "nearest training course"
     answers = [Answer(f"{of}: {nearest}, error", error[nearest], NEAREST[shots], "beside", 0, "", "computed")]
     for name, learner in learners.items():
         less = f"{of}: {name}, error less that of the {nearest}, 95 % over courses"
         apart = (errors[name] - errors[nearest]).double().numpy()
         low, high = interval_over_courses(apart, torch.cat(courses).numpy(), (RESAMPLING, Stream.CHOICES))
         coverage = float(torch.cat([each["coverage"] for each in figures[name]]).mean())
-        few, among = _error(learner.predict(batch, key), batch), f"{of}, {ALONE} tasks: {name}"
+        few, among = mean_of(learner.predict(batch, key), batch.query, "error"), f"{of}, {ALONE} tasks: {name}"
         rivals: dict[str, Better] = {
             nearest: "lower",
             "lines from height to height": "lower",
@@ -135,10 +135,6 @@ def told(curriculum: Curriculum, shots: int, seed: int) -> list[Answer]:
     return answers
 
 
-def _error(prediction: Prediction, batch: TaskBatch) -> float:
-    return float(judge(prediction, batch.query.targets, batch.query.present)["error"].mean())
-
-
 def in_order_of_birth(curriculum: Curriculum, seed: int) -> list[Answer]:
     """Play the training courses one after another: mean error of the later half."""
     family = family_of(curriculum, shots=10, queries=20, births=True)
@@ -152,7 +148,7 @@ def in_order_of_birth(curriculum: Curriculum, seed: int) -> list[Answer]:
         assert batch is not None
         for name, learner in learners.items():
             errors[name].append(learner.meta_step(batch, (seed, number))["error"])
-        errors["scratch"].append(_error(alone(batch, (seed, number)), batch))
+        errors["scratch"].append(mean_of(alone(batch, (seed, number)), batch.query, "error"))
     late = {name: sum(each[len(each) // 2 :]) / len(each[len(each) // 2 :]) for name, each in errors.items()}
     of = "ground in order of birth from 10 heights, later half: ftml, error"
     return [
@@ -193,7 +189,7 @@ def kinds(curriculum: Curriculum, seed: int) -> list[Answer]:
 
     def errors(kind: str, batch: TaskBatch) -> Answer:
         by: list[FewShotLearner] = [learner, single]
-        several, one = (_error(each.predict(batch, (UNTAUGHT,)), batch) for each in by)
+        several, one = (mean_of(each.predict(batch, (UNTAUGHT,)), batch.query, "error") for each in by)
         return Answer(f"{of}, error on {kind} ground (one start)", several, one, "beside", 0, "", "computed")
 
     return [

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from meta_learners.episodes import EpisodeFamily
+from meta_learners.episodes import EpisodeFamily, Examples
 from meta_learners.keys import Stream
 from meta_learners.learner import FewShotLearner
 from meta_learners.predictions import Prediction, judge
@@ -32,6 +32,11 @@ def taught(
     for number in range(steps):
         learner.meta_step(family.draw(tasks, family.splits[0], (seed, number, Stream.BATCHES)), (seed, number))
     return learner
+
+
+def mean_of(prediction: Prediction, query: Examples, figure: str) -> float:
+    """Judge a prediction of a batch's queries: a figure's mean over tasks."""
+    return float(judge(prediction, query.targets, query.present)[figure].mean())
 
 
 def measured(

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from benchmarks.known_answers.answer import Answer
-from benchmarks.known_answers.learning import UNTAUGHT, measured, taught
+from benchmarks.known_answers.learning import UNTAUGHT, mean_of, measured, taught
 from environments.domain import find_domain
 from environments.tasks.curriculum import SPLITS
 from meta_learners.few_shot.alone import alone
 from meta_learners.few_shot.rivals import nearest
 from meta_learners.keys import Stream
-from meta_learners.predictions import judge
 from meta_learners.problems.archive import Pool
 from meta_learners.problems.niches import Niches, NicheSettings
 
@@ -60,10 +59,9 @@ def anchors(seed: int, device: str) -> list[Answer]:
     """Measure what knows nothing of other niches: the nearest raw example, and a network trained on each task alone."""
     batch = family(GENOMES).draw(ALONE, "test", (UNTAUGHT, Stream.TASKS)).to(device)
     by = {"nearest raw example": nearest(batch), "trained on each task alone": alone(batch, (seed,))}
-    found = {name: judge(each, batch.query.targets, batch.query.present)["accuracy"] for name, each in by.items()}
-    of = f"niches, {ALONE} tasks"
+    of, found = f"niches, {ALONE} tasks", {name: mean_of(each, batch.query, "accuracy") for name, each in by.items()}
     return [
-        Answer(f"{of}: {name}, accuracy (chance)", float(each.mean()), 1 / WAYS, "beside", 0, "", "computed")
+        Answer(f"{of}: {name}, accuracy (chance)", each, 1 / WAYS, "beside", 0, "", "computed")
         for name, each in found.items()
     ]
 

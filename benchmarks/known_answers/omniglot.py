@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.known_answers.answer import Answer, Certainty
-from benchmarks.known_answers.learning import UNTAUGHT, measured, taught
+from benchmarks.known_answers.learning import UNTAUGHT, mean_of, measured, taught
 from meta_learners.episodes import EpisodeFamily, Source
 from meta_learners.few_shot.alone import alone
 from meta_learners.few_shot.rivals import nearest
 from meta_learners.keys import Stream
-from meta_learners.predictions import judge
 from meta_learners.problems.hausdorff import modified_hausdorff
 from meta_learners.problems.omniglot import RUN_COUNT, VARIABLE, one_shot_runs
 from meta_learners.registry import few_shot_kind, make_family
@@ -94,7 +93,7 @@ def omniglot_source(problem: str = "omniglot") -> Source | None:
 
 def _pixels(source: Source) -> Answer:
     batch = make_family("omniglot", {}, source).draw(TOLD, "test", (10**6, Stream.TASKS))
-    pixels = float(judge(nearest(batch), batch.query.targets, batch.query.present)["accuracy"].mean())
+    pixels = mean_of(nearest(batch), batch.query, "accuracy")
     return Answer("omniglot: nearest in pixels, 5 ways 1 shot", pixels, PIXELS, "equal", 0.03, "", "computed")
 
 
@@ -103,16 +102,16 @@ def _anchors(seed: int, device: str) -> list[Answer]:
     if (source := omniglot_source()) is None or source.data is None:
         return []
     runs = one_shot_runs(source.data)
-    told = judge(modified_hausdorff(runs), runs.query.targets, runs.query.present)["accuracy"].mean()
+    told = mean_of(modified_hausdorff(runs), runs.query, "accuracy")
     name = "omniglot: modified Hausdorff distance, error on the 20 runs"
-    few = make_family("omniglot", {"size": TASKS["size"]}, source).draw(ALONE, "test", (UNTAUGHT, Stream.TASKS))
-    few = few.to(device)
-    by_itself = judge(alone(few, (seed,)), few.query.targets, few.query.present)["accuracy"].mean()
+    family = make_family("omniglot", {"size": TASKS["size"]}, source)
+    few = family.draw(ALONE, "test", (UNTAUGHT, Stream.TASKS)).to(device)
+    by_itself = mean_of(alone(few, (seed,)), few.query, "accuracy")
     of_each = f"omniglot, {ALONE} tasks: trained on each task alone, 5 ways 1 shot (chance)"
     return [
         _pixels(source),
-        Answer(of_each, float(by_itself), 1 / FEW, "beside", 0, "", "computed"),
-        Answer(name, 1 - float(told), HAUSDORFF, "equal", 0.01, LAKE, "remembered"),
+        Answer(of_each, by_itself, 1 / FEW, "beside", 0, "", "computed"),
+        Answer(name, 1 - told, HAUSDORFF, "equal", 0.01, LAKE, "remembered"),
     ]
 
 

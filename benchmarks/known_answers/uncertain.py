@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.known_answers.answer import Answer
-from benchmarks.known_answers.learning import UNTAUGHT, measured, taught
+from benchmarks.known_answers.learning import UNTAUGHT, mean_of, measured, taught
 from meta_learners.episodes import EpisodeFamily, TaskBatch
 from meta_learners.few_shot.rivals import chance
 from meta_learners.keys import Stream
@@ -145,8 +145,8 @@ def _sinusoids(name: str, seed: int, device: str) -> list[Answer]:
     batch = family.draw(TESTED, "test", (UNTAUGHT, Stream.TASKS))
     settings = {**SINUSOIDS, "noise": FIRST_NOISE}
     before, after = (_told(name, family, settings, steps, seed, device) for steps in (0, STEPS))
-    rival = judge(family.rivals(batch)["mean of all tasks"], batch.query.targets, batch.query.present)["error"]
-    blind = min(float(rival.mean()), before["error"])
+    rival = mean_of(family.rivals(batch)["mean of all tasks"], batch.query, "error")
+    blind = min(rival, before["error"])
     density = 0.5 * math.log(2 * math.pi * math.e * NOISE**2)  # of who knows each sinusoid
     return [
         Answer(f"{of}, error (the mean of all tasks, or untrained)", after["error"], blind, "lower", 0, "", "computed"),

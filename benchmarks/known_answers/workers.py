@@ -17,7 +17,7 @@ from importlib import import_module
 from threading import Lock
 from typing import Any
 
-# Minutes of a core that the long forms take, roughly, by problem or part; the rest takes one or two.
+# Minutes of a core that the long forms take, roughly, by problem or part; the rest takes less than one, mostly.
 MINUTES = {
     "curves anp": 50,
     "curves cnp": 34,
@@ -44,7 +44,7 @@ MINUTES = {
     "optimisers": 4,
     "omniglot anchors": 2,
 }
-USUAL = 1.5
+USUAL = 0.7
 # glibc gives large blocks back to the system at once, which costs a fifth of the time of small networks.
 THRIFTLESS = {
     "MALLOC_MMAP_THRESHOLD_": "1000000000",
