@@ -30,6 +30,8 @@ from benchmarks.hidden_physics import drawn
 from benchmarks.hidden_physics import task as body_task
 from environments.files import write_aside
 from environments.tasks.curriculum import FORMAT, SCHEMA_VERSION, Curriculum, seal
+from environments.walker2d import DOMAIN as WALKER
+from environments.walker2d.physics import GENES
 from meta_learners.registry import learner_kind
 from meta_learners.training.evaluation import Protocol, adaptation_curve
 from meta_learners.training.folder import METRICS, Training
@@ -54,7 +56,7 @@ def laid_ground(ground: str, folder: Path) -> Curriculum:
     tasks = {
         "flat": lambda: [environments.FLAT],
         "mild": lambda: random_tasks(TRAINED + HELD_OUT, 0, MILD),
-        "bodies": lambda: [body_task({}, drawn(luck), number) for number in range(TRAINED + HELD_OUT)],
+        "bodies": lambda: [body_task(WALKER, {}, drawn(GENES, luck), number) for number in range(TRAINED + HELD_OUT)],
     }[ground]()
     trained = [task.id for task in tasks[:TRAINED]]
     document = {

@@ -120,6 +120,15 @@ class Population:
         return sum(pair.solved is not None and pair.niche.challenged_all(criterion) is True for pair in ever)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Founder:
+    """A pair that a run begins with."""
+
+    environment: Environment
+    theta: NDArray[np.float64]  # (P,)
+    parent: int | None = None  # the place among the founders of the one that its environment was mutated from
+
+
 def first_population(
     config: Config, theta: NDArray[np.float64] | None = None, starts: Sequence[Environment] | None = None
 ) -> Population:
@@ -130,10 +139,16 @@ def first_population(
         theta: (P,) of the agent in every pair; a random one if None.
         starts: the environments; the encoding's simplest alone if None.
     """
-    niches = tuple(Niche(number, each, None, 0) for number, each in enumerate(starts or [_simplest(config)]))
-    start, optimiser = initial_theta(config) if theta is None else theta, config.make_optimiser()
-    keys = [(Phase.BEGIN, niche.id) for niche in niches]
-    states = [optimiser.fresh(start, keyed_rng(config.seed, Stream.OPTIMISER, *key)) for key in keys]
+    start = initial_theta(config) if theta is None else theta
+    return founded(config, [Founder(each, start) for each in starts or [_simplest(config)]])
+
+
+def founded(config: Config, founders: Sequence[Founder]) -> Population:
+    """Give the population of a run that begins with these pairs; each agent's optimiser begins afresh."""
+    niches = tuple(Niche(number, each.environment, each.parent, 0) for number, each in enumerate(founders))
+    optimiser = config.make_optimiser()
+    rngs = [keyed_rng(config.seed, Stream.OPTIMISER, Phase.BEGIN, niche.id) for niche in niches]
+    states = [optimiser.fresh(each.theta, rng) for each, rng in zip(founders, rngs, strict=True)]
     return Population(0, tuple(map(Pair, niches, states)), niches)
 
 

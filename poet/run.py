@@ -104,6 +104,7 @@ class Run:
         agent: brought_agents.Brought | None = None,
         activations: tuple[str, str] | None = None,
         environments: grounds.Brought | Sequence[grounds.Brought] | None = None,
+        source: Run | Path | str | None = None,
         exist_ok: bool = False,
     ) -> Run:
         """Start a run; its first iteration is run by `evolve`.
@@ -119,6 +120,9 @@ class Run:
             activations: of its hidden layers and of its last, such as ("relu", "none"), where it does not say.
             environments: to begin in, instead of the simplest: each becomes a pair with the agent. One or several
                 `Environment`s, tables of their fields, or paths of JSON files of one or of a list of them.
+            source: a run, or an exported curriculum's folder, instead of both: to begin with its pairs, which are its
+                environments but the retired ones, each with its best agent; and with its settings where neither
+                `preset` nor `config` is given.
             exist_ok: go on with the run that the folder may hold; it must have begun with all that is given here.
 
         Raises:
@@ -127,10 +131,16 @@ class Run:
         >>> first = Run.open("runs/first")
         >>> Run.create("runs/second", agent=first.agents[0], environments=first.niches[0].environment)
         Run('runs/second')
+        >>> Run.create("runs/third", source=first, settings={"seed": 5, "reproduction.capacity": 10})
+        Run('runs/third')
         """
         run = cls(folder)
         choices = Choices(
-            **_base(preset, config, settings), agent=agent, activations=activations, environments=environments
+            **_base(preset, config, settings),
+            agent=agent,
+            activations=activations,
+            environments=environments,
+            source=None if source is None else _folder(source),
         )
         if activations is not None and agent is None:
             raise InputError(f"activations {activations} goes with an agent")

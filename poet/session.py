@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.executor import Executor
+from environments.controller import Controller
 from environments.domain import find_domain
 from environments.files import holds_run
 from evolution.evaluator import Evaluator
-from poet import agents, grounds
+from poet import agents, founding, grounds
 from poet import config as configuration
 from poet.algorithm import evolve
 from poet.archive import rescoring
@@ -33,7 +34,7 @@ from poet.archive.store import CONFIG_NAME, Archive
 from poet.config import Config, ControllerSettings
 from poet.display.live import Display
 from poet.errors import InputError
-from poet.population import first_population
+from poet.population import first_population, founded
 
 DEFAULT_PRESET = "quick"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -58,6 +59,7 @@ class Choices:
     agent: agents.Brought | None = None  # to begin with
     activations: tuple[str, str] | None = None  # of it, where a file or a network does not say
     environments: grounds.Brought | Sequence[grounds.Brought] | None = None  # to begin with
+    source: Path | None = None  # a run or a curriculum, to begin with whose pairs instead
 
 
 def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Archive:
@@ -66,7 +68,7 @@ def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arch
     Args:
         folder: of the run.
         choices: a run that is resumed must have them; only its number of iterations and its engine may change.
-        default: the table that a new run is built from where no other was named.
+        default: the table that a new run is built from where no other was named, nor a source that tells its own.
 
     Raises:
         InputError: the settings are wrong or are not those of the run that is there.
@@ -78,6 +80,8 @@ def start_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arc
     """Start a run in a folder that holds none; for arguments and errors see `open_run`."""
     if _is_run(folder):
         raise InputError(f"{folder} holds a run already")
+    if choices.source is not None:
+        return _branch(folder, choices, default)
     config = _build(default if choices.base is None else choices.base, choices)
     theta = None
     if choices.agent is not None:
@@ -93,6 +97,21 @@ def start_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arc
     return Archive.create(folder, config, first_population(config, theta, starts))
 
 
+def _branch(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Archive:
+    """Start a run with the pairs of another, or of a curriculum; with its settings too, where no others are named.
+
+    More of them than there is room for may begin: the oldest retire at the first reproduction.
+    """
+    assert choices.source is not None  # the caller has looked
+    if choices.agent is not None or choices.environments is not None:
+        raise InputError(f"{choices.source} gives the agents and environments to begin with; leave the others out")
+    source = founding.read_source(choices.source)
+    base = choices.base if choices.base is not None else source.settings
+    config = _with_layers(_build(default if base is None else base, choices), source.controller, source.name)
+    source.check(config)
+    return Archive.create(folder, config, founded(config, source.founders), source.told())
+
+
 def resume_run(folder: Path, choices: Choices) -> Archive:
     """Resume the run that a folder holds; for arguments and errors see `open_run`."""
     if choices.base is not None or choices.overrides:
@@ -106,6 +125,8 @@ def resume_run(folder: Path, choices: Choices) -> Archive:
             choices = replace(choices, overrides=configuration.merge(choices.overrides, same))
         if choices.environments is not None:
             _check_begun_in(archive, choices.environments)
+        if choices.source is not None:
+            _check_branch(archive, choices.source)
         _reconcile(archive, folder, choices)
     except BaseException:
         archive.close()
@@ -123,13 +144,18 @@ def _begin_with(config: Config, choices: Choices) -> tuple[Config, NDArray[np.fl
     """Give a new run's settings, to which its agent's layers belong, and the first agent's parameters."""
     assert choices.agent is not None  # the caller has looked
     found = agents.take_agent(choices.agent, config.domain, config.make_domain().controller, choices.activations)
+    return _with_layers(config, found.controller, found.name), found.theta
+
+
+def _with_layers(config: Config, controller: Controller, name: str) -> Config:
+    """Give a new run's settings the layers of who begins it."""
     own = find_domain(config.domain).controller
-    if config.controller.make(own) == found.controller:
-        return config, found.theta
-    layers = ControllerSettings() if found.controller == own else ControllerSettings.of(found.controller)
+    if config.controller.make(own) == controller:
+        return config
+    layers = ControllerSettings() if controller == own else ControllerSettings.of(controller)
     if config.controller != ControllerSettings():
-        raise InputError(f"{found.name} is an agent of {found.controller}; leave the settings controller.* to it")
-    return replace(config, controller=layers), found.theta
+        raise InputError(f"{name} is an agent of {controller}; leave the settings controller.* to it")
+    return replace(config, controller=layers)
 
 
 def _check_begun_with(archive: Archive, choices: Choices) -> None:
@@ -151,6 +177,24 @@ def _check_begun_in(archive: Archive, brought: grounds.Brought | Sequence[ground
         raise InputError(
             f"{archive.path.parent} holds a run that began in other environments, {', '.join(begun)}, "
             f"than {', '.join(wanted)}"
+        )
+
+
+def _check_branch(archive: Archive, folder: Path) -> None:
+    """Raise InputError unless a run began with the pairs that a source gives."""
+    source = founding.read_source(folder)
+    begun = [niche for niche in archive.population.niches if niche.born == 0]
+    agents = archive.first_agents()
+    same = len(source.founders) == len(begun) and all(
+        wanted.environment.id == niche.environment.id
+        and wanted.parent == niche.parent
+        and np.array_equal(wanted.theta.astype(np.float32), theta.astype(np.float32))
+        for wanted, niche, theta in zip(source.founders, begun, agents, strict=True)
+    )
+    if not same:
+        raise InputError(
+            f"{archive.path.parent} holds a run that began with other pairs than {folder} has now; "
+            "leave that out to go on with the run"
         )
 
 

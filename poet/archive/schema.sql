@@ -14,7 +14,7 @@ CREATE TABLE niche (
     encoding TEXT NOT NULL,
     genome TEXT NOT NULL,  -- JSON
     terrain_seed INTEGER NOT NULL,
-    parent INTEGER REFERENCES niche (id),  -- NULL of those that the run began in and of inputs
+    parent INTEGER REFERENCES niche (id),  -- NULL of inputs, and of most that a run begins in
     born INTEGER NOT NULL,  -- iteration
     retired INTEGER,  -- iteration
     solved INTEGER,  -- iteration at which its own agent first solved it

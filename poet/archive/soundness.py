@@ -22,7 +22,7 @@ from poet.population import Niche, Pair
 def check_niches(niches: Mapping[int, Niche], config: Config, put_in: Container[int]) -> None:
     """Raise ValueError unless there are niches, numbered by birth from the first, whose ground can be made.
 
-    Those that people put in, whose ids are given, have no parent, nor have those that the run began in.
+    Those that people put in, whose ids are given, have no parent; those that the run began in may have one.
     """
     encodings: dict[str, Encoding | None] = {}
     if list(niches) != list(range(len(niches))) or not niches:
@@ -31,8 +31,9 @@ def check_niches(niches: Mapping[int, Niche], config: Config, put_in: Container[
         environment = niche.environment
         if environment.domain != config.domain or environment.encoding not in (config.encoding.name, DRAWN):
             raise ValueError(f"niche {niche.id} is one of {environment.domain} with {environment.encoding} encoding")
-        alone = niche.born == 0 or niche.id in put_in
-        if (niche.parent is None) != alone or not 0 <= (niche.parent or 0) < max(niche.id, 1):
+        alone, may_be_alone = niche.id in put_in, niche.id in put_in or niche.born == 0
+        fits = may_be_alone if niche.parent is None else not alone and 0 <= niche.parent < niche.id
+        if not fits:
             raise ValueError(f"niche {niche.id} has the parent {niche.parent}; it must be an older niche")
         if environment.encoding not in encodings:
             encodings[environment.encoding] = if_installed(partial(config.encoding_of, environment))

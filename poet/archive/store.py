@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -108,8 +108,10 @@ class Archive:
         self._session: int | None = None
 
     @staticmethod
-    def create(folder: Path, config: Config, population: Population) -> Archive:
-        """Make a new run's folder, configuration file and archive.
+    def create(
+        folder: Path, config: Config, population: Population, source: Mapping[str, Any] | None = None
+    ) -> Archive:
+        """Make a new run's folder, configuration file and archive; `source` tells whose pairs it begins with.
 
         Raises:
             InputError: the folder cannot be written or holds something else.
@@ -125,7 +127,7 @@ class Archive:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 with _transaction(connection):
-                    _write_start(connection, config, population)
+                    _write_start(connection, config, population, source)
                 connection.close()
             write_aside(folder / CONFIG_NAME, config.to_toml().encode(), owner=True)
             aside.rename(folder / ARCHIVE_NAME)
@@ -151,11 +153,14 @@ class Archive:
             claim.close()
             raise
 
+    def first_agents(self) -> list[NDArray[np.float64]]:
+        """Read the agents that the run began with, in the order of its first niches: (P,) each."""
+        query = "SELECT theta FROM agent WHERE origin = ? ORDER BY id"
+        return [read_blob(blob) for (blob,) in self._connection.execute(query, (Origin.INITIAL,))]
+
     def first_agent(self) -> NDArray[np.float64]:
-        """Read the agent that the run began with: (P,)."""
-        query = "SELECT theta FROM agent WHERE origin = ? ORDER BY id LIMIT 1"
-        (blob,) = self._connection.execute(query, (Origin.INITIAL,)).fetchone()
-        return read_blob(blob)
+        """Read the agent that the run began with, or the first of several: (P,)."""
+        return self.first_agents()[0]
 
     def accepted_transfers(self) -> int:
         """Count the agents that have moved so far."""
@@ -365,8 +370,12 @@ def _figure_names(connection: sqlite3.Connection, scores: Sequence[ScoreRecord])
     return known
 
 
-def _write_start(connection: sqlite3.Connection, config: Config, population: Population) -> None:
+def _write_start(
+    connection: sqlite3.Connection, config: Config, population: Population, source: Mapping[str, Any] | None
+) -> None:
     connection.execute("INSERT INTO run VALUES ('config', ?)", (_config_json(config),))
+    if source is not None:
+        connection.execute("INSERT INTO run VALUES ('source', ?)", (json.dumps(source, sort_keys=True),))
     connection.execute("INSERT INTO run VALUES (?, ?)", (domains.KEY, domains.remember(config)))
     _insert(connection, "niche", [niche_row(niche) for niche in population.niches])
     _insert(connection, "pair", [pair_row(pair) for pair in population.pairs])

@@ -62,6 +62,16 @@ def evolve(
             help="Begin in the environments of a JSON file, one or a list, rather than in the simplest. Repeatable.",
         ),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FOLDER",
+            help="Begin with the pairs of another run or of an exported curriculum: its environments but the retired, "
+            "each with its best agent; and with its settings, but for what else is named here. Of more than "
+            "reproduction.capacity the oldest retire at the first reproduction.",
+        ),
+    ] = None,
     iterations: Annotated[int | None, typer.Option(help="Run to this iteration.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     workers: Annotated[
@@ -99,7 +109,11 @@ def evolve(
     curves = Curves(tensorboard_dir or (run / FOLDER if tensorboard else None), wandb)
     choices = _choices(preset, config, set_ or [], {"seed": seed, "iterations": iterations})
     choices = replace(
-        choices, agent=agent, activations=parse_activations(activations), environments=environment or None
+        choices,
+        agent=agent,
+        activations=parse_activations(activations),
+        environments=environment or None,
+        source=source,
     )
     with interruptible():
         with waiting(f"comparing {run} with its checksums" if holds_run(run) else f"opening {run}"):
