@@ -12,6 +12,8 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -28,7 +30,7 @@ FOLDER = Path(__file__).parent / "results" / "hexapod"
 STRIDE, SHRINK = 8, 2  # frames and pixels kept of the film: one in so many
 
 
-def summarise(connection) -> dict:
+def summarise(connection: Connection) -> dict[str, Any]:
     """Collect what the run found, without the layout of its archive."""
     scores = connection.execute(
         "SELECT niche, iteration, score, names, figures FROM score ORDER BY niche, iteration"
@@ -44,7 +46,7 @@ def summarise(connection) -> dict:
     }
 
 
-def plot(found: dict) -> Figure:
+def plot(found: dict[str, Any]) -> Figure:
     """Draw every niche's score, and the mean of its perturbed agents, over the steps of the whole run."""
     steps = np.cumsum([row["steps"] for row in found["metrics"]]) / 1e6
     figure = Figure(figsize=(7, 3.6), layout="constrained")
@@ -74,7 +76,7 @@ def film(connection, path: Path) -> tuple[int, float]:
     frames, score, step = [], 0.0, 0
     while info["outcome"] == NO_OUTCOME:
         if step % STRIDE == 0:
-            frames.append(env.render()[::SHRINK, ::SHRINK])
+            frames.append(np.asarray(env.render())[::SHRINK, ::SHRINK])
         observation, reward, _, _, info = env.step(act(observation))
         score, step = score + reward, step + 1
     rate = env.metadata["render_fps"]

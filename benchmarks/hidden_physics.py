@@ -174,7 +174,7 @@ def main() -> None:
     theta = agent_of(subject.agent)
     if chosen.run is not None:
         theta = Run(chosen.run).niches[chosen.niche].agent.theta
-    found = {
+    found: dict[str, Any] = {
         "effects": effects(subject, theta, chosen.episodes),
         "agreement": agreement(subject, chosen.bodies, chosen.seed),
     }

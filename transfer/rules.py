@@ -55,8 +55,8 @@ class TransferSettings:
         return self.rule != NOBODY
 
     def due(self, iteration: int) -> bool:
-        """Say whether transfers follow this iteration's steps."""
-        return self.moves and iteration % self.every == 0
+        """Say whether transfers follow this iteration's steps; not in the first, when agents have been scored once."""
+        return self.moves and iteration > 0 and iteration % self.every == 0
 
 
 def original_cost(meetings: int, score_episodes: int, step_episodes: int) -> int:

@@ -190,6 +190,12 @@ def _section(name: str, run: Row) -> list[str]:
     chosen = hardest_solved(run["niches"], FILMS)
     told = {niche["id"]: niche for niche in run["niches"]}
     lines = [f"## {name}", ""]
+    if source := run.get("source"):
+        lines += [
+            f"A branch: it began with the {source['pairs']} pairs of {source['name']}, which count as admitted at its",
+            "beginning. Its steps and core-hours are its own, without what those pairs had cost.",
+            "",
+        ]
     if chosen:
         lines += ["The hardest solved, of different lineages:", ""]
         lines += _table(
@@ -211,7 +217,7 @@ def _section(name: str, run: Row) -> list[str]:
         "",
         f"![Who descends from whom]({name}/phylogeny.png)",
         "",
-        "![All grounds by difficulty]({name}/gallery.png)",
+        f"![All grounds by difficulty]({name}/gallery.png)",
     ]
     if "curriculum" in run:
         about = run["curriculum"]

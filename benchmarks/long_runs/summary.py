@@ -42,6 +42,7 @@ def summarise(folder: Path) -> Row:
     found = {
         "domain": config.domain,
         "settings": config.to_table(),
+        "source": totals["source"],
         "iterations": len(metrics),
         "steps": steps[-1] if steps else 0,
         "core_hours": round(hours[-1], 2) if hours else 0.0,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from environments.domain import Environment, find_domain
 from environments.walker2d.terrain import FINISH
@@ -80,8 +81,8 @@ def _draw_courses(courses: Sequence[Course | None], columns: int, path: Path) ->
     spans = [max(ends[1] - ends[0] for ends in line if ends) for line in lines]
     width = WIDTH / columns
     heights = [TITLE_HEIGHT + STRETCH * width * span / LENGTH for span in spans]
-    figure = Figure(figsize=(WIDTH, sum(heights) + 0.3), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.05, hspace=0, wspace=0)  # type: ignore[union-attr]
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.05, hspace=0, wspace=0)
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.3), layout=layout)
     places = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights).ravel()
     for axes in places:
         axes.set_axis_off()

@@ -1,6 +1,7 @@
 """The summary of a long run against the archive's own rows, and drift against what the encoding begins with."""
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from environments.hexapod3d.terrain import FINISH, SIDE_LIMIT, START_PAD, grid
 from environments.tasks.curriculum import Curriculum
 from poet.config import build
 
+LINK = re.compile(r"\]\(([^)#]*)[^)]*\)")
 KEPT = Path(__file__).parents[2] / "benchmarks/results"
 
 SETTINGS = {
@@ -45,6 +47,12 @@ def test_curricula_kept_here_load_and_have_solvers(document):
     curriculum = Curriculum.load(document.parent)
     assert curriculum.train_tasks
     assert all((document.parent / "agents" / f"{task.id}.safetensors").is_file() for task in curriculum.train_tasks)
+
+
+@pytest.mark.parametrize("page", sorted(KEPT.rglob("*.md")), ids=lambda path: str(path.relative_to(KEPT)))
+def test_what_pages_kept_here_show_and_link_to_is_there(page):
+    links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
+    assert [link for link in links if link and not (page.parent / link).exists()] == []
 
 
 def test_costs_and_counts_are_those_of_the_archive(run):

@@ -294,6 +294,8 @@ def test_stretch_ends_where_pairs_meet(history, first):
         reproduction=replace(history[0].reproduction, every=4),
     )
     expected = min(
-        iteration for iteration in range(first, 80) if iteration % 9 == 0 or (iteration + 1) % 4 == 0 or iteration == 79
+        iteration
+        for iteration in range(first, 80)
+        if (iteration and iteration % 9 == 0) or (iteration + 1) % 4 == 0 or iteration == 79
     )
     assert stretch(first, config) == range(first, expected + 1)

@@ -94,7 +94,7 @@ def test_a_run_that_began_otherwise_is_not_gone_on_with(source, tmp_path):
     Run.create(branch, source=folder)
     Run.create(branch, source=folder, exist_ok=True)
     Run.open(folder).evolve(28, workers=1)
-    with pytest.raises(InputError, match="began with other pairs than .*moving has now; leave that out"):
+    with pytest.raises(InputError, match=r"began with other pairs than .*moving has now; leave that out"):
         Run.create(branch, source=folder, exist_ok=True)
     Run.create(branch, exist_ok=True)
     thetas = {agent.id: agent.theta for agent in Run.open(branch).kept_agents}
