@@ -16,11 +16,11 @@ from environments.agent_files import load_agent
 from environments.controller import Controller
 from environments.files import holds_run
 from environments.tasks.curriculum import AGENTS, DOCUMENT, ROWS, Curriculum, CurriculumError
-from poet.archive.reading import one_moment, read_config, reading
+from poet.archive.best import best_agents
+from poet.archive.reading import one_moment, read_config, read_population, reading
 from poet.config import Config
 from poet.errors import InputError
 from poet.grounds import check_environment
-from poet.niches import niches_of
 from poet.population import Founder
 
 
@@ -64,18 +64,18 @@ def read_source(folder: Path) -> Source:
 
 def _of_run(folder: Path) -> Source:
     with reading(folder) as connection, one_moment(connection):
-        settings = read_config(connection).to_table()
-        niches = [niche for niche in niches_of(connection) if niche.active]
+        config, best = read_config(connection), best_agents(connection)
+        niches = [pair.niche for pair in read_population(connection).pairs]
     places = {niche.id: place for place, niche in enumerate(niches)}
     return Source(
         name=str(folder),
         kind="run",
-        settings=settings,
-        controller=niches[0].agent.controller,
+        settings=config.to_table(),
+        controller=config.make_domain().controller,
         founders=[
             Founder(
                 niche.environment,
-                niche.agent.theta.astype(np.float64),
+                best[niche.id].theta.astype(np.float64),
                 None if niche.parent is None else places.get(niche.parent),
             )
             for niche in niches

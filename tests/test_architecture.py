@@ -59,6 +59,7 @@ FLOORS = {
         {"run"},
         {"compare", "controls", "evaluate", "export", "report", "sweep"},
         {"curves", "session", "niches", "fresh", "diagnosis"},
+        {"founding"},
         {"archive", "display", "page"},
         {GROUND},
     ],
