@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmarks.long_runs.measures import Axis, axes_of
+from benchmarks.long_runs.summary import spent_before
 from environments.difficulty import LEVELS
 
 Row = dict[str, Any]
@@ -28,8 +29,8 @@ def draw_difficulty(runs: Mapping[str, Row], path: Path) -> None:
     grid = figure.subplots(len(axes_by_name), len(BY), sharey="row", sharex="col")
     for row, (name, axis) in zip(grid, axes_by_name.items(), strict=True):
         for axes, by in zip(row, BY, strict=True):
-            for colour, run in zip(COLOURS, runs.values(), strict=False):
-                _points(axes, run, name, by, colour)
+            for colour, (of, run) in zip(COLOURS, runs.items(), strict=False):
+                _points(axes, run, spent_before(of, runs), name, by, colour)
             _bounds(axes, axis, _highest(runs, name))
         for colour, run in zip(COLOURS, runs.values(), strict=False):
             drift = run["drift"][name]
@@ -67,13 +68,16 @@ def _bounds(axes: Any, axis: Axis, highest: float) -> None:
     axes.set_ylim(0, 1.1 * max([highest, *shown]) or 1)
 
 
-def _points(axes: Any, run: Row, name: str, by: str, colour: str) -> None:
+def _points(axes: Any, run: Row, before: Row, name: str, by: str, colour: str) -> None:
+    """Draw the grounds of a run, after what the runs had cost that it branched off; their grounds are theirs."""
     admitted = [niche for niche in run["niches"] if niche["parent"] is not None]
     for number, niche in enumerate(admitted, 1):
+        if before["steps"] and niche["admitted"]["iteration"] == 0:
+            continue
         where = {
             "admissions": number,
-            "steps": niche["admitted"]["steps"] / 1e9,
-            "hours": niche["admitted"]["hours"],
+            "steps": (before["steps"] + niche["admitted"]["steps"]) / 1e9,
+            "hours": before["core_hours"] + niche["admitted"]["hours"],
         }[by]
         filled = colour if niche["solved"] is not None else "white"
         axes.plot(where, niche[name], "o", color=colour, mfc=filled, ms=4, clip_on=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.long_runs.choosing import hardest_solved
 from benchmarks.long_runs.measures import CLASSES, LEG, axes_of
+from benchmarks.long_runs.summary import spent_before
 from environments.difficulty import LEVELS
 from environments.domain import find_domain
 
@@ -80,8 +81,8 @@ def page(runs: Mapping[str, Row]) -> str:
         lines += ["", *_beside_3d_poet(runs)]
     lines += ["", *(line for name, run in runs.items() for line in _drift(name, run))]
     lines += ["", "![How hard admitted and solved grounds are](difficulty.png)"]
-    for name, run in runs.items():
-        lines += ["", *_section(name, run)]
+    for name in runs:
+        lines += ["", *_section(name, runs)]
     return "\n".join([*lines, ""])
 
 
@@ -186,14 +187,18 @@ def _drift(name: str, run: Row) -> list[str]:
     ]
 
 
-def _section(name: str, run: Row) -> list[str]:
+def _section(name: str, runs: Mapping[str, Row]) -> list[str]:
+    run = runs[name]
     chosen = hardest_solved(run["niches"], FILMS)
     told = {niche["id"]: niche for niche in run["niches"]}
     lines = [f"## {name}", ""]
     if source := run.get("source"):
+        before, whole = spent_before(name, runs), {cost: run[cost] for cost in ("steps", "core_hours")}
+        steps, hours = (before[cost] + whole[cost] for cost in whole)
         lines += [
             f"A branch: it began with the {source['pairs']} pairs of {source['name']}, which count as admitted at its",
-            "beginning. Its steps and core-hours are its own, without what those pairs had cost.",
+            "beginning. Steps and core-hours above are its own; with those of the runs before there are",
+            f"{steps / 1e9:.2f} billion steps and {hours:.1f} core-hours.",
             "",
         ]
     if chosen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import accumulate
 from pathlib import Path
 from sqlite3 import Connection
@@ -69,6 +69,16 @@ def summarise(folder: Path) -> Row:
             name: count_levels(group, "climb_level") for name, group in (("admitted", admitted), ("solved", solved))
         }
     return found
+
+
+def spent_before(name: str, runs: Mapping[str, Row]) -> Row:
+    """Add up what the runs had cost, as far as their summaries are kept, that a run branched off one after another."""
+    spent = {"steps": 0, "core_hours": 0.0}
+    source = runs[name].get("source")
+    while source and (earlier := runs.get(source["name"].partition("/")[0])):
+        spent = {cost: spent[cost] + earlier[cost] for cost in spent}
+        source = earlier.get("source")
+    return spent
 
 
 def _niche(niche: Row, config: Config, cost: Callable[[int | None], Row | None]) -> Row:

@@ -17,8 +17,13 @@ function headline() {
   byId("headline").append(...entries.map(([name, value, note]) => make("div", {}, make("dt", {}, name), make("dd", {}, value, make("small", {}, note)))));
 }
 
+function subtitle({ domain, encoding, seed, source }) {
+  const began = source ? `; began with the ${source.pairs} pairs of ${source.name}` : "";
+  return `${domain}, ${encoding} encoding, seed ${seed}${began}`;
+}
+
 byId("title").textContent = document.title = `POET: ${data.title}`;
-byId("subtitle").textContent = `${data.summary.domain}, ${data.summary.encoding} encoding, seed ${data.summary.seed}`;
+byId("subtitle").textContent = subtitle(data.summary);
 startTheme();
 headline();
 drawCurves();

@@ -15,7 +15,7 @@ from benchmarks.long_runs.annecs import annecs_afterwards
 from benchmarks.long_runs.choosing import hardest_solved
 from benchmarks.long_runs.drift import admissions_to_levels, drift
 from benchmarks.long_runs.measures import LEG, measures
-from benchmarks.long_runs.summary import summarise
+from benchmarks.long_runs.summary import spent_before, summarise
 from environments.domain import Environment
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.terrain import FINISH, SIDE_LIMIT, START_PAD, grid
@@ -161,6 +161,15 @@ def test_the_command_keeps_all_of_a_run_and_draws_it_again_from_what_is_kept(tmp
     command.main()
     assert (results / "README.md").read_text("utf-8") == page
     assert [picture.read_bytes() for picture in pictures] == drawn
+
+
+def test_what_a_branch_cost_is_told_with_what_came_before():
+    grandparent = {"steps": 100, "core_hours": 1.0, "source": {"name": "lost", "kind": "run", "pairs": 2}}
+    parent = {"steps": 20, "core_hours": 0.5, "source": {"name": "first/curriculum", "kind": "curriculum", "pairs": 3}}
+    child = {"steps": 3, "core_hours": 0.25, "source": {"name": "second", "kind": "run", "pairs": 4}}
+    runs = {"first": grandparent, "second": parent, "third": child}
+    assert spent_before("third", runs) == {"steps": 120, "core_hours": 1.5}
+    assert spent_before("first", runs) == {"steps": 0, "core_hours": 0.0}
 
 
 def test_a_folder_without_a_run_is_refused_in_a_sentence(tmp_path, monkeypatch):
