@@ -22,6 +22,7 @@ from poet.archive.reading import reading
 from poet.evaluate.evaluation import Evaluation
 
 RESULTS = Path(__file__).parent / "results" / "agents_on_suites"
+GENERALISTS = "generalists.json"  # beside it, by `benchmarks.generalist`: how they do where they were trained
 SUITES = ("walker", "xchal")
 TERRAINS = {  # of a suite, as the tables of the literature head their columns
     "BipedalWalker-v3": "v3",
@@ -85,7 +86,7 @@ def steps_of(folder: Path) -> int:
     return int(steps)
 
 
-def page(kept: dict[str, Row]) -> str:
+def page(kept: dict[str, Row], generalists: dict[str, Row]) -> str:
     """Lay the results out in Markdown."""
     head = ["agents", "steps", *TERRAINS.values()]
     lines = [
@@ -95,6 +96,8 @@ def page(kept: dict[str, Row]) -> str:
         "2,000 steps, on ten fixed courses of each terrain of the suite `walker` and the hundred of `xchal`. *Best per",
         "terrain*: of the niches' best agents the one with the highest mean return in other episodes, another on each",
         "terrain. *Best of all*: one agent, by its mean return over all terrains in those. *Mean*: over all agents.",
+        "*Generalist*: one agent, trained by `python -m benchmarks.generalist` on all grounds of original-12's",
+        "curriculum at once, or on as many random ones an iteration; its steps come after those of who began.",
         "",
     ]
     rows = []
@@ -123,9 +126,25 @@ def page(kept: dict[str, Row]) -> str:
             + (f" ({each['interval'][0]:.0f} to {each['interval'][1]:.0f})" if each["interval"] else "")
             for each in best
         ]
+        if of[next(iter(TERRAINS))]["agents"] == 1:
+            returns.append([name, "", *cells])
+            continue
         returns.append([f"{name}: best per terrain", "", *cells])
         returns.append([f"{name}: mean", "", *(f"{of[terrain]['mean_return']:.0f}" for terrain in TERRAINS)])
     lines += _table(head, returns)
+    if generalists:
+        lines += ["", "## Generalists where they were trained", ""]
+        lines += [
+            "In 20 fresh episodes on each ground of the curriculum; a ground is solved by a mean return of 230.",
+            "",
+        ]
+        lines += _table(
+            ["agents", "mean return", "of episodes above 230", "grounds solved"],
+            [
+                [name, f"{row['mean']:.1f}", f"{row['solved']:.3f}", f"{row['grounds_solved']} of {row['grounds']}"]
+                for name, row in generalists.items()
+            ],
+        )
     return "\n".join([*lines, ""])
 
 
@@ -158,7 +177,9 @@ def main() -> None:
 
 def _write(kept: dict[str, Row], results: Path) -> None:
     write_aside(results / "results.json", (json.dumps(kept, sort_keys=True) + "\n").encode())
-    write_aside(results / "README.md", page(kept).encode())
+    path = results / GENERALISTS
+    generalists: dict[str, Row] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write_aside(results / "README.md", page(kept, generalists).encode())
 
 
 def _kept(rows: Sequence[Row], steps: int | None) -> Row:

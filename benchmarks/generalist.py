@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.agents_on_suites import GENERALISTS as TABLE
 from benchmarks.agents_on_suites import RESULTS
 from benchmarks.curricula.sources import HARD, random_tasks
 from environments.domain import Batch, Environment
@@ -42,6 +44,8 @@ SETTINGS = ESSettings(
 )  # fmt: skip
 EPISODES = 4  # of each agent on each ground, to choose who begins
 SOLVED = 230.0
+UNTAUGHT, TESTED = 10**6, 20  # the seed and the number of episodes that training never saw
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +90,7 @@ def best_of(curriculum: Curriculum, simulation: Simulation) -> tuple[str, NDArra
     return best, agents[best].astype(np.float64)
 
 
-def iterate(progress: Progress, grounds: list[Environment], simulation: Simulation) -> tuple[Progress, dict[str, Any]]:
+def iterate(progress: Progress, grounds: list[Environment], simulation: Simulation) -> tuple[Progress, Row]:
     """Take one step of the agent over all grounds; gives what is to be written down too."""
     learner = progress.learner
     requests = [
@@ -144,8 +148,34 @@ def train(folder: Path, kind: str, curriculum: Curriculum, steps: int, seed: int
     return progress
 
 
+def tested(curriculum: Curriculum, agents: Mapping[str, Callable[[str], NDArray[np.float32]]]) -> dict[str, Row]:
+    """Play every ground of a curriculum in fresh episodes; agents are told which ground it is."""
+    simulation = Simulation(domain=DOMAIN.name, episode_limit=curriculum.episode_limit, seed=UNTAUGHT)
+    found = {}
+    for name, agent in agents.items():
+        returns = np.stack(
+            [
+                simulation.play(
+                    Batch.of(
+                        np.broadcast_to(agent(task.id), (TESTED, DOMAIN.controller.parameters)),
+                        task.environment,
+                        simulation.episode_seeds(task.environment, (at,), 0, TESTED),
+                    )
+                ).returns
+                for at, task in enumerate(curriculum.stages)
+            ]
+        )
+        found[name] = {
+            "mean": round(float(returns.mean()), 1),
+            "solved": round(float((returns > SOLVED).mean()), 3),
+            "grounds": len(returns),
+            "grounds_solved": int((returns.mean(axis=1) >= SOLVED).sum()),
+        }
+    return found
+
+
 def main() -> None:
-    """Train one agent, and write it where the table of suites finds it."""
+    """Train one agent, test it where it was trained, and write it where the table of suites finds it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curriculum", type=Path, default=CURRICULUM)
     parser.add_argument("--grounds", choices=("curriculum", "random"), default="curriculum")
@@ -160,6 +190,17 @@ def main() -> None:
     file = given.results / f"{name}.safetensors"
     given.results.mkdir(parents=True, exist_ok=True)
     write_aside(file, agent_bytes(DOMAIN.controller, done.learner.theta.astype(np.float32)))
+    begun, _ = best_of(
+        curriculum, Simulation(domain=DOMAIN.name, episode_limit=curriculum.episode_limit, seed=given.seed)
+    )
+    own: dict[str, Callable[[str], NDArray[np.float32]]] = {
+        "each ground's own agent": curriculum.agent,
+        "the agent that generalists begin with": lambda task: curriculum.agent(begun),
+        name: lambda task: done.learner.theta.astype(np.float32),
+    }
+    path = given.results / TABLE
+    kept: dict[str, Row] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write_aside(path, (json.dumps(kept | tested(curriculum, own), indent=1) + "\n").encode())
     print(f"test it: python -m benchmarks.agents_on_suites --agent {name}={file}={done.steps}")
 
 

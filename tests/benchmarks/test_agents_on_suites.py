@@ -35,6 +35,6 @@ def test_each_terrain_has_its_own_best_agent_and_all_have_one_generalist():
 
 def test_the_table_has_the_published_rates_beside_ours():
     kept = {"run": {"steps": 10**9, "terrains": by_terrain(rows()), "generalist": generalist(rows())}}
-    text = page(kept)
+    text = page(kept, {})
     assert "| run: best per terrain | 1.00 billion | 1.000 | 0.000 |" in text
     assert "| ACCEL, published | - | 0.998 | 0.629 | 0.206 | 0.310 | 0.491 | 0.764 | - |" in text
