@@ -135,13 +135,20 @@ def page(kept: dict[str, Row], generalists: dict[str, Row]) -> str:
     if generalists:
         lines += ["", "## Generalists where they were trained", ""]
         lines += [
-            "In 20 fresh episodes on each ground of the curriculum; a ground is solved by a mean return of 230.",
+            "In 20 fresh episodes on each ground of the curriculum; a mean return of 230 solves a ground. *Apart*:",
+            "from each ground's own agent, ground by ground, with a 95 % interval over grounds.",
             "",
         ]
         lines += _table(
-            ["agents", "mean return", "of episodes above 230", "grounds solved"],
+            ["agents", "mean return", "apart", "of episodes above 230", "grounds solved"],
             [
-                [name, f"{row['mean']:.1f}", f"{row['solved']:.3f}", f"{row['grounds_solved']} of {row['grounds']}"]
+                [
+                    name,
+                    f"{row['mean']:.1f}",
+                    f"{row['apart']:+.1f} ± {row['apart_within']:.1f}" if row["apart_within"] else "",
+                    f"{row['solved']:.3f}",
+                    f"{row['grounds_solved']} of {row['grounds']}",
+                ]
                 for name, row in generalists.items()
             ],
         )

@@ -1,6 +1,6 @@
 """One agent for many grounds: evolution strategies on all of a curriculum's at once, or on random ones.
 
-    python -m benchmarks.generalist [--grounds curriculum|random] [--steps 100000000] [--seed 0] [--folder FOLDER]
+    python -m benchmarks.generalist [--grounds curriculum|random] [--steps 90000000] [--seed 0] [--folder FOLDER]
 
 Both begin with the one of the reference curriculum's agents that returns most over all of its grounds, and take the
 same steps. In an iteration the agent meets every ground of the curriculum, or as many that are drawn anew (every gene
@@ -42,8 +42,8 @@ SETTINGS = ESSettings(
     pairs=PAIRS, sigma=0.03, sigma_decay=1.0, sigma_floor=0.02, step_size=0.004, step_size_decay=0.995,
     step_size_floor=0.001, weight_decay=0.005,
 )  # fmt: skip
+METRICS = "metrics.jsonl"
 EPISODES = 4  # of each agent on each ground, to choose who begins
-SOLVED = 230.0
 UNTAUGHT, TESTED = 10**6, 20  # the seed and the number of episodes that training never saw
 Row = dict[str, Any]
 
@@ -119,7 +119,7 @@ def iterate(progress: Progress, grounds: list[Environment], simulation: Simulati
         "iteration": after.iteration,
         "steps": after.steps,
         "mean": round(float(returns.mean()), 2),
-        "solved": round(float((returns > SOLVED).mean()), 4),
+        "solved": round(float((returns > DOMAIN.solved_return).mean()), 4),
     }
     return after, row
 
@@ -129,7 +129,10 @@ def train(folder: Path, kind: str, curriculum: Curriculum, steps: int, seed: int
     simulation = Simulation(domain=DOMAIN.name, episode_limit=curriculum.episode_limit, seed=seed)
     tasks = [task.environment for task in curriculum.stages]
     folder.mkdir(parents=True, exist_ok=True)
-    place = folder / "progress.npz"
+    place, begun = folder / "progress.npz", folder / "curriculum.txt"
+    if begun.exists() and begun.read_text(encoding="utf-8") != curriculum.document["sha256"]:
+        raise SystemExit(f"error: {folder} holds a training on another curriculum; give another --folder")
+    begun.write_text(curriculum.document["sha256"], encoding="utf-8")
     if place.exists():
         progress = Progress.load(place)
     else:
@@ -143,15 +146,15 @@ def train(folder: Path, kind: str, curriculum: Curriculum, steps: int, seed: int
         progress, row = iterate(progress, grounds, simulation)
         row["seconds"] = round(time.monotonic() - started, 1)
         progress.save(place)
-        with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        with (folder / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
     return progress
 
 
-def tested(curriculum: Curriculum, agents: Mapping[str, Callable[[str], NDArray[np.float32]]]) -> dict[str, Row]:
+def compared(curriculum: Curriculum, agents: Mapping[str, Callable[[str], NDArray[np.float32]]]) -> dict[str, Row]:
     """Play every ground of a curriculum in fresh episodes; agents are told which ground it is."""
     simulation = Simulation(domain=DOMAIN.name, episode_limit=curriculum.episode_limit, seed=UNTAUGHT)
-    found = {}
+    found, first = {}, None
     for name, agent in agents.items():
         returns = np.stack(
             [
@@ -165,13 +168,23 @@ def tested(curriculum: Curriculum, agents: Mapping[str, Callable[[str], NDArray[
                 for at, task in enumerate(curriculum.stages)
             ]
         )
+        means = returns.mean(axis=1)
+        first = means if first is None else first
+        apart = means - first
         found[name] = {
-            "mean": round(float(returns.mean()), 1),
-            "solved": round(float((returns > SOLVED).mean()), 3),
+            "mean": round(float(means.mean()), 1),
+            "apart": round(float(apart.mean()), 1),  # from the first agents, ground by ground
+            "apart_within": round(float(1.96 * apart.std(ddof=1) / np.sqrt(len(apart))), 1),  # 95 %
+            "solved": round(float((returns > DOMAIN.solved_return).mean()), 3),
             "grounds": len(returns),
-            "grounds_solved": int((returns.mean(axis=1) >= SOLVED).sum()),
+            "grounds_solved": int((means >= DOMAIN.solved_return).sum()),
         }
     return found
+
+
+def rows_of(folder: Path) -> list[Row]:
+    """Read what was written down of a training."""
+    return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
 
 
 def main() -> None:
@@ -179,7 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curriculum", type=Path, default=CURRICULUM)
     parser.add_argument("--grounds", choices=("curriculum", "random"), default="curriculum")
-    parser.add_argument("--steps", type=int, default=100_000_000)
+    parser.add_argument("--steps", type=int, default=90_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("runs/generalist"))
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -200,7 +213,9 @@ def main() -> None:
     }
     path = given.results / TABLE
     kept: dict[str, Row] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    write_aside(path, (json.dumps(kept | tested(curriculum, own), indent=1) + "\n").encode())
+    kept |= compared(curriculum, own)
+    kept[name]["training"] = [[row["steps"], row["mean"]] for row in rows_of(given.folder / name)[::7]]
+    write_aside(path, (json.dumps(kept) + "\n").encode())
     print(f"test it: python -m benchmarks.agents_on_suites --agent {name}={file}={done.steps}")
 
 

@@ -140,7 +140,7 @@ class Run:
             agent=agent,
             activations=activations,
             environments=environments,
-            source=None if source is None else _folder(source),
+            source=None if source is None else _source(source),
         )
         if activations is not None and agent is None:
             raise InputError(f"activations {activations} goes with an agent")
@@ -682,6 +682,12 @@ def _plain(name: str, value: Any) -> Any:
 
 def _folder(run: Run | Path | str) -> Path:
     return run.folder if isinstance(run, Run) else Path(run)
+
+
+def _source(source: Any) -> Path:
+    if not isinstance(source, Run | Path | str):
+        raise InputError(f"source is {source!r}; it must be a run or a folder's path")
+    return _folder(source)
 
 
 def _single(brought: Any, found: Sequence[Environment], do: str) -> Environment:

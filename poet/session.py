@@ -81,7 +81,7 @@ def start_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arc
     if _is_run(folder):
         raise InputError(f"{folder} holds a run already")
     if choices.source is not None:
-        return _branch(folder, choices, default)
+        return _branch(folder, choices)
     config = _build(default if choices.base is None else choices.base, choices)
     theta = None
     if choices.agent is not None:
@@ -97,17 +97,19 @@ def start_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arc
     return Archive.create(folder, config, first_population(config, theta, starts))
 
 
-def _branch(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Archive:
+def _branch(folder: Path, choices: Choices) -> Archive:
     """Start a run with the pairs of another, or of a curriculum; with its settings too, where no others are named.
 
-    More of them than there is room for may begin: the oldest retire at the first reproduction.
+    More of them than there is room for may begin: the oldest retire when environments next reproduce.
     """
     assert choices.source is not None  # the caller has looked
     if choices.agent is not None or choices.environments is not None:
         raise InputError(f"{choices.source} gives the agents and environments to begin with; leave the others out")
     source = founding.read_source(choices.source)
-    base = choices.base if choices.base is not None else source.settings
-    config = _with_layers(_build(default if base is None else base, choices), source.controller, source.name)
+    base = source.settings if choices.base is None else choices.base
+    if base is None:
+        raise InputError(f"{choices.source} does not tell the settings of its run; name some by --preset or --config")
+    config = _with_layers(_build(base, choices), source.controller, f"the first pair of {choices.source}")
     source.check(config)
     return Archive.create(folder, config, founded(config, source.founders), source.told())
 
@@ -121,12 +123,13 @@ def resume_run(folder: Path, choices: Choices) -> Archive:
     try:
         if choices.agent is not None:
             _check_begun_with(archive, choices)
+        if choices.source is not None:
+            _check_branch(archive, choices.source)
+        if choices.agent is not None or choices.source is not None:
             same = {"controller": asdict(archive.config.controller)}
             choices = replace(choices, overrides=configuration.merge(choices.overrides, same))
         if choices.environments is not None:
             _check_begun_in(archive, choices.environments)
-        if choices.source is not None:
-            _check_branch(archive, choices.source)
         _reconcile(archive, folder, choices)
     except BaseException:
         archive.close()
@@ -181,21 +184,12 @@ def _check_begun_in(archive: Archive, brought: grounds.Brought | Sequence[ground
 
 
 def _check_branch(archive: Archive, folder: Path) -> None:
-    """Raise InputError unless a run began with the pairs that a source gives."""
-    source = founding.read_source(folder)
-    begun = [niche for niche in archive.population.niches if niche.born == 0]
-    agents = archive.first_agents()
-    same = len(source.founders) == len(begun) and all(
-        wanted.environment.id == niche.environment.id
-        and wanted.parent == niche.parent
-        and np.array_equal(wanted.theta.astype(np.float32), theta.astype(np.float32))
-        for wanted, niche, theta in zip(source.founders, begun, agents, strict=True)
-    )
-    if not same:
-        raise InputError(
-            f"{archive.path.parent} holds a run that began with other pairs than {folder} has now; "
-            "leave that out to go on with the run"
-        )
+    """Raise InputError unless a run began with the pairs of this source, which may have gone on or be gone since."""
+    begun = archive.source()
+    wanted = founding.name_of(folder)
+    if begun is None or begun["name"] != wanted:
+        other = "no other's pairs" if begun is None else f"the pairs of {begun['name']}"
+        raise InputError(f"{archive.path.parent} holds a run that began with {other}, not with those of {wanted}")
 
 
 def _build(base: Mapping[str, Any], choices: Choices) -> Config:
@@ -239,7 +233,7 @@ def _check_same(config: Config, wanted: Config, complaint: str) -> None:
     if changed:
         raise InputError(
             f"{complaint} ({'; '.join(changed)}): only iterations and the engine can change; "
-            "leave the others as they were to resume it, or name another folder"
+            "leave the others as they were to resume it, or branch off it: another folder, and --from this one"
         )
 
 

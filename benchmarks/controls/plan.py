@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.long_runs.choosing import hardest_solved
+from benchmarks.long_runs.choosing import hardest_solved, was_admitted
 from benchmarks.long_runs.summary import summarise
 from environments.domain import Environment
 from environments.files import write_aside
@@ -70,6 +70,11 @@ def make_plan(folder: Path, count: int) -> tuple[Plan, NDArray[np.float64]]:
     """Plan the controls of a run, whose best agents are scored on fresh episodes first, and give its flat walker."""
     Run.open(folder).rescore()
     found = summarise(folder)
+    if found["source"]:
+        raise SystemExit(
+            f"error: {folder.name} began with pairs of {found['source']['name']}, and what their agents had cost is "
+            "not in its archive; give that run"
+        )
     rows = {row["id"]: row for row in found["niches"]}
     with reading(folder) as connection:
         config, population = read_config(connection), read_population(connection)
@@ -88,7 +93,7 @@ def make_plan(folder: Path, count: int) -> tuple[Plan, NDArray[np.float64]]:
         ]
         brought = _brought(connection, config)
         theta = flat_walker(connection, config, brought=brought)
-    solved = [row for row in found["niches"] if row["parent"] is not None and row["solved"] is not None]
+    solved = [row for row in found["niches"] if was_admitted(row) and row["solved"] is not None]
     plan = Plan(
         run=folder.name,
         settings=config.to_table(),

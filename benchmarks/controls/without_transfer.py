@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.controls.plan import Plan
+from benchmarks.long_runs.choosing import was_admitted
 from benchmarks.long_runs.summary import summarise
 from cluster.executor import Executor
 from environments.files import holds_run
@@ -61,7 +62,7 @@ def steps_of(folder: Path) -> int:
 def outcome(folder: Path) -> Row:
     """Say what it admitted and solved, and how hard that is."""
     found = summarise(folder)
-    admitted = [row for row in found["niches"] if row["parent"] is not None]
+    admitted = [row for row in found["niches"] if was_admitted(row)]
     solved = [row for row in admitted if row["solved"] is not None]
     return {
         "steps": found["steps"],

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.long_runs.annecs import annecs_afterwards
-from benchmarks.long_runs.choosing import hardest_solved
+from benchmarks.long_runs.choosing import hardest_solved, was_admitted
 from benchmarks.long_runs.drift import MOST, SEEDS, admissions_to_levels, drift
 from benchmarks.long_runs.figures import draw_course, draw_difficulty, draw_phylogeny
 from benchmarks.long_runs.films import film
 from benchmarks.long_runs.gallery import draw_gallery
 from benchmarks.long_runs.page import FILMS, page
-from benchmarks.long_runs.summary import summarise
+from benchmarks.long_runs.summary import before, summarise
 from environments.files import holds_run, write_aside
 from poet.archive.reading import read_config, reading
 from poet.archive.store import CONFIG_NAME
@@ -78,10 +78,14 @@ def keep(folder: Path, results: Path | None, *, films: bool, curriculum: bool) -
     found = summarise(folder)
     place = (results or next(path for name, path in FOLDERS.items() if found["domain"].startswith(name))) / folder.name
     place.mkdir(parents=True, exist_ok=True)
-    before = _read(place / SUMMARY)
+    last = _read(place / SUMMARY)
     with reading(folder) as connection:
         write_aside(place / CONFIG_NAME, read_config(connection).to_toml().encode())
-    admissions = sum(niche["parent"] is not None for niche in found["niches"])
+    kept = {path.parent.name: _read(path) for path in place.parent.glob(f"*/{SUMMARY}")} | {folder.name: found}
+    earlier = before(folder.name, kept)["admitted"]
+    if found["source"]:  # of runs that are not kept the grounds alone are known that a branch began with
+        earlier = max(earlier, found["source"]["pairs"] - 1)
+    admissions = earlier + sum(map(was_admitted, found["niches"]))
     # A hexapod's ground is measured in ten milliseconds, not in a tenth of one.
     seeds, most = (SEEDS, MOST) if found["domain"].startswith("walker") else (SEEDS // 4, MOST // 4)
     found["drift"] = drift(found["settings"], max(admissions, 1), seeds)
@@ -94,9 +98,9 @@ def keep(folder: Path, results: Path | None, *, films: bool, curriculum: bool) -
             "tasks": len(written["environments"]),
             "sha256": written["sha256"],
         }
-    elif "curriculum" in before:
-        found["curriculum"] = before["curriculum"]
-    found["films"] = _films(run, found, place) if films else before.get("films", {})
+    elif "curriculum" in last:
+        found["curriculum"] = last["curriculum"]
+    found["films"] = _films(run, found, place) if films else last.get("films", {})
     write_aside(place / SUMMARY, (json.dumps(found, sort_keys=True) + "\n").encode())
 
 

@@ -17,7 +17,7 @@ def hardest_solved(niches: Sequence[Mapping[str, Any]], count: int) -> list[int]
     are let in, and at last relatives of any kind.
     """
     parents = {niche["id"]: niche["parent"] for niche in niches}
-    solved = [niche for niche in niches if niche["parent"] is not None and niche["solved"] is not None]
+    solved = [niche for niche in niches if was_admitted(niche) and niche["solved"] is not None]
     order = [niche["id"] for niche in sorted(solved, key=hardness, reverse=True)]
     chosen: list[int] = []
     for related in (_close, _in_line, _never):
@@ -26,6 +26,11 @@ def hardest_solved(niches: Sequence[Mapping[str, Any]], count: int) -> list[int]
             if free and len(chosen) < count:
                 chosen.append(number)
     return sorted(chosen, key=order.index)
+
+
+def was_admitted(niche: Mapping[str, Any]) -> bool:
+    """Say whether a run admitted a ground itself, rather than began with it."""
+    return niche["admitted"] is not None and niche["admitted"]["iteration"] > 0
 
 
 def ancestors(number: int, parents: Mapping[int, int | None]) -> list[int]:

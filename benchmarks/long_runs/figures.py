@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmarks.long_runs.choosing import was_admitted
 from benchmarks.long_runs.measures import Axis, axes_of
-from benchmarks.long_runs.summary import spent_before
+from benchmarks.long_runs.summary import before
 from environments.difficulty import LEVELS
 
 Row = dict[str, Any]
@@ -30,7 +31,7 @@ def draw_difficulty(runs: Mapping[str, Row], path: Path) -> None:
     for row, (name, axis) in zip(grid, axes_by_name.items(), strict=True):
         for axes, by in zip(row, BY, strict=True):
             for colour, (of, run) in zip(COLOURS, runs.items(), strict=False):
-                _points(axes, run, spent_before(of, runs), name, by, colour)
+                _points(axes, run, before(of, runs), name, by, colour)
             _bounds(axes, axis, _highest(runs, name))
         for colour, run in zip(COLOURS, runs.values(), strict=False):
             drift = run["drift"][name]
@@ -68,16 +69,13 @@ def _bounds(axes: Any, axis: Axis, highest: float) -> None:
     axes.set_ylim(0, 1.1 * max([highest, *shown]) or 1)
 
 
-def _points(axes: Any, run: Row, before: Row, name: str, by: str, colour: str) -> None:
+def _points(axes: Any, run: Row, earlier: Row, name: str, by: str, colour: str) -> None:
     """Draw the grounds of a run, after what the runs had cost that it branched off; their grounds are theirs."""
-    admitted = [niche for niche in run["niches"] if niche["parent"] is not None]
-    for number, niche in enumerate(admitted, 1):
-        if before["steps"] and niche["admitted"]["iteration"] == 0:
-            continue
+    for number, niche in enumerate(filter(was_admitted, run["niches"]), earlier["admitted"] + 1):
         where = {
             "admissions": number,
-            "steps": (before["steps"] + niche["admitted"]["steps"]) / 1e9,
-            "hours": before["core_hours"] + niche["admitted"]["hours"],
+            "steps": (earlier["steps"] + niche["admitted"]["steps"]) / 1e9,
+            "hours": earlier["core_hours"] + niche["admitted"]["hours"],
         }[by]
         filled = colour if niche["solved"] is not None else "white"
         axes.plot(where, niche[name], "o", color=colour, mfc=filled, ms=4, clip_on=False)
@@ -89,7 +87,8 @@ def draw_course(name: str, run: Row, path: Path) -> None:
     counts, shares, moves = figure.subplots(1, 3)
     curves = run["curves"]
     steps = np.array(curves["steps"]) / 1e9
-    counts.plot(steps, np.array(curves["niches"]) - 1, color=COLOURS[1], label="admitted")
+    begun = sum(not was_admitted(niche) for niche in run["niches"])
+    counts.plot(steps, np.array(curves["niches"]) - begun, color=COLOURS[1], label="admitted")
     counts.plot(steps, curves["admitted_solved"], color=COLOURS[2], label="admitted and solved")
     if curves["annecs"] and curves["annecs"][-1] is not None:
         counts.plot(steps, curves["annecs"], color=COLOURS[0], label="ANNECS")

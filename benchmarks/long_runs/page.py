@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.long_runs.choosing import hardest_solved
+from benchmarks.long_runs.choosing import hardest_solved, was_admitted
 from benchmarks.long_runs.measures import CLASSES, LEG, axes_of
-from benchmarks.long_runs.summary import spent_before
+from benchmarks.long_runs.summary import before
 from environments.difficulty import LEVELS
 from environments.domain import find_domain
 
@@ -91,7 +91,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _outcome(name: str, run: Row) -> list[str]:
-    admitted = [niche for niche in run["niches"] if niche["parent"] is not None]
+    admitted = [niche for niche in run["niches"] if was_admitted(niche)]
     solved = [niche for niche in admitted if niche["solved"] is not None]
     steady = sum((niche["mean_return"] or 0.0) >= find_domain(run["domain"]).solved_return for niche in solved)
     moves, spent = run["transfers"], run["steps_of"]
@@ -166,7 +166,7 @@ def _counts(levels: Mapping[str, int]) -> list[str]:
 
 
 def _hardest(run: Row, state: str) -> str:
-    rows = [each for each in run["niches"] if each["parent"] is not None and (state == "admitted" or each["solved"])]
+    rows = [each for each in run["niches"] if was_admitted(each) and (state == "admitted" or each["solved"])]
     words = [f"{name} {max((row[name] for row in rows), default=0):g}" for name in axes_of(run["domain"])]
     if any("relief" in row for row in rows):
         words.append(f"relief {max(row['relief'] for row in rows):.1f} m")
@@ -187,18 +187,22 @@ def _drift(name: str, run: Row) -> list[str]:
     ]
 
 
+def _whole_cost(run: Row, earlier: Row) -> str:
+    if not earlier["known"]:
+        return "What that was is not kept here."
+    steps, hours = (earlier[cost] + run[cost] for cost in ("steps", "core_hours"))
+    return f"With that there are {steps / 1e9:.2f} billion steps and {hours:.1f} core-hours."
+
+
 def _section(name: str, runs: Mapping[str, Row]) -> list[str]:
     run = runs[name]
     chosen = hardest_solved(run["niches"], FILMS)
     told = {niche["id"]: niche for niche in run["niches"]}
     lines = [f"## {name}", ""]
     if source := run.get("source"):
-        before, whole = spent_before(name, runs), {cost: run[cost] for cost in ("steps", "core_hours")}
-        steps, hours = (before[cost] + whole[cost] for cost in whole)
         lines += [
-            f"A branch: it began with the {source['pairs']} pairs of {source['name']}, which count as admitted at its",
-            "beginning. Steps and core-hours above are its own; with those of the runs before there are",
-            f"{steps / 1e9:.2f} billion steps and {hours:.1f} core-hours.",
+            f"A branch: it began with {source['pairs']} pairs of {source['name']}. They are not counted above,",
+            f"nor what they had cost. {_whole_cost(run, before(name, runs))}",
             "",
         ]
     if chosen:

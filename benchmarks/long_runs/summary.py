@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+from benchmarks.long_runs.choosing import was_admitted
 from benchmarks.long_runs.measures import count_levels, measures
 from environments.domain import Environment
 from poet.archive import inspection
@@ -36,7 +37,7 @@ def summarise(folder: Path) -> Row:
     steps, hours = spent
     cost = _cost_of(steps, hours)
     rows = [_niche(niche, config, cost) for niche in niches]
-    admitted = [row for row in rows if row["parent"] is not None]
+    admitted = [row for row in rows if was_admitted(row)]
     solved = [row for row in admitted if row["solved"] is not None]
     stride = max(len(metrics) // KEPT_POINTS, 1)
     found = {
@@ -71,13 +72,23 @@ def summarise(folder: Path) -> Row:
     return found
 
 
-def spent_before(name: str, runs: Mapping[str, Row]) -> Row:
-    """Add up what the runs had cost, as far as their summaries are kept, that a run branched off one after another."""
-    spent = {"steps": 0, "core_hours": 0.0}
-    source = runs[name].get("source")
-    while source and (earlier := runs.get(source["name"].partition("/")[0])):
-        spent = {cost: spent[cost] + earlier[cost] for cost in spent}
-        source = earlier.get("source")
+def before(name: str, runs: Mapping[str, Row]) -> Row:
+    """Add up what the runs came to, as far as their summaries are kept, that a run branched off one after another.
+
+    Returns:
+        `steps`, `core_hours`, and `admitted`, how many grounds; `known`, whether all of these runs are kept.
+    """
+    spent: Row = {"steps": 0, "core_hours": 0.0, "admitted": 0, "known": True}
+    seen, source = {name}, runs[name].get("source")
+    while source:
+        earlier = source["name"].partition("/")[0]
+        if earlier not in runs or earlier in seen:
+            return {**spent, "known": False}
+        seen.add(earlier)
+        spent["steps"] += runs[earlier]["steps"]
+        spent["core_hours"] += runs[earlier]["core_hours"]
+        spent["admitted"] += sum(map(was_admitted, runs[earlier]["niches"]))
+        source = runs[earlier].get("source")
     return spent
 
 

@@ -171,7 +171,7 @@ def way_out(found: Sequence[Damage]) -> str:
     """
     first = min(damage.iteration for damage in found)
     sound = f"all that is kept of iterations 0 to {first - 1} is sound" if first > 0 else "no iteration is surely sound"
-    return f"{sound}; restore a copy, or begin another folder with the same settings and seed, which give the same run"
+    return f"{sound}; restore a copy, or begin another folder as this one was begun, which gives the same run"
 
 
 def check_states(connection: Connection) -> None:

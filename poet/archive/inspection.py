@@ -15,7 +15,7 @@ from environments.difficulty import difficulty_of
 from environments.domain import Encoding, Environment
 from poet.archive.domains import controller_of
 from poet.archive.figures import columns, plain
-from poet.archive.reading import read_config
+from poet.archive.reading import read_config, read_source
 from poet.archive.rescoring import EPISODES, UNKNOWN, Fresh, cached
 from poet.archive.rows import read_genome
 from poet.config import Config, if_installed
@@ -52,7 +52,7 @@ def summary(connection: Connection, fresh: Known | None = None) -> Row:
         "encoding": config.encoding.name,
         "optimiser": config.optimiser.name,
         "seed": config.seed,
-        "source": _source(connection),
+        "source": read_source(connection),
         **figures,
         "iterations_wanted": config.iterations,
         "children": _counts(connection, "SELECT decision, count(*) FROM child GROUP BY decision ORDER BY decision"),
@@ -66,12 +66,6 @@ def summary(connection: Connection, fresh: Known | None = None) -> Row:
         "steps": _counts(connection, "SELECT purpose, sum(steps) FROM cost GROUP BY purpose ORDER BY purpose"),
         "diverged_episodes": _row(connection, "SELECT coalesce(sum(diverged), 0) AS n FROM iteration")["n"],
     }
-
-
-def _source(connection: Connection) -> Row | None:
-    """Tell whose pairs the run began with; None of one that branched off nothing."""
-    rows = connection.execute("SELECT value FROM run WHERE key = 'source'").fetchall()
-    return dict(json.loads(rows[0]["value"])) if rows else None
 
 
 def _best_agents(niches: int, fresh: Known) -> Row:

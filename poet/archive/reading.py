@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from environments.documents import parse_json
 from environments.files import ARCHIVE_NAME
@@ -100,6 +101,15 @@ def _copy(path: Path, copy: Path) -> None:
             if (part := path.with_name(path.name + suffix)).exists():
                 shutil.copyfile(part, copy.with_name(copy.name + suffix))
         sqlite3.connect(copy).execute("SELECT count(*) FROM sqlite_schema").connection.close()
+
+
+def read_source(connection: sqlite3.Connection) -> dict[str, Any] | None:
+    """Tell whose pairs the run began with: name, kind and how many; None of one that branched off nothing."""
+    row = connection.execute("SELECT value FROM run WHERE key = 'source'").fetchone()
+    if row is None:
+        return None
+    with trusting(ARCHIVE_NAME):
+        return dict(parse_json(row[0]))
 
 
 def read_config(connection: sqlite3.Connection) -> Config:

@@ -31,8 +31,10 @@ def check_niches(niches: Mapping[int, Niche], config: Config, put_in: Container[
         environment = niche.environment
         if environment.domain != config.domain or environment.encoding not in (config.encoding.name, DRAWN):
             raise ValueError(f"niche {niche.id} is one of {environment.domain} with {environment.encoding} encoding")
-        alone, may_be_alone = niche.id in put_in, niche.id in put_in or niche.born == 0
-        fits = may_be_alone if niche.parent is None else not alone and 0 <= niche.parent < niche.id
+        if niche.parent is None:
+            fits = niche.born == 0 or niche.id in put_in
+        else:
+            fits = 0 <= niche.parent < niche.id and niche.id not in put_in
         if not fits:
             raise ValueError(f"niche {niche.id} has the parent {niche.parent}; it must be an older niche")
         if environment.encoding not in encodings:

@@ -39,6 +39,7 @@ from poet.archive.reading import (
     explaining,
     read_config,
     read_population,
+    read_source,
     reading,
     trusting,
 )
@@ -153,14 +154,15 @@ class Archive:
             claim.close()
             raise
 
-    def first_agents(self) -> list[NDArray[np.float64]]:
-        """Read the agents that the run began with, in the order of its first niches: (P,) each."""
-        query = "SELECT theta FROM agent WHERE origin = ? ORDER BY id"
-        return [read_blob(blob) for (blob,) in self._connection.execute(query, (Origin.INITIAL,))]
-
     def first_agent(self) -> NDArray[np.float64]:
         """Read the agent that the run began with, or the first of several: (P,)."""
-        return self.first_agents()[0]
+        query = "SELECT theta FROM agent WHERE origin = ? ORDER BY id LIMIT 1"
+        (blob,) = self._connection.execute(query, (Origin.INITIAL,)).fetchone()
+        return read_blob(blob)
+
+    def source(self) -> dict[str, Any] | None:
+        """Tell whose pairs the run began with; see `reading.read_source`."""
+        return read_source(self._connection)
 
     def accepted_transfers(self) -> int:
         """Count the agents that have moved so far."""

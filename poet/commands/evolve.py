@@ -69,7 +69,7 @@ def evolve(
             metavar="FOLDER",
             help="Begin with the pairs of another run or of an exported curriculum: its environments but the retired, "
             "each with its best agent; and with its settings, but for what else is named here. Of more than "
-            "reproduction.capacity the oldest retire at the first reproduction.",
+            "reproduction.capacity the oldest retire when environments next reproduce.",
         ),
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Run to this iteration.")] = None,

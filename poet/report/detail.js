@@ -93,7 +93,7 @@ function describeNiche(id) {
   if (niche.scores.length > 1) {
     parts.push(...section("Scores", lineChart({ name: `niche-${id}-scores`, title: "In its own environment", yName: "score", xs: niche.scores.map((p) => p[0]), series: [{ name: "score", tint: "series-1", values: niche.scores.map((p) => p[1]) }] })));
   }
-  parts.push(...section(`Ancestors (${ancestors.length})`, ancestors.length ? chips(ancestors.map((one) => [one])) : make("p", { class: "quiet" }, niche.born === 0 ? "none: the first" : `none: ${niche.encoding === "drawn" ? "drawn" : "put in"} by hand`)));
+  parts.push(...section(`Ancestors (${ancestors.length})`, ancestors.length ? chips(ancestors.map((one) => [one])) : make("p", { class: "quiet" }, niche.born === 0 ? "none: the run began with it" : `none: ${niche.encoding === "drawn" ? "drawn" : "put in"} by hand`)));
   parts.push(...section(`Children (${children[id].length})`, children[id].length ? chips(children[id].map((one) => [one])) : make("p", { class: "quiet" }, "none admitted")));
   parts.push(...section(`Agents from (${accepted} of ${niche.tried} tournaments)`, into.length ? chips(merged(into, 0)) : make("p", { class: "quiet" }, "none moved in")));
   parts.push(...section("Agents to", out.length ? chips(merged(out, 1)) : make("p", { class: "quiet" }, "none moved out")));

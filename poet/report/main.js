@@ -18,7 +18,7 @@ function headline() {
 }
 
 function subtitle({ domain, encoding, seed, source }) {
-  const began = source ? `; began with the ${source.pairs} pairs of ${source.name}` : "";
+  const began = source ? `; began with ${source.pairs} pairs of ${source.name}` : "";
   return `${domain}, ${encoding} encoding, seed ${seed}${began}`;
 }
 

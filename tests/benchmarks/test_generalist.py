@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.generalist import CURRICULUM, PAIRS, SETTINGS, SOLVED, Progress, best_of, iterate, train
+from benchmarks.generalist import CURRICULUM, PAIRS, SETTINGS, Progress, best_of, compared, iterate, train
 from environments.domain import Batch
 from environments.tasks.curriculum import Curriculum
 from environments.walker2d import DOMAIN
@@ -38,7 +38,7 @@ def test_step_follows_the_mean_of_slopes_that_are_ranked_within_each_ground(curr
     np.testing.assert_allclose(after.learner.theta, wanted.theta, rtol=1e-12)
     assert (after.iteration, after.steps) == (4, 10 + steps)
     assert row["mean"] == pytest.approx(np.mean(returns), abs=0.01)
-    assert row["solved"] == pytest.approx(np.mean(np.array(returns) > SOLVED), abs=1e-4)
+    assert row["solved"] == pytest.approx(np.mean(np.array(returns) > DOMAIN.solved_return), abs=1e-4)
 
 
 def test_who_begins_returns_most_over_all_grounds(curriculum):
@@ -67,3 +67,15 @@ def test_training_that_was_stopped_goes_on_as_if_it_had_not_been(kind, tmp_path,
     again = train(tmp_path / "parts", kind, curriculum, 20_000, 1)
     np.testing.assert_array_equal(again.learner.theta, whole.learner.theta)
     assert (again.iteration, again.steps) == (whole.iteration, whole.steps)
+    (tmp_path / "parts" / "curriculum.txt").write_text("of another")
+    with pytest.raises(SystemExit, match="holds a training on another curriculum; give another --folder"):
+        train(tmp_path / "parts", kind, curriculum, 20_000, 1)
+
+
+def test_agents_are_compared_ground_by_ground(curriculum, monkeypatch):
+    monkeypatch.setattr(Curriculum, "episode_limit", 50)
+    last = curriculum.stages[-1].id
+    found = compared(curriculum, {"own": curriculum.agent, "one": lambda task: curriculum.agent(last)})
+    assert (found["own"]["apart"], found["own"]["apart_within"]) == (0.0, 0.0)
+    assert found["one"]["apart"] == pytest.approx(found["one"]["mean"] - found["own"]["mean"], abs=0.15)
+    assert found["one"]["apart_within"] > 0

@@ -15,7 +15,7 @@ from benchmarks.long_runs.annecs import annecs_afterwards
 from benchmarks.long_runs.choosing import hardest_solved
 from benchmarks.long_runs.drift import admissions_to_levels, drift
 from benchmarks.long_runs.measures import LEG, measures
-from benchmarks.long_runs.summary import spent_before, summarise
+from benchmarks.long_runs.summary import before, summarise
 from environments.domain import Environment
 from environments.hexapod3d.expression import terrain_of
 from environments.hexapod3d.terrain import FINISH, SIDE_LIMIT, START_PAD, grid
@@ -104,7 +104,10 @@ def test_flat_ground_of_the_hexapod_has_nothing_to_climb():
 
 def test_the_hardest_are_of_different_lineages_while_there_are_enough():
     def row(number, parent, score, solved=True):
-        return {"id": number, "parent": parent, "level": 0, "score": score, "solved": {} if solved else None}
+        admitted = {"iteration": 0 if parent is None else 5}
+        return {"id": number, "parent": parent, "level": 0, "score": score, "admitted": admitted} | {
+            "solved": {} if solved else None
+        }
 
     family = [row(0, None, 0), row(1, 0, 1), row(2, 1, 5), row(3, 2, 6), row(4, 0, 2), row(5, 4, 9, solved=False)]
     assert hardest_solved(family, 2) == [3, 4]  # 2 is 3's parent, 1 its grandparent, 5 is not solved
@@ -164,12 +167,21 @@ def test_the_command_keeps_all_of_a_run_and_draws_it_again_from_what_is_kept(tmp
 
 
 def test_what_a_branch_cost_is_told_with_what_came_before():
-    grandparent = {"steps": 100, "core_hours": 1.0, "source": {"name": "lost", "kind": "run", "pairs": 2}}
-    parent = {"steps": 20, "core_hours": 0.5, "source": {"name": "first/curriculum", "kind": "curriculum", "pairs": 3}}
-    child = {"steps": 3, "core_hours": 0.25, "source": {"name": "second", "kind": "run", "pairs": 4}}
-    runs = {"first": grandparent, "second": parent, "third": child}
-    assert spent_before("third", runs) == {"steps": 120, "core_hours": 1.5}
-    assert spent_before("first", runs) == {"steps": 0, "core_hours": 0.0}
+    def kept(steps, hours, source, *born):
+        niches = [{"admitted": {"iteration": at}} for at in born]
+        return {"steps": steps, "core_hours": hours, "source": source and {"name": source}, "niches": niches}
+
+    runs = {
+        "first": kept(100, 1.0, None, 0, 2, 3),
+        "second": kept(20, 0.5, "first/curriculum", 0, 0, 5),
+        "third": kept(3, 0.25, "second", 0),
+        "lost": kept(3, 0.25, "gone", 0),
+        "round": kept(3, 0.25, "round/curriculum", 0),
+    }
+    assert before("third", runs) == {"steps": 120, "core_hours": 1.5, "admitted": 3, "known": True}
+    assert before("first", runs) == {"steps": 0, "core_hours": 0.0, "admitted": 0, "known": True}
+    assert not before("lost", runs)["known"]
+    assert not before("round", runs)["known"]
 
 
 def test_a_folder_without_a_run_is_refused_in_a_sentence(tmp_path, monkeypatch):

@@ -2,12 +2,17 @@
 
 import json
 import shutil
+import sqlite3
+from hashlib import sha256
 
 import numpy as np
 import pytest
 from runs import TOY_SETTINGS, assert_equal_archives
+from safetensors.numpy import load_file, save_file
 
+from environments.tasks.curriculum import seal
 from poet import InputError, Run
+from poet.founding import _elders_first
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,7 @@ def test_branch_begins_with_the_active_niches_their_best_agents_and_family_under
     assert any(niche.born for niche in branch.niches)
     assert all(row["works"] for row in branch.examine())
     shown = poet("inspect", branch.folder).stdout
-    assert "the 3 pairs of the run first" in shown
+    assert "3 pairs of the run first" in shown
 
 
 def test_branch_of_an_export_is_that_of_its_run_and_resumes_exactly(source, tmp_path, poet):
@@ -87,15 +92,94 @@ def test_what_no_run_can_branch_off_is_refused_in_a_sentence_and_nothing_is_writ
     refused(f"{agent.rpartition('/')[2]} is missing", "--from", tmp_path / "curriculum")
 
 
-def test_a_run_that_began_otherwise_is_not_gone_on_with(source, tmp_path):
+def test_a_branch_goes_on_by_the_same_command_though_its_source_went_on_or_is_gone(source, tmp_path, poet):
     folder = tmp_path / "moving"
     shutil.copytree(source.folder, folder)
-    branch = tmp_path / "branch"
-    Run.create(branch, source=folder)
-    Run.create(branch, source=folder, exist_ok=True)
+    line = ("evolve", tmp_path / "branch", "--from", folder, "--workers", 1)
+    assert poet(*line, "--iterations", 1).returncode == 0
     Run.open(folder).evolve(28, workers=1)
-    with pytest.raises(InputError, match=r"began with other pairs than .*moving has now; leave that out"):
-        Run.create(branch, source=folder, exist_ok=True)
-    Run.create(branch, exist_ok=True)
-    thetas = {agent.id: agent.theta for agent in Run.open(branch).kept_agents}
-    assert all(np.isfinite(theta).all() for theta in thetas.values())
+    assert poet(*line, "--iterations", 2).returncode == 0
+    shutil.rmtree(folder)
+    assert poet(*line, "--iterations", 3).returncode == 0
+    with pytest.raises(InputError, match="began with the pairs of moving, not with those of first"):
+        Run.create(tmp_path / "branch", source=source, exist_ok=True)
+    Run.create(tmp_path / "own", config=TOY_SETTINGS)
+    with pytest.raises(InputError, match="began with no other's pairs, not with those of first"):
+        Run.create(tmp_path / "own", source=source, exist_ok=True)
+
+
+def test_branch_of_agents_with_layers_of_their_own_resumes_under_a_preset(tmp_path, poet):
+    Run.create(tmp_path / "wide", settings={"controller.hidden": [8]})
+    small = ("--preset", "quick", "--set", "es.pairs=1", "--set", "episode_limit=20", "--workers", 1)
+    line = ("evolve", tmp_path / "branch", "--from", tmp_path / "wide", *small)
+    assert poet(*line, "--iterations", 1).returncode == 0
+    resumed = poet(*line, "--iterations", 2)
+    assert (resumed.returncode, Run.open(tmp_path / "branch").config.controller.hidden) == (0, (8,))
+
+
+def test_branch_of_a_merged_curriculum_begins_with_parents_before_children(source, tmp_path):
+    branch = Run.create(tmp_path / "branch", source=source, settings={"seed": 5})
+    branch.evolve(12, workers=1)
+    merged = source.export(tmp_path / "merged", others=[branch], fractions=(1, 0, 0))
+    assert len(merged["environments"]) > 3
+    with pytest.raises(InputError, match="merged does not tell the settings of its run; name some by --preset"):
+        Run.create(tmp_path / "third", source=tmp_path / "merged")
+    room = {"reproduction.capacity": 20}
+    third = Run.create(tmp_path / "third", source=tmp_path / "merged", config=TOY_SETTINGS, settings=room)
+    assert all(niche.parent is None or niche.parent < niche.id for niche in third.niches)
+    assert {niche.environment.id for niche in third.niches if niche.parent is not None}
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([("b", "a"), ("a", None)], [("a", None), ("b", 0)]),
+        ([("c", "b"), ("b", "a"), ("a", None), ("d", "lost")], [("a", None), ("b", 0), ("c", 1), ("d", None)]),
+        ([("a", "b"), ("b", "a")], [("b", None), ("a", 0)]),
+        ([("a", "a")], [("a", None)]),
+    ],
+)
+def test_elders_come_first_whatever_rows_say(rows, expected):
+    assert _elders_first([{"id": name, "parent": parent} for name, parent in rows]) == expected
+
+
+def edited(curriculum, **changes):
+    """Change a curriculum's document by hand, and seal it again."""
+    path = curriculum / "curriculum.json"
+    path.write_text(json.dumps(seal({**json.loads(path.read_text()), **changes})))
+
+
+def test_odd_curricula_and_damaged_runs_are_refused_in_a_sentence(source, tmp_path, poet):
+    place = tmp_path / "curriculum"
+
+    def refused(message, folder=place):
+        done = poet("evolve", tmp_path / "run", "--from", folder)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert message in done.stderr
+        assert not (tmp_path / "run").exists()
+
+    source.export(place, fractions=(1, 0, 0))
+    run = json.loads((place / "curriculum.json").read_text())["run"]
+    edited(place, run={**run, "settings": "quick"})
+    refused("does not tell the settings of its run")
+    edited(place, run=run)
+    agent = place / "agents" / f"{source.niches[-1].environment.id}.safetensors"
+    tensors = load_file(agent)
+    save_file({name: np.full_like(tensor, np.nan) for name, tensor in tensors.items()}, agent)
+    document = json.loads((place / "curriculum.json").read_text())
+    listed = document["files"]
+    listed[f"agents/{agent.name}"] = {
+        **listed[f"agents/{agent.name}"],
+        "sha256": sha256(agent.read_bytes()).hexdigest(),
+    }
+    edited(place, files=listed)
+    refused("has an agent with numbers that are not finite")
+    damaged = tmp_path / "damaged"
+    shutil.copytree(source.folder, damaged)
+    archive = sqlite3.connect(damaged / "archive.sqlite")
+    archive.execute("UPDATE pair SET best_theta = zeroblob(24) WHERE niche = (SELECT max(niche) FROM pair)")
+    archive.commit()
+    archive.close()
+    refused("is not what was committed", damaged)
+    with pytest.raises(InputError, match="source is 3; it must be a run or a folder's path"):
+        Run.create(tmp_path / "run", source=3)

@@ -102,7 +102,7 @@ def test_niches_open_by_click_and_keys_and_close_by_escape(page, browse):
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", tree)
         ActionChains(browser).move_to_element_with_offset(tree, 0, 22 + 17 - tree.size["height"] // 2).click().perform()
         assert shown_niche(browser) == "Niche 0"
-        assert "none: the first" in browser.find_element("id", "detail").text
+        assert "none: the run began with it" in browser.find_element("id", "detail").text
         tree.send_keys(Keys.ARROW_RIGHT)
         child = shown_niche(browser)
         assert child != "Niche 0"
@@ -590,7 +590,7 @@ def test_niche_without_a_parent_says_whether_it_was_put_in_by_hand(run, tmp_path
             browser.execute_script("location.hash = `#niche-${arguments[0]}`", number)
             wait_until(browser, f"document.querySelector('#detail h2')?.textContent === 'Niche {number}'")
             told.append(browser.find_element("id", "detail").text)
-    assert "none: the first" in told[0]
+    assert "none: the run began with it" in told[0]
     assert "within the minimal criterion" not in told[0]
     assert "none: put in by hand" in told[1]
     assert "within the minimal criterion" in told[1]
