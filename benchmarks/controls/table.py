@@ -75,8 +75,9 @@ def page(document: Mapping[str, Any]) -> str:
         f"Written by `python -m benchmarks.controls`, of the run as it stood at {plan['steps']:,} steps,",
         f"with {solved}. The same command goes on where it was stopped. *Line*: optimiser steps of the",
         "solver's whole line, from the run's first agent on. *Fresh*: mean return in 20 new episodes, over seeds, with",
-        "its bootstrapped 95 % interval. p is Wilcoxon's, one-sided, over seeds: are they below the solver's fresh",
-        f"mean? Five seeds give .031 at best. {seeds} seeds of each are asked for; a row says how many are done.",
+        "its bootstrapped 95 % interval; a search's is of its last agent, a solver's of its best by score. p is",
+        "Wilcoxon's, one-sided, over seeds: are they below the solver's fresh mean? Five seeds give .031 at best.",
+        f"Seeds asked for of each: {seeds}; a row says how many are done.",
         "",
     ]
     if plan["brought"]:
@@ -88,7 +89,10 @@ def page(document: Mapping[str, Any]) -> str:
         ]
     head = ["niche", "ground", "level", "line", "solver: best, fresh", "control", "steps", "seeds"]
     head += ["solved (Wilson's 95 %)", "best of each", "last", "fresh (95 %)", "p", "detour?"]
-    lines += _table(head, [_cells(row) for row in document["rows"]])
+    begun = [row for row in document["rows"] if row["seeds"]]
+    lines += _table(head, [_cells(row) for row in begun])
+    if missing := len(document["rows"]) - len(begun):
+        lines += ["", f"{missing} more rows are planned, of which no search is done."]
     if document["over_grounds"]:
         lines += ["", "Over grounds, means of the seeds there are against the solvers' (Wilcoxon, one-sided):", ""]
         lines += _table(
