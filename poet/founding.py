@@ -127,10 +127,10 @@ def _elders_first(rows: Iterable[Row]) -> list[tuple[str, int | None]]:
         while (parent := line[-1].get("parent")) in waiting and parent not in [row["id"] for row in line]:
             line.append(waiting[parent])
         for row in reversed(line):
-            places[row["id"]] = len(found)
-            found.append((row["id"], places.get(row.get("parent"))))
+            found.append((row["id"], places.get(row.get("parent"))))  # none that comes later, nor itself
+            places[row["id"]] = len(places)
             del waiting[row["id"]]
-    return [(task, parent if parent is not None and parent < at else None) for at, (task, parent) in enumerate(found)]
+    return found
 
 
 def _birth(row: Row) -> tuple[int, int]:

@@ -68,7 +68,7 @@ def open_run(folder: Path, choices: Choices, default: Mapping[str, Any]) -> Arch
     Args:
         folder: of the run.
         choices: a run that is resumed must have them; only its number of iterations and its engine may change.
-        default: the table that a new run is built from where no other was named, nor a source that tells its own.
+        default: the table that a new run is built from where neither another nor a source was named.
 
     Raises:
         InputError: the settings are wrong or are not those of the run that is there.
