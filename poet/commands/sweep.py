@@ -81,7 +81,8 @@ def sweep(
 
     Every training is a folder in DIR, as `poet meta-train` makes one. They share
     the processor's cores, one process each; the same command goes on where it
-    was stopped, and more curricula, learners, teachers and seeds may be added.
+    was stopped, and more curricula, learners, teachers, seeds and steps may be
+    asked for.
     Tested without adapting on the curriculum's test tasks, on those of the other
     curricula and on suites: interquartile means over curricula and seeds with
     95 % bootstrap intervals that resample curricula, and shares of solved episodes.
@@ -113,6 +114,7 @@ def sweep(
         executor = stack.enter_context(workers_of(workers))
         _train(turns, executor, bar)
     figures = _figures(output, turns, planned, next(iter(found.values())))
+    figures["earlier"] = _earlier(output / TABLE, planned.steps)
     write_aside(output / TABLE, json.dumps(figures, indent=1).encode())
     show(figures, as_json, _table)
 
@@ -217,12 +219,23 @@ def _figures(output: Path, turns: Sequence[Turn], planned: Sweep, curriculum: Cu
     }
 
 
+def _earlier(path: Path, steps: int) -> list[dict[str, Any]]:
+    """Give the tables of fewer steps: a sweep that went on must show where it stood."""
+    try:
+        found = json.loads(path.read_bytes())
+        before, last = found.pop("earlier", []), found["steps"]
+    except (OSError, ValueError, KeyError, AttributeError, RecursionError):
+        return []
+    kept = [*before, found] if last < steps else before
+    return [{name: each[name] for name in ("steps", "rows", "contrasts")} for each in kept if each["steps"] < steps]
+
+
 def _table(figures: Mapping[str, Any]) -> Table:
     title = f"{figures['folder']}: {figures['steps']:,} steps each; interquartile mean return, share solved"
     caption = "\n".join(
-        f"{each['arms'][0]} less {each['arms'][1]}, {each['ground']}, {each['actions']}: {each['difference']:.1f} "
-        f"[{each['interval'][0]:.1f}, {each['interval'][1]:.1f}], p = {each['p']:.2g} ({each['test']})"
-        for each in figures["contrasts"]
+        _said_of(each, f" after {stage['steps']:,} steps" if figures["earlier"] else "")
+        for stage in (*figures["earlier"], figures)
+        for each in stage["contrasts"]
     )
     table = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left", box=None)
     for heading in ("arm", "tested on", "actions"):
@@ -234,3 +247,12 @@ def _table(figures: Mapping[str, Any]) -> Table:
         returns = f"{row['return']:.1f}{low_high}"
         table.add_row(row["arm"], row["ground"], row["actions"], str(row["trainings"]), returns, f"{row['solved']:.0%}")
     return table
+
+
+def _said_of(contrast: Mapping[str, Any], after: str) -> str:
+    first, second = contrast["arms"]
+    low, high = contrast["interval"]
+    return (
+        f"{first} less {second}{after}, {contrast['ground']}, {contrast['actions']}: {contrast['difference']:.1f} "
+        f"[{low:.1f}, {high:.1f}], p = {contrast['p']:.2g} ({contrast['test']})"
+    )

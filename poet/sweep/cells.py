@@ -171,7 +171,8 @@ def _ground(task: Task) -> str:
 def read_result(turn: Turn) -> dict[str, Any] | None:
     """Read what a cell came to; None where it is not done, or was tested on other grounds than are wanted now.
 
-    What cannot be read is not done: its training goes on where it stands, and is tested again.
+    What cannot be read is not done, nor what came to fewer steps: its training goes on where it stands, and is tested
+    again.
     """
     try:
         found = json.loads((turn.folder / turn.cell.name / RESULT).read_bytes())
@@ -180,4 +181,6 @@ def read_result(turn: Turn) -> dict[str, Any] | None:
     wanted = {ground.name: ground.sha256 for ground in turn.grounds}
     if not isinstance(found, dict) or found.get("grounds") != wanted or not isinstance(found.get("tests"), dict):
         return None
-    return found if set(found["tests"]) == set(wanted) else None
+    steps = found.get("steps")
+    far = isinstance(steps, int) and steps >= turn.sweep.steps
+    return found if far and set(found["tests"]) == set(wanted) else None

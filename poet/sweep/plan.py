@@ -14,7 +14,7 @@ from poet.config import read_assignments
 from poet.errors import InputError
 
 FORMAT, SCHEMA_VERSION, NAME = "poet-sweep", 1, "sweep.json"
-GROWS = ("curricula", "learners", "teachers", "seeds")  # what a later call may add to
+GROWS = ("curricula", "learners", "teachers", "seeds")  # what a later call may add to; steps it may raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Sweep:
     learners: Sequence[Choice]
     teachers: Sequence[Choice]
     seeds: Sequence[int]
-    steps: int  # environment steps of each training, those that teachers only try tasks by included
+    steps: int  # environment steps of each training, tries of teachers included; a later call may ask for more
     tasks: int  # of a meta-step
     copies: int | None  # the learner's own where None
     episode_limit: int | None  # the curriculum's where None
@@ -114,12 +114,14 @@ def open_sweep(folder: Path, sweep: Sweep) -> Sweep:
         if isinstance(kept, list) and len(kept) == 3 and sweep.contrast and kept[:2] == list(sweep.contrast[:2]):
             sweep = replace(sweep, contrast=tuple(kept))
             wanted["contrast"] = kept
-        changed = [name for name in wanted if name not in GROWS and found.get(name) != wanted[name]]
+        changed = [name for name in wanted if name not in (*GROWS, "steps") and found.get(name) != wanted[name]]
         changed += [name for name in GROWS if not _grown(found.get(name), wanted[name])]
+        if not isinstance(found.get("steps"), int) or found["steps"] > sweep.steps:
+            changed.append("steps")
         if changed:
             raise InputError(
                 f"{folder} holds a sweep with another {', '.join(changed)}; give what it was begun with (more "
-                f"{', '.join(GROWS)} may be added), or name another folder"
+                f"{', '.join(GROWS)} may be added, and steps), or name another folder"
             )
     elif folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no sweep; name another folder")

@@ -88,8 +88,18 @@ def test_a_sweep_that_was_killed_comes_to_what_an_unbroken_one_does(poet, curric
     assert later["rows"] == said["rows"]
     assert {each["ground"] for each in later["contrasts"]} == {"own test tasks"}  # as it was written down first
 
-    refused(poet("sweep", *line, "--seeds", 1, "--steps", 61, "-o", broken), "holds a sweep with another steps")
+    refused(poet("sweep", *line, "--seeds", 1, "--steps", 39, "-o", broken), "holds a sweep with another steps")
     refused(poet("sweep", *alone, "--seeds", 1, "-o", broken), "holds a sweep with another curricula")
+
+    # More steps: trainings go on to where they would have come to at once, and the first table is not forgotten.
+    farther = [*line, "--seeds", 1, "--steps", 81]
+    went_on = json.loads(poet("sweep", *farther, "-o", broken).stdout)
+    assert went_on["earlier"] == [{name: said[name] for name in ("steps", "rows", "contrasts")}]
+    at_once = json.loads(poet("sweep", *farther, "-o", tmp_path / "at-once").stdout)
+    assert trained(broken) == trained(tmp_path / "at-once")
+    assert went_on["rows"] == at_once["rows"] != said["rows"]
+    shown = poet("sweep", *[words for words in farther if words != "--json"], "-o", broken).stdout
+    assert all(f"after {steps} steps, tasks of other runs" in " ".join(shown.split()) for steps in (40, 81)), shown
 
 
 @pytest.mark.parametrize(
@@ -167,8 +177,14 @@ def test_a_result_that_cannot_be_read_is_not_done(tmp_path):
     grounds = {"own test tasks": turn.grounds[0].sha256}
     whole = {"steps": 40, "grounds": grounds, "tests": {"own test tasks": {"stochastic": [[1.0]]}}}
     damaged = [json.dumps(whole)[:-9], json.dumps([whole])]
-    damaged += [json.dumps({name: whole[name] for name in whole if name != gone}) for gone in ("grounds", "tests")]
-    for text in [*damaged, json.dumps({**whole, "tests": {}}), json.dumps({**whole, "grounds": None}), "\udcff"]:
+    damaged += [json.dumps({name: whole[name] for name in whole if name != gone}) for gone in whole]
+    for text in [
+        *damaged,
+        json.dumps({**whole, "steps": 39}),
+        json.dumps({**whole, "tests": {}}),
+        json.dumps({**whole, "grounds": None}),
+        "\udcff",
+    ]:
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
         assert read_result(turn) is None, text
     path.write_text(json.dumps(whole), encoding="utf-8")
