@@ -18,7 +18,7 @@ from environments.files import holds_run
 from environments.tasks.curriculum import AGENTS, DOCUMENT, ROWS, Curriculum, CurriculumError
 from poet.archive.best import best_agents
 from poet.archive.checksums import check_states
-from poet.archive.reading import one_moment, read_config, read_population, reading
+from poet.archive.reading import one_moment, read_config, read_population, read_steps, reading
 from poet.config import Config
 from poet.errors import InputError
 from poet.grounds import check_environment
@@ -37,10 +37,16 @@ class Source:
     settings: Mapping[str, Any] | None  # those of the run; None where a curriculum does not say
     controller: Controller
     founders: Sequence[Founder]  # of the niches that were not retired, parents before their children
+    steps: int | None  # of control that were simulated for them; None where a curriculum does not say
 
     def told(self) -> Row:
         """Give what the new run's archive keeps of this."""
-        return {"name": name_of(self.folder), "kind": self.kind, "pairs": len(self.founders)}
+        return {
+            "name": name_of(self.folder),
+            "kind": self.kind,
+            "pairs": len(self.founders),
+            "steps": self.steps,
+        }
 
     def check(self, config: Config) -> None:
         """Raise InputError unless the pairs can live in a run."""
@@ -78,6 +84,7 @@ def _of_run(folder: Path) -> Source:
         check_states(connection)
         config, best = read_config(connection), best_agents(connection)
         niches = [pair.niche for pair in read_population(connection).pairs]
+        spent = read_steps(connection).values()
     places: dict[int | None, int] = {niche.id: place for place, niche in enumerate(niches)}
     return Source(
         folder=folder,
@@ -88,6 +95,7 @@ def _of_run(folder: Path) -> Source:
             Founder(niche.environment, best[niche.id].theta.astype(np.float64), places.get(niche.parent))
             for niche in niches
         ],
+        steps=None if None in spent else sum(filter(None, spent)),
     )
 
 
@@ -114,6 +122,7 @@ def _of_curriculum(folder: Path, curriculum: Curriculum) -> Source:
             Founder(curriculum.task(task).environment, agent.theta.astype(np.float64), parent)
             for (task, parent), agent in zip(tasks, agents, strict=True)
         ],
+        steps=curriculum.steps,
     )
 
 

@@ -135,6 +135,17 @@ class Curriculum:
         return int(run["episode_limit"]) if run else self.domain.episode_limit
 
     @property
+    def steps(self) -> int | None:
+        """The control steps that were simulated to make the tasks, those before a run branched off included.
+
+        Of several runs the sum, where what two of them branched off counts twice. None where the curriculum does not
+        say.
+        """
+        runs = self.document.get("runs") or {"": self.document.get("run") or {}}
+        counts = [run.get(name) for run in runs.values() for name in ("steps", "steps_before")]
+        return sum(counts) if all(isinstance(count, int) for count in counts) else None
+
+    @property
     def train_tasks(self) -> list[Task]:
         return self.split("train")
 

@@ -104,12 +104,25 @@ def _copy(path: Path, copy: Path) -> None:
 
 
 def read_source(connection: sqlite3.Connection) -> dict[str, Any] | None:
-    """Tell whose pairs the run began with: name, kind and how many; None of one that branched off nothing."""
+    """Tell whose pairs the run began with: name, kind, how many, and the control steps that went into them.
+
+    None of one that branched off nothing. Steps are missing or None where they were not known.
+    """
     row = connection.execute("SELECT value FROM run WHERE key = 'source'").fetchone()
     if row is None:
         return None
     with trusting(ARCHIVE_NAME):
         return dict(parse_json(row[0]))
+
+
+def read_steps(connection: sqlite3.Connection) -> dict[str, int | None]:
+    """Tell how many control steps were simulated: by the run, and before it where it branches off another.
+
+    The latter are None where the source did not tell.
+    """
+    source = read_source(connection)
+    (steps,) = connection.execute("SELECT coalesce(sum(steps), 0) FROM cost").fetchone()
+    return {"steps": steps, "steps_before": 0 if source is None else source.get("steps")}
 
 
 def read_config(connection: sqlite3.Connection) -> Config:

@@ -113,7 +113,7 @@ def sweep(
         bar = stack.enter_context(counting_bar())
         executor = stack.enter_context(workers_of(workers))
         _train(turns, executor, bar)
-    figures = _figures(output, turns, planned, next(iter(found.values())))
+    figures = _figures(output, turns, planned, found)
     figures["earlier"] = _earlier(output / TABLE, planned.steps)
     write_aside(output / TABLE, json.dumps(figures, indent=1).encode())
     show(figures, as_json, _table)
@@ -202,19 +202,22 @@ def _turn(
     return Turn(output, cell, plan, curriculum.folder.resolve(), planned, grounds)
 
 
-def _figures(output: Path, turns: Sequence[Turn], planned: Sweep, curriculum: Curriculum) -> dict[str, Any]:
+def _figures(
+    output: Path, turns: Sequence[Turn], planned: Sweep, curricula: Mapping[str, Curriculum]
+) -> dict[str, Any]:
     results: dict[str, list[tuple[Cell, dict[str, Any]]]] = {}
     for turn in turns:
         result = read_result(turn)
         assert result is not None
         results.setdefault(turn.cell.arm, []).append((turn.cell, result))
+    domain = next(iter(curricula.values())).domain
     contrasts = []
     if planned.contrast is not None:
         contrasts = [summary.contrast(results, planned.contrast, mode) for mode in ("stochastic", "deterministic")]
     return {
         "folder": str(output),
         "steps": planned.steps,
-        "rows": summary.rows_of(results, curriculum.domain.solved_return),
+        "rows": summary.rows_of(results, domain.solved_return, {name: each.steps for name, each in curricula.items()}),
         "contrasts": [each for each in contrasts if each is not None],
     }
 
@@ -240,12 +243,14 @@ def _table(figures: Mapping[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left", box=None)
     for heading in ("arm", "tested on", "actions"):
         table.add_column(heading)
-    for heading in ("trainings", "return", "solved"):
+    for heading in ("trainings", "steps, with the run's", "return", "solved"):
         table.add_column(heading, justify="right")
     for row in figures["rows"]:
         low_high = "" if row["interval"] is None else " [{:.0f}, {:.0f}]".format(*row["interval"])
         returns = f"{row['return']:.1f}{low_high}"
-        table.add_row(row["arm"], row["ground"], row["actions"], str(row["trainings"]), returns, f"{row['solved']:.0%}")
+        cost = "" if row["run_steps"] is None else f"{row['steps'] + row['run_steps']:,.0f}"
+        trained = (str(row["trainings"]), cost, returns, f"{row['solved']:.0%}")
+        table.add_row(row["arm"], row["ground"], row["actions"], *trained)
     return table
 
 

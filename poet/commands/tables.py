@@ -54,7 +54,8 @@ def summary(figures: Row) -> RenderableType:
     transfers, steps = figures["transfers"], sum(figures["steps"].values())
     table.add_row("run", f"{figures['domain']}, {figures['encoding']} encoding, seed {figures['seed']}")
     if source := figures["source"]:
-        table.add_row("began with", f"{source['pairs']} pairs of the {source['kind']} {source['name']}")
+        before = "" if source.get("steps") is None else f", {source['steps']:,} steps before"
+        table.add_row("began with", f"{source['pairs']} pairs of the {source['kind']} {source['name']}{before}")
     table.add_row("iterations", f"{figures['iterations']:,} of {figures['iterations_wanted']:,}")
     table.add_row(
         "niches",

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from environments.difficulty import difficulty_of, level_vectors_of
-from environments.domain import Domain, Environment
+from environments.domain import Environment
 from environments.files import check_folder, writing_folder
 from environments.tasks.curriculum import (
     AGENTS,
@@ -37,9 +37,9 @@ from environments.tasks.curriculum import (
 from environments.weights import agent_bytes
 from poet.archive import checksums
 from poet.archive.best import best_agents
-from poet.archive.domains import Remembered, domain_of
+from poet.archive.domains import domain_of
 from poet.archive.inspection import NICHES, Known
-from poet.archive.reading import one_moment, read_config, read_population
+from poet.archive.reading import one_moment, read_config, read_population, read_steps
 from poet.archive.rescoring import EPISODES, Fresh, of_all
 from poet.config import Config, if_installed
 from poet.errors import InputError
@@ -172,6 +172,7 @@ def export_several(sources: Sequence[Source], folder: Path, settings: ExportSett
             found.name: {
                 "tasks": sum(row["run"] == found.name for row in merged.found.rows),
                 "iterations": found.iterations,
+                **found.steps,
                 "settings": found.config.to_table(),
             }
             for found in several
@@ -191,8 +192,9 @@ def find_tasks(connection: Connection, name: str, fresh: Known | None) -> Found:
         rows = _tasks(connection, of_all(connection) if fresh is None else fresh)
         best = best_agents(connection)
         agents = {row["agent"]: agent_bytes(domain.controller, best[row["niche"]].theta) for row in rows}
-        iterations = read_population(connection).iteration
-        return Found(name, config, domain, rows, agents, iterations, tried_rows(connection), score_rows(connection))
+        iterations, steps = read_population(connection).iteration, read_steps(connection)
+        tried, scores = tried_rows(connection), score_rows(connection)
+        return Found(name, config, domain, rows, agents, iterations, steps, tried, scores)
 
 
 def _write(
@@ -222,7 +224,7 @@ def _write(
             layers["output"] = controller.output
         (aside / AGENTS / "layers.json").write_text(_pretty(layers), encoding="utf-8")
         card.write(aside, rows, found.config, domain, origin)
-        document = _document(aside, rows, level_columns, found.config, domain, settings)
+        document = _document(aside, rows, level_columns, found, settings)
         sealed = seal({**document, **facts, "seeds": {**facts["seeds"], **document["seeds"]}})
         (aside / DOCUMENT).write_text(_pretty(sealed), encoding="utf-8")
     return sealed
@@ -332,10 +334,10 @@ def _document(
     folder: Path,
     rows: Sequence[Row],
     columns: list[str] | None,
-    config: Config,
-    domain: Domain | Remembered,
+    found: Found,
     settings: ExportSettings,
 ) -> dict[str, Any]:
+    config, domain = found.config, found.domain
     by_order = [row["id"] for row in rows]
     return {
         "format": FORMAT,
@@ -365,6 +367,7 @@ def _document(
             "episode_limit": config.episode_limit,
             "solver_episodes": EPISODES,
             "score_episodes": config.episodes_per_score,
+            **found.steps,
             "settings": config.to_table(),
         },
         "versions": _versions(),

@@ -35,6 +35,7 @@ class Found:
     rows: Sequence[Row]  # one a task, by admission
     agents: Mapping[str, bytes]  # files by their names
     iterations: int  # done
+    steps: Mapping[str, int | None]  # of control: the run's, and those before it where it branches off another
     tried: Sequence[Row]  # every environment that was tried, admitted or not
     scores: Sequence[Row] = ()  # of agents in many environments
 

@@ -90,6 +90,11 @@ class Cell:
         return f"{self.learner.label}/{self.teacher.label}"
 
     @property
+    def owes(self) -> bool:
+        """Whether its teacher takes tasks, or how far they reach, from what a run of POET found."""
+        return self.teacher.name == "stages" or self.teacher.settings.get("reach") == "curriculum"
+
+    @property
     def name(self) -> str:
         """Its folder's."""
         return f"{self.curriculum}-{self.learner.label}-{self.teacher.label}-{self.seed}"

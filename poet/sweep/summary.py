@@ -19,10 +19,18 @@ Floats = NDArray[np.float64]
 Results = Mapping[str, list[tuple[Cell, dict[str, Any]]]]  # by arm
 
 
-def rows_of(results: Results, solved_return: float) -> list[dict[str, Any]]:
-    """Give a row for each arm, ground and way of acting."""
+def rows_of(results: Results, solved_return: float, runs: Mapping[str, int | None]) -> list[dict[str, Any]]:
+    """Give a row for each arm, ground and way of acting.
+
+    Args:
+        results: of all trainings.
+        solved_return: from which an episode counts as solved.
+        runs: by curriculum the control steps of the run that it is of, None where unknown. An arm whose teacher makes
+            use of a run has their mean as `run_steps`, beside the mean of its own `steps`.
+    """
     rows = []
     for arm, cells in results.items():
+        cost = {"steps": float(np.mean([result["steps"] for _, result in cells])), "run_steps": _owed(cells, runs)}
         grounds = dict.fromkeys(ground for _, result in cells for ground in result["tests"])
         for ground in grounds:
             for mode in cells[0][1]["tests"][ground]:
@@ -35,6 +43,7 @@ def rows_of(results: Results, solved_return: float) -> list[dict[str, Any]]:
                         "actions": mode,
                         "runs": len(returns),
                         "trainings": returns.size,
+                        **cost,
                         "return": float(interquartile_mean(returns.ravel())),
                         "interval": bootstrap(returns, interquartile_mean),
                         "solved": float(solved.mean()),
@@ -42,6 +51,12 @@ def rows_of(results: Results, solved_return: float) -> list[dict[str, Any]]:
                     }
                 )
     return rows
+
+
+def _owed(cells: Sequence[tuple[Cell, dict[str, Any]]], runs: Mapping[str, int | None]) -> float | None:
+    owed = [runs.get(cell.curriculum) if cell.owes else 0 for cell, _ in cells]
+    known = [steps for steps in owed if steps is not None]
+    return float(np.mean(known)) if len(known) == len(owed) else None
 
 
 def by_run(cells: Sequence[tuple[Cell, dict[str, Any]]], ground: str, mode: str, measure: Any) -> Floats:

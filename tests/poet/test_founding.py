@@ -10,7 +10,7 @@ import pytest
 from runs import TOY_SETTINGS, assert_equal_archives
 from safetensors.numpy import load_file, save_file
 
-from environments.tasks.curriculum import seal
+from environments.tasks.curriculum import Curriculum, seal
 from poet import InputError, Run
 from poet.founding import _elders_first
 
@@ -34,6 +34,10 @@ def pairs(run):
     return [(ids[niche.id], ids.get(niche.parent), agent) for niche, agent in zip(begun, firsts, strict=True)]
 
 
+def simulated(run):
+    return sum(run.summary()["steps"].values())
+
+
 def test_branch_begins_with_the_active_niches_their_best_agents_and_family_under_the_runs_own_settings(
     source, tmp_path, poet
 ):
@@ -44,12 +48,13 @@ def test_branch_begins_with_the_active_niches_their_best_agents_and_family_under
     parents = {niche.id: active.get(niche.parent) for niche in source.niches}
     assert pairs(branch) == [(environment, parents[number], best[number]) for number, environment in active.items()]
     branch.evolve(12, workers=1)
-    assert branch.summary()["source"] == {"kind": "run", "name": "first", "pairs": 3}
+    steps = simulated(source)
+    assert branch.summary()["source"] == {"kind": "run", "name": "first", "pairs": 3, "steps": steps}
     assert source.summary()["source"] is None
     assert any(niche.born for niche in branch.niches)
     assert all(row["works"] for row in branch.examine())
     shown = poet("inspect", branch.folder).stdout
-    assert "3 pairs of the run first" in shown
+    assert f"3 pairs of the run first, {steps:,} steps before" in shown
 
 
 def test_branch_of_an_export_is_that_of_its_run_and_resumes_exactly(source, tmp_path, poet):
@@ -65,6 +70,32 @@ def test_branch_of_an_export_is_that_of_its_run_and_resumes_exactly(source, tmp_
     again = tmp_path / "again"
     assert poet("evolve", again, *line[2:], "--iterations", 12).returncode == 0
     assert_equal_archives(again, tmp_path / "line")
+
+
+def test_curricula_tell_the_steps_of_their_run_and_of_those_that_it_branched_off(source, tmp_path):
+    source.export(tmp_path / "one", fractions=(1, 0, 0))
+    second = Run.create(tmp_path / "second", source=tmp_path / "one", settings={"seed": 5})
+    second.evolve(3, workers=1)
+    third = Run.create(tmp_path / "third", source=second, settings={"seed": 6})
+    third.evolve(2, workers=1)
+    third.export(tmp_path / "curriculum", fractions=(1, 0, 0))
+    spent = [simulated(run) for run in (source, second, third)]
+    assert min(spent) > 0
+    assert Curriculum.load(tmp_path / "one").steps == spent[0]
+    assert Curriculum.load(tmp_path / "curriculum").steps == sum(spent)
+    assert third.summary()["source"]["steps"] == sum(spent[:2])
+    merged = tmp_path / "merged"
+    source.export(merged, others=[third], fractions=(1, 0, 0))
+    assert Curriculum.load(merged).steps == spent[0] + sum(spent)
+    # Exports of before knew nothing of it, and so does what branches off them.
+    document = json.loads((tmp_path / "one" / "curriculum.json").read_text())
+    del document["run"]["steps"]
+    (tmp_path / "one" / "curriculum.json").write_text(json.dumps(seal(document)))
+    assert Curriculum.load(tmp_path / "one").steps is None
+    fourth = Run.create(tmp_path / "fourth", source=tmp_path / "one", settings={"seed": 7})
+    assert fourth.summary()["source"]["steps"] is None
+    fourth.export(tmp_path / "unknown", fractions=(1, 0, 0))
+    assert Curriculum.load(tmp_path / "unknown").steps is None
 
 
 def test_more_pairs_than_there_is_room_for_begin_and_the_oldest_retire_at_the_first_reproduction(source, tmp_path):

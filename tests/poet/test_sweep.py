@@ -74,6 +74,8 @@ def test_a_sweep_that_was_killed_comes_to_what_an_unbroken_one_does(poet, curric
 
     rows = {(row["arm"], row["ground"], row["actions"]): row for row in said["rows"]}
     assert {ground for _, ground, _ in rows} == {"own test tasks", "tasks of other runs"}
+    runs = [Curriculum.load(place).steps for place in curricula]
+    assert {row["run_steps"] for row in said["rows"]} == {sum(runs) / 2}  # mild reaches as far as a run went
     row = rows["ppo/mild", "tasks of other runs", "deterministic"]
     assert (row["runs"], row["trainings"]) == (2, 2)
     assert row["interval"][0] <= row["return"] <= row["interval"][1]
@@ -214,7 +216,7 @@ def results_of(means, rng, runs=10, seeds=2):
         arm: [
             (
                 Cell(str(place), Choice("ppo", "ppo", {}), Choice(arm, arm, {}), seed),
-                {"tests": {"others": {"stochastic": [[usual[place] + mean + rng.normal(0, 5)]]}}},
+                {"steps": 40, "tests": {"others": {"stochastic": [[usual[place] + mean + rng.normal(0, 5)]]}}},
             )
             for place in range(runs)
             for seed in range(seeds)
@@ -240,7 +242,27 @@ def test_a_contrast_is_between_arms_within_runs_and_its_interval_covers():
 
 def test_an_interval_knows_that_the_unit_is_the_run():
     rng = np.random.default_rng(2)
-    rows = summary.rows_of(results_of({"a": 0.0}, rng, runs=5, seeds=20), 230.0)
-    (row,) = rows
+    (row,) = summary.rows_of(results_of({"a": 0.0}, rng, runs=5, seeds=20), 230.0, {})
     assert (row["runs"], row["trainings"]) == (5, 100)
     assert row["interval"][1] - row["interval"][0] > 20  # a hundred seeds of one run would say 2 sqrt(2500 / 100)
+
+
+def test_who_learns_from_a_run_is_charged_its_steps():
+    cells = [
+        (Cell(run, Choice("ppo", "ppo", {}), teacher, 0), {"steps": 40, "tests": {"others": {"stochastic": [[1.0]]}}})
+        for teacher in (
+            Choice("stages", "stages", {}),
+            Choice("mild", "random", {"reach": "curriculum"}),
+            Choice("random", "random", {}),
+        )
+        for run in ("one", "two")
+    ]
+    results = {cell.arm: [each for each in cells if each[0].arm == cell.arm] for cell, _ in cells}
+
+    def charged(runs):
+        return {row["arm"]: (row["steps"], row["run_steps"]) for row in summary.rows_of(results, 230.0, runs)}
+
+    known = charged({"one": 100, "two": 300})
+    assert known == {"ppo/stages": (40, 200), "ppo/mild": (40, 200), "ppo/random": (40, 0)}
+    assert charged({"one": 100, "two": None})["ppo/stages"] == (40, None)
+    assert charged({"one": 100, "two": None})["ppo/random"] == (40, 0)
