@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.agents_on_suites import GENERALISTS as TABLE
 from benchmarks.agents_on_suites import RESULTS
-from benchmarks.curricula.sources import HARD, random_tasks
+from benchmarks.random_courses import HARD, random_tasks
 from environments.domain import Batch, Environment
 from environments.files import write_aside
 from environments.tasks.curriculum import Curriculum

@@ -25,9 +25,9 @@ import numpy as np
 import torch
 
 import environments
-from benchmarks.curricula.sources import random_tasks
 from benchmarks.hidden_physics import drawn
 from benchmarks.hidden_physics import task as body_task
+from benchmarks.random_courses import random_tasks
 from environments.files import write_aside
 from environments.tasks.curriculum import FORMAT, SCHEMA_VERSION, Curriculum, seal
 from environments.walker2d import DOMAIN as WALKER

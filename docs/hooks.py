@@ -30,9 +30,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     root = Path(config.config_file_path).parent
     results = [path for path in sorted((root / RESULTS).rglob("*")) if path.suffix in SHOWN and path.is_file()]
     for path in [*(root / name for name in PAGES), *results]:
-        source = path.relative_to(root).as_posix()
-        if not source.startswith(f"{RESULTS}/results/curricula/runs/"):  # not kept: what a comparison is made of
-            files.append(_file(config, source, path))
+        files.append(_file(config, path.relative_to(root).as_posix(), path))
     linked = {target for file in files.documentation_pages() for target in _outside(file, root)}
     for target in sorted(linked):
         files.append(_file(config, f"{SOURCE}/{target}.txt", root / target))

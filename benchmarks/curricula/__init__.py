@@ -1,1 +1,1 @@
-"""Does a POET curriculum make learners that adapt faster than a random or a hand-made one of equal budget?"""
+"""Learners on what POET exports, beside learners on random tasks."""

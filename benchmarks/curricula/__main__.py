@@ -1,128 +1,94 @@
-"""Train learners on four curricula of equal budget and compare how fast they adapt to tasks held out.
+"""Does a learner get farther on the tasks that POET found than on random ones?
 
-    python -m benchmarks.curricula CURRICULUM [--another CURRICULUM] [-o DIR] [--seeds 3] [--steps 600000] [--json]
+    python -m benchmarks.curricula FOLDER [--runs 10] [--steps 1200000] [--teachers stages random] [--workers 2]
 
-Every run is written when it is done, so the same command goes on after an interruption, and several such commands can
-share the work by `--learners`. Writes `results.json`, `table.md` and `figure.png`.
+Makes runs of POET in FOLDER (`run.toml` beside this, a seed each), exports them, and trains PPO on each by
+`poet sweep`. The same command goes on where it was stopped; more runs, teachers and steps may be asked for later.
+Without FOLDER it writes tables and figure anew from what is kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from benchmarks.curricula.figure import SCRATCH, draw, summary, table
-from benchmarks.curricula.runs import Run, fingerprint, test, train
-from benchmarks.curricula.sources import STAGED, curricula
-from environments.domain import Batch, Environment, find_domain
+from benchmarks.curricula.figure import draw, into_page, tables
+from benchmarks.curricula.results import CELLS, PRIMARY, RUNS, TABLE, cells_of, runs_of
 from environments.files import write_aside
-from environments.suites import suites_of
-from environments.tasks.curriculum import Curriculum, Task
-from meta_learners.training.evaluation import Protocol
-from poet.sweep.cells import strangers
+from environments.tasks.curriculum import DOCUMENT
+from poet.run import Run
 
-PROTOCOL = Protocol(adaptations=(0, 1, 2, 5, 10), worlds=1, episodes=2, repeats=1)
-POET_GROUND, OTHER_GROUND, SUITE_GROUND = "POET test tasks", "another POET run", "walker suite"
-SPECIALIST_EPISODES = 8
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results" / "curricula"
+AGENT = HERE.parent / "results" / "controls" / "original-12" / "flat_walker.safetensors"  # walks, on flat ground
+FIRST_SEED = 101  # no long run's
+TEACHERS = {
+    "stages": "stages",
+    "random": "random",
+    "mild": "mild=random,reach=curriculum",
+    "ordered": "ordered=stages,open_over=200",
+}
+COPIES, WORLDS = 2, 2  # of each task: in a meta-step, in a test
 
 
 def main() -> None:
-    """Run what is missing, then write the table and the figure."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.curricula", description=__doc__.splitlines()[0])
-    parser.add_argument("curriculum", type=Path)
-    parser.add_argument("--another", type=Path, help="curriculum of another run of POET, all of it to test on")
-    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent.parent / "results" / "curricula")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=600_000, help="budget of every training")
-    parser.add_argument("--episode-limit", type=int, default=400)
-    parser.add_argument("--courses", type=int, default=2, help="of each terrain of the suite")
-    parser.add_argument("--learners", default="ppo,promp,rl2")
-    parser.add_argument("--json", action="store_true")
+    """Do what is not done yet, then write the page."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.curricula",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, nargs="?", help="of runs, curricula and trainings; again to go on")
+    parser.add_argument("--runs", type=int, default=10, help="of POET")
+    parser.add_argument("--steps", type=int, default=1_200_000, help="environment steps of each training")
+    parser.add_argument("--teachers", nargs="+", default=["stages", "random"], choices=list(TEACHERS))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    exported = Curriculum.load(options.curriculum)
-    played = {POET_GROUND: (exported, exported.test_tasks)}
-    if options.another:
-        another = Curriculum.load(options.another)
-        played[OTHER_GROUND] = another, strangers(another, exported)
-    grounds = {name: [task.environment for task in tasks] for name, (_, tasks) in played.items()}
-    grounds[SUITE_GROUND] = courses(options.courses)
-    (options.output / "runs").mkdir(parents=True, exist_ok=True)
-    results = []
-    for seed in range(options.seeds):
-        sources = {**curricula(exported, seed), SCRATCH: []}
-        for learner in options.learners.split(","):
-            for name, tasks in sources.items():
-                run = Run(
-                    learner=learner,
-                    curriculum=name,
-                    seed=seed,
-                    steps=options.steps if tasks else 0,
-                    episode_limit=options.episode_limit,
-                    made_of=fingerprint(learner, tasks, grounds, PROTOCOL, options.episode_limit),
-                )
-                results.append(_result(options.output / "runs" / f"{run.name}.json", run, tasks, grounds))
-    rows = summary(results, PROTOCOL.adaptations)
-    own = {name: specialists(*where, options.episode_limit) for name, where in played.items()}
-    document = {
-        "exported": exported.document["sha256"],
-        "another": another.document["sha256"] if options.another else None,
-        "budget_steps": options.steps,
-        "episode_limit": options.episode_limit,
-        "protocol": asdict(PROTOCOL),
-        "tasks": {name: len(tasks) for name, tasks in {**curricula(exported, 0), **grounds}.items()},
-        "specialists": own,
-        "rows": rows,
-    }
-    write_aside(options.output / "results.json", json.dumps(document, indent=1).encode())
-    text = table(rows, own, PROTOCOL.adaptations)
-    write_aside(options.output / "table.md", f"{text}\n".encode())
-    draw(rows, own, options.output / "figure.png")
-    print(json.dumps(document, indent=2) if options.json else text)
+    options.output.mkdir(parents=True, exist_ok=True)
+    if options.folder:
+        curricula = [
+            _curriculum(options.folder, FIRST_SEED + number, options.workers) for number in range(options.runs)
+        ]
+        _sweep(options.folder / "sweep", curricula, options)
+        written = {
+            TABLE: json.loads((options.folder / "sweep" / TABLE).read_text(encoding="utf-8")),
+            CELLS: cells_of(options.folder / "sweep"),
+            RUNS: runs_of(curricula),
+        }
+        for name, rows in written.items():
+            write_aside(options.output / name, f"{json.dumps(rows, indent=1)}\n".encode())
+    table, cells, runs = (
+        json.loads((options.output / name).read_text(encoding="utf-8")) for name in (TABLE, CELLS, RUNS)
+    )
+    draw(cells, options.output / "figure.png")
+    into_page(options.output / "README.md", tables(table, runs))
 
 
-def courses(each: int) -> list[Environment]:
-    """Take the first courses of every terrain of the walker suite."""
-    levels = suites_of("walker2d")["walker"]().levels
-    terrains = dict.fromkeys(level.terrain for level in levels)
-    return [
-        environment
-        for terrain in terrains
-        for environment in [level.environment for level in levels if level.terrain == terrain][:each]
-    ]
+def _curriculum(folder: Path, seed: int, workers: int) -> Path:
+    """Make a run and export it, unless that is done."""
+    place = folder / f"curriculum-{seed}"
+    if not (place / DOCUMENT).exists():
+        settings = {"seed": seed}
+        run = Run.create(
+            folder / f"run-{seed}", config=HERE / "run.toml", settings=settings, agent=AGENT, exist_ok=True
+        )
+        run.evolve(workers=workers)
+        run.export(place, workers=workers)
+        print(f"{place}: exported", file=sys.stderr, flush=True)
+    return place
 
 
-def specialists(exported: Curriculum, tasks: Sequence[Task], episode_limit: int) -> float:
-    """Give the mean return of each task's own agent in it."""
-    domain, seeds = find_domain("walker2d"), np.arange(SPECIALIST_EPISODES, dtype=np.uint64)
-    means = []
-    for task in tasks:
-        thetas = np.repeat(exported.agent(task.id)[None], len(seeds), axis=0)
-        means.append(domain.run(Batch.of(thetas, task.environment, seeds), episode_limit=episode_limit).returns.mean())
-    return float(np.mean(means))
-
-
-def _result(path: Path, run: Run, tasks: list[Environment], grounds: dict[str, list[Environment]]) -> dict[str, object]:
-    if path.exists():
-        kept: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-        if all(kept.get(name) == value for name, value in asdict(run).items()):
-            return kept
-    started = time.perf_counter()
-    learner, learning = train(run, tasks, STAGED.get(run.curriculum, False))
-    curves = test(learner, grounds, PROTOCOL, run)
-    result = {**asdict(run), "curves": curves, "learning": learning[:: max(len(learning) // 20, 1)]}
-    write_aside(path, json.dumps(result).encode())
-    means = {name: np.mean(rows, axis=0).round(1).tolist() for name, rows in curves.items()}
-    print(f"{run.name}: {time.perf_counter() - started:.0f} s, {means}", file=sys.stderr, flush=True)
-    return result
+def _sweep(folder: Path, curricula: list[Path], options: argparse.Namespace) -> None:
+    first, second, *_ = PRIMARY
+    words = [*map(str, curricula), "-o", str(folder), "--learner", "ppo", "--contrast", f"{first}:{second}"]
+    words += [word for name in options.teachers for word in ("--teacher", TEACHERS[name])]
+    words += ["--suite", "walker", "--seeds", "1", "--copies", str(COPIES), "--worlds", str(WORLDS)]
+    words += ["--steps", str(options.steps), "--workers", str(options.workers)]
+    subprocess.run([sys.executable, "-m", "poet", "sweep", *words], check=True)
 
 
 if __name__ == "__main__":

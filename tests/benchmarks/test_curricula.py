@@ -1,71 +1,82 @@
-"""The comparison of curricula: what is compared, and the arithmetic of its table."""
+"""The comparison of curricula: what is kept of it, and its tables."""
 
-from dataclasses import replace
+import json
 
-import numpy as np
 import pytest
-from scipy import stats
 
-from benchmarks.curricula.figure import summary, table
-from benchmarks.curricula.runs import fingerprint
-from benchmarks.curricula.sources import ANYTHING, HARD, greatest, hand_made_tasks, random_tasks
-from environments.difficulty import difficulty_of
-from environments.domain import Environment
+from benchmarks.curricula.figure import draw, into_page, tables
+from benchmarks.curricula.results import PRIMARY, cells_of
+from benchmarks.random_courses import HARD, random_tasks
 from environments.encodings.parametric import ParametricEncoding
-from meta_learners.training.evaluation import Protocol
 
 
 def test_random_tasks_are_valid_and_others_for_every_seed():
-    tasks = random_tasks(50, 1, ANYTHING)
+    tasks = random_tasks(50, 1, HARD)
     encoding = ParametricEncoding.from_options({"kinds": ["roughness", "pit", "stump"]})
     for task in tasks:
         encoding.check(task.genome)
-    assert max(task.genome["pit_gap"][1] for task in tasks) > 8  # of a range that ends at 10
-    assert random_tasks(50, 1, ANYTHING) == tasks != random_tasks(50, 2, ANYTHING)
+    assert 5 < max(task.genome["pit_gap"][1] for task in tasks) <= 6
+    assert random_tasks(50, 1, HARD) == tasks != random_tasks(50, 2, HARD)
 
 
-def test_random_tasks_may_go_as_far_as_given_ones_and_no_farther():
-    pits = Environment(domain="walker2d", encoding="parametric", genome={"roughness": 0.5, "pit_gap": [1, 4]}, seed=0)
-    most = greatest([*hand_made_tasks(3)[:2], pits])
-    assert most == {"roughness": 2.25, "pit_gap": 4.0, "stump_height": 1.2}
-    drawn = greatest(random_tasks(200, 1, most))
-    assert all(0.9 * most[name] < drawn[name] <= most[name] + 0.05 for name in most)  # genes have one decimal
+def write_sweep(folder, returns):
+    """Write what a sweep of two runs leaves: returns by run and teacher."""
+    named = [{"label": name, "name": name} for name in ("stages", "random")]
+    sweep = {"seeds": [0], "curricula": {"one": "0", "two": "0"}, "learners": [{"label": "ppo"}], "teachers": named}
+    folder.mkdir()
+    (folder / "sweep.json").write_text(json.dumps({"sweep": sweep}))
+    for (run, teacher), rows in returns.items():
+        place = folder / f"{run}-ppo-{teacher}-0"
+        place.mkdir()
+        tests = {PRIMARY[2]: {PRIMARY[3]: rows, "stochastic": rows}}
+        (place / "result.json").write_text(json.dumps({"steps": 50, "tests": tests}))
 
 
-def test_hand_made_tasks_climb_from_flat_to_the_hard_course():
-    tasks = hand_made_tasks(6)
-    assert tasks[0].genome == {}
-    assert tasks[-1].genome == {
-        "roughness": HARD["roughness"],
-        "pit_gap": [0.0, HARD["pit_gap"]],
-        "stump_height": [0.0, HARD["stump_height"]],
-    }
-    climbing = [difficulty_of(task).score for task in tasks]
-    assert climbing == sorted(climbing)
+@pytest.fixture
+def cells(tmp_path):
+    write_sweep(
+        tmp_path / "sweep",
+        {
+            ("one", "stages"): [[100.0, 230.0], [300.0, 90.0]],
+            ("one", "random"): [[-100.0, -50.0], [-50.0, 0.0]],
+            ("two", "stages"): [[10.0]],
+            ("two", "random"): [[20.0]],
+        },
+    )
+    return cells_of(tmp_path / "sweep")
 
 
-def test_the_table_gives_means_over_tasks_and_students_interval_over_seeds():
-    curves = [np.array([[0.0, 10.0], [4.0, 14.0]]) + seed * np.array([1.0, 5.0]) for seed in range(3)]
-    results = [{"learner": "ppo", "curriculum": "poet", "curves": {"walker suite": each.tolist()}} for each in curves]
-    first, second = summary(results, [0, 5])
-    assert (first["mean"], second["mean"]) == (3.0, 17.0)
-    expected = stats.t.interval(0.95, 2, loc=17.0, scale=stats.sem([12.0, 17.0, 22.0]))
-    assert second["interval"] == pytest.approx(expected)
-    lines = table([first, second], {"POET test tasks": 50.4}, [0, 5]).splitlines()
-    assert "| walker suite | multi-task PPO, fine-tuned | poet | 3 ± 2 | 17 ± 12 |" in lines
-    assert lines[-1] == "| POET test tasks | each task's own POET agent | its niche | 50 |  |"
+def test_a_training_is_kept_as_its_mean_and_the_share_of_episodes_solved(cells):
+    found = {(cell["arm"], cell["run"], cell["actions"]): cell for cell in cells}
+    one = found["ppo/stages", "one", "deterministic"]
+    assert (one["return"], one["solved"], one["episodes"]) == (180.0, 0.5, 4)
+    assert (found["ppo/random", "two", "stochastic"]["return"], len(found)) == (20.0, 8)
 
 
-def test_a_kept_run_counts_only_for_the_same_tasks_tests_and_settings():
-    protocol = Protocol(adaptations=(0, 1), episodes=2, repeats=1)
-    tasks, others = hand_made_tasks(3), random_tasks(3, 0, ANYTHING)
-    same = fingerprint("ppo", tasks, {"suite": others}, protocol, 400)
-    assert same == fingerprint("ppo", hand_made_tasks(3), {"suite": random_tasks(3, 0, ANYTHING)}, protocol, 400)
-    changed = [
-        fingerprint("rl2", tasks, {"suite": others}, protocol, 400),
-        fingerprint("ppo", tasks[::-1], {"suite": others}, protocol, 400),
-        fingerprint("ppo", tasks, {"suite": others[:2]}, protocol, 400),
-        fingerprint("ppo", tasks, {"suite": others}, replace(protocol, episodes=3), 400),
-        fingerprint("ppo", tasks, {"suite": others}, protocol, 300),
-    ]
-    assert len({same, *changed}) == 6
+def test_tables_tell_all_costs_and_mark_the_one_comparison_that_was_written_down(cells, tmp_path):
+    row = {"arm": "ppo/stages", "ground": PRIMARY[2], "actions": PRIMARY[3], "trainings": 2, "steps": 50.0}
+    row |= {"run_steps": 1000.0, "return": 95.0, "interval": [10.0, 180.0], "solved": 0.25}
+    contrast = {"arms": list(PRIMARY[:2]), "ground": PRIMARY[2], "actions": PRIMARY[3], "runs": 2}
+    contrast |= {"difference": 110.0, "interval": [-10.0, 230.0], "p": 0.5}
+    other = {**contrast, "actions": "stochastic"}
+    earlier = {"steps": 20, "rows": [], "contrasts": [{**contrast, "difference": 7.0}]}
+    unknown = {**row, "run_steps": None, "interval": None}
+    table = {"steps": 50, "rows": [row, unknown], "contrasts": [contrast, other], "earlier": [earlier]}
+    run = {"run": "one", "steps": 1000, "tasks": 3, "solved": 1, "train": 1, "validation": 1, "test": 1}
+    run |= {"roughness": 0.5, "pit_gap": 0.8, "stump_height": 0, "specialists": 200.0}
+    page = tmp_path / "README.md"
+    page.write_text("Before.\n<!-- table: contrasts -->\nold\n<!-- end -->\nAfter.\n")
+    named = tables(table, [run])
+    into_page(page, {"contrasts": named["contrasts"]})
+    text = page.read_text()
+    assert text.startswith("Before.")
+    assert text.endswith("After.\n")
+    assert "old" not in text
+    what = "ppo/stages less ppo/random, tasks of other runs"
+    assert f"| **{what}** | 20 | 2 | likeliest | 7.0 (-10.0 to 230.0) | 0.5 |" in text
+    assert f"| **{what}** | 50 | 2 | likeliest | 110.0 (-10.0 to 230.0) | 0.5 |" in text
+    assert f"| {what} | 50 | 2 | drawn |" in text
+    assert "| 2 | 1,050 | 95 (10 to 180) | 25.0% |" in named["arms"]
+    assert "| 2 | not known | 95 | 25.0% |" in named["arms"]
+    draw(cells, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

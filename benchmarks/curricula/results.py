@@ -1,0 +1,71 @@
+"""What is kept of the comparison: a number for each training and ground, and what each run of POET came to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from environments.tasks.curriculum import SPLITS, Curriculum
+from environments.walker2d import DOMAIN
+from poet.sweep.cells import RESULT
+
+TABLE, CELLS, RUNS = "table.json", "cells.json", "runs.json"
+PRIMARY = ("ppo/stages", "ppo/random", "tasks of other runs", "deterministic")
+"""The one comparison: arms, ground and way of acting. Written down on 28 November 2026, before any training."""
+Row = dict[str, Any]
+
+
+def cells_of(sweep: Path) -> list[Row]:
+    """Give a row for each training, ground and way of acting: the mean return and the share solved."""
+    planned = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))["sweep"]
+    rows = []
+    for seed in planned["seeds"]:
+        for run in planned["curricula"]:
+            for learner in planned["learners"]:
+                for teacher in planned["teachers"]:
+                    place = sweep / f"{run}-{learner['label']}-{teacher['label']}-{seed}" / RESULT
+                    rows += _cells(place, {"arm": f"{learner['label']}/{teacher['label']}", "run": run, "seed": seed})
+    return rows
+
+
+def _cells(path: Path, names: Row) -> list[Row]:
+    result = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        {
+            **names,
+            "steps": result["steps"],
+            "ground": ground,
+            "actions": mode,
+            "episodes": int(np.size(returns)),
+            "return": round(float(np.mean(returns)), 1),
+            "solved": round(float(np.mean(np.array(returns) >= DOMAIN.solved_return)), 4),
+        }
+        for ground, modes in result["tests"].items()
+        for mode, returns in modes.items()
+    ]
+
+
+def runs_of(curricula: Sequence[Path]) -> list[Row]:
+    """Give a row for each run of POET: its steps, tasks, and how far they reach."""
+    rows = []
+    for folder in curricula:
+        found = Curriculum.load(folder)
+        tasks = [task.environment.genome for task in found.stages]
+        rows.append(
+            {
+                "run": folder.name,
+                "steps": found.steps,
+                "tasks": len(tasks),
+                "solved": sum(bool(row["solved"]) for row in found.rows()),
+                **{split: len(found.split(split)) for split in SPLITS},
+                "roughness": max(genome["roughness"] for genome in tasks),
+                "pit_gap": max((genome["pit_gap"] or (0, 0))[1] for genome in tasks),
+                "stump_height": max((genome["stump_height"] or (0, 0))[1] for genome in tasks),
+                "specialists": round(float(np.mean([row["solver_return"] for row in found.rows()])), 1),
+            }
+        )
+    return rows
