@@ -98,6 +98,14 @@ def _cautions(runs: Sequence[RunFacts]) -> list[str]:
         found.append(
             "the runs' environments are of different kinds, so their difficulties and scores are not one scale"
         )
+    for run in runs:
+        if source := run.summary["source"]:
+            steps = source.get("steps")
+            spent = "the steps" if steps is None else f"the {steps:,} steps"
+            found.append(
+                f"{run.name} began with {source['pairs']} pairs of {source['name']}: {spent} that went into them are "
+                "not counted"
+            )
     unmeasured = [run.name for run in runs if run.summary["annecs"] is None]
     if unmeasured:
         found.append(

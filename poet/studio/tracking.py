@@ -22,6 +22,7 @@ from environments.sketch import Drawable, Sketch
 from poet import archive as archives
 from poet.archive import inputs
 from poet.archive.ownership import Lookout
+from poet.archive.reading import read_source
 from poet.archive.rows import niche_from
 from poet.config import Config, if_installed
 from poet.errors import InputError
@@ -61,6 +62,7 @@ class Tracker:
     def _forget(self) -> None:
         """Begin anew, as one that has read nothing yet."""
         self.config: Config | None = None
+        self._source: Row | None = None  # whose pairs the run began with
         self._first_session: tuple[Any, ...] | None = None  # tells whether the folder holds another run since
         self.niches: list[Row] = []
         self.courses: list[Sketch | None] = []
@@ -89,6 +91,7 @@ class Tracker:
             "moves": list(self._moves),
             "events": list(self._events),
             "config": None if self.config is None else about(self.config),
+            "source": self._source,
         }
 
     def poll(self) -> Row | None:
@@ -123,6 +126,7 @@ class Tracker:
                 self._forget()
             self._first_session = first_session
             self.config = archives.read_config(connection)  # anew: a run may be extended
+            self._source = printable_values(read_source(connection))
             news: Row = printable_values(self._news(connection, self.config))
             return news
 

@@ -93,9 +93,10 @@ function standing(run) {
   const then = link.lost === null ? "" : `how the run stands now is not known; at ${new Date(link.lost).toLocaleTimeString("en-GB")} it was ${WORDS[pulse.standing][0].toLowerCase()}: `;
   byId("standing-said").textContent = then + said[pulse.standing];
   const where = pulse.session ? `, on ${pulse.session.host} with ${pulse.session.workers} ${pulse.session.workers === 1 ? "worker" : "workers"}` : "";
+  const began = run.source ? `, began with ${run.source.pairs} pairs of ${run.source.name}` : "";
   const waiting = pulse.waiting?.length ? ` ${pulse.waiting.length === 1 ? "One environment waits" : `${pulse.waiting.length} environments wait`} for the reproduction of iteration ${number(pulse.next_reproduction)}.` : "";
   const more = {
-    running: `${run.config?.domain}, ${run.config?.encoding} encoding, seed ${run.config?.seed}${where}; ${ago}.${waiting}`,
+    running: `${run.config?.domain}, ${run.config?.encoding} encoding, seed ${run.config?.seed}${began}${where}; ${ago}.${waiting}`,
     done: `${ago}.${waiting}`,
     stopped: `${ago}. It goes on by: poet evolve ${run.folder}${waiting}`,
   };

@@ -121,6 +121,17 @@ def test_many_niches_are_sampled_and_it_is_said_of_which_run(runs):
     assert not any("take part" in note for note in compared(*runs[:2], niches=max(counts), episodes=1)["notes"])
 
 
+def test_what_went_into_a_branch_before_it_began_is_said_not_to_be_counted(runs, tmp_path):
+    source = Run.open(runs[0])
+    branch = Run.create(tmp_path / "branch", source=source)
+    branch.evolve(1, workers=1)
+    notes = compared(runs[0], branch.folder, episodes=1)["notes"]
+    active = sum(niche.active for niche in source.niches)
+    steps = sum(source.summary()["steps"].values())
+    said = f"branch began with {active} pairs of {source.folder.name}: the {steps:,} steps that went into them are not"
+    assert [note for note in notes if "went into" in note] == [f"{said} counted"]
+
+
 def test_runs_of_different_domains_are_compared_without_a_matrix_and_it_is_said_why(runs, tmp_path):
     walker = Run.create(tmp_path / "walker", settings={"es.pairs": 2})
     found = compared(runs[0], walker.folder)

@@ -237,6 +237,17 @@ def test_run_read_bit_by_bit_is_the_run_read_at_once(tmp_path):
     assert [point["steps"] for point in curve] == [row["steps"] for row in rows]
 
 
+def test_a_branch_is_told_with_what_it_began_with(tmp_path):
+    evolved(tmp_path / "first", TOY_SETTINGS, 12)
+    Run.create(tmp_path / "branch", source=tmp_path / "first").evolve(1, workers=1)
+    told = []
+    for name in ("first", "branch"):
+        tracker = Tracker(tmp_path / name)
+        tracker.poll()
+        told.append(tracker.state["source"])
+    assert told == [None, Run.open(tmp_path / "branch").summary()["source"]]
+
+
 def test_a_folder_that_holds_another_run_since_is_read_anew(tmp_path):
     folder = tmp_path / "run"
     evolved(folder, TOY_SETTINGS, 12)
