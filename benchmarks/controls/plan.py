@@ -72,8 +72,8 @@ def make_plan(folder: Path, count: int) -> tuple[Plan, NDArray[np.float64]]:
     found = summarise(folder)
     if found["source"]:
         raise SystemExit(
-            f"error: {folder.name} began with pairs of {found['source']['name']}, and what their agents had cost is "
-            "not in its archive; give that run"
+            f"error: {folder.name} began with pairs of {found['source']['name']}, and what their optimisers' steps "
+            "had cost is not in its archive; give that run"
         )
     rows = {row["id"]: row for row in found["niches"]}
     with reading(folder) as connection:

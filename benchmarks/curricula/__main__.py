@@ -13,6 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.curricula.figure import draw, into_page, tables
@@ -48,14 +49,20 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args()
-    options.output.mkdir(parents=True, exist_ok=True)
+    if options.runs < 2:  # one has no tasks of other runs, on which the comparison is to be
+        parser.error("--runs must be 2 or more")
+    if not {"stages", "random"} <= set(options.teachers) or len(set(options.teachers)) < len(options.teachers):
+        parser.error("--teachers must have stages and random, each once")
+    if options.folder is None and not (options.output / TABLE).exists():
+        parser.error(f"{options.output} holds no results yet; give a FOLDER to make them in")
     if options.folder:
+        options.output.mkdir(parents=True, exist_ok=True)
         curricula = [
             _curriculum(options.folder, FIRST_SEED + number, options.workers) for number in range(options.runs)
         ]
-        _sweep(options.folder / "sweep", curricula, options)
+        _sweep(words_of(options.folder / "sweep", curricula, options))
         written = {
-            TABLE: json.loads((options.folder / "sweep" / TABLE).read_text(encoding="utf-8")),
+            TABLE: {**json.loads((options.folder / "sweep" / TABLE).read_text(encoding="utf-8")), "folder": "sweep"},
             CELLS: cells_of(options.folder / "sweep"),
             RUNS: runs_of(curricula),
         }
@@ -82,13 +89,19 @@ def _curriculum(folder: Path, seed: int, workers: int) -> Path:
     return place
 
 
-def _sweep(folder: Path, curricula: list[Path], options: argparse.Namespace) -> None:
+def words_of(folder: Path, curricula: Sequence[Path], options: argparse.Namespace) -> list[str]:
+    """Write the command line of the sweep."""
     first, second, *_ = PRIMARY
     words = [*map(str, curricula), "-o", str(folder), "--learner", "ppo", "--contrast", f"{first}:{second}"]
     words += [word for name in options.teachers for word in ("--teacher", TEACHERS[name])]
     words += ["--suite", "walker", "--seeds", "1", "--copies", str(COPIES), "--worlds", str(WORLDS)]
-    words += ["--steps", str(options.steps), "--workers", str(options.workers)]
-    subprocess.run([sys.executable, "-m", "poet", "sweep", *words], check=True)
+    return [*words, "--steps", str(options.steps), "--workers", str(options.workers)]
+
+
+def _sweep(words: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "poet", "sweep", *words], check=False)
+    if done.returncode:  # it has said why
+        raise SystemExit(done.returncode)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from benchmarks.curricula.results import PRIMARY
 from environments.files import write_aside
 from environments.intervals import interquartile_mean
+from environments.tasks.curriculum import SPLITS
 
 Row = Mapping[str, Any]
 COLOURS = ("#0072b2", "#d55e00", "#a8558c", "#00805f")
@@ -42,22 +43,24 @@ def tables(table: Row, runs: Sequence[Row]) -> dict[str, str]:
                 f"| {f'**{what}**' if primary else what} | {stage['steps']:,} | {each['runs']} "
                 f"| {ACTIONS[each['actions']]} | {each['difference']:.1f} ({low:.1f} to {high:.1f}) | {each['p']:.2g} |"
             )
-    made = ["| run | steps | tasks | solved by their agents | train, validation, test | farthest |", "|" + "---|" * 6]
-    made += [
-        f"| {row['run']} | {row['steps']:,} | {row['tasks']} | {row['solved']} | {row['train']}, {row['validation']}, "
-        f"{row['test']} | roughness {row['roughness']}, gap {row['pit_gap']}, stump {row['stump_height']} |"
-        for row in runs
+    made = [
+        "| run | steps | tasks | solved by their agents | train, validation, test | farthest, solved or not |",
+        "|" + "---|" * 6,
     ]
+    for row in runs:
+        splits = ", ".join(str(row[split]) for split in SPLITS)
+        reach = f"roughness {row['roughness']}, gap {row['pit_gap']}, stump {row['stump_height']}"
+        steps = "not known" if row["steps"] is None else f"{row['steps']:,}"
+        made.append(f"| {row['run']} | {steps} | {row['tasks']} | {row['solved']} | {splits} | {reach} |")
     return {"arms": "\n".join(lines), "contrasts": "\n".join(said), "runs": "\n".join(made)}
 
 
 def into_page(path: Path, named: Mapping[str, str]) -> None:
-    """Put tables into a page, each between its marks; without a page, all there is is they."""
-    if not path.exists():
-        marks = (f"<!-- table: {name} -->\n<!-- end -->" for name in named)
-        path.write_text("\n\n".join(marks) + "\n", encoding="utf-8")
-    page = path.read_text(encoding="utf-8")
+    """Put tables into a page, each between its marks; those that have none are put at its end."""
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
     for name, rows in named.items():
+        if f"<!-- table: {name} -->\n" not in page:
+            page += f"\n<!-- table: {name} -->\n<!-- end -->\n"
         begin, rest = page.split(f"<!-- table: {name} -->\n")
         page = f"{begin}<!-- table: {name} -->\n\n{rows}\n\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
     write_aside(path, page.encode())
@@ -72,16 +75,18 @@ def draw(cells: Sequence[Row], path: Path) -> None:
         zip(figure.subplots(1, len(grounds), squeeze=False)[0], grounds, strict=True)
     ):
         here = [cell for cell in cells if cell["ground"] == ground and cell["actions"] == PRIMARY[3]]
-        for run in dict.fromkeys(cell["run"] for cell in here):
-            of_run = {cell["arm"]: cell["return"] for cell in here if cell["run"] == run}
-            axes.plot([arms.index(arm) for arm in of_run], list(of_run.values()), color="#c9ccd1", linewidth=0.8)
+        runs = list(dict.fromkeys(cell["run"] for cell in here))
+        places = dict(zip(runs, APART * np.linspace(-1, 1, len(runs)), strict=True))
+        for run, offset in places.items():
+            of_run = [(arms.index(cell["arm"]) + offset, cell["return"]) for cell in here if cell["run"] == run]
+            axes.plot(*zip(*sorted(of_run), strict=True), color="#c9ccd1", linewidth=0.8)
         for number, (arm, colour) in enumerate(zip(arms, COLOURS, strict=False)):
-            returns = np.array([cell["return"] for cell in here if cell["arm"] == arm])
-            if not returns.size:
+            dots = [(number + places[cell["run"]], cell["return"]) for cell in here if cell["arm"] == arm]
+            if not dots:
                 continue
-            spread = number + APART * np.linspace(-1, 1, len(returns))
-            axes.scatter(spread, returns, color=colour, s=18, zorder=3)
-            axes.hlines(interquartile_mean(returns), number - 0.25, number + 0.25, color=colour, linewidth=3, zorder=4)
+            axes.scatter(*zip(*dots, strict=True), color=colour, s=18, zorder=3)
+            middle = interquartile_mean(np.array([value for _, value in dots]))
+            axes.hlines(middle, number - 0.25, number + 0.25, color=colour, linewidth=3, zorder=4)
         axes.set_title(ground, fontsize=10)
         axes.set_xticks(range(len(arms)), arms, rotation=20)
         axes.grid(axis="y", color="#e6e8eb", linewidth=0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from environments.tasks.curriculum import SPLITS, Curriculum
 from environments.walker2d import DOMAIN
 from poet.sweep.cells import RESULT
+from poet.sweep.plan import NAME, Cell, Choice
 
 TABLE, CELLS, RUNS = "table.json", "cells.json", "runs.json"
 PRIMARY = ("ppo/stages", "ppo/random", "tasks of other runs", "deterministic")
@@ -21,22 +23,19 @@ Row = dict[str, Any]
 
 def cells_of(sweep: Path) -> list[Row]:
     """Give a row for each training, ground and way of acting: the mean return and the share solved."""
-    planned = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))["sweep"]
-    rows = []
-    for seed in planned["seeds"]:
-        for run in planned["curricula"]:
-            for learner in planned["learners"]:
-                for teacher in planned["teachers"]:
-                    place = sweep / f"{run}-{learner['label']}-{teacher['label']}-{seed}" / RESULT
-                    rows += _cells(place, {"arm": f"{learner['label']}/{teacher['label']}", "run": run, "seed": seed})
-    return rows
+    planned = json.loads((sweep / NAME).read_text(encoding="utf-8"))["sweep"]
+    learners, teachers = ([Choice(**each) for each in planned[name]] for name in ("learners", "teachers"))
+    cells = itertools.product(planned["curricula"], learners, teachers, planned["seeds"])
+    return [row for each in cells for row in _cells(sweep, Cell(*each))]
 
 
-def _cells(path: Path, names: Row) -> list[Row]:
-    result = json.loads(path.read_text(encoding="utf-8"))
+def _cells(sweep: Path, cell: Cell) -> list[Row]:
+    result = json.loads((sweep / cell.name / RESULT).read_text(encoding="utf-8"))
     return [
         {
-            **names,
+            "arm": cell.arm,
+            "run": cell.curriculum,
+            "seed": cell.seed,
             "steps": result["steps"],
             "ground": ground,
             "actions": mode,
@@ -65,7 +64,6 @@ def runs_of(curricula: Sequence[Path]) -> list[Row]:
                 "roughness": max(genome["roughness"] for genome in tasks),
                 "pit_gap": max((genome["pit_gap"] or (0, 0))[1] for genome in tasks),
                 "stump_height": max((genome["stump_height"] or (0, 0))[1] for genome in tasks),
-                "specialists": round(float(np.mean([row["solver_return"] for row in found.rows()])), 1),
             }
         )
     return rows

@@ -138,12 +138,15 @@ class Curriculum:
     def steps(self) -> int | None:
         """The control steps that were simulated to make the tasks, those before a run branched off included.
 
-        Of several runs the sum, where what two of them branched off counts twice. None where the curriculum does not
-        say.
+        Of several runs the sum, where what they have in common counts more than once. What an agent had cost that a
+        run was given to begin with is not in it. None where the curriculum does not say.
         """
-        runs = self.document.get("runs") or {"": self.document.get("run") or {}}
-        counts = [run.get(name) for run in runs.values() for name in ("steps", "steps_before")]
-        return sum(counts) if all(isinstance(count, int) for count in counts) else None
+        runs = self.document.get("runs", {"": self.document.get("run")})
+        each = list(runs.values()) if isinstance(runs, Mapping) else [None]
+        told = [run if isinstance(run, Mapping) else {} for run in each]
+        counts = [run.get(name) for run in told for name in ("steps", "steps_before")]
+        known = [count for count in counts if type(count) is int and count >= 0]
+        return sum(known) if len(known) == len(counts) else None
 
     @property
     def train_tasks(self) -> list[Task]:

@@ -112,7 +112,11 @@ def read_source(connection: sqlite3.Connection) -> dict[str, Any] | None:
     if row is None:
         return None
     with trusting(ARCHIVE_NAME):
-        return dict(parse_json(row[0]))
+        source = dict(parse_json(row[0]))
+        steps = source.get("steps")
+        if steps is not None and (type(steps) is not int or steps < 0):
+            raise ValueError(f"the steps before it branched off are {steps!r}; they must be a whole number")
+        return source
 
 
 def read_steps(connection: sqlite3.Connection) -> dict[str, int | None]:

@@ -109,12 +109,15 @@ def sweep(
         raise InputError(f"--contrast names {missing[0]!r}; the arms of this sweep are {known}")
     turns = [_turn(output, cell, planned, found, curricula) for cell in cells]  # checks them all first
     planned = open_sweep(output, planned)
+    before = summary.read_tables(output / TABLE)
     with going_on(output) as stack:
         bar = stack.enter_context(counting_bar())
         executor = stack.enter_context(workers_of(workers))
         _train(turns, executor, bar)
     figures = _figures(output, turns, planned, found)
-    figures["earlier"] = _earlier(output / TABLE, planned.steps)
+    figures["earlier"] = [
+        table for table in before if (table["steps"], table["trainings"]) != (planned.steps, len(turns))
+    ]
     write_aside(output / TABLE, json.dumps(figures, indent=1).encode())
     show(figures, as_json, _table)
 
@@ -217,28 +220,17 @@ def _figures(
     return {
         "folder": str(output),
         "steps": planned.steps,
+        "trainings": len(turns),
         "rows": summary.rows_of(results, domain.solved_return, {name: each.steps for name, each in curricula.items()}),
         "contrasts": [each for each in contrasts if each is not None],
     }
 
 
-def _earlier(path: Path, steps: int) -> list[dict[str, Any]]:
-    """Give the tables of fewer steps: a sweep that went on must show where it stood."""
-    try:
-        found = json.loads(path.read_bytes())
-        before, last = found.pop("earlier", []), found["steps"]
-    except (OSError, ValueError, KeyError, AttributeError, RecursionError):
-        return []
-    kept = [*before, found] if last < steps else before
-    return [{name: each[name] for name in ("steps", "rows", "contrasts")} for each in kept if each["steps"] < steps]
-
-
 def _table(figures: Mapping[str, Any]) -> Table:
     title = f"{figures['folder']}: {figures['steps']:,} steps each; interquartile mean return, share solved"
+    stages = [*figures["earlier"], figures]
     caption = "\n".join(
-        _said_of(each, f" after {stage['steps']:,} steps" if figures["earlier"] else "")
-        for stage in (*figures["earlier"], figures)
-        for each in stage["contrasts"]
+        dict.fromkeys(_said_of(each, stage["steps"]) for stage in stages for each in stage["contrasts"])
     )
     table = Table(title=title, title_justify="left", caption=caption or None, caption_justify="left", box=None)
     for heading in ("arm", "tested on", "actions"):
@@ -248,16 +240,17 @@ def _table(figures: Mapping[str, Any]) -> Table:
     for row in figures["rows"]:
         low_high = "" if row["interval"] is None else " [{:.0f}, {:.0f}]".format(*row["interval"])
         returns = f"{row['return']:.1f}{low_high}"
-        cost = "" if row["run_steps"] is None else f"{row['steps'] + row['run_steps']:,.0f}"
+        cost = "not known" if row["run_steps"] is None else f"{row['steps'] + row['run_steps']:,.0f}"
         trained = (str(row["trainings"]), cost, returns, f"{row['solved']:.0%}")
         table.add_row(row["arm"], row["ground"], row["actions"], *trained)
     return table
 
 
-def _said_of(contrast: Mapping[str, Any], after: str) -> str:
+def _said_of(contrast: Mapping[str, Any], steps: int) -> str:
     first, second = contrast["arms"]
     low, high = contrast["interval"]
     return (
-        f"{first} less {second}{after}, {contrast['ground']}, {contrast['actions']}: {contrast['difference']:.1f} "
-        f"[{low:.1f}, {high:.1f}], p = {contrast['p']:.2g} ({contrast['test']})"
+        f"{first} less {second}, {contrast['ground']}, {contrast['actions']}, {steps:,} steps, runs: "
+        f"{contrast['runs']}: {contrast['difference']:.1f} [{low:.1f}, {high:.1f}], p = {contrast['p']:.2g} "
+        f"({contrast['test']})"
     )

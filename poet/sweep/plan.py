@@ -10,6 +10,8 @@ from typing import Any
 
 from environments.documents import parse_json
 from environments.files import write_aside
+from environments.settings import build_settings
+from environments.teachers import teacher_kind
 from poet.config import read_assignments
 from poet.errors import InputError
 
@@ -91,8 +93,12 @@ class Cell:
 
     @property
     def owes(self) -> bool:
-        """Whether its teacher takes tasks, or how far they reach, from what a run of POET found."""
-        return self.teacher.name == "stages" or self.teacher.settings.get("reach") == "curriculum"
+        """Whether its teacher takes tasks, or how far they reach, from what a run of POET found.
+
+        A teacher whose settings name no reach is taken for one that does: it is given the curriculum's tasks.
+        """
+        settings = build_settings(teacher_kind(self.teacher.name).settings, self.teacher.settings)
+        return bool(getattr(settings, "reach", "curriculum") == "curriculum")
 
     @property
     def name(self) -> str:
@@ -121,8 +127,11 @@ def open_sweep(folder: Path, sweep: Sweep) -> Sweep:
             wanted["contrast"] = kept
         changed = [name for name in wanted if name not in (*GROWS, "steps") and found.get(name) != wanted[name]]
         changed += [name for name in GROWS if not _grown(found.get(name), wanted[name])]
-        if not isinstance(found.get("steps"), int) or found["steps"] > sweep.steps:
+        before = found.get("steps")
+        if type(before) is not int:
             changed.append("steps")
+        elif not changed and before > sweep.steps:
+            raise InputError(f"{folder} holds a sweep of {before} steps; give as many or more, or name another folder")
         if changed:
             raise InputError(
                 f"{folder} holds a sweep with another {', '.join(changed)}; give what it was begun with (more "

@@ -7,15 +7,19 @@ Agarwal et al. 2021 (arXiv:2108.13264) for interquartile means and stratified bo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from environments.documents import parse_json
 from environments.intervals import RESAMPLES, interquartile_mean, percentiles
+from poet.errors import InputError
 from poet.sweep.plan import Cell
 
 Floats = NDArray[np.float64]
+KEPT = ("steps", "trainings", "rows", "contrasts")  # of a table that another took the place of
 Results = Mapping[str, list[tuple[Cell, dict[str, Any]]]]  # by arm
 
 
@@ -51,6 +55,29 @@ def rows_of(results: Results, solved_return: float, runs: Mapping[str, int | Non
                     }
                 )
     return rows
+
+
+def read_tables(path: Path) -> list[dict[str, Any]]:
+    """Read what was written of a sweep: its last table, and before it those of fewer steps or trainings.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        last = parse_json(path.read_bytes())
+        tables = [{name: table.get(name) for name in KEPT} for table in [*last.get("earlier", []), last]]
+        for table in tables:
+            if type(table["steps"]) is not int or not all(
+                isinstance(table[name], list) for name in ("rows", "contrasts")
+            ):
+                raise ValueError("a table lacks something")
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}); it tells how the sweep stood before, so move it elsewhere to go on"
+        ) from error
+    return tables
 
 
 def _owed(cells: Sequence[tuple[Cell, dict[str, Any]]], runs: Mapping[str, int | None]) -> float | None:

@@ -1,13 +1,17 @@
 """The comparison of curricula: what is kept of it, and its tables."""
 
 import json
+from argparse import Namespace
 
 import pytest
 
+from benchmarks.curricula.__main__ import HERE, RESULTS, main, words_of
 from benchmarks.curricula.figure import draw, into_page, tables
-from benchmarks.curricula.results import PRIMARY, cells_of
+from benchmarks.curricula.results import PRIMARY, cells_of, runs_of
 from benchmarks.random_courses import HARD, random_tasks
 from environments.encodings.parametric import ParametricEncoding
+from poet.config import build, read_file
+from poet.sweep.plan import Choice
 
 
 def test_random_tasks_are_valid_and_others_for_every_seed():
@@ -19,10 +23,13 @@ def test_random_tasks_are_valid_and_others_for_every_seed():
     assert random_tasks(50, 1, HARD) == tasks != random_tasks(50, 2, HARD)
 
 
+ARMS = ("stages", "random")
+
+
 def write_sweep(folder, returns):
     """Write what a sweep of two runs leaves: returns by run and teacher."""
-    named = [{"label": name, "name": name} for name in ("stages", "random")]
-    sweep = {"seeds": [0], "curricula": {"one": "0", "two": "0"}, "learners": [{"label": "ppo"}], "teachers": named}
+    teachers, learners = ([{"label": n, "name": n, "settings": {}} for n in names] for names in (ARMS, ["ppo"]))
+    sweep = {"seeds": [0], "curricula": {"one": "0", "two": "0"}, "learners": learners, "teachers": teachers}
     folder.mkdir()
     (folder / "sweep.json").write_text(json.dumps({"sweep": sweep}))
     for (run, teacher), rows in returns.items():
@@ -63,10 +70,10 @@ def test_tables_tell_all_costs_and_mark_the_one_comparison_that_was_written_down
     unknown = {**row, "run_steps": None, "interval": None}
     table = {"steps": 50, "rows": [row, unknown], "contrasts": [contrast, other], "earlier": [earlier]}
     run = {"run": "one", "steps": 1000, "tasks": 3, "solved": 1, "train": 1, "validation": 1, "test": 1}
-    run |= {"roughness": 0.5, "pit_gap": 0.8, "stump_height": 0, "specialists": 200.0}
+    run |= {"roughness": 0.5, "pit_gap": 0.8, "stump_height": 0}
     page = tmp_path / "README.md"
     page.write_text("Before.\n<!-- table: contrasts -->\nold\n<!-- end -->\nAfter.\n")
-    named = tables(table, [run])
+    named = tables(table, [run, {**run, "steps": None}])
     into_page(page, {"contrasts": named["contrasts"]})
     text = page.read_text()
     assert text.startswith("Before.")
@@ -78,5 +85,52 @@ def test_tables_tell_all_costs_and_mark_the_one_comparison_that_was_written_down
     assert f"| {what} | 50 | 2 | drawn |" in text
     assert "| 2 | 1,050 | 95 (10 to 180) | 25.0% |" in named["arms"]
     assert "| 2 | not known | 95 | 25.0% |" in named["arms"]
+    assert "| one | 1,000 | 3 |" in named["runs"]
+    assert "| one | not known | 3 |" in named["runs"]
+    into_page(page, {"contrasts": "again", "runs": "more"})  # a table that the page has no place for goes to its end
+    assert page.read_text().startswith("Before.")
+    assert page.read_text().endswith("\nmore\n\n<!-- end -->\n")
+    assert "again" in page.read_text()
+    assert what not in page.read_text()
     draw(cells, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_is_kept_with_its_cost_and_how_far_its_tasks_reach():
+    kept = RESULTS.parent / "long_runs" / "original-12" / "curriculum"
+    (row,) = runs_of([kept])
+    genomes = [json.loads(line)["genome"] for line in (kept / "tasks.jsonl").read_text().splitlines()]
+    assert row["tasks"] == len(genomes) == 22
+    assert row["stump_height"] == max(genome["stump_height"][1] for genome in genomes if genome["stump_height"])
+    assert row["steps"] is None  # it was exported before curricula told
+
+
+def test_the_runs_are_what_their_file_says_and_the_sweep_is_for_the_comparison_that_was_written_down(tmp_path):
+    assert build(read_file(HERE / "run.toml"), "run.toml").reproduction.admitted == 2
+    options = Namespace(teachers=["stages", "random", "mild"], steps=50, workers=1)
+    words = words_of(tmp_path / "sweep", [tmp_path / "one", tmp_path / "two"], options)
+    assert words[words.index("--contrast") + 1] == ":".join(PRIMARY[:2])
+    taught = [Choice.read(words[place + 1], "--teacher") for place, word in enumerate(words) if word == "--teacher"]
+    assert [(each.label, each.settings) for each in taught] == [
+        ("stages", {}),
+        ("random", {}),
+        ("mild", {"reach": "curriculum"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["x", "--runs", "1"], "--runs must be 2 or more"),
+        (["x", "--teachers", "mild", "random"], "--teachers must have stages and random, each once"),
+        (["x", "--teachers", "stages", "random", "random"], "--teachers must have stages and random, each once"),
+        (["-o", "none"], "none holds no results yet; give a FOLDER"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_made(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["curricula", *words])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

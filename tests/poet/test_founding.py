@@ -89,9 +89,13 @@ def test_curricula_tell_the_steps_of_their_run_and_of_those_that_it_branched_off
     assert Curriculum.load(merged).steps == spent[0] + sum(spent)
     # Exports of before knew nothing of it, and so does what branches off them.
     document = json.loads((tmp_path / "one" / "curriculum.json").read_text())
+    for odd in (None, -1, True, "3"):
+        document["run"]["steps"] = odd
+        assert Curriculum(tmp_path / "one", document).steps is None
+    for odd in (3, [1], {"a": 3}, {"a": {}}):
+        assert Curriculum(tmp_path / "one", {**document, "runs": odd}).steps is None
     del document["run"]["steps"]
     (tmp_path / "one" / "curriculum.json").write_text(json.dumps(seal(document)))
-    assert Curriculum.load(tmp_path / "one").steps is None
     fourth = Run.create(tmp_path / "fourth", source=tmp_path / "one", settings={"seed": 7})
     assert fourth.summary()["source"]["steps"] is None
     fourth.export(tmp_path / "unknown", fractions=(1, 0, 0))
@@ -214,3 +218,17 @@ def test_odd_curricula_and_damaged_runs_are_refused_in_a_sentence(source, tmp_pa
     refused("is not what was committed", damaged)
     with pytest.raises(InputError, match="source is 3; it must be a run or a folder's path"):
         Run.create(tmp_path / "run", source=3)
+
+
+@pytest.mark.parametrize("steps", ["many", -1, True, 1.5])
+def test_an_archive_whose_steps_before_are_no_number_is_refused_in_a_sentence(source, tmp_path, poet, steps):
+    Run.create(tmp_path / "branch", source=source)
+    with sqlite3.connect(tmp_path / "branch" / "archive.sqlite") as connection:
+        (told,) = connection.execute("SELECT value FROM run WHERE key = 'source'").fetchone()
+        forged = json.dumps({**json.loads(told), "steps": steps})
+        connection.execute("UPDATE run SET value = ? WHERE key = 'source'", [forged])
+    done = poet("inspect", tmp_path / "branch")
+    assert done.returncode == 2
+    assert "archive.sqlite" in done.stderr
+    assert "must be a whole number" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -90,18 +90,18 @@ def test_a_sweep_that_was_killed_comes_to_what_an_unbroken_one_does(poet, curric
     assert later["rows"] == said["rows"]
     assert {each["ground"] for each in later["contrasts"]} == {"own test tasks"}  # as it was written down first
 
-    refused(poet("sweep", *line, "--seeds", 1, "--steps", 39, "-o", broken), "holds a sweep with another steps")
+    refused(poet("sweep", *line, "--seeds", 1, "--steps", 39, "-o", broken), "holds a sweep of 40 steps; give as many")
     refused(poet("sweep", *alone, "--seeds", 1, "-o", broken), "holds a sweep with another curricula")
 
     # More steps: trainings go on to where they would have come to at once, and the first table is not forgotten.
     farther = [*line, "--seeds", 1, "--steps", 81]
     went_on = json.loads(poet("sweep", *farther, "-o", broken).stdout)
-    assert went_on["earlier"] == [{name: said[name] for name in ("steps", "rows", "contrasts")}]
+    assert went_on["earlier"] == [{name: said[name] for name in ("steps", "trainings", "rows", "contrasts")}]
     at_once = json.loads(poet("sweep", *farther, "-o", tmp_path / "at-once").stdout)
     assert trained(broken) == trained(tmp_path / "at-once")
     assert went_on["rows"] == at_once["rows"] != said["rows"]
     shown = poet("sweep", *[words for words in farther if words != "--json"], "-o", broken).stdout
-    assert all(f"after {steps} steps, tasks of other runs" in " ".join(shown.split()) for steps in (40, 81)), shown
+    assert all(f"deterministic, {steps} steps, runs: 2:" in " ".join(shown.split()) for steps in (40, 81)), shown
 
 
 @pytest.mark.parametrize(
@@ -201,6 +201,10 @@ def test_a_damaged_plan_is_refused_with_what_to_do(tmp_path):
         path.write_text(json.dumps(damaged), encoding="utf-8")
         with pytest.raises(InputError, match="is damaged: it does not say what is swept; begin the sweep in another"):
             open_sweep(tmp_path, PLANNED)
+    for steps in ("40", None, True):
+        path.write_text(json.dumps({**document, "sweep": {**document["sweep"], "steps": steps}}), encoding="utf-8")
+        with pytest.raises(InputError, match="holds a sweep with another steps"):
+            open_sweep(tmp_path, PLANNED)
     for contrast in (3, ["ppo/stages", "ppo/random"]):
         path.write_text(
             json.dumps({**document, "sweep": {**document["sweep"], "contrast": contrast}}), encoding="utf-8"
@@ -215,7 +219,7 @@ def results_of(means, rng, runs=10, seeds=2):
     return {
         arm: [
             (
-                Cell(str(place), Choice("ppo", "ppo", {}), Choice(arm, arm, {}), seed),
+                Cell(str(place), Choice("ppo", "ppo", {}), Choice(arm, "stages", {}), seed),
                 {"steps": 40, "tests": {"others": {"stochastic": [[usual[place] + mean + rng.normal(0, 5)]]}}},
             )
             for place in range(runs)
@@ -254,6 +258,7 @@ def test_who_learns_from_a_run_is_charged_its_steps():
             Choice("stages", "stages", {}),
             Choice("mild", "random", {"reach": "curriculum"}),
             Choice("random", "random", {}),
+            Choice("plr", "plr", {"reach": "encoding"}),
         )
         for run in ("one", "two")
     ]
@@ -263,6 +268,18 @@ def test_who_learns_from_a_run_is_charged_its_steps():
         return {row["arm"]: (row["steps"], row["run_steps"]) for row in summary.rows_of(results, 230.0, runs)}
 
     known = charged({"one": 100, "two": 300})
-    assert known == {"ppo/stages": (40, 200), "ppo/mild": (40, 200), "ppo/random": (40, 0)}
+    assert known == {"ppo/stages": (40, 200), "ppo/mild": (40, 200), "ppo/random": (40, 0), "ppo/plr": (40, 0)}
     assert charged({"one": 100, "two": None})["ppo/stages"] == (40, None)
     assert charged({"one": 100, "two": None})["ppo/random"] == (40, 0)
+
+
+def test_tables_that_were_written_before_are_read_again_or_their_file_is_named(tmp_path):
+    path = tmp_path / "table.json"
+    assert summary.read_tables(path) == []
+    first = {"steps": 40, "trainings": 2, "rows": [], "contrasts": []}
+    path.write_text(json.dumps({**first, "steps": 81, "folder": "x", "earlier": [first]}), encoding="utf-8")
+    assert summary.read_tables(path) == [first, {**first, "steps": 81}]
+    for damaged in ("{", "[]", "3", {"steps": "40"}, {**first, "earlier": 3}, {**first, "earlier": [{}]}):
+        path.write_text(damaged if isinstance(damaged, str) else json.dumps(damaged), encoding="utf-8")
+        with pytest.raises(InputError, match=r"table\.json cannot be read .*; it tells how the sweep stood before"):
+            summary.read_tables(path)
