@@ -133,8 +133,17 @@ def plan_of(cell: Cell, sweep: Sweep, curriculum: Curriculum, episode_limit: int
         teacher=cell.teacher.name,
         teacher_settings=taught,
         fall_reward=fall_reward,
-        seed=cell.seed,
+        seed=seed_of(cell, curriculum),
     )
+
+
+def seed_of(cell: Cell, curriculum: Curriculum) -> int:
+    """Give a training's seed: one of the curriculum's own, the same for all arms.
+
+    Were it the cell's number alone, a teacher who makes tasks of its own would train the same learner for every
+    curriculum, and what is one training would count as many.
+    """
+    return int(hashlib.sha256(f"{curriculum.document['sha256']} {cell.seed}".encode()).hexdigest()[:8], 16)
 
 
 def grounds_of(name: str, curricula: Mapping[str, Curriculum], sweep: Sweep, limit: int) -> list[Ground]:

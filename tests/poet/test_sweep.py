@@ -15,7 +15,7 @@ from environments.domain import Environment
 from environments.tasks.curriculum import Curriculum
 from poet.errors import InputError
 from poet.sweep import plan, summary
-from poet.sweep.cells import Ground, Turn, read_result, strangers
+from poet.sweep.cells import Ground, Turn, plan_of, read_result, strangers
 from poet.sweep.plan import Cell, Choice, Sweep, open_sweep
 
 TINY = ["--tasks", 2, "--copies", 1, "--episode-limit", 20, "--steps", 40, "--worlds", 2, "--workers", 1]
@@ -143,6 +143,17 @@ def test_tasks_of_other_runs_are_no_twins_of_ones_own_by_another_terrain_seed(tm
     own, another = of((0.0, 1), (0.4, 1), (0.8, 1)), of((0.0, 1), (0.4, 1), (0.4, 2), (0.6, 1), (0.6, 2))
     found = [(task.environment.genome["roughness"], task.environment.seed) for task in strangers(another, own)]
     assert found == [(0.6, 1), (0.6, 2)]
+
+
+def test_a_teacher_who_makes_its_own_tasks_trains_another_learner_for_every_curriculum(curricula):
+    def begun(where, seed, teacher):
+        cell = Cell(where.name, Choice("ppo", "ppo", {}), teacher, seed)
+        return plan_of(cell, PLANNED, Curriculum.load(where), 20, -10.0).seed
+
+    random, stages = Choice("random", "random", {}), Choice("stages", "stages", {})
+    seeds = {(where.name, seed): begun(where, seed, random) for where in curricula for seed in range(3)}
+    assert len(set(seeds.values())) == 6
+    assert begun(curricula[1], 2, stages) == seeds["two", 2]  # arms of a run are pairs
 
 
 PLANNED = Sweep(
