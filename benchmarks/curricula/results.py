@@ -17,7 +17,7 @@ from poet.sweep.plan import NAME, Cell, Choice
 
 TABLE, CELLS, RUNS = "table.json", "cells.json", "runs.json"
 PRIMARY = ("ppo/stages", "ppo/random", "tasks of other runs", "deterministic")
-"""The one comparison: arms, ground and way of acting. Written down on 28 November 2026, before any training."""
+"""The one comparison: arms, ground and way of acting. Written down on 28 November 2026, before any of its trainings."""
 Row = dict[str, Any]
 
 
