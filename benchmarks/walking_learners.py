@@ -27,6 +27,7 @@ import torch
 import environments
 from benchmarks.hidden_physics import drawn
 from benchmarks.hidden_physics import task as body_task
+from benchmarks.pages import into_page
 from benchmarks.random_courses import random_tasks
 from environments.files import write_aside
 from environments.tasks.curriculum import FORMAT, SCHEMA_VERSION, Curriculum, seal
@@ -166,17 +167,13 @@ def table(place: Path, *prefixes: str) -> str:
 
 def report() -> None:
     """Write the tables into the page of the results, each between its marks."""
-    page = (RESULTS / "README.md").read_text(encoding="utf-8")
     tables = {
         "flat": table(RESULTS, *sorted(ADAPTATIONS)),
         "mild": table(RESULTS, "mild"),
         "bodies": table(RESULTS, "bodies"),
         "before": table(RESULTS / "before", ""),
     }
-    for name, rows in tables.items():
-        begin, rest = page.split(f"<!-- table: {name} -->\n")
-        page = f"{begin}<!-- table: {name} -->\n\n{rows}\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
-    write_aside(RESULTS / "README.md", page.encode())
+    into_page(RESULTS / "README.md", tables)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""NumPy's numbers as plain Python, and seeds as whole numbers: what a task is written down with.
+"""NumPy's numbers as plain Python, seeds and counts as whole numbers: what a task is written down with.
 
 Callers compute genomes and seeds with NumPy, whose scalars JSON does not know.
 """
@@ -6,7 +6,7 @@ Callers compute genomes and seeds with NumPy, whose scalars JSON does not know.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -30,6 +30,11 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     raise ValueError(f"{value!r} is a {type(value).__name__}; a genome has numbers, text, lists and tables")
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Say whether a value is a whole number of things: true and false are none, nor is what is below 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def whole_seed(seed: Any) -> int:

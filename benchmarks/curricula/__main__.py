@@ -16,11 +16,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.curricula.figure import draw, into_page, tables
-from benchmarks.curricula.results import CELLS, PRIMARY, RUNS, TABLE, cells_of, runs_of
+from benchmarks.curricula.figure import draw, tables
+from benchmarks.curricula.results import CELLS, PRIMARY, RUNS, cells_of, runs_of
+from benchmarks.pages import into_page
 from environments.files import write_aside
 from environments.tasks.curriculum import DOCUMENT
 from poet.run import Run
+from poet.sweep.summary import TABLE
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "curricula"

@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.curricula.results import PRIMARY
-from environments.files import write_aside
 from environments.intervals import interquartile_mean
 from environments.tasks.curriculum import SPLITS
 
@@ -53,17 +52,6 @@ def tables(table: Row, runs: Sequence[Row]) -> dict[str, str]:
         steps = "not known" if row["steps"] is None else f"{row['steps']:,}"
         made.append(f"| {row['run']} | {steps} | {row['tasks']} | {row['solved']} | {splits} | {reach} |")
     return {"arms": "\n".join(lines), "contrasts": "\n".join(said), "runs": "\n".join(made)}
-
-
-def into_page(path: Path, named: Mapping[str, str]) -> None:
-    """Put tables into a page, each between its marks; those that have none are put at its end."""
-    page = path.read_text(encoding="utf-8") if path.exists() else ""
-    for name, rows in named.items():
-        if f"<!-- table: {name} -->\n" not in page:
-            page += f"\n<!-- table: {name} -->\n<!-- end -->\n"
-        begin, rest = page.split(f"<!-- table: {name} -->\n")
-        page = f"{begin}<!-- table: {name} -->\n\n{rows}\n\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}"
-    write_aside(path, page.encode())
 
 
 def draw(cells: Sequence[Row], path: Path) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 
 from environments.tasks.curriculum import SPLITS, Curriculum
 from environments.walker2d import DOMAIN
-from poet.sweep.cells import RESULT
+from poet.sweep.cells import OTHERS, RESULT
 from poet.sweep.plan import NAME, Cell, Choice
 
-TABLE, CELLS, RUNS = "table.json", "cells.json", "runs.json"
-PRIMARY = ("ppo/stages", "ppo/random", "tasks of other runs", "deterministic")
+CELLS, RUNS = "cells.json", "runs.json"
+PRIMARY = ("ppo/stages", "ppo/random", OTHERS, "deterministic")
 """The one comparison: arms, ground and way of acting. Written down on 28 November 2026, before any of its trainings."""
 Row = dict[str, Any]
 

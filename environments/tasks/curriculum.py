@@ -22,6 +22,7 @@ from environments.agent_files import load_agent
 from environments.documents import parse_json
 from environments.domain import Domain, Environment, find_domain
 from environments.files import PlaceError
+from environments.plain import is_count
 from environments.tasks.env import TaskEnv
 from environments.tasks.task import CurriculumError, Task, draw
 
@@ -145,7 +146,7 @@ class Curriculum:
         each = list(runs.values()) if isinstance(runs, Mapping) else [None]
         told = [run if isinstance(run, Mapping) else {} for run in each]
         counts = [run.get(name) for run in told for name in ("steps", "steps_before")]
-        known = [count for count in counts if type(count) is int and count >= 0]
+        known = [count for count in counts if is_count(count)]
         return sum(known) if len(known) == len(counts) else None
 
     @property

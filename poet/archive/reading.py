@@ -19,6 +19,7 @@ from typing import Any
 
 from environments.documents import parse_json
 from environments.files import ARCHIVE_NAME
+from environments.plain import is_count
 from poet import config as configuration
 from poet.archive.filesystem import place_of
 from poet.archive.migrations import SCHEMA_VERSION, up_to_date, version_of
@@ -114,7 +115,7 @@ def read_source(connection: sqlite3.Connection) -> dict[str, Any] | None:
     with trusting(ARCHIVE_NAME):
         source = dict(parse_json(row[0]))
         steps = source.get("steps")
-        if steps is not None and (type(steps) is not int or steps < 0):
+        if steps is not None and not is_count(steps):
             raise ValueError(f"the steps before it branched off are {steps!r}; they must be a whole number")
         return source
 

@@ -24,8 +24,6 @@ from poet.sweep import summary
 from poet.sweep.cells import OTHERS, OWN, Ground, Turn, grounds_of, plan_of, read_result
 from poet.sweep.plan import Cell, Choice, Sweep, Test, open_sweep
 
-TABLE = "table.json"
-
 
 def sweep(
     curricula: Annotated[
@@ -109,7 +107,7 @@ def sweep(
         raise InputError(f"--contrast names {missing[0]!r}; the arms of this sweep are {known}")
     turns = [_turn(output, cell, planned, found, curricula) for cell in cells]  # checks them all first
     planned = open_sweep(output, planned)
-    before = summary.read_tables(output / TABLE)
+    before = summary.read_tables(output / summary.TABLE)
     with going_on(output) as stack:
         bar = stack.enter_context(counting_bar())
         executor = stack.enter_context(workers_of(workers))
@@ -118,7 +116,7 @@ def sweep(
     figures["earlier"] = [
         table for table in before if (table["steps"], table["trainings"]) != (planned.steps, len(turns))
     ]
-    write_aside(output / TABLE, json.dumps(figures, indent=1).encode())
+    write_aside(output / summary.TABLE, json.dumps(figures, indent=1).encode())
     show(figures, as_json, _table)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.domain import NO_OUTCOME, Domain, Environment, Outcome, find_domain
+from environments.plain import is_count
 from environments.sketch import Drawable, Streamed, Stretch
 from environments.suites import suites_of
 from poet import archive as archives
@@ -141,9 +142,9 @@ def cast(folder: Path, config: Config, wanted: Row) -> Cast:
         InputError: the page asks for what there is not.
     """
     niches, seed = wanted.get("agents"), wanted.get("seed", 0)
-    if not isinstance(niches, list) or not 1 <= len(niches) <= MOST_AGENTS or not all(map(_whole, niches)):
+    if not isinstance(niches, list) or not 1 <= len(niches) <= MOST_AGENTS or not all(map(is_count, niches)):
         raise InputError(f"agents is {niches!r}; it must be a list of 1 to {MOST_AGENTS} ids of niches")
-    if not _whole(seed) or seed >= LARGEST_SEED:
+    if not is_count(seed) or seed >= LARGEST_SEED:
         raise InputError(f"seed is {seed!r}; it must be a whole number in [0, {LARGEST_SEED})")
     environment = read_environment(wanted.get("environment"), config.domain)
     ground_of(environment)
@@ -157,10 +158,6 @@ def cast(folder: Path, config: Config, wanted: Row) -> Cast:
         seed=seed,
         episode_limit=config.episode_limit,
     )
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def play(wanted: Cast) -> Iterator[Row]:

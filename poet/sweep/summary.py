@@ -19,6 +19,7 @@ from poet.errors import InputError
 from poet.sweep.plan import Cell
 
 Floats = NDArray[np.float64]
+TABLE = "table.json"
 KEPT = ("steps", "trainings", "rows", "contrasts")  # of a table that another took the place of
 Results = Mapping[str, list[tuple[Cell, dict[str, Any]]]]  # by arm
 

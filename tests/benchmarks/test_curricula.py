@@ -6,8 +6,9 @@ from argparse import Namespace
 import pytest
 
 from benchmarks.curricula.__main__ import HERE, RESULTS, main, words_of
-from benchmarks.curricula.figure import draw, into_page, tables
+from benchmarks.curricula.figure import draw, tables
 from benchmarks.curricula.results import PRIMARY, cells_of, runs_of
+from benchmarks.pages import into_page
 from benchmarks.random_courses import HARD, random_tasks
 from environments.encodings.parametric import ParametricEncoding
 from poet.config import build, read_file
