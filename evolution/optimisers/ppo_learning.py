@@ -5,8 +5,9 @@ estimation, Adam. The controller gives the means of normal distributions of acti
 what is seen; a critic of its own predicts returns. Both learn in whitened observations, (x - mean) / deviation of what
 the agent has seen, which is folded into the weights of their first layers: theta acts as it stands.
 
-Torch multiplies the matrices, on one thread and in single precision, so that results are equal for any number of
-workers. On processors of another kind the last bits of a matrix product may differ, and with them a run.
+All on one thread and in single precision, so that results are equal for any number of workers. The gradient steps are
+`evolution.proximal`'s, or torch's where that is not built; the rest is torch's. On processors of another kind the last
+bits of a matrix product may differ, and with them a run.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from environments.controller import NO_ACTIVATION, Controller
+from evolution import proximal
 from evolution.advantages import advantages
 from evolution.optimisers.ppo_experience import Experience, Policy
 
@@ -149,21 +151,11 @@ def improve(
         parameters = pack(seen, shapes)
         batch = lay_out(parameters, experience, shapes, seen, settings)
         first, second = _tensor(seen.first_moment), _tensor(seen.second_moment)
-        updates, total = seen.updates, torch.zeros(len(TOLD))
-        for _ in range(settings.epochs):
-            order = torch.from_numpy(rng.permutation(len(batch["gains"])))
-            for rows in order.chunk(settings.minibatches):
-                found, told = gradient(parameters, {name: each[rows] for name, each in batch.items()}, shapes, settings)
-                norms = [_shorten(found[part], settings.largest_norm) for part in _policy_and_critic(shapes)]
-                total += torch.stack([*told, *norms])
-                updates += 1
-                first.mul_(BETA1).add_(found, alpha=1 - BETA1)
-                second.mul_(BETA2).addcmul_(found, found, value=1 - BETA2)
-                spread = second.sqrt().div_(math.sqrt(1 - BETA2**updates)).add_(EPSILON)
-                parameters.addcdiv_(first, spread, value=-settings.step_size / (1 - BETA1**updates))
-                parameters[shapes.values.stop :].clamp_(min=math.log(settings.least_deviation))
+        order = np.stack([rng.permutation(len(batch["gains"])) for _ in range(settings.epochs)])
+        climb = by_torch if proximal.problem() else by_core
+        told, updates = climb(parameters, first, second, seen.updates, batch, order, shapes, settings)
         learnt = unpack(parameters, first, second, updates, shapes, seen)
-        figures = dict(zip(TOLD, (total / (updates - seen.updates)).tolist(), strict=True))
+        figures = dict(zip(TOLD, told, strict=True))
         figures["explained"] = _explained(batch)
         figures["deviation"] = float(np.exp(learnt.log_deviation).mean())
     if all(map(math.isfinite, figures.values())) and np.isfinite([learnt.theta.sum(), learnt.critic.sum()]).all():
@@ -171,10 +163,72 @@ def improve(
     return learner, {**BROKEN}
 
 
-TOLD = ("policy_loss", "value_loss", "entropy", "divergence", "clipped", "policy_norm", "critic_norm")
+TOLD = (*proximal.TOLD, "policy_norm", "critic_norm")
 """Figures of a gradient step, of which an iteration tells the means."""
 BROKEN: Mapping[str, float] = {**dict.fromkeys((*TOLD, "explained", "deviation"), 0.0), "broken": 1.0}
 """Figures of an iteration that learned nothing."""
+
+
+def by_core(
+    parameters: Tensor,
+    first: Tensor,
+    second: Tensor,
+    updates: int,
+    batch: Batch,
+    order: NDArray[np.int64],
+    shapes: Shapes,
+    settings: Learning,
+) -> tuple[list[float], int]:
+    """Take an iteration's gradient steps, in place: parameters and moments (n,), rows of a batch by epochs' orders.
+
+    Gives the means of `TOLD`, and Adam's count of updates afterwards.
+    """
+    adam = proximal.Adam(parameters.numpy(), first.numpy(), second.numpy(), updates)
+    rows = {each.name: batch[each.name].numpy() for each in fields(proximal.Steps) if each.name in batch}
+    told = proximal.descend(
+        shapes.controller,
+        shapes.critic,
+        adam,
+        proximal.Steps(**rows),
+        order,
+        -(-order.shape[1] // settings.minibatches),
+        proximal.Descent(
+            clip=settings.clip,
+            entropy=settings.entropy,
+            step_size=settings.step_size,
+            epsilon=EPSILON,
+            largest_norm=settings.largest_norm,
+            groups=tuple((part.start, part.stop) for part in _policy_and_critic(shapes)),
+            least_log_deviation=math.log(settings.least_deviation),
+        ),
+    )
+    return told.tolist(), adam.updates
+
+
+def by_torch(
+    parameters: Tensor,
+    first: Tensor,
+    second: Tensor,
+    updates: int,
+    batch: Batch,
+    order: NDArray[np.int64],
+    shapes: Shapes,
+    settings: Learning,
+) -> tuple[list[float], int]:
+    """Do what `by_core` does, to rounding."""
+    begun, total = updates, torch.zeros(len(TOLD))
+    for epoch in torch.from_numpy(order):
+        for rows in epoch.chunk(settings.minibatches):
+            found, told = gradient(parameters, {name: each[rows] for name, each in batch.items()}, shapes, settings)
+            norms = [_shorten(found[part], settings.largest_norm) for part in _policy_and_critic(shapes)]
+            total += torch.stack([*told, *norms])
+            updates += 1
+            first.mul_(BETA1).add_(found, alpha=1 - BETA1)
+            second.mul_(BETA2).addcmul_(found, found, value=1 - BETA2)
+            spread = second.sqrt().div_(math.sqrt(1 - BETA2**updates)).add_(EPSILON)
+            parameters.addcdiv_(first, spread, value=-settings.step_size / (1 - BETA1**updates))
+            parameters[shapes.values.stop :].clamp_(min=math.log(settings.least_deviation))
+    return (total / (updates - begun)).tolist(), updates
 
 
 def gradient(parameters: Tensor, batch: Batch, shapes: Shapes, settings: Learning) -> tuple[Tensor, list[Tensor]]:
@@ -282,6 +336,10 @@ def unpack(
 @contextmanager
 def actor(network: Controller, theta: Vector) -> Iterator[Policy]:
     """Give the function from raw observations (N, I) to means of actions (N, O), as long as the context lasts."""
+    if proximal.problem() is None:
+        single = theta.astype(np.float32)
+        yield lambda observations: proximal.forward(network, single, observations)
+        return
     weights = _tensor(theta)
     with one_thread(), torch.no_grad():
         yield lambda observations: forward(network, weights, _tensor(observations)).numpy()

@@ -11,16 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from environments.settings import Bounds, check_bounds
+from evolution import proximal
 from meta_learners.acting import Rollout
 from meta_learners.experience.proximal import (
     all_finite,
     clipped_surrogate,
     kept_rows,
     minibatches,
+    orders,
     standardised,
 )
 from meta_learners.experience.returns import advantages
@@ -29,7 +32,7 @@ from meta_learners.families.family import TaskFamily
 from meta_learners.keys import Key, Stream, torch_generator
 from meta_learners.learner import LearnerKind, LossError, Metrics, State
 from meta_learners.networks.adam import Adam, decayed
-from meta_learners.networks.heads import choice_unread, head_of
+from meta_learners.networks.heads import Normal, choice_unread, head_of
 from meta_learners.networks.policies import Network, Parameters, Policy, PolicyActor, stack
 
 T = TypeVar("T")
@@ -87,8 +90,12 @@ class PPO:
             family.observation_size, head_of(family.actions), sizes, deviation=settings.deviation
         )
         self._value = Network((family.observation_size, *sizes, 1))
+        networks = self._policy.network, self._value
+        self._controllers = networks[0].controller, networks[1].controller
         generator = torch_generator((seed, Stream.PARAMETERS))
         values = {VALUE + name: each for name, each in self._value.initial(generator).items()}
+        # As the core lays them out: the policy's layers, the values', and how far actions deviate.
+        self._order = (*networks[0].order, *(VALUE + name for name in networks[1].order), "log_deviation")
         self._adam = Adam(
             {**self._policy.initial(generator), **values}, settings.step_size, device=device, largest_norm=0.5
         )
@@ -125,7 +132,7 @@ class PPO:
         if episodes == 0:
             return self._policy.actor(self._adam.parameters)
         shared = stack(self._adam.parameters, len(tasks))
-        adam = Adam(shared, self.settings.adaptation_step_size, device=self._device)
+        adam = Adam(shared, self.settings.adaptation_step_size, device=self._device, stacked=True)
         for episode in range(episodes):
             here = (*key, episode)
             rollout = sampler.play(tasks, self._policy.actor(adam.parameters), here, episodes=1)
@@ -180,12 +187,41 @@ class PPO:
 
     def _improve(self, adam: Adam, data: Mapping[str, Tensor], key: Key) -> Tensor:
         """Take the steps, for every task's parameters by itself; gives the mean losses and the entropy: (3,)."""
-        settings = self.settings
         generator = torch_generator((*key, Stream.BATCHES))
-        gains = standardised(data["gains"], data["weights"])
-        data = {**data, "gains": gains}
+        data = {**data, "gains": standardised(data["gains"], data["weights"])}
+        normal = isinstance(self._policy.head, Normal) and data["gains"].device.type == "cpu"
+        by = self._by_torch if not normal or proximal.problem() else self._by_core
+        return by(adam, data, generator)
+
+    def _by_core(self, adam: Adam, data: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
+        settings, policy = self.settings, self._policy
+        count = data["gains"].shape[1]
+        batch = -(-count // settings.minibatches)
+        order = orders(count, settings.epochs, generator).numpy()
+        how = proximal.Descent(
+            clip=settings.clip,
+            step_size=adam.rate,
+            entropy=settings.entropy,
+            largest_norm=adam.largest_norm or 0.0,
+            groups=((0, adam.size),),
+            least_log_deviation=math.log(policy.least_deviation),
+        )
+        told = []
+        with adam.rows(self._order) as (parameters, first, second, steps):
+            for task in range(len(parameters)):
+                moved = proximal.Adam(parameters[task].numpy(), first[task].numpy(), second[task].numpy(), int(steps))
+                rows = {name: each[task].contiguous().numpy() for name, each in data.items()}
+                told.append(proximal.descend(*self._controllers, moved, proximal.Steps(**rows), order, batch, how)[:3])
+            steps.fill_(moved.updates)
+        return torch.from_numpy(np.mean(told, 0)).float()
+
+    def _by_torch(self, adam: Adam, data: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
+        """Do what `_by_core` does, to rounding, on any device and with any actions."""
+        settings = self.settings
         found = []
-        for at in minibatches(gains.shape[1], settings.epochs, settings.minibatches, generator, gains.device):
+        for at in minibatches(
+            data["gains"].shape[1], settings.epochs, settings.minibatches, generator, data["gains"].device
+        ):
             leaves = {name: each.detach().requires_grad_() for name, each in adam.parameters.items()}
             losses = self._losses(leaves, {name: each[:, at] for name, each in data.items()})
             loss = losses[0] + 0.5 * losses[1] - settings.entropy * losses[2]

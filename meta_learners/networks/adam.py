@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ class Adam:
         rate: the step size.
         device: where they live; where they were when None.
         largest_norm: gradients are scaled down to this norm, all together; not when None.
+        stacked: whether parameters have a leading axis of tasks, which do not meet, and so know no such norm.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class Adam:
         *,
         device: str | torch.device | None = None,
         largest_norm: float | None = None,
+        stacked: bool = False,
     ) -> None:
         self.parameters = {name: each.detach().clone().to(device) for name, each in parameters.items()}
-        self._largest_norm = largest_norm
+        self.largest_norm = largest_norm
+        self._stacked = stacked
         self._adam = torch.optim.Adam(list(self.parameters.values()), lr=rate, foreach=True)
 
     @staticmethod
@@ -64,10 +68,42 @@ class Adam:
         """Descend once."""
         for name, parameter in self.parameters.items():
             parameter.grad = gradients[name]
-        if self._largest_norm is not None:
-            torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self._largest_norm)
+        if self.largest_norm is not None:
+            torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.largest_norm)
         self._adam.step()
         self._adam.zero_grad()
+
+    @property
+    def size(self) -> int:
+        """How many numbers a row has, see `rows`: all of a task's, or of all tasks' where they share them."""
+        return sum(each[0].numel() if self._stacked else each.numel() for each in self.parameters.values())
+
+    @contextmanager
+    def rows(self, order: Sequence[str]) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Lay everything out for whoever descends by other means, and take it back after that.
+
+        Args:
+            order: of the parameters' names, within a row.
+
+        Yields:
+            Parameters and both moments, (M, n), a row for each task that parameters are stacked over or one for all;
+            and the count of steps, (). What is written to them is kept.
+        """
+        leaves = [self.parameters[name] for name in order]
+        states = [self._adam.state.get(leaf, {}) for leaf in leaves]
+        tasks = len(leaves[0]) if self._stacked else 1
+        parts = [leaves]
+        for moment in MOMENTS[:2]:
+            both = zip(leaves, states, strict=True)
+            parts.append([state[moment] if state else torch.zeros_like(leaf) for leaf, state in both])
+        steps = states[0]["step"].clone() if states[0] else torch.zeros(())
+        laid = [torch.cat([each.reshape(tasks, -1) for each in part], 1) for part in parts]
+        yield laid[0], laid[1], laid[2], steps
+        cuts = [torch.split(each, [leaf.numel() // tasks for leaf in leaves], 1) for each in laid]
+        for leaf, *found in zip(leaves, *cuts, strict=True):
+            parameter, first, second = (each.reshape(leaf.shape).clone() for each in found)
+            leaf.copy_(parameter)
+            self._adam.state[leaf] = dict(zip(MOMENTS, (first, second, steps.clone()), strict=True))
 
     def tensors(self) -> dict[str, Tensor]:
         """Copy out the parameters and, once a step was taken, the moments."""

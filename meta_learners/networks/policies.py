@@ -13,9 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from environments.controller import NO_ACTIVATION, Controller
+from evolution import proximal
 from meta_learners.acting import Head, Seen
 
 Parameters = dict[str, Tensor]
@@ -55,10 +59,25 @@ class Network:
         return parameters
 
     @property
+    def controller(self) -> Controller:
+        """The perceptron whose theta the parameters are, in their order."""
+        return Controller(self.sizes, self.activation, NO_ACTIVATION)
+
+    @property
+    def reshaped(self) -> bool:
+        """Whether it is more than that perceptron, or rounds otherwise."""
+        return self.transformed or self.precision != "float32"
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names of all weights and biases, from the first layer to the last: as a theta has them."""
+        numbers = range(len(self.sizes) - 1)
+        return tuple(f"layer{number}.{kind}" for number in numbers for kind in ("weight", "bias"))
+
+    @property
     def layers(self) -> frozenset[str]:
         """Names of all weights and biases: what T-net adapts."""
-        numbers = range(len(self.sizes) - 1)
-        return frozenset(f"layer{number}.{kind}" for number in numbers for kind in ("weight", "bias"))
+        return frozenset(self.order)
 
     @property
     def last_layer(self) -> frozenset[str]:
@@ -152,11 +171,48 @@ class PolicyActor:
         """Give the same, but choosing the likeliest actions."""
         return replace(self, deterministic=True)
 
-    def begin(self, tasks: int, copies: int) -> None:
-        """There is nothing to remember."""
+    def begin(self, tasks: int, copies: int) -> LaidOut | None:
+        """Give the policy as the core evaluates it, where it can; there is nothing to remember."""
+        return LaidOut.of(self.policy, self.parameters)
 
-    def act(self, seen: Seen, noise: Tensor, memory: None) -> tuple[Tensor, Tensor, None]:
+    def act(self, seen: Seen, noise: Tensor, memory: LaidOut | None) -> tuple[Tensor, Tensor, LaidOut | None]:
         """Choose actions (M, N, ...) by numbers (M, N, k)."""
-        numbers = self.policy(self.parameters, seen.observations)
+        numbers = memory(seen.observations) if memory else self.policy(self.parameters, seen.observations)
         actions = self.head.best(numbers) if self.deterministic else self.head.act(numbers, noise)
-        return actions, numbers, None
+        return actions, numbers, memory
+
+
+@dataclass(frozen=True, eq=False)
+class LaidOut:
+    """A policy that all tasks share, as it is now, for the core: some dozens of rows are less to it than torch's calls.
+
+    Attributes:
+        controller: the network.
+        theta: its parameters.
+        spread: (k - o,) the numbers that no observation changes.
+    """
+
+    controller: Controller
+    theta: NDArray[np.float32]
+    spread: Tensor
+
+    @staticmethod
+    def of(policy: Policy, parameters: Mapping[str, Tensor]) -> LaidOut | None:
+        """Lay a policy out; None where the core cannot evaluate it, or parameters differ between tasks."""
+        network = policy.network
+        leaves = [parameters[name] for name in network.order]
+        plain = all(each.device.type == "cpu" and each.dtype == torch.float32 for each in leaves)
+        if not plain or network.reshaped or leaves[0].dim() > 2 or proximal.problem():
+            return None
+        spread = torch.zeros(0)
+        if policy.head.spread:
+            spread = parameters["log_deviation"].detach().clamp(min=math.log(policy.least_deviation))
+        theta = torch.cat([each.detach().flatten() for each in leaves]).numpy()
+        return LaidOut(network.controller, theta, spread)
+
+    def __call__(self, observations: Tensor) -> Tensor:
+        """Describe the actions for observations (M, N, o): (M, N, k)."""
+        rows = observations.reshape(-1, observations.shape[-1]).contiguous().numpy()
+        found = torch.from_numpy(proximal.forward(self.controller, self.theta, rows))
+        found = found.view(*observations.shape[:-1], -1)
+        return torch.cat([found, self.spread.expand(*found.shape[:-1], -1)], -1) if len(self.spread) else found

@@ -1,0 +1,251 @@
+"""PPO's gradient steps in C++: against torch in double precision, finite differences, and each other's bits."""
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from environments.controller import ACTIVATIONS, Controller
+from evolution import proximal
+from evolution.optimisers.ppo_learning import BETA1, BETA2, Learning, Shapes, forward, gradient, log_probability
+
+POLICY, CRITIC = Controller((6, 9, 17, 3), "tanh", "none"), (7, 5)
+KERNELS = [name for name, _, runs in proximal.core.kernels() if runs]
+# Where products are fused there is one rounding fewer, whatever the width of a row.
+FUSED = [name for name in KERNELS if name != "plain"]
+LEARNING = Learning(
+    discount=0.99,
+    trace=0.95,
+    clip=0.2,
+    entropy=0.02,
+    epochs=3,
+    minibatches=4,
+    step_size=3e-3,
+    largest_norm=0.4,
+    least_deviation=0.3,
+    reward_scale=1.0,
+    least_reward=-10.0,
+    whiten=False,
+)
+
+
+class Problem:
+    """A learner with n steps to learn from, some of whose ratios are clipped."""
+
+    def __init__(self, policy=POLICY, n=150, seed=0, weighted=False):
+        rng = np.random.default_rng(seed)
+        self.shapes = Shapes(policy, Controller((policy.sizes[0], *CRITIC, 1), "tanh", "none"))
+        actions, shapes = policy.sizes[-1], self.shapes
+        networks = [each.initial_theta(rng, 0.4) for each in (policy, shapes.critic)]
+        self.parameters = np.concatenate([*networks, rng.normal(-0.4, 0.2, actions)]).astype(np.float32)
+        observations = rng.standard_normal((n, policy.sizes[0])).astype(np.float32)
+        with torch.no_grad():
+            means = shapes.mean(torch.from_numpy(self.parameters), torch.from_numpy(observations)).numpy()
+        chosen = (means + 0.7 * rng.standard_normal(means.shape)).astype(np.float32)
+        known = log_probability(*map(torch.from_numpy, (means, self.parameters[-actions:], chosen))).numpy()
+        known += rng.normal(0, 0.3, n).astype(np.float32)
+        gains, targets = rng.standard_normal((2, n)).astype(np.float32)
+        weights = (rng.random(n) < 0.8).astype(np.float32) if weighted else None
+        self.steps = proximal.Steps(
+            observations=observations,
+            actions=chosen,
+            log_probabilities=known,
+            gains=gains,
+            targets=targets,
+            weights=weights,
+        )
+        self.order = np.stack([rng.permutation(n) for _ in range(LEARNING.epochs)])
+        self.batch = -(-n // LEARNING.minibatches)
+        self.groups = ((0, shapes.policy), (shapes.policy, shapes.values.stop))
+
+    def descend(self, kernel="", **options):
+        adam = proximal.Adam(self.parameters.copy(), *np.zeros((2, len(self.parameters)), dtype=np.float32), 0)
+        shapes, how = self.shapes, replace(self.how(), **options)
+        told = proximal.descend(
+            shapes.controller, shapes.critic, adam, self.steps, self.order, self.batch, how, kernel=kernel
+        )
+        return adam, told
+
+    def how(self):
+        return proximal.Descent(
+            clip=LEARNING.clip,
+            step_size=LEARNING.step_size,
+            entropy=LEARNING.entropy,
+            epsilon=1e-5,
+            largest_norm=LEARNING.largest_norm,
+            groups=self.groups,
+            least_log_deviation=math.log(LEARNING.least_deviation),
+        )
+
+    def by_torch(self):
+        """The same in torch and double precision: autograd, and its own Adam and norms."""
+        parameters = torch.from_numpy(self.parameters).double()
+        names = ("observations", "actions", "log_probabilities", "gains", "targets")
+        batch = {name: torch.from_numpy(getattr(self.steps, name)).double() for name in names}
+        optimiser, told = torch.optim.Adam([parameters], LEARNING.step_size, (BETA1, BETA2), eps=1e-5), []
+        for epoch in torch.from_numpy(self.order):
+            for part in epoch.split(self.batch):
+                rows = part if self.steps.weights is None else part[torch.from_numpy(self.steps.weights)[part] > 0]
+                chosen = {name: each[rows] for name, each in batch.items()}
+                found, figures = gradient(parameters, chosen, self.shapes, LEARNING)
+                norms = []
+                for start, stop in self.groups:
+                    norms.append(torch.linalg.vector_norm(found[start:stop]))
+                    found[start:stop] *= min(1.0, LEARNING.largest_norm / (norms[-1] + 1e-6))
+                parameters.grad = found
+                optimiser.step()
+                parameters[self.shapes.values.stop :].clamp_(min=math.log(LEARNING.least_deviation))
+                told.append(torch.stack([*figures, *norms]))
+        state = optimiser.state[parameters]
+        return parameters, state["exp_avg"], state["exp_avg_sq"], torch.stack(told).mean(0)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_descents_are_torchs_in_double_precision(kernel, weighted):
+    problem = Problem(weighted=weighted)
+    adam, told = problem.descend(kernel)
+    *wanted, figures = problem.by_torch()
+    assert 0.1 < figures[4] < 0.9  # the share clipped: both sides of the surrogate are taken
+    assert all(norm > LEARNING.largest_norm for norm in figures[5:])
+    for found, exact in zip((adam.parameters, adam.first, adam.second), wanted, strict=True):
+        np.testing.assert_allclose(found, exact.numpy(), rtol=2e-4, atol=2e-6)
+    np.testing.assert_allclose(told, figures.numpy(), rtol=1e-4, atol=1e-6)
+    assert adam.updates == LEARNING.epochs * LEARNING.minibatches
+
+
+@pytest.mark.parametrize(("hidden", "output"), [(name, "tanh") for name in ACTIVATIONS] + [("tanh", "none")])
+def test_every_activation_and_its_slope_are_torchs(hidden, output):
+    problem = Problem(Controller((5, 8, 3, 2), hidden, output))
+    adam, _ = problem.descend()
+    exact, *_ = problem.by_torch()
+    np.testing.assert_allclose(adam.parameters, exact.numpy(), rtol=2e-4, atol=3e-6)
+
+
+@pytest.mark.parametrize(("hidden", "output"), [(name, "tanh") for name in ACTIVATIONS] + [("relu", "none")])
+@pytest.mark.parametrize("rows", [1, 64, 65, 200])
+def test_forward_is_torchs_to_rounding_and_far_out(hidden, output, rows):
+    network = Controller((6, 33, 16, 2), hidden, output)
+    theta = network.initial_theta(np.random.default_rng(1), 0.5).astype(np.float32)
+    inputs = 5 * np.random.default_rng(2).standard_normal((rows, 6)).astype(np.float32)
+    inputs[0] *= 1e4
+    wanted = forward(network, torch.from_numpy(theta).double(), torch.from_numpy(inputs).double()).numpy()
+    for kernel in KERNELS:
+        found = proximal.core.forward(proximal._named(network), theta, inputs, kernel)
+        np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-6)
+
+
+def test_a_row_does_not_depend_on_what_it_is_evaluated_with():
+    network = Controller((6, 33, 16, 2))
+    theta = network.initial_theta(np.random.default_rng(1), 0.5).astype(np.float32)
+    inputs = np.random.default_rng(2).standard_normal((150, 6)).astype(np.float32)
+    together = proximal.forward(network, theta, inputs)
+    alone = np.concatenate([proximal.forward(network, theta, inputs[row : row + 1]) for row in range(150)])
+    assert together.tobytes() == alone.tobytes()
+
+
+@pytest.mark.skipif(len(FUSED) < 2, reason="this processor runs one kernel with fused products alone")
+@pytest.mark.parametrize("weighted", [False, True])
+def test_kernels_with_fused_products_agree_to_the_last_bit(weighted):
+    problem = Problem(Controller((24, 40, 41, 4)), n=777, weighted=weighted)
+    (first, told), *others = [problem.descend(kernel) for kernel in FUSED]
+    for adam, figures in others:
+        for name in ("parameters", "first", "second"):
+            assert getattr(adam, name).tobytes() == getattr(first, name).tobytes()
+        assert figures.tobytes() == told.tobytes()
+
+
+def test_descents_go_on_where_they_stood():
+    problem = Problem()
+    whole, _ = problem.descend()
+    order = problem.order
+    problem.order = order[:1]
+    adam, _ = problem.descend()
+    shapes = problem.shapes
+    proximal.descend(shapes.controller, shapes.critic, adam, problem.steps, order[1:], problem.batch, problem.how())
+    assert adam.parameters.tobytes() == whole.parameters.tobytes()
+    assert adam.updates == whole.updates
+
+
+@pytest.mark.parametrize("part", ["observations", "actions", "log_probabilities", "gains", "targets"])
+def test_numbers_that_break_down_are_told(part):
+    problem = Problem()
+    getattr(problem.steps, part)[11] = np.nan
+    _, told = problem.descend()
+    assert not np.isfinite(told).all()
+
+
+def test_deviations_stay_above_the_least_and_rise_with_entropy():
+    problem = Problem()
+    low = problem.descend(step_size=0.1, entropy=-5.0)[0].parameters[-3:]
+    np.testing.assert_array_equal(low, np.float32(math.log(LEARNING.least_deviation)))
+    high = problem.descend(step_size=0.1, entropy=50.0)[0].parameters[-3:]
+    assert (high > problem.parameters[-3:] + 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("part", "cut", "told"),
+    [
+        ("actions", np.s_[:, :2], "actions do not fit"),
+        ("observations", np.s_[:, :2], "another width"),
+        ("gains", np.s_[:-1], "differ in length"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(part, cut, told):
+    problem = Problem()
+    arrays = {name: getattr(problem.steps, name) for name in problem.steps.__slots__}
+    problem.steps = proximal.Steps(**{**arrays, part: np.ascontiguousarray(arrays[part][cut])})
+    with pytest.raises(ValueError, match=told):
+        problem.descend()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda problem: problem.order.__setitem__((1, 3), 150), "a row that is not there"),
+        (lambda problem: problem.order.__setitem__((1, 3), -1), "a row that is not there"),
+        (lambda problem: setattr(problem, "groups", ((0, 10**6),)), "parameters that are not there"),
+        (lambda problem: setattr(problem, "batch", 0), "a row at least"),
+        (lambda problem: setattr(problem, "parameters", problem.parameters[1:]), "not as many"),
+    ],
+)
+def test_what_would_read_beyond_the_arrays_is_refused(change, told):
+    problem = Problem()
+    change(problem)
+    with pytest.raises(ValueError, match=told):
+        problem.descend()
+
+
+def test_a_kernel_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="kernel is 'abacus'; this build has "):
+        Problem().descend("abacus")
+
+
+def test_without_the_core_there_is_a_sentence_and_torch(tmp_path):
+    root = Path(proximal.__file__).parents[2]
+    script = f"""
+import sys
+sys.modules["evolution.proximal._core"] = None
+sys.path.insert(0, {str(root)!r})
+from evolution import proximal
+print(proximal.problem())
+from meta_learners.networks.heads import head_of
+from meta_learners.acting import Actions
+from meta_learners.networks.policies import Policy, LaidOut
+import torch
+policy = Policy.make(3, head_of(Actions(2, False)))
+print(LaidOut.of(policy, policy.initial(torch.Generator())))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path, env={**os.environ}
+    )
+    told, laid_out = done.stdout.splitlines()
+    assert told.startswith("the learner's C++ core cannot be imported (")
+    assert told.endswith("); reinstall with a C++20 compiler: pip install .")
+    assert laid_out == "None"
