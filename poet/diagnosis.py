@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from cluster.processes import cores
+from environments.controller import Controller
 from environments.domain import Batch, Environment, find_domain
 from environments.walker2d.device.trial import tried
 from environments.walker2d.simulator import engine_status
+from evolution import proximal
 from poet.archive import checksums
 from poet.archive.reading import reading
 from poet.archive.rows import niche_from
@@ -56,6 +58,7 @@ def diagnose() -> list[Finding]:
         ("Python", True, lambda: f"{sys.version.split()[0]}, {cores()} cores"),
         ("walker", True, _walker),
         ("native engine", False, _native),
+        ("PPO core", False, _ppo),
         ("GPU engine", False, tried),
         ("hexapod", False, _hexapod),
         ("MPI", False, _mpi),
@@ -125,6 +128,14 @@ def _native() -> str:
     if not works:
         raise RuntimeError(detail)
     return detail
+
+
+def _ppo() -> str:
+    if problem := proximal.problem():
+        raise RuntimeError(f"{problem}. Torch learns in its place, slower")
+    network = Controller((2, 3, 1))
+    proximal.forward(network, np.zeros(network.parameters, dtype=np.float32), np.ones((1, 2), dtype=np.float32))
+    return f"kernel {proximal.kernel()}"
 
 
 def _hexapod() -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from environments.controller import Controller
 from environments.native_cores import missing
 
-__all__ = ["Adam", "Descent", "Steps", "descend", "forward", "problem"]
+__all__ = ["Adam", "Descent", "Steps", "descend", "forward", "kernel", "problem"]
 
 Floats = NDArray[np.float32]
 
@@ -37,6 +37,11 @@ TOLD = ("policy_loss", "value_loss", "entropy", "divergence", "clipped")
 def problem() -> str | None:
     """Say in a sentence why the core cannot be used; None when it can."""
     return _problem
+
+
+def kernel() -> str:
+    """Name the instruction set that is used here, such as "avx2"."""
+    return next(name for name, _, usable in core.kernels() if usable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

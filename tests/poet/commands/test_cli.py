@@ -264,7 +264,7 @@ def test_doctor_finds_the_walker_working(poet):
     findings = json.loads(poet("doctor", "--json").stdout)
     works = {finding["part"]: finding["works"] for finding in findings}
     assert works["walker"]
-    assert set(works) >= {"Python", "native engine", "hexapod", "MPI", "PyTorch"}
+    assert set(works) >= {"Python", "native engine", "PPO core", "hexapod", "MPI", "PyTorch"}
 
 
 @pytest.mark.parametrize("line", [["--help"], ["evolve", "--help"], ["inspect", "--help"], ["doctor", "--help"]])
