@@ -74,7 +74,7 @@ def main() -> None:
         json.loads((options.output / name).read_text(encoding="utf-8")) for name in (TABLE, CELLS, RUNS)
     )
     draw(cells, options.output / "figure.png")
-    into_page(options.output / "README.md", tables(table, runs))
+    into_page(options.output / "README.md", tables(table, cells, runs))
 
 
 def _curriculum(folder: Path, seed: int, workers: int) -> Path:

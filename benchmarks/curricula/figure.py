@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.curricula.results import PRIMARY
+from benchmarks.curricula.results import PRIMARY, besides
 from environments.intervals import interquartile_mean
 from environments.tasks.curriculum import SPLITS
 
@@ -19,8 +19,8 @@ ACTIONS = {"stochastic": "drawn", "deterministic": "likeliest"}
 APART = 0.06  # of the runs' dots about their arm
 
 
-def tables(table: Row, runs: Sequence[Row]) -> dict[str, str]:
-    """Write the tables: what each arm came to, the comparisons, and the runs; in Markdown, by name."""
+def tables(table: Row, cells: Sequence[Row], runs: Sequence[Row]) -> dict[str, str]:
+    """Write the tables: what each arm came to, comparisons that were planned and all, the runs; Markdown, by name."""
     head = "| arm | tested on | actions | trainings | steps, with the run's | return, interquartile mean | solved |"
     lines = [head, "|---|---|---|---|---|---|---|"]
     for row in table["rows"]:
@@ -30,7 +30,8 @@ def tables(table: Row, runs: Sequence[Row]) -> dict[str, str]:
             f"| {row['arm']} | {row['ground']} | {ACTIONS[row['actions']]} | {row['trainings']} | {cost} "
             f"| {row['return']:.0f}{between} | {row['solved']:.1%} |"
         )
-    stages = [*table.get("earlier", []), table]
+    # With as many steps, a later table has the same comparison, of more runs or beside more arms.
+    stages = list({each["steps"]: each for each in (*table.get("earlier", []), table)}.values())
     said = ["| | after steps | runs | actions | difference of returns | p |", "|---|---|---|---|---|---|"]
     for stage in stages:
         for each in stage["contrasts"]:
@@ -42,6 +43,14 @@ def tables(table: Row, runs: Sequence[Row]) -> dict[str, str]:
                 f"| {f'**{what}**' if primary else what} | {stage['steps']:,} | {each['runs']} "
                 f"| {ACTIONS[each['actions']]} | {each['difference']:.1f} ({low:.1f} to {high:.1f}) | {each['p']:.2g} |"
             )
+    others = ["| | runs | actions | difference of returns | p | of shares solved |", "|" + "---|" * 6]
+    for each in besides(cells):
+        first, second = each["arms"]
+        low, high = each["interval"]
+        others.append(
+            f"| {first} less {second} | {each['runs']} | {ACTIONS[each['actions']]} "
+            f"| {each['difference']:.1f} ({low:.1f} to {high:.1f}) | {each['p']:.2g} | {each['solved']:+.1%} |"
+        )
     made = [
         "| run | steps | tasks | solved by their agents | train, validation, test | farthest, solved or not |",
         "|" + "---|" * 6,
@@ -51,7 +60,8 @@ def tables(table: Row, runs: Sequence[Row]) -> dict[str, str]:
         reach = f"roughness {row['roughness']}, gap {row['pit_gap']}, stump {row['stump_height']}"
         steps = "not known" if row["steps"] is None else f"{row['steps']:,}"
         made.append(f"| {row['run']} | {steps} | {row['tasks']} | {row['solved']} | {splits} | {reach} |")
-    return {"arms": "\n".join(lines), "contrasts": "\n".join(said), "runs": "\n".join(made)}
+    written = {"arms": lines, "contrasts": said, "besides": others, "runs": made}
+    return {name: "\n".join(rows) for name, rows in written.items()}
 
 
 def draw(cells: Sequence[Row], path: Path) -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
 
+from environments.intervals import interval
 from environments.tasks.curriculum import SPLITS, Curriculum
 from environments.walker2d import DOMAIN
 from poet.sweep.cells import OTHERS, RESULT
@@ -46,6 +49,38 @@ def _cells(sweep: Path, cell: Cell) -> list[Row]:
         for ground, modes in result["tests"].items()
         for mode, returns in modes.items()
     ]
+
+
+def besides(cells: Sequence[Row]) -> list[Row]:
+    """Give the differences, within runs, of all pairs of arms on the ground of the comparison, planned or not.
+
+    With an interval and Wilcoxon's p over the runs that both arms have; pairs with fewer than two are left out.
+    """
+    here = [cell for cell in cells if cell["ground"] == PRIMARY[2]]
+    rows = []
+    for pair in itertools.combinations(dict.fromkeys(cell["arm"] for cell in here), 2):
+        for actions in dict.fromkeys(cell["actions"] for cell in here):
+            returns, solved = (
+                _differences([cell for cell in here if cell["actions"] == actions], pair, measure)
+                for measure in ("return", "solved")
+            )
+            between = interval(returns)
+            if between is None:
+                continue
+            chance = float(stats.wilcoxon(returns).pvalue) if returns.any() else 1.0
+            row = {"arms": pair, "actions": actions, "runs": len(returns), "difference": float(returns.mean())}
+            rows.append({**row, "interval": between, "p": chance, "solved": float(solved.mean())})
+    return rows
+
+
+def _differences(cells: Sequence[Row], pair: tuple[str, str], measure: str) -> NDArray[np.float64]:
+    """Take the second arm's means from the first's, run by run."""
+    first, second = (
+        {run: np.mean([cell[measure] for cell in cells if (cell["arm"], cell["run"]) == (arm, run)]) for run in runs}
+        for arm in pair
+        for runs in [dict.fromkeys(cell["run"] for cell in cells if cell["arm"] == arm)]
+    )
+    return np.array([first[run] - second[run] for run in first if run in second])
 
 
 def runs_of(curricula: Sequence[Path]) -> list[Row]:

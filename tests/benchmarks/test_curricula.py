@@ -68,13 +68,14 @@ def test_tables_tell_all_costs_and_mark_the_one_comparison_that_was_written_down
     contrast |= {"difference": 110.0, "interval": [-10.0, 230.0], "p": 0.5}
     other = {**contrast, "actions": "stochastic"}
     earlier = {"steps": 20, "rows": [], "contrasts": [{**contrast, "difference": 7.0}]}
+    fewer = {"steps": 50, "rows": [], "contrasts": [{**contrast, "difference": 8.0}]}  # runs, with as many steps
     unknown = {**row, "run_steps": None, "interval": None}
-    table = {"steps": 50, "rows": [row, unknown], "contrasts": [contrast, other], "earlier": [earlier]}
+    table = {"steps": 50, "rows": [row, unknown], "contrasts": [contrast, other], "earlier": [earlier, fewer]}
     run = {"run": "one", "steps": 1000, "tasks": 3, "solved": 1, "train": 1, "validation": 1, "test": 1}
     run |= {"roughness": 0.5, "pit_gap": 0.8, "stump_height": 0}
     page = tmp_path / "README.md"
     page.write_text("Before.\n<!-- table: contrasts -->\nold\n<!-- end -->\nAfter.\n")
-    named = tables(table, [run, {**run, "steps": None}])
+    named = tables(table, cells, [run, {**run, "steps": None}])
     into_page(page, {"contrasts": named["contrasts"]})
     text = page.read_text()
     assert text.startswith("Before.")
@@ -84,9 +85,11 @@ def test_tables_tell_all_costs_and_mark_the_one_comparison_that_was_written_down
     assert f"| **{what}** | 20 | 2 | likeliest | 7.0 (-10.0 to 230.0) | 0.5 |" in text
     assert f"| **{what}** | 50 | 2 | likeliest | 110.0 (-10.0 to 230.0) | 0.5 |" in text
     assert f"| {what} | 50 | 2 | drawn |" in text
+    assert " 8.0 " not in text
     assert "| 2 | 1,050 | 95 (10 to 180) | 25.0% |" in named["arms"]
     assert "| 2 | not known | 95 | 25.0% |" in named["arms"]
     assert "| one | 1,000 | 3 |" in named["runs"]
+    assert "| ppo/stages less ppo/random | 2 | likeliest | 110.0 (-10.0 to 230.0) | 1 | +25.0% |" in named["besides"]
     assert "| one | not known | 3 |" in named["runs"]
     into_page(page, {"contrasts": "again", "runs": "more"})  # a table that the page has no place for goes to its end
     assert page.read_text().startswith("Before.")
