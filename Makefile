@@ -41,6 +41,9 @@ sanitize: setup  ## Run the cores' own tests under the address and undefined-beh
 	$(BIN)/cmake -S environments/hexapod3d/native -B build/sanitize-hexapod -DHEXAPOD_SELFTEST=ON
 	$(BIN)/cmake --build build/sanitize-hexapod
 	build/sanitize-hexapod/hexapod_selftest
+	$(BIN)/cmake -S evolution/proximal -B build/sanitize-proximal -DPROXIMAL_SELFTEST=ON
+	$(BIN)/cmake --build build/sanitize-proximal
+	build/sanitize-proximal/proximal_selftest
 
 reference: setup  ## Write docs/settings.md and the tables of learners anew from the settings and learners themselves
 	$(BIN)/poet settings --markdown > docs/settings.md

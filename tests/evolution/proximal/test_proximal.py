@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -249,3 +250,14 @@ print(LaidOut.of(policy, policy.initial(torch.Generator())))
     assert told.startswith("the learner's C++ core cannot be imported (")
     assert told.endswith("); reinstall with a C++20 compiler: pip install .")
     assert laid_out == "None"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not on the path")
+def test_the_core_is_sound_under_the_sanitisers(tmp_path):
+    source = Path(proximal.__file__).parent
+    subprocess.run(["cmake", "-S", source, "-B", tmp_path, "-DPROXIMAL_SELFTEST=ON"], check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", tmp_path], check=True, capture_output=True)
+    done = subprocess.run([tmp_path / "proximal_selftest"], capture_output=True, text=True, check=False)
+    assert done.stdout == "the core is sound\n", done.stdout + done.stderr
