@@ -10,8 +10,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -35,19 +34,9 @@ from meta_learners.families.environments import EnvironmentFamily
 WALKER, TASKS, COPIES = find_domain("walker2d"), 16, 2
 
 
-@contextmanager
-def torch_alone() -> Iterator[None]:
-    """Do without the core."""
-    kept, proximal._problem = proximal._problem, "it is measured without"
-    try:
-        yield
-    finally:
-        proximal._problem = kept
-
-
 def inner() -> tuple[Callable[[], object], Callable[[], object], int]:
     """Give what an iteration of evolution's PPO does, its gradient steps alone, and how many control steps it is."""
-    settings = InnerSettings(worlds=32)
+    settings = InnerSettings()
     optimiser = settings.make(WALKER.controller)
     rng = np.random.default_rng(0)
     state = optimiser.fresh(WALKER.controller.initial_theta(rng), rng)
@@ -97,7 +86,7 @@ def measure(turns: int) -> dict[str, dict[str, float]]:
         for _ in range(turns + 1):
             for what, do in (("gradients", gradients), ("whole", whole)):
                 rows.setdefault(f"{what}_core", []).append(timed(do, steps))
-                with torch_alone():
+                with proximal.set_aside():
                     rows.setdefault(f"{what}_torch", []).append(timed(do, steps))
         found[name] = {what: statistics.median(row[1:]) for what, row in rows.items()}  # the first turn warms up
     return found

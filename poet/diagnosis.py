@@ -132,7 +132,7 @@ def _native() -> str:
 
 def _ppo() -> str:
     if problem := proximal.problem():
-        raise RuntimeError(f"{problem}. Torch learns in its place, slower")
+        raise RuntimeError(f"{problem} (torch learns in its place, slower)")
     network = Controller((2, 3, 1))
     proximal.forward(network, np.zeros(network.parameters, dtype=np.float32), np.ones((1, 2), dtype=np.float32))
     return f"kernel {proximal.kernel()}"

@@ -33,6 +33,11 @@ TEACHERS = {
     "random": "random",
     "mild": "mild=random,reach=curriculum",
     "ordered": "ordered=stages,open_over=200",
+    # These make tasks of all that the encoding allows, as random does, and find out which of them to play.
+    "plr": "plr",
+    "accel": "accel",
+    "sfl": "sfl",
+    "alp-gmm": "alp-gmm",
 }
 COPIES, WORLDS = 2, 2  # of each task: in a meta-step, in a test
 

@@ -151,11 +151,11 @@ def improve(
         parameters = pack(seen, shapes)
         batch = lay_out(parameters, experience, shapes, seen, settings)
         first, second = _tensor(seen.first_moment), _tensor(seen.second_moment)
-        order = np.stack([rng.permutation(len(batch["gains"])) for _ in range(settings.epochs)])
-        climb = by_torch if proximal.problem() else by_core
-        told, updates = climb(parameters, first, second, seen.updates, batch, order, shapes, settings)
-        learnt = unpack(parameters, first, second, updates, shapes, seen)
-        figures = dict(zip(TOLD, told, strict=True))
+        climber = proximal.Learner(parameters.numpy(), first.numpy(), second.numpy(), seen.updates)
+        climb, rows = by_torch if proximal.problem() else by_core, len(batch["gains"])
+        told = [climb(climber, batch, rng.permutation(rows), shapes, settings) for _ in range(settings.epochs)]
+        learnt = unpack(parameters, first, second, climber.updates, shapes, seen)
+        figures = dict(zip(TOLD, np.mean(told, axis=0).tolist(), strict=True))
         figures["explained"] = _explained(batch)
         figures["deviation"] = float(np.exp(learnt.log_deviation).mean())
     if all(map(math.isfinite, figures.values())) and np.isfinite([learnt.theta.sum(), learnt.critic.sum()]).all():
@@ -170,65 +170,40 @@ BROKEN: Mapping[str, float] = {**dict.fromkeys((*TOLD, "explained", "deviation")
 
 
 def by_core(
-    parameters: Tensor,
-    first: Tensor,
-    second: Tensor,
-    updates: int,
-    batch: Batch,
-    order: NDArray[np.int64],
-    shapes: Shapes,
-    settings: Learning,
-) -> tuple[list[float], int]:
-    """Take an iteration's gradient steps, in place: parameters and moments (n,), rows of a batch by epochs' orders.
-
-    Gives the means of `TOLD`, and Adam's count of updates afterwards.
-    """
-    adam = proximal.Adam(parameters.numpy(), first.numpy(), second.numpy(), updates)
+    learner: proximal.Learner, batch: Batch, order: NDArray[np.int64], shapes: Shapes, settings: Learning
+) -> NDArray[np.float64]:
+    """Take the gradient steps of an epoch, in place, through rows of a batch in this order: means of `TOLD`."""
     rows = {each.name: batch[each.name].numpy() for each in fields(proximal.Steps) if each.name in batch}
-    told = proximal.descend(
-        shapes.controller,
-        shapes.critic,
-        adam,
-        proximal.Steps(**rows),
-        order,
-        -(-order.shape[1] // settings.minibatches),
-        proximal.Descent(
-            clip=settings.clip,
-            entropy=settings.entropy,
-            step_size=settings.step_size,
-            epsilon=EPSILON,
-            largest_norm=settings.largest_norm,
-            groups=tuple((part.start, part.stop) for part in _policy_and_critic(shapes)),
-            least_log_deviation=math.log(settings.least_deviation),
-        ),
+    how = proximal.Descent(
+        clip=settings.clip,
+        entropy=settings.entropy,
+        step_size=settings.step_size,
+        epsilon=EPSILON,
+        largest_norm=settings.largest_norm,
+        groups=tuple((part.start, part.stop) for part in _policy_and_critic(shapes)),
+        least_log_deviation=math.log(settings.least_deviation),
     )
-    return told.tolist(), adam.updates
+    most = -(-len(order) // settings.minibatches)
+    return proximal.descend(shapes.controller, shapes.critic, learner, proximal.Steps(**rows), order, most, how)
 
 
 def by_torch(
-    parameters: Tensor,
-    first: Tensor,
-    second: Tensor,
-    updates: int,
-    batch: Batch,
-    order: NDArray[np.int64],
-    shapes: Shapes,
-    settings: Learning,
-) -> tuple[list[float], int]:
+    learner: proximal.Learner, batch: Batch, order: NDArray[np.int64], shapes: Shapes, settings: Learning
+) -> NDArray[np.float64]:
     """Do what `by_core` does, to rounding."""
-    begun, total = updates, torch.zeros(len(TOLD))
-    for epoch in torch.from_numpy(order):
-        for rows in epoch.chunk(settings.minibatches):
-            found, told = gradient(parameters, {name: each[rows] for name, each in batch.items()}, shapes, settings)
-            norms = [_shorten(found[part], settings.largest_norm) for part in _policy_and_critic(shapes)]
-            total += torch.stack([*told, *norms])
-            updates += 1
-            first.mul_(BETA1).add_(found, alpha=1 - BETA1)
-            second.mul_(BETA2).addcmul_(found, found, value=1 - BETA2)
-            spread = second.sqrt().div_(math.sqrt(1 - BETA2**updates)).add_(EPSILON)
-            parameters.addcdiv_(first, spread, value=-settings.step_size / (1 - BETA1**updates))
-            parameters[shapes.values.stop :].clamp_(min=math.log(settings.least_deviation))
-    return (total / (updates - begun)).tolist(), updates
+    parameters, first, second = map(torch.from_numpy, (learner.parameters, learner.first, learner.second))
+    told = []
+    for rows in torch.from_numpy(order).chunk(settings.minibatches):
+        found, figures = gradient(parameters, {name: each[rows] for name, each in batch.items()}, shapes, settings)
+        norms = [_shorten(found[part], settings.largest_norm) for part in _policy_and_critic(shapes)]
+        told.append(torch.stack([*figures, *norms]))
+        learner.updates += 1
+        first.mul_(BETA1).add_(found, alpha=1 - BETA1)
+        second.mul_(BETA2).addcmul_(found, found, value=1 - BETA2)
+        spread = second.sqrt().div_(math.sqrt(1 - BETA2**learner.updates)).add_(EPSILON)
+        parameters.addcdiv_(first, spread, value=-settings.step_size / (1 - BETA1**learner.updates))
+        parameters[shapes.values.stop :].clamp_(min=math.log(settings.least_deviation))
+    return _double(torch.stack(told).mean(0))
 
 
 def gradient(parameters: Tensor, batch: Batch, shapes: Shapes, settings: Learning) -> tuple[Tensor, list[Tensor]]:

@@ -2,14 +2,16 @@
 
 Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347): the clipped surrogate of independent normal
 distributions, a critic of its own, the gradient's norm bounded, Adam (Kingma and Ba 2015, arXiv:1412.6980). Single
-precision; sums run in one order, so that all processors with fused products (x86-64 since AVX2, ARM) give the same
-bits. Torch does the same where this is not built, and on GPUs; it rounds otherwise.
+precision; sums run in one order, so that x86-64's processors with AVX2 or AVX-512 give the same bits. Torch does the
+same where this is not built, and on GPUs; it rounds otherwise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from environments.controller import Controller
 from environments.native_cores import missing
 
-__all__ = ["Adam", "Descent", "Steps", "descend", "forward", "kernel", "problem"]
+__all__ = ["TOLD", "Descent", "Learner", "Steps", "descend", "forward", "kernel", "problem", "set_aside"]
 
 Floats = NDArray[np.float32]
 
@@ -40,20 +42,32 @@ def problem() -> str | None:
 
 
 def kernel() -> str:
-    """Name the instruction set that is used here, such as "avx2"."""
+    """Name the instruction set that is used here, such as "avx2"; raises RuntimeError where the core cannot be used."""
+    _demand_core()
     return next(name for name, _, usable in core.kernels() if usable)
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """Do without the core as long as the context lasts, to compare: torch takes its place in this process."""
+    global _problem  # noqa: PLW0603 - who asks `problem` is to be told
+    kept, _problem = _problem, "the learner's C++ core is set aside"
+    try:
+        yield
+    finally:
+        _problem = kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What worlds showed, of n steps."""
+    """What worlds showed, of n steps; all float32 and contiguous."""
 
     observations: Floats  # (n, I)
     actions: Floats  # (n, A)
     log_probabilities: Floats  # (n,) of the actions, when they were chosen
     gains: Floats  # (n,) advantages
     targets: Floats  # (n,) of the critic
-    weights: Floats | None = None  # (n,) within a minibatch; equal ones when None
+    weights: Floats | None = None  # (n,) within a minibatch, where sums below 1 count as 1; ones when None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,25 +80,37 @@ class Descent:
     epsilon: float = 1e-8  # of Adam
     largest_norm: float = 0.0  # of each group of the gradient; 0 for none
     groups: tuple[tuple[int, int], ...] = ()  # of parameters, from and to
-    least_log_deviation: float = -np.inf
+    least_log_deviation: float = -np.inf  # below which no update takes one
 
 
 @dataclass(slots=True)
-class Adam:
-    """Parameters and their moments, (n,) each: the policy's as a theta, the critic's, log deviations of actions."""
+class Learner:
+    """Parameters and Adam's moments, (n,) float32 and contiguous: a policy's theta, a critic's, log deviations."""
 
     parameters: Floats
     first: Floats
     second: Floats
-    updates: int
+    updates: int  # of Adam
 
 
 def forward(network: Controller, theta: Floats, inputs: Floats) -> Floats:
-    """Evaluate a perceptron for inputs (n, I): (n, O), not clipped.
+    """Evaluate a perceptron.
+
+    Args:
+        network: which it is.
+        theta: (P,) float32.
+        inputs: (n, I) float32.
+
+    Returns:
+        (n, O) float32, not clipped.
 
     Raises:
+        RuntimeError: the core cannot be used.
         ValueError: theta or the inputs do not fit the network.
     """
+    _demand_core()
+    _demand("theta", theta, (network.parameters,))
+    _demand("inputs", inputs, (len(inputs), network.sizes[0]))
     outputs: Floats = core.forward(_named(network), theta, inputs)
     return outputs
 
@@ -92,7 +118,7 @@ def forward(network: Controller, theta: Floats, inputs: Floats) -> Floats:
 def descend(
     policy: Controller,
     critic: Controller,
-    adam: Adam,
+    learner: Learner,
     steps: Steps,
     order: NDArray[np.int64],
     batch: int,
@@ -100,31 +126,49 @@ def descend(
     *,
     kernel: str = "",
 ) -> NDArray[np.float64]:
-    """Improve the parameters in place, by one gradient step for each minibatch of every epoch.
+    """Improve a learner in place, by one gradient step for each minibatch of an epoch.
 
     Args:
         policy: from observations to means of actions.
         critic: from observations to one number.
-        adam: where to begin; is changed.
+        learner: where to begin; is changed.
         steps: to learn from.
-        order: (epochs, n) the rows of each epoch.
-        batch: rows of a minibatch; an epoch's last may have fewer.
-        how: to learn.
+        order: (m,) int64, the rows of the epoch.
+        batch: rows of a minibatch; the last may have fewer.
+        how: clipping, entropy, norms, Adam.
         kernel: instruction set, such as "avx2"; the best that runs here when empty.
 
     Returns:
-        Means over the minibatches: those of `TOLD`, then each group's norm.
+        Means over the minibatches: those of `TOLD`, then each group's norm before it was bounded.
 
     Raises:
-        ValueError: sizes do not fit each other, or there is no such kernel.
+        RuntimeError: the core cannot be used.
+        ValueError: arrays are of other kinds or shapes than the networks', a row is named that is not there, or there
+            is no such kernel. The learner is as it was.
     """
+    _demand_core()
+    size = policy.parameters + critic.parameters + policy.sizes[-1]
+    for name in ("parameters", "first", "second"):
+        _demand(name, getattr(learner, name), (size,))
+    count = len(steps.observations)
+    _demand("observations", steps.observations, (count, policy.sizes[0]))
+    _demand("actions", steps.actions, (count, policy.sizes[-1]))
+    for name in ("log_probabilities", "gains", "targets", *(() if steps.weights is None else ("weights",))):
+        _demand(name, getattr(steps, name), (count,))
+    _demand("order", order, (order.size,), np.int64)
+    if not order.size or batch < 1:
+        raise ValueError(f"order has {order.size} rows and batch is {batch}; both must be 1 or more")
+    if (critic.sizes[0], critic.sizes[-1]) != (policy.sizes[0], 1):
+        raise ValueError(f"the critic is {critic}; it must be from {policy.sizes[0]} numbers to 1")
+    if not all(0 <= start <= stop <= size for start, stop in how.groups):
+        raise ValueError(f"groups are {how.groups}; they must lie within the {size} parameters")
     told = core.descend(
         _named(policy),
         _named(critic),
-        adam.parameters,
-        adam.first,
-        adam.second,
-        adam.updates,
+        learner.parameters,
+        learner.first,
+        learner.second,
+        learner.updates,
         steps.observations,
         steps.actions,
         steps.log_probabilities,
@@ -142,10 +186,23 @@ def descend(
         least_log_deviation=how.least_log_deviation,
         kernel=kernel,
     )
-    updates = len(order) * -(-order.shape[1] // batch)
-    adam.updates += updates
+    updates = -(-order.size // batch)
+    learner.updates += updates
     means: NDArray[np.float64] = np.array(told) / updates
     return means
+
+
+def _demand_core() -> None:
+    if _problem is not None:
+        raise RuntimeError(_problem)
+
+
+def _demand(name: str, array: NDArray[Any], shape: tuple[int, ...], kind: Any = np.float32) -> None:
+    """Raise ValueError unless an array is of a shape and kind, row after row: of others the core would see a copy."""
+    if array.shape != shape or array.dtype != kind or not array.flags.c_contiguous:
+        laid = "" if array.flags.c_contiguous else ", not contiguous"
+        wanted = f"{np.dtype(kind)} {shape}, contiguous"
+        raise ValueError(f"{name} is {array.dtype} {array.shape}{laid}; it must be {wanted}")
 
 
 def _named(network: Controller) -> tuple[tuple[int, ...], str, str]:

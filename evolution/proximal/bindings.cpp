@@ -8,7 +8,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <array>
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <span>
@@ -65,7 +65,7 @@ Network network_of(const Named& named) {
     const auto& [sizes, hidden, output] = named;
     if (sizes.size() < 2) throw std::invalid_argument("a network has an input and an output at least");
     for (const std::size_t size : sizes) {
-        if (size < 1 || size > 65536) throw std::invalid_argument("a layer's size is not within 1 and 65536");
+        if (size < 1) throw std::invalid_argument("a layer has no units");
     }
     return {sizes.data(), sizes.size() - 1, activation(hidden), activation(output)};
 }
@@ -76,16 +76,16 @@ std::size_t parameters_of(const Network& network) {
     return count;
 }
 
-void demand(bool held, const char* what) {
-    if (!held) throw std::invalid_argument(what);
+// Python has said what does not fit, and how; here nothing is read beyond its end, whoever calls.
+void demand(bool held) {
+    if (!held) throw std::invalid_argument("the arrays do not fit the networks, or each other");
 }
 
 nb::ndarray<nb::numpy, float> forward(const Named& named, Floats theta, FloatTable inputs, const std::string& kernel) {
     const Network network = network_of(named);
     const Kernel& chosen = lanes::find_kernel<Kernel>(kKernels, kernel);
     const std::size_t rows = inputs.shape(0), made = network.sizes[network.layers];
-    demand(theta.shape(0) == parameters_of(network), "theta has another length than the network has parameters");
-    demand(inputs.shape(1) == network.sizes[0], "inputs have another width than the network's first layer");
+    demand(theta.shape(0) == parameters_of(network) && inputs.shape(1) == network.sizes[0]);
     auto* outputs = new float[rows * made];
     nb::capsule owner(outputs, [](void* p) noexcept { delete[] static_cast<float*>(p); });
     {
@@ -98,7 +98,7 @@ nb::ndarray<nb::numpy, float> forward(const Named& named, Floats theta, FloatTab
 std::vector<double> descend(const Named& policy, const Named& critic, Row<float> parameters, Row<float> first,
                             Row<float> second, std::int64_t updates, FloatTable observations, FloatTable actions,
                             Floats known, Floats gains, Floats targets, std::optional<Floats> weights,
-                            Table<const std::int64_t> order, std::size_t batch, double clip, double entropy,
+                            Row<const std::int64_t> order, std::size_t batch, double clip, double entropy,
                             double step_size, double epsilon, double largest_norm,
                             const std::vector<std::pair<std::size_t, std::size_t>>& groups,
                             double least_log_deviation, const std::string& kernel) {
@@ -106,30 +106,25 @@ std::vector<double> descend(const Named& policy, const Named& critic, Row<float>
                     updates};
     const Kernel& chosen = lanes::find_kernel<Kernel>(kKernels, kernel);
     const std::size_t inputs = learner.policy.sizes[0], acts = learner.policy.sizes[learner.policy.layers];
-    demand(learner.critic.sizes[0] == inputs, "policy and critic see observations of different sizes");
-    demand(learner.critic.sizes[learner.critic.layers] == 1, "the critic has more outputs than one");
     learner.values = parameters_of(learner.policy);
     learner.logs = learner.values + parameters_of(learner.critic);
     learner.size = learner.logs + acts;
-    for (const std::size_t length : {parameters.shape(0), first.shape(0), second.shape(0)}) {
-        demand(length == learner.size, "parameters and moments are not as many as the learner's");
+    const std::size_t n = observations.shape(0), count = order.shape(0);
+    demand(learner.critic.sizes[0] == inputs && learner.critic.sizes[learner.critic.layers] == 1);
+    demand(observations.shape(1) == inputs && actions.shape(1) == acts && batch >= 1);
+    for (const std::size_t length : {parameters.shape(0), first.shape(0), second.shape(0)}) demand(length == learner.size);
+    for (const std::size_t length : {actions.shape(0), known.shape(0), gains.shape(0), targets.shape(0)}) {
+        demand(length == n);
     }
-    const std::size_t n = observations.shape(0);
-    demand(observations.shape(1) == inputs, "observations have another width than the networks' first layers");
-    demand(actions.shape(0) == n && actions.shape(1) == acts, "actions do not fit observations and policy");
-    for (const std::size_t length : {known.shape(0), gains.shape(0), targets.shape(0)}) {
-        demand(length == n, "observations, log probabilities, gains and targets differ in length");
-    }
-    demand(!weights || weights->shape(0) == n, "weights and observations differ in length");
-    const std::size_t rows = order.shape(1), count = order.shape(0) * rows;
-    demand(batch >= 1, "a batch has a row at least");
+    demand(!weights || weights->shape(0) == n);
     for (std::size_t i = 0; i < count; ++i) {
         const std::int64_t row = order.data()[i];
-        demand(row >= 0 && static_cast<std::size_t>(row) < n, "the order names a row that is not there");
+        if (row >= 0 && static_cast<std::size_t>(row) < n) continue;
+        throw std::invalid_argument("order names row " + std::to_string(row) + "; there are " + std::to_string(n));
     }
     std::vector<Group> parts;
     for (const auto& [from, to] : groups) {
-        demand(from <= to && to <= learner.size, "a group is of parameters that are not there");
+        demand(from <= to && to <= learner.size);
         parts.push_back({from, to});
     }
     const Steps steps{observations.data(), actions.data(), known.data(),
@@ -139,7 +134,8 @@ std::vector<double> descend(const Named& policy, const Named& critic, Row<float>
     std::vector<double> told(kTold + parts.size());
     {
         nb::gil_scoped_release free;
-        chosen.descend(learner, steps, order.data(), count, rows, std::min(batch, rows), how, told.data());
+        chosen.descend(learner, steps, order.data(), count, std::min(batch, std::max<std::size_t>(count, 1)), how,
+                       told.data());
     }
     return told;
 }
@@ -150,8 +146,8 @@ NB_MODULE(_core, m) {
     m.def("kernels", [] { return lanes::describe<Kernel>(kKernels); },
           "Name, lanes, and whether it runs here, of every kernel.");
     m.def("forward", &forward, nb::arg("network"), nb::arg("theta"), nb::arg("inputs"), nb::arg("kernel") = "");
-    m.def("descend", &descend, nb::arg("policy"), nb::arg("critic"), nb::arg("parameters"), nb::arg("first"),
-          nb::arg("second"), nb::arg("updates"), nb::arg("observations"), nb::arg("actions"), nb::arg("known"),
+    m.def("descend", &descend, nb::arg("policy"), nb::arg("critic"), nb::arg("parameters").noconvert(),
+          nb::arg("first").noconvert(), nb::arg("second").noconvert(), nb::arg("updates"), nb::arg("observations"), nb::arg("actions"), nb::arg("known"),
           nb::arg("gains"), nb::arg("targets"), nb::arg("weights").none(), nb::arg("order"), nb::arg("batch"),
           nb::arg("clip"), nb::arg("entropy"), nb::arg("step_size"), nb::arg("epsilon"), nb::arg("largest_norm"),
           nb::arg("groups"), nb::arg("least_log_deviation"), nb::arg("kernel") = "");

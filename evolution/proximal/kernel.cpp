@@ -90,12 +90,15 @@ class Loss {
         }
     }
 
-    float slope(std::size_t a) const { return static_cast<float>(slopes_.get()[a] - how_.entropy); }
+    // By the logarithm of a deviation, in a batch whose rows count so much together.
+    float slope(std::size_t a, double counted) const {
+        return static_cast<float>(slopes_.get()[a] - counted * how_.entropy);
+    }
 
-    void tell(double* told) const {
+    void tell(double counted, double* told) const {
         double entropy = 0.0;
         for (std::size_t a = 0; a < actions_; ++a) entropy += static_cast<double>(log_deviation_[a]) + 0.5 + kHalfLogTau;
-        const double now[kTold] = {policy_, critic_, entropy, divergence_, clipped_};
+        const double now[kTold] = {policy_, critic_, counted * entropy, divergence_, clipped_};
         for (std::size_t i = 0; i < kTold; ++i) told[i] += now[i];
     }
 };
@@ -130,25 +133,40 @@ void adam(Learner& learner, const float* slope, const Descent& how) {
     for (std::size_t i = learner.logs; i < learner.size; ++i) p[i] = p[i] < bound ? bound : p[i];
 }
 
-void descend(Learner& learner, const Steps& steps, const std::int64_t* order, std::size_t count, std::size_t rows,
-             std::size_t batch, const Descent& how, double* told) {
+// Says what every row of a batch counts; gives the sum.
+double share_out(const Steps& steps, const std::int64_t* chosen, std::size_t here, float* share) {
+    const auto own = [&](std::size_t i) {
+        return steps.weights == nullptr ? 1.0 : static_cast<double>(steps.weights[chosen[i]]);
+    };
+    double sum = 0.0;
+    for (std::size_t i = 0; i < here; ++i) sum += own(i);
+    const double all = sum < 1.0 ? 1.0 : sum;
+    for (std::size_t i = 0; i < here; ++i) share[i] = static_cast<float>(own(i) / all);
+    return sum / all;
+}
+
+// Scales each group of the slopes down to the largest norm, and adds what it had to `told`.
+void shorten(float* slope, const Descent& how, double* told) {
+    for (std::size_t g = 0; g < how.group_count; ++g) {
+        float *begin = slope + how.groups[g].from, *end = slope + how.groups[g].to;
+        const double size = norm(begin, end);
+        told[g] += size;
+        const double shrink = how.largest_norm / (size + 1e-6);
+        if (how.largest_norm <= 0.0 || shrink >= 1.0) continue;
+        for (float* each = begin; each < end; ++each) *each *= static_cast<float>(shrink);
+    }
+}
+
+void descend(Learner& learner, const Steps& steps, const std::int64_t* order, std::size_t count, std::size_t batch,
+             const Descent& how, double* told) {
     Worker policy(learner.policy), critic(learner.critic);
     const std::size_t inputs = learner.policy.sizes[0], actions = learner.size - learner.logs;
     Floats slope(learner.size), shares(batch);
     float* share = shares.get();
-    for (std::size_t from = 0; from < count;) {
-        const std::size_t here = least(batch, rows - from % rows);
+    for (std::size_t from = 0; from < count; from += batch) {
+        const std::size_t here = least(batch, count - from);
         const std::int64_t* chosen = order + from;
-        double weight = static_cast<double>(here);
-        if (steps.weights != nullptr) {
-            weight = 0.0;
-            for (std::size_t i = 0; i < here; ++i) weight += static_cast<double>(steps.weights[chosen[i]]);
-            weight = weight < 1.0 ? 1.0 : weight;
-        }
-        for (std::size_t i = 0; i < here; ++i) {
-            const double own = steps.weights == nullptr ? 1.0 : static_cast<double>(steps.weights[chosen[i]]);
-            share[i] = static_cast<float>(own / weight);
-        }
+        const double counted = share_out(steps, chosen, here, share);
         policy.take(learner.parameters);
         critic.take(learner.parameters + learner.values);
         Loss loss(steps, how, actions, learner.parameters + learner.logs);
@@ -165,20 +183,11 @@ void descend(Learner& learner, const Steps& steps, const std::int64_t* order, st
             policy.backward(tile);
             critic.backward(tile);
         }
-        loss.tell(told);
+        loss.tell(counted, told);
         float* logs = critic.give(policy.give(slope.get()));
-        for (std::size_t a = 0; a < actions; ++a) logs[a] = loss.slope(a);
-        for (std::size_t g = 0; g < how.group_count; ++g) {
-            float *begin = slope.get() + how.groups[g].from, *end = slope.get() + how.groups[g].to;
-            const double size = norm(begin, end);
-            told[kTold + g] += size;
-            const double shrink = how.largest_norm / (size + 1e-6);
-            if (how.largest_norm > 0.0 && shrink < 1.0) {
-                for (float* each = begin; each < end; ++each) *each *= static_cast<float>(shrink);
-            }
-        }
+        for (std::size_t a = 0; a < actions; ++a) logs[a] = loss.slope(a, counted);
+        shorten(slope.get(), how, told + kTold);
         adam(learner, slope.get(), how);
-        from += here;
     }
 }
 

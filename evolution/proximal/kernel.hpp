@@ -25,7 +25,7 @@ struct Steps {
     const float* known;         // (n,) log probabilities of the actions when they were chosen
     const float* gains;         // (n,) advantages
     const float* targets;       // (n,) of the critic
-    const float* weights;       // (n,) or null for equal ones
+    const float* weights;       // (n,) or null for ones; sums below 1 within a batch count as 1
 };
 
 struct Group {
@@ -54,10 +54,10 @@ struct Kernel {
     int lanes;
     bool (*supported)();
     void (*forward)(const Network& network, const float* theta, const float* inputs, std::size_t rows, float* outputs);
-    // One update for each `batch` of rows named by `order` (count,), the last of an epoch of `rows` maybe smaller;
-    // adds what each told to `told` (kTold + groups,).
+    // One update for each `batch` of the rows that `order` (count,) names, of which the last may have fewer; adds what
+    // each told to `told` (kTold + groups,).
     void (*descend)(Learner& learner, const Steps& steps, const std::int64_t* order, std::size_t count,
-                    std::size_t rows, std::size_t batch, const Descent& how, double* told);
+                    std::size_t batch, const Descent& how, double* told);
 };
 
 }  // namespace proximal

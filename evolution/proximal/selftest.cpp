@@ -96,8 +96,8 @@ Found descended(const Kernel& kernel, const Case& c) {
                       c.weighted ? weights.data() : nullptr};
     const Group groups[] = {{0, values}, {values, logs}};
     const Descent how{0.2, 0.01, 1e-3, 1e-8, -3.0, 0.5, groups, 2};
-    kernel.descend(learner, steps, order.data(), order.size(), c.rows, c.batch, how, found.told.data());
-    expect(learner.updates == static_cast<std::int64_t>(2 * ((c.rows + c.batch - 1) / c.batch)), "updates", kernel.name);
+    kernel.descend(learner, steps, order.data(), order.size(), c.batch, how, found.told.data());
+    expect(learner.updates == static_cast<std::int64_t>((order.size() + c.batch - 1) / c.batch), "updates", kernel.name);
     kernel.forward(policy, found.parameters.data(), observations.data(), c.rows, found.outputs.data());
     return found;
 }

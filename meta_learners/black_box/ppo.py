@@ -23,7 +23,6 @@ from meta_learners.experience.proximal import (
     clipped_surrogate,
     kept_rows,
     minibatches,
-    orders,
     standardised,
 )
 from meta_learners.experience.returns import advantages
@@ -189,46 +188,58 @@ class PPO:
         """Take the steps, for every task's parameters by itself; gives the mean losses and the entropy: (3,)."""
         generator = torch_generator((*key, Stream.BATCHES))
         data = {**data, "gains": standardised(data["gains"], data["weights"])}
-        normal = isinstance(self._policy.head, Normal) and data["gains"].device.type == "cpu"
-        by = self._by_torch if not normal or proximal.problem() else self._by_core
-        return by(adam, data, generator)
+        normal = isinstance(self._policy.head, Normal)
+        plain = all(each.device.type == "cpu" and each.dtype == torch.float32 for each in adam.parameters.values())
+        climb = self._by_torch if not (normal and plain) or proximal.problem() else self._by_core
+        self._bound(adam)
+        return climb(adam, data, generator)
 
     def _by_core(self, adam: Adam, data: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
-        settings, policy = self.settings, self._policy
+        settings = self.settings
         count = data["gains"].shape[1]
-        batch = -(-count // settings.minibatches)
-        order = orders(count, settings.epochs, generator).numpy()
         how = proximal.Descent(
             clip=settings.clip,
             step_size=adam.rate,
             entropy=settings.entropy,
             largest_norm=adam.largest_norm or 0.0,
             groups=((0, adam.size),),
-            least_log_deviation=math.log(policy.least_deviation),
+            least_log_deviation=math.log(self._policy.least_deviation),
         )
+        steps = [
+            proximal.Steps(**{name: each[task].contiguous().numpy() for name, each in data.items()})
+            for task in range(len(data["gains"]))
+        ]
         told = []
-        with adam.rows(self._order) as (parameters, first, second, steps):
-            for task in range(len(parameters)):
-                moved = proximal.Adam(parameters[task].numpy(), first[task].numpy(), second[task].numpy(), int(steps))
-                rows = {name: each[task].contiguous().numpy() for name, each in data.items()}
-                told.append(proximal.descend(*self._controllers, moved, proximal.Steps(**rows), order, batch, how)[:3])
-            steps.fill_(moved.updates)
+        with adam.rows(self._order) as (parameters, first, second, done):
+            rows = zip(parameters.numpy(), first.numpy(), second.numpy(), strict=True)
+            climbers = [proximal.Learner(*row, updates=int(done)) for row in rows]
+            for _ in range(settings.epochs):
+                order = torch.randperm(count, generator=generator).numpy()
+                most = -(-count // settings.minibatches)
+                for climber, shown in zip(climbers, steps, strict=True):
+                    told.append(proximal.descend(*self._controllers, climber, shown, order, most, how)[:3])
+            done.fill_(climbers[0].updates)
         return torch.from_numpy(np.mean(told, 0)).float()
 
     def _by_torch(self, adam: Adam, data: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
         """Do what `_by_core` does, to rounding, on any device and with any actions."""
         settings = self.settings
+        count, device = data["gains"].shape[1], data["gains"].device
         found = []
-        for at in minibatches(
-            data["gains"].shape[1], settings.epochs, settings.minibatches, generator, data["gains"].device
-        ):
+        for at in minibatches(count, settings.epochs, settings.minibatches, generator, device):
             leaves = {name: each.detach().requires_grad_() for name, each in adam.parameters.items()}
             losses = self._losses(leaves, {name: each[:, at] for name, each in data.items()})
             loss = losses[0] + 0.5 * losses[1] - settings.entropy * losses[2]
             slopes = torch.autograd.grad(loss.sum(), list(leaves.values()))
             adam.step(dict(zip(leaves, slopes, strict=True)))
+            self._bound(adam)
             found.append(losses.detach().mean(1))
         return torch.stack(found).mean(0)
+
+    def _bound(self, adam: Adam) -> None:
+        """Keep deviations where the policy reads them."""
+        if (spread := adam.parameters.get("log_deviation")) is not None:
+            spread.clamp_(min=math.log(self._policy.least_deviation))
 
     def _losses(self, parameters: Parameters, batch: Mapping[str, Tensor]) -> Tensor:
         """Give the surrogate's loss, the values' and the entropy of every task: (3, M)."""

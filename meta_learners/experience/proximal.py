@@ -22,11 +22,6 @@ def minibatches(
         yield from torch.randperm(count, generator=generator).to(device).chunk(batches)
 
 
-def orders(count: int, epochs: int, generator: torch.Generator) -> Tensor:
-    """Give the shuffled rows of all epochs, as `minibatches` takes them: (epochs, count)."""
-    return torch.stack([torch.randperm(count, generator=generator) for _ in range(epochs)])
-
-
 def kept_rows(data: Mapping[str, Tensor], kept: Tensor, axis: int) -> dict[str, Tensor]:
     """Keep the rows of an axis where `kept` (n,) is true, of all tensors; the device is asked once which those are."""
     rows = kept.nonzero()[:, 0]

@@ -30,7 +30,10 @@ class Adam:
         rate: the step size.
         device: where they live; where they were when None.
         largest_norm: gradients are scaled down to this norm, all together; not when None.
-        stacked: whether parameters have a leading axis of tasks, which do not meet, and so know no such norm.
+        stacked: whether parameters have a leading axis of tasks, which do not meet.
+
+    Raises:
+        ValueError: stacked parameters have a largest norm.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Adam:
         stacked: bool = False,
     ) -> None:
         self.parameters = {name: each.detach().clone().to(device) for name, each in parameters.items()}
+        if stacked and largest_norm is not None:
+            raise ValueError(f"largest_norm is {largest_norm}; parameters of tasks that do not meet can have none")
         self.largest_norm = largest_norm
         self._stacked = stacked
         self._adam = torch.optim.Adam(list(self.parameters.values()), lr=rate, foreach=True)
@@ -87,8 +92,13 @@ class Adam:
 
         Yields:
             Parameters and both moments, (M, n), a row for each task that parameters are stacked over or one for all;
-            and the count of steps, (). What is written to them is kept.
+            and the count of steps, (). What is written to them is kept, unless an exception ends the context.
+
+        Raises:
+            ValueError: the order has not all names.
         """
+        if set(order) != set(self.parameters):
+            raise ValueError(f"order has {', '.join(order)}; it must have all of {', '.join(self.parameters)}")
         leaves = [self.parameters[name] for name in order]
         states = [self._adam.state.get(leaf, {}) for leaf in leaves]
         tasks = len(leaves[0]) if self._stacked else 1

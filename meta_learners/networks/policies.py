@@ -64,9 +64,9 @@ class Network:
         return Controller(self.sizes, self.activation, NO_ACTIVATION)
 
     @property
-    def reshaped(self) -> bool:
-        """Whether it is more than that perceptron, or rounds otherwise."""
-        return self.transformed or self.precision != "float32"
+    def plain(self) -> bool:
+        """Whether it is that perceptron and nothing more, in single precision."""
+        return not self.transformed and self.precision == "float32"
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -188,7 +188,7 @@ class LaidOut:
 
     Attributes:
         controller: the network.
-        theta: its parameters.
+        theta: (P,) its parameters.
         spread: (k - o,) the numbers that no observation changes.
     """
 
@@ -202,7 +202,7 @@ class LaidOut:
         network = policy.network
         leaves = [parameters[name] for name in network.order]
         plain = all(each.device.type == "cpu" and each.dtype == torch.float32 for each in leaves)
-        if not plain or network.reshaped or leaves[0].dim() > 2 or proximal.problem():
+        if not (plain and network.plain) or leaves[0].dim() > 2 or proximal.problem():
             return None
         spread = torch.zeros(0)
         if policy.head.spread:

@@ -3,6 +3,7 @@
 import math
 import os
 import pickle
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
@@ -16,6 +17,7 @@ from cluster.executor import InProcess
 from cluster.processes import Processes
 from environments.controller import ACTIVATIONS, Controller
 from environments.domain import NO_OUTCOME, Environment, Outcome, Rollouts, find_domain
+from evolution import proximal
 from evolution.evaluator import EvaluationError, Evaluator
 from evolution.optimisers import ppo_learning
 from evolution.optimisers.asking import Asking
@@ -147,11 +149,13 @@ def test_the_gradient_is_that_of_finite_differences_of_the_loss_written_once_mor
         assert found[place].item() == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-8)
 
 
-def test_an_iteration_is_the_one_that_torchs_own_parts_make():
+@pytest.mark.parametrize("core", [True, False], ids=["core", "torch"])
+def test_an_iteration_is_the_one_that_torchs_own_parts_make(core):
     optimiser, learner = small(whiten=False, epochs=3, minibatches=4, entropy=0.01, largest_norm=0.4)
     learner = replace(learner, seen_mean=np.zeros(3), seen_variance=np.ones(3))
     experience, settings = shown(), optimiser.settings
-    found, _ = improve(learner, experience, optimiser.shapes, settings.learning, np.random.default_rng(8))
+    with nullcontext() if core else proximal.set_aside():
+        found, _ = improve(learner, experience, optimiser.shapes, settings.learning, np.random.default_rng(8))
 
     def network(controller, theta):
         layers = []
@@ -231,6 +235,8 @@ def test_networks_for_whitened_observations_give_what_those_for_raw_ones_give():
     parameters = pack(learner, shapes)
     with actor(SMALL, learner.theta) as mean:
         np.testing.assert_allclose(shapes.mean(parameters, white), mean(raw), atol=2e-6)
+    with proximal.set_aside(), actor(SMALL, learner.theta) as mean:
+        np.testing.assert_allclose(shapes.mean(parameters, white), mean(raw), atol=2e-6)
     expected = SMALL.policies(np.repeat(learner.theta[None].astype(np.float32), 8, axis=0))(raw)
     np.testing.assert_allclose(shapes.mean(parameters, white), expected, atol=2e-6)
     back = unpack(parameters, *torch.zeros(2, shapes.size), 0, shapes, learner)
@@ -250,13 +256,15 @@ def test_what_whitening_knows_is_mean_and_variance_of_all_that_was_seen():
     assert learner.seen_count == 200
 
 
-def test_numbers_that_break_down_leave_the_agent_as_it_was():
+@pytest.mark.parametrize("core", [True, False], ids=["core", "torch"])
+def test_numbers_that_break_down_leave_the_agent_as_it_was(core):
     optimiser, learner = small()
     experience = shown()
     experience.rewards[3, 1] = np.inf
-    found, figures = improve(
-        learner, experience, optimiser.shapes, optimiser.settings.learning, np.random.default_rng(1)
-    )
+    with nullcontext() if core else proximal.set_aside():
+        found, figures = improve(
+            learner, experience, optimiser.shapes, optimiser.settings.learning, np.random.default_rng(1)
+        )
     assert found is learner
     whole, others = improve(learner, shown(), optimiser.shapes, optimiser.settings.learning, np.random.default_rng(1))
     assert whole is not learner

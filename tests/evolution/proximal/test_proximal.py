@@ -1,10 +1,8 @@
 """PPO's gradient steps in C++: against torch in double precision, finite differences, and each other's bits."""
 
 import math
-import os
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +15,10 @@ from evolution import proximal
 from evolution.optimisers.ppo_learning import BETA1, BETA2, Learning, Shapes, forward, gradient, log_probability
 
 POLICY, CRITIC = Controller((6, 9, 17, 3), "tanh", "none"), (7, 5)
-KERNELS = [name for name, _, runs in proximal.core.kernels() if runs]
+KERNELS = [name for name, _, runs in proximal.core.kernels() if runs] if proximal.problem() is None else []
 # Where products are fused there is one rounding fewer, whatever the width of a row.
 FUSED = [name for name in KERNELS if name != "plain"]
+pytestmark = pytest.mark.skipif(proximal.problem() is not None, reason=str(proximal.problem()))
 LEARNING = Learning(
     discount=0.99,
     trace=0.95,
@@ -66,12 +65,18 @@ class Problem:
         self.groups = ((0, shapes.policy), (shapes.policy, shapes.values.stop))
 
     def descend(self, kernel="", **options):
-        adam = proximal.Adam(self.parameters.copy(), *np.zeros((2, len(self.parameters)), dtype=np.float32), 0)
+        learner = proximal.Learner(self.parameters.copy(), *np.zeros((2, len(self.parameters)), dtype=np.float32), 0)
+        return learner, self.go_on(learner, self.order, kernel, **options)
+
+    def go_on(self, learner, orders, kernel="", **options):
         shapes, how = self.shapes, replace(self.how(), **options)
-        told = proximal.descend(
-            shapes.controller, shapes.critic, adam, self.steps, self.order, self.batch, how, kernel=kernel
-        )
-        return adam, told
+        told = [
+            proximal.descend(
+                shapes.controller, shapes.critic, learner, self.steps, each, self.batch, how, kernel=kernel
+            )
+            for each in orders
+        ]
+        return np.mean(told, axis=0)
 
     def how(self):
         return proximal.Descent(
@@ -162,18 +167,6 @@ def test_kernels_with_fused_products_agree_to_the_last_bit(weighted):
         assert figures.tobytes() == told.tobytes()
 
 
-def test_descents_go_on_where_they_stood():
-    problem = Problem()
-    whole, _ = problem.descend()
-    order = problem.order
-    problem.order = order[:1]
-    adam, _ = problem.descend()
-    shapes = problem.shapes
-    proximal.descend(shapes.controller, shapes.critic, adam, problem.steps, order[1:], problem.batch, problem.how())
-    assert adam.parameters.tobytes() == whole.parameters.tobytes()
-    assert adam.updates == whole.updates
-
-
 @pytest.mark.parametrize("part", ["observations", "actions", "log_probabilities", "gains", "targets"])
 def test_numbers_that_break_down_are_told(part):
     problem = Problem()
@@ -191,17 +184,23 @@ def test_deviations_stay_above_the_least_and_rise_with_entropy():
 
 
 @pytest.mark.parametrize(
-    ("part", "cut", "told"),
+    ("part", "change", "told"),
     [
-        ("actions", np.s_[:, :2], "actions do not fit"),
-        ("observations", np.s_[:, :2], "another width"),
-        ("gains", np.s_[:-1], "differ in length"),
+        (
+            "actions",
+            lambda a: a[:, :2],
+            r"actions is float32 \(150, 2\), not contiguous; it must be float32 \(150, 3\)",
+        ),
+        ("observations", lambda a: a.copy()[:, :2].copy(), r"observations is float32 \(150, 2\); it must be"),
+        ("gains", lambda a: a[:-1], r"gains is float32 \(149,\); it must be float32 \(150,\), contiguous"),
+        ("targets", lambda a: a.astype(float), r"targets is float64 \(150,\); it must be float32"),
+        ("weights", lambda a: np.ones(3, dtype=np.float32), r"weights is float32 \(3,\); it must be float32 \(150,\)"),
     ],
 )
-def test_sizes_that_do_not_fit_are_refused(part, cut, told):
+def test_arrays_that_do_not_fit_are_refused(part, change, told):
     problem = Problem()
     arrays = {name: getattr(problem.steps, name) for name in problem.steps.__slots__}
-    problem.steps = proximal.Steps(**{**arrays, part: np.ascontiguousarray(arrays[part][cut])})
+    problem.steps = proximal.Steps(**{**arrays, part: change(arrays[part])})
     with pytest.raises(ValueError, match=told):
         problem.descend()
 
@@ -209,47 +208,46 @@ def test_sizes_that_do_not_fit_are_refused(part, cut, told):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda problem: problem.order.__setitem__((1, 3), 150), "a row that is not there"),
-        (lambda problem: problem.order.__setitem__((1, 3), -1), "a row that is not there"),
-        (lambda problem: setattr(problem, "groups", ((0, 10**6),)), "parameters that are not there"),
-        (lambda problem: setattr(problem, "batch", 0), "a row at least"),
-        (lambda problem: setattr(problem, "parameters", problem.parameters[1:]), "not as many"),
+        (lambda problem: problem.order.__setitem__((1, 3), 150), "order names row 150; there are 150"),
+        (lambda problem: problem.order.__setitem__((1, 3), -1), "order names row -1; there are 150"),
+        (
+            lambda problem: setattr(problem, "order", problem.order[:, :0]),
+            "order has 0 rows and batch is 38; both must",
+        ),
+        (lambda problem: setattr(problem, "order", problem.order.astype(float)), "order is float64"),
+        (lambda problem: setattr(problem, "groups", ((0, 10**6),)), "they must lie within the"),
+        (lambda problem: setattr(problem, "batch", -1), "batch is -1; both must be 1 or more"),
+        (lambda problem: setattr(problem, "parameters", problem.parameters[1:]), "parameters is float32"),
+        # A copy would be improved, and these left as they are.
+        (lambda problem: setattr(problem, "parameters", problem.parameters.astype(float)), "parameters is float64"),
     ],
 )
-def test_what_would_read_beyond_the_arrays_is_refused(change, told):
+def test_what_would_read_beyond_the_arrays_or_learn_in_a_copy_is_refused(change, told):
     problem = Problem()
     change(problem)
     with pytest.raises(ValueError, match=told):
         problem.descend()
 
 
+def test_moments_that_are_not_contiguous_are_refused():
+    problem = Problem()
+    learner, _ = problem.descend()
+    learner.first = np.zeros((len(learner.first), 2), dtype=np.float32)[:, 0]
+    with pytest.raises(ValueError, match=r"first is float32 .*, not contiguous"):
+        problem.go_on(learner, problem.order)
+
+
+def test_a_batch_of_which_nothing_counts_moves_nothing_by_itself():
+    problem = Problem(weighted=True)
+    problem.steps.weights[:] = 0
+    learner, told = problem.descend(entropy=5.0)
+    assert learner.parameters.tobytes() == problem.parameters.tobytes()
+    np.testing.assert_array_equal(told, 0)
+
+
 def test_a_kernel_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="kernel is 'abacus'; this build has "):
         Problem().descend("abacus")
-
-
-def test_without_the_core_there_is_a_sentence_and_torch(tmp_path):
-    root = Path(proximal.__file__).parents[2]
-    script = f"""
-import sys
-sys.modules["evolution.proximal._core"] = None
-sys.path.insert(0, {str(root)!r})
-from evolution import proximal
-print(proximal.problem())
-from meta_learners.networks.heads import head_of
-from meta_learners.acting import Actions
-from meta_learners.networks.policies import Policy, LaidOut
-import torch
-policy = Policy.make(3, head_of(Actions(2, False)))
-print(LaidOut.of(policy, policy.initial(torch.Generator())))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path, env={**os.environ}
-    )
-    told, laid_out = done.stdout.splitlines()
-    assert told.startswith("the learner's C++ core cannot be imported (")
-    assert told.endswith("); reinstall with a C++20 compiler: pip install .")
-    assert laid_out == "None"
 
 
 @pytest.mark.slow

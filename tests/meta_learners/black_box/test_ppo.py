@@ -1,6 +1,8 @@
 """PPO over tasks: by the core and by torch it takes the same steps, from the same state, and acts the same."""
 
-from contextlib import contextmanager
+import math
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,18 +22,9 @@ SETTINGS = PPOSettings(hidden=9, steps=25, epochs=3, minibatches=4, entropy=0.01
 pytestmark = pytest.mark.skipif(proximal.problem() is not None, reason=str(proximal.problem()))
 
 
-@pytest.fixture
-def with_core(monkeypatch):
-    """Gives a context in which there is no core, or one in which there is."""
-
-    @contextmanager
-    def context(core):
-        with monkeypatch.context() as patch:
-            if not core:
-                patch.setattr(proximal, "_problem", "not now")
-            yield
-
-    return context
+def by(core):
+    """A context in which there is the core, or is not."""
+    return nullcontext() if core else proximal.set_aside()
 
 
 def begun():
@@ -45,7 +38,7 @@ def begun():
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["from new moments", "from moments that are there"])
 @pytest.mark.parametrize("stacked", [True, False], ids=["a policy for each task", "one policy"])
-def test_the_core_takes_torchs_steps(with_core, stacked, fresh):
+def test_the_core_takes_torchs_steps(stacked, fresh):
     found = []
     for core in (True, False):
         learner, rollout = begun()
@@ -58,7 +51,7 @@ def test_the_core_takes_torchs_steps(with_core, stacked, fresh):
         if not stacked:
             data = {name: each.flatten(0, 1)[None] for name, each in data.items()}
         assert 0 < data["weights"].mean() < 1
-        with with_core(core):
+        with by(core):
             told = learner._improve(adam, data, (7,))
         found.append({**adam.tensors(), "told": told})
     one, other = found
@@ -67,7 +60,7 @@ def test_the_core_takes_torchs_steps(with_core, stacked, fresh):
         torch.testing.assert_close(each, other[name], rtol=3e-4, atol=3e-6)
 
 
-def test_what_the_core_learnt_is_kept_and_gone_on_with_by_either(with_core):
+def test_what_the_core_learnt_is_kept_and_gone_on_with_by_either():
     ends = []
     for core in (True, False):
         learner, _ = begun()
@@ -75,12 +68,59 @@ def test_what_the_core_learnt_is_kept_and_gone_on_with_by_either(with_core):
         state = learner.state()
         again.load(State(dict(state.tensors), dict(state.facts)))
         sampler, tasks = Sampler(FAMILY, TASKS, 2), FAMILY.sample_tasks(TASKS, np.random.default_rng(2))
-        with with_core(core):
+        with by(core):
             again.meta_step(sampler, tasks, (3,))
         assert again.state().tensors["adam.step.layer0.weight"] == 2 * SETTINGS.epochs * SETTINGS.minibatches
         ends.append(again.state().tensors)
     for name, each in ends[0].items():
         torch.testing.assert_close(each, ends[1][name], rtol=1e-2, atol=1e-4)
+
+
+def test_deviations_below_the_least_are_the_least_to_both():
+    ends = []
+    for core in (True, False):
+        learner, rollout = begun()
+        adam = learner._adam
+        adam.parameters["log_deviation"][:] = -9.0
+        data = {name: each.flatten(0, 1)[None] for name, each in learner._data(adam.parameters, rollout).items()}
+        with by(core):
+            learner._improve(adam, data, (7,))
+        ends.append(adam.tensors())
+        assert (adam.parameters["log_deviation"] >= math.log(1e-3) - 1e-6).all()
+    for name, each in ends[0].items():
+        torch.testing.assert_close(each, ends[1][name], rtol=1e-3, atol=1e-5)
+
+
+def test_batches_of_which_nothing_counts_say_nothing_of_entropy_to_either():
+    ends = []
+    for core in (True, False):
+        learner, rollout = begun()
+        adam = Adam(stack(learner._adam.parameters, TASKS), 3e-3, stacked=True)
+        data = learner._data(adam.parameters, rollout)
+        data["weights"] = torch.zeros_like(data["weights"])
+        data["weights"][:, :2] = 1
+        with by(core):
+            told = learner._improve(adam, data, (7,))
+        ends.append({**adam.tensors(), "told": told})
+    for name, each in ends[0].items():
+        torch.testing.assert_close(each, ends[1][name], rtol=1e-3, atol=1e-5)
+
+
+def test_parameters_in_double_precision_learn():
+    learner, rollout = begun()
+    adam = Adam({name: each.double() for name, each in learner._adam.parameters.items()}, 3e-3)
+    before = adam.tensors()
+    data = learner._data(learner._adam.parameters, rollout)
+    learner._improve(adam, {name: each.flatten(0, 1)[None].double() for name, each in data.items()}, (7,))
+    assert not torch.equal(adam.parameters["layer0.weight"], before["parameter.layer0.weight"])
+
+
+def test_rows_want_every_name_and_stacked_parameters_have_no_norm():
+    learner, _ = begun()
+    with pytest.raises(ValueError, match="it must have all of"), learner._adam.rows(learner._order[1:]):
+        pass
+    with pytest.raises(ValueError, match=r"largest_norm is 0\.5; parameters of tasks"):
+        Adam(learner._adam.parameters, 1.0, stacked=True, largest_norm=0.5)
 
 
 def test_a_policy_laid_out_acts_as_the_policy_did_when_it_was():
@@ -100,3 +140,5 @@ def test_what_the_core_cannot_evaluate_is_torchs():
     assert LaidOut.of(policy, stack(parameters, TASKS)) is None
     assert LaidOut.of(policy, {name: each.double() for name, each in parameters.items()}) is None
     assert LaidOut.of(policy, {name: each.to("meta") for name, each in parameters.items()}) is None
+    rounded = replace(policy, network=replace(policy.network, precision="bfloat16"))
+    assert LaidOut.of(rounded, parameters) is None
