@@ -43,13 +43,18 @@ def tables(table: Row, cells: Sequence[Row], runs: Sequence[Row]) -> dict[str, s
                 f"| {f'**{what}**' if primary else what} | {stage['steps']:,} | {each['runs']} "
                 f"| {ACTIONS[each['actions']]} | {each['difference']:.1f} ({low:.1f} to {high:.1f}) | {each['p']:.2g} |"
             )
-    others = ["| | runs | actions | difference of returns | p | of shares solved |", "|" + "---|" * 6]
+    others = [
+        "| | runs | actions | difference of returns | median, least, most | p | of shares solved |",
+        "|" + "---|" * 7,
+    ]
     for each in besides(cells):
         first, second = each["arms"]
         low, high = each["interval"]
+        spread = np.median(each["differences"]), each["differences"][0], each["differences"][-1]
         others.append(
             f"| {first} less {second} | {each['runs']} | {ACTIONS[each['actions']]} "
-            f"| {each['difference']:.1f} ({low:.1f} to {high:.1f}) | {each['p']:.2g} | {each['solved']:+.1%} |"
+            f"| {each['difference']:.1f} ({low:.1f} to {high:.1f}) | {', '.join(f'{value:.0f}' for value in spread)} "
+            f"| {each['p']:.2g} | {each['solved']:+.1%} |"
         )
     made = [
         "| run | steps | tasks | solved by their agents | train, validation, test | farthest, solved or not |",

@@ -6,17 +6,16 @@ import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
 
-from environments.intervals import interval
 from environments.tasks.curriculum import SPLITS, Curriculum
 from environments.walker2d import DOMAIN
 from poet.sweep.cells import OTHERS, RESULT
 from poet.sweep.plan import NAME, Cell, Choice
+from poet.sweep.summary import by_run, contrast
 
 CELLS, RUNS = "cells.json", "runs.json"
 PRIMARY = ("ppo/stages", "ppo/random", OTHERS, "deterministic")
@@ -43,7 +42,7 @@ def _cells(sweep: Path, cell: Cell) -> list[Row]:
             "ground": ground,
             "actions": mode,
             "episodes": int(np.size(returns)),
-            "return": round(float(np.mean(returns)), 1),
+            "return": round(float(np.mean(returns)), 3),
             "solved": round(float(np.mean(np.array(returns) >= DOMAIN.solved_return)), 4),
         }
         for ground, modes in result["tests"].items()
@@ -52,35 +51,31 @@ def _cells(sweep: Path, cell: Cell) -> list[Row]:
 
 
 def besides(cells: Sequence[Row]) -> list[Row]:
-    """Give the differences, within runs, of all pairs of arms on the ground of the comparison, planned or not.
+    """Compare all pairs of arms on the ground of the comparison, planned or not, as `poet sweep` compares two.
 
-    With an interval and Wilcoxon's p over the runs that both arms have; pairs with fewer than two are left out.
+    Each row has the differences of the runs, too, smallest first, and that of the shares solved.
     """
     here = [cell for cell in cells if cell["ground"] == PRIMARY[2]]
     rows = []
     for pair in itertools.combinations(dict.fromkeys(cell["arm"] for cell in here), 2):
-        for actions in dict.fromkeys(cell["actions"] for cell in here):
-            returns, solved = (
-                _differences([cell for cell in here if cell["actions"] == actions], pair, measure)
-                for measure in ("return", "solved")
-            )
-            between = interval(returns)
-            if between is None:
-                continue
-            chance = float(stats.wilcoxon(returns).pvalue) if returns.any() else 1.0
-            row = {"arms": pair, "actions": actions, "runs": len(returns), "difference": float(returns.mean())}
-            rows.append({**row, "interval": between, "p": chance, "solved": float(solved.mean())})
+        for mode in dict.fromkeys(cell["actions"] for cell in here):
+            returns, solved = (_results(here, pair, mode, measure) for measure in ("return", "solved"))
+            found, share = (contrast(each, (*pair, PRIMARY[2]), mode) for each in (returns, solved))
+            if found and share and found["runs"] > 1:
+                first, second = (by_run(returns[arm], PRIMARY[2], mode, np.mean).mean(1) for arm in pair)
+                rows.append({**found, "solved": share["difference"], "differences": sorted(first - second)})
     return rows
 
 
-def _differences(cells: Sequence[Row], pair: tuple[str, str], measure: str) -> NDArray[np.float64]:
-    """Take the second arm's means from the first's, run by run."""
-    first, second = (
-        {run: np.mean([cell[measure] for cell in cells if (cell["arm"], cell["run"]) == (arm, run)]) for run in runs}
-        for arm in pair
-        for runs in [dict.fromkeys(cell["run"] for cell in cells if cell["arm"] == arm)]
-    )
-    return np.array([first[run] - second[run] for run in first if run in second])
+def _results(cells: Sequence[Row], pair: tuple[str, str], mode: str, measure: str) -> dict[str, Any]:
+    """Lay out what is kept of two arms' trainings as a sweep's results, of the runs that both have."""
+    shared = set.intersection(*({cell["run"] for cell in cells if cell["arm"] == arm} for arm in pair))
+    found: dict[str, Any] = {arm: [] for arm in pair}
+    for cell in cells:
+        if cell["arm"] in pair and cell["run"] in shared and cell["actions"] == mode:
+            result = {"tests": {cell["ground"]: {mode: [cell[measure]]}}}
+            found[cell["arm"]].append((SimpleNamespace(curriculum=cell["run"]), result))
+    return found
 
 
 def runs_of(curricula: Sequence[Path]) -> list[Row]:

@@ -89,7 +89,10 @@ def test_tables_tell_all_costs_and_mark_the_one_comparison_that_was_written_down
     assert "| 2 | 1,050 | 95 (10 to 180) | 25.0% |" in named["arms"]
     assert "| 2 | not known | 95 | 25.0% |" in named["arms"]
     assert "| one | 1,000 | 3 |" in named["runs"]
-    assert "| ppo/stages less ppo/random | 2 | likeliest | 110.0 (-10.0 to 230.0) | 1 | +25.0% |" in named["besides"]
+    assert (
+        "| ppo/stages less ppo/random | 2 | likeliest | 110.0 (-10.0 to 230.0) | 110, -10, 230 | 1 | +25.0% |"
+        in named["besides"]
+    )
     assert "| one | not known | 3 |" in named["runs"]
     into_page(page, {"contrasts": "again", "runs": "more"})  # a table that the page has no place for goes to its end
     assert page.read_text().startswith("Before.")
