@@ -20,18 +20,26 @@ APART = 0.06  # of the runs' dots about their arm
 
 
 def tables(table: Row, cells: Sequence[Row], runs: Sequence[Row]) -> dict[str, str]:
-    """Write the tables: what each arm came to, comparisons that were planned and all, the runs; Markdown, by name."""
+    """Write the tables: what each arm came to, comparisons that were planned and all, growth with steps, the runs.
+
+    Each is Markdown, by name.
+    """
     head = "| arm | tested on | actions | trainings | steps, with the run's | return, interquartile mean | solved |"
     lines = [head, "|---|---|---|---|---|---|---|"]
     for row in table["rows"]:
         cost = "not known" if row["run_steps"] is None else f"{row['steps'] + row['run_steps']:,.0f}"
-        between = "" if row["interval"] is None else " ({:.0f} to {:.0f})".format(*row["interval"])
         lines.append(
             f"| {row['arm']} | {row['ground']} | {ACTIONS[row['actions']]} | {row['trainings']} | {cost} "
-            f"| {row['return']:.0f}{between} | {row['solved']:.1%} |"
+            f"| {row['return']:.0f}{_between(row)} | {row['solved']:.1%} |"
         )
     # With as many steps, a later table has the same comparison, of more runs or beside more arms.
     stages = list({each["steps"]: each for each in (*table.get("earlier", []), table)}.values())
+    grown = ["| arm | after steps | trainings | return, interquartile mean | solved |", "|" + "---|" * 5]
+    for stage in stages:
+        for row in stage["rows"]:
+            if (row["ground"], row["actions"]) == PRIMARY[2:]:
+                told = f"{row['return']:.0f}{_between(row)} | {row['solved']:.1%}"
+                grown.append(f"| {row['arm']} | {stage['steps']:,} | {row['trainings']} | {told} |")
     said = ["| | after steps | runs | actions | difference of returns | p |", "|---|---|---|---|---|---|"]
     for stage in stages:
         for each in stage["contrasts"]:
@@ -65,8 +73,12 @@ def tables(table: Row, cells: Sequence[Row], runs: Sequence[Row]) -> dict[str, s
         reach = f"roughness {row['roughness']}, gap {row['pit_gap']}, stump {row['stump_height']}"
         steps = "not known" if row["steps"] is None else f"{row['steps']:,}"
         made.append(f"| {row['run']} | {steps} | {row['tasks']} | {row['solved']} | {splits} | {reach} |")
-    written = {"arms": lines, "contrasts": said, "besides": others, "runs": made}
+    written = {"arms": lines, "contrasts": said, "growth": grown, "besides": others, "runs": made}
     return {name: "\n".join(rows) for name, rows in written.items()}
+
+
+def _between(row: Row) -> str:
+    return "" if row["interval"] is None else " ({:.0f} to {:.0f})".format(*row["interval"])
 
 
 def draw(cells: Sequence[Row], path: Path) -> None:

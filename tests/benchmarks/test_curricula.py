@@ -67,7 +67,7 @@ def test_tables_tell_all_costs_and_mark_the_one_comparison_that_was_written_down
     contrast = {"arms": list(PRIMARY[:2]), "ground": PRIMARY[2], "actions": PRIMARY[3], "runs": 2}
     contrast |= {"difference": 110.0, "interval": [-10.0, 230.0], "p": 0.5}
     other = {**contrast, "actions": "stochastic"}
-    earlier = {"steps": 20, "rows": [], "contrasts": [{**contrast, "difference": 7.0}]}
+    earlier = {"steps": 20, "rows": [{**row, "return": 3.0}], "contrasts": [{**contrast, "difference": 7.0}]}
     fewer = {"steps": 50, "rows": [], "contrasts": [{**contrast, "difference": 8.0}]}  # runs, with as many steps
     unknown = {**row, "run_steps": None, "interval": None}
     table = {"steps": 50, "rows": [row, unknown], "contrasts": [contrast, other], "earlier": [earlier, fewer]}
@@ -86,6 +86,11 @@ def test_tables_tell_all_costs_and_mark_the_one_comparison_that_was_written_down
     assert f"| **{what}** | 50 | 2 | likeliest | 110.0 (-10.0 to 230.0) | 0.5 |" in text
     assert f"| {what} | 50 | 2 | drawn |" in text
     assert " 8.0 " not in text
+    assert [line.split(" | ")[1:4] for line in named["growth"].splitlines()[2:]] == [
+        ["20", "2", "3 (10 to 180)"],
+        ["50", "2", "95 (10 to 180)"],
+        ["50", "2", "95"],
+    ]
     assert "| 2 | 1,050 | 95 (10 to 180) | 25.0% |" in named["arms"]
     assert "| 2 | not known | 95 | 25.0% |" in named["arms"]
     assert "| one | 1,000 | 3 |" in named["runs"]
