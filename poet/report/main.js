@@ -18,7 +18,8 @@ function headline() {
 }
 
 function subtitle({ domain, encoding, seed, source }) {
-  const began = source ? `; began with ${source.pairs} pairs of ${source.name}` : "";
+  const steps = source?.steps ? `, into which ${short(source.steps)} steps had gone` : "";
+  const began = source ? `; began with ${source.pairs} pairs of ${source.name}${steps}` : "";
   return `${domain}, ${encoding} encoding, seed ${seed}${began}`;
 }
 

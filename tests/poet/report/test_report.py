@@ -596,6 +596,25 @@ def test_niche_without_a_parent_says_whether_it_was_put_in_by_hand(run, tmp_path
     assert "within the minimal criterion" in told[1]
 
 
+@pytest.mark.parametrize(
+    ("spent", "told"),
+    [
+        ({"steps": 874_960_914}, "; began with 22 pairs of original-12, into which 875 M steps had gone"),
+        ({"steps": None}, "; began with 22 pairs of original-12"),
+        ({}, "; began with 22 pairs of original-12"),
+    ],
+)
+def test_a_branch_says_what_it_began_with_and_what_had_gone_into_that(run, tmp_path, browse, spent, told):
+    with reading(run) as connection:
+        data = gather(connection, "x", 0)
+    data["summary"]["source"] = {"kind": "curriculum", "name": "original-12", "pairs": 22, **spent}
+    path = tmp_path / "report.html"
+    path.write_text(assemble(data), encoding="utf-8")
+    with browse() as browser:
+        open_page(browser, path)
+        assert browser.find_element("id", "subtitle").text.endswith(told)
+
+
 def test_domain_without_pictures_gets_a_report_too(tmp_path, toy_file, poet, browse):
     assert poet("evolve", tmp_path / "run", "--config", toy_file, "--workers", 1).returncode == 0
     path = tmp_path / "report.html"
