@@ -15,7 +15,7 @@ constexpr double kBeta1 = 0.9, kBeta2 = 0.999;
 constexpr std::size_t least(std::size_t a, std::size_t b) { return a < b ? a : b; }
 
 void forward(const Network& network, const float* theta, const float* inputs, std::size_t rows, float* outputs) {
-    Worker worker(network);
+    Worker worker(network, least(kTile, rows), false);
     worker.take(theta);
     const std::size_t width = network.sizes[0], made = network.sizes[network.layers];
     for (std::size_t from = 0; from < rows; from += kTile) {
@@ -159,7 +159,7 @@ void shorten(float* slope, const Descent& how, double* told) {
 
 void descend(Learner& learner, const Steps& steps, const std::int64_t* order, std::size_t count, std::size_t batch,
              const Descent& how, double* told) {
-    Worker policy(learner.policy), critic(learner.critic);
+    Worker policy(learner.policy, kTile, true), critic(learner.critic, kTile, true);
     const std::size_t inputs = learner.policy.sizes[0], actions = learner.size - learner.logs;
     Floats slope(learner.size), shares(batch);
     float* share = shares.get();

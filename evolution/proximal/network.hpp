@@ -95,29 +95,33 @@ class Worker {
         Activation kind;
         Floats weights, transposed, slopes;  // (inputs + 1, outputs), (outputs, inputs), of the parameters
         Floats in, falls;                    // (tile, inputs + 1), and the activation's slopes (tile, outputs)
-        Layer(std::size_t i, std::size_t o, Activation k)
+        Layer(std::size_t i, std::size_t o, Activation k, std::size_t rows, bool learns)
             : inputs(i), outputs(o), stride(padded(i + 1)), kind(k), weights((i + 1) * padded(o)),
-              transposed(o * padded(i)), slopes((i + 1) * padded(o)), in(kTile * stride), falls(kTile * padded(o)) {}
+              transposed(learns ? o * padded(i) : 0), slopes(learns ? (i + 1) * padded(o) : 0), in(rows * stride),
+              falls(rows * padded(o)) {}
     };
     std::vector<Layer> layers_;
+    bool learns_;
     Floats out_, out_slope_, back_, further_;
 
     static std::size_t widest(const Network& network) {
         std::size_t most = 0;
         for (std::size_t i = 0; i <= network.layers; ++i) most = network.sizes[i] > most ? network.sizes[i] : most;
-        return kTile * padded(most);
+        return padded(most);
     }
-    static std::size_t made(const Network& network) { return kTile * padded(network.sizes[network.layers]); }
 
    public:
-    explicit Worker(const Network& network)
-        : out_(made(network)), out_slope_(made(network)), back_(widest(network)), further_(widest(network)) {
+    // For tiles of at most so many rows; `backward` and `give` are for one that learns.
+    Worker(const Network& network, std::size_t rows, bool learns)
+        : learns_(learns), out_(rows * padded(network.sizes[network.layers])),
+          out_slope_(learns ? rows * padded(network.sizes[network.layers]) : 0),
+          back_(learns ? rows * widest(network) : 0), further_(learns ? rows * widest(network) : 0) {
         layers_.reserve(network.layers);
         for (std::size_t i = 0; i < network.layers; ++i) {
-            const bool last = i + 1 == network.layers;
-            layers_.emplace_back(network.sizes[i], network.sizes[i + 1], last ? network.output : network.hidden);
+            const Activation kind = i + 1 == network.layers ? network.output : network.hidden;
+            layers_.emplace_back(network.sizes[i], network.sizes[i + 1], kind, rows, learns);
             Layer& layer = layers_.back();
-            for (std::size_t row = 0; row < kTile; ++row) layer.in.get()[row * layer.stride + layer.inputs] = 1.0f;
+            for (std::size_t row = 0; row < rows; ++row) layer.in.get()[row * layer.stride + layer.inputs] = 1.0f;
         }
     }
 
@@ -134,7 +138,7 @@ class Worker {
             const std::size_t width = padded(layer.outputs), across = padded(layer.inputs);
             for (std::size_t i = 0; i <= layer.inputs; ++i, theta += layer.outputs) {
                 std::memcpy(layer.weights.get() + i * width, theta, layer.outputs * sizeof(float));
-                if (i == layer.inputs || &layer == &layers_.front()) continue;
+                if (!learns_ || i == layer.inputs || &layer == &layers_.front()) continue;
                 for (std::size_t o = 0; o < layer.outputs; ++o) layer.transposed.get()[o * across + i] = theta[o];
             }
             layer.slopes.clear();
