@@ -188,11 +188,15 @@ class PPO:
         """Take the steps, for every task's parameters by itself; gives the mean losses and the entropy: (3,)."""
         generator = torch_generator((*key, Stream.BATCHES))
         data = {**data, "gains": standardised(data["gains"], data["weights"])}
-        normal = isinstance(self._policy.head, Normal)
-        plain = all(each.device.type == "cpu" and each.dtype == torch.float32 for each in adam.parameters.values())
-        climb = self._by_torch if not (normal and plain) or proximal.problem() else self._by_core
         self._bound(adam)
+        climb = self._by_core if self._for_core(adam, data) else self._by_torch
         return climb(adam, data, generator)
+
+    def _for_core(self, adam: Adam, data: Mapping[str, Tensor]) -> bool:
+        """Whether the core can take the steps: normal actions, single precision, and some step that teaches."""
+        plain = all(each.device.type == "cpu" and each.dtype == torch.float32 for each in adam.parameters.values())
+        normal = isinstance(self._policy.head, Normal)
+        return normal and plain and data["gains"].numel() > 0 and proximal.problem() is None
 
     def _by_core(self, adam: Adam, data: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
         settings = self.settings

@@ -115,6 +115,14 @@ def test_parameters_in_double_precision_learn():
     assert not torch.equal(adam.parameters["layer0.weight"], before["parameter.layer0.weight"])
 
 
+def test_a_rollout_that_teaches_nothing_is_no_error():
+    """As where all worlds only began episodes, in meta-steps of one step."""
+    learner, rollout = begun()
+    data = learner._data(learner._adam.parameters, rollout)
+    told = learner._improve(learner._adam, {name: each.flatten(0, 1)[None, :0] for name, each in data.items()}, (7,))
+    assert told.tolist() == [0.0, 0.0, 0.0]
+
+
 def test_rows_want_every_name_and_stacked_parameters_have_no_norm():
     learner, _ = begun()
     with pytest.raises(ValueError, match="it must have all of"), learner._adam.rows(learner._order[1:]):
