@@ -36,9 +36,9 @@ class Loss {
     const Descent& how_;
     std::size_t actions_;
     const float* log_deviation_;
-    Floats sharpness_;      // 1 / deviation
+    Floats sharpness_;       // 1 / deviation
     Buffer<double> slopes_;  // by the logarithms of deviations
-    double offset_ = 0.0;           // of log probabilities
+    double offset_ = 0.0;    // of log probabilities
     double policy_ = 0.0, critic_ = 0.0, divergence_ = 0.0, clipped_ = 0.0;
 
    public:
