@@ -7,7 +7,8 @@ READY := $(VENV)/ready
 INSTALLED := $(VENV)/installed
 PACKAGES := poet environments evolution transfer cluster meta_learners
 NATIVE := $(wildcard environments/native/*.[ch]pp environments/*/native/*.[ch]pp environments/*/native/*/*.[ch]pp) \
-	$(wildcard environments/*/native/CMakeLists.txt evolution/proximal/*.[ch]pp evolution/proximal/CMakeLists.txt) environments/CMakeLists.txt
+	$(wildcard environments/*/native/CMakeLists.txt) environments/CMakeLists.txt \
+	$(wildcard evolution/proximal/*.[ch]pp evolution/proximal/CMakeLists.txt)
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 RUN ?= runs/quick
 OPTIONS ?=

@@ -15,30 +15,12 @@
 #include <stdexcept>
 
 #include "../../environments/native/kernels.hpp"
-#include "kernel.hpp"
-
-namespace proximal {
-
-#define PROXIMAL_DECLARE(name)         \
-    inline namespace name {            \
-    extern const Kernel kKernel;       \
-    }
-#define PROXIMAL_EACH_KERNEL_DECLARE
-#include "kernels.inc"
-#undef PROXIMAL_EACH_KERNEL_DECLARE
-
-}  // namespace proximal
+#include "kernels.hpp"
 
 namespace nb = nanobind;
 using namespace proximal;
 
 namespace {
-
-constexpr const Kernel* kKernels[] = {
-#define PROXIMAL_EACH_KERNEL_LIST
-#include "kernels.inc"
-#undef PROXIMAL_EACH_KERNEL_LIST
-};
 
 template <class T>
 using Row = nb::ndarray<T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
@@ -147,8 +129,9 @@ NB_MODULE(_core, m) {
           "Name, lanes, and whether it runs here, of every kernel.");
     m.def("forward", &forward, nb::arg("network"), nb::arg("theta"), nb::arg("inputs"), nb::arg("kernel") = "");
     m.def("descend", &descend, nb::arg("policy"), nb::arg("critic"), nb::arg("parameters").noconvert(),
-          nb::arg("first").noconvert(), nb::arg("second").noconvert(), nb::arg("updates"), nb::arg("observations"), nb::arg("actions"), nb::arg("known"),
-          nb::arg("gains"), nb::arg("targets"), nb::arg("weights").none(), nb::arg("order"), nb::arg("batch"),
-          nb::arg("clip"), nb::arg("entropy"), nb::arg("step_size"), nb::arg("epsilon"), nb::arg("largest_norm"),
-          nb::arg("groups"), nb::arg("least_log_deviation"), nb::arg("kernel") = "");
+          nb::arg("first").noconvert(), nb::arg("second").noconvert(), nb::arg("updates"), nb::arg("observations"),
+          nb::arg("actions"), nb::arg("known"), nb::arg("gains"), nb::arg("targets"), nb::arg("weights").none(),
+          nb::arg("order"), nb::arg("batch"), nb::arg("clip"), nb::arg("entropy"), nb::arg("step_size"),
+          nb::arg("epsilon"), nb::arg("largest_norm"), nb::arg("groups"), nb::arg("least_log_deviation"),
+          nb::arg("kernel") = "");
 }

@@ -9,29 +9,11 @@
 #include <iterator>
 #include <vector>
 
-#include "kernel.hpp"
-
-namespace proximal {
-
-#define PROXIMAL_DECLARE(name)   \
-    inline namespace name {      \
-    extern const Kernel kKernel; \
-    }
-#define PROXIMAL_EACH_KERNEL_DECLARE
-#include "kernels.inc"
-#undef PROXIMAL_EACH_KERNEL_DECLARE
-
-}  // namespace proximal
+#include "kernels.hpp"
 
 namespace {
 
 using namespace proximal;
-
-constexpr const Kernel* kKernels[] = {
-#define PROXIMAL_EACH_KERNEL_LIST
-#include "kernels.inc"
-#undef PROXIMAL_EACH_KERNEL_LIST
-};
 
 int failures = 0;
 

@@ -199,8 +199,10 @@ class PPO:
         return normal and plain and data["gains"].numel() > 0 and proximal.problem() is None
 
     def _by_core(self, adam: Adam, data: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
+        """Take the steps in C++, a task at a time: (3,) as `_improve` gives."""
         settings = self.settings
         count = data["gains"].shape[1]
+        most = -(-count // settings.minibatches)
         how = proximal.Descent(
             clip=settings.clip,
             step_size=adam.rate,
@@ -219,7 +221,6 @@ class PPO:
             climbers = [proximal.Learner(*row, updates=int(done)) for row in rows]
             for _ in range(settings.epochs):
                 order = torch.randperm(count, generator=generator).numpy()
-                most = -(-count // settings.minibatches)
                 for climber, shown in zip(climbers, steps, strict=True):
                     told.append(proximal.descend(*self._controllers, climber, shown, order, most, how)[:3])
             done.fill_(climbers[0].updates)
